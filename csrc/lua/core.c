@@ -1,0 +1,19 @@
+/* core.c - opens neuraldrummer.core: every userdata but the file reader. */
+#include "lnd.h"
+
+__attribute__((visibility("default"))) int luaopen_neuraldrummer_core(lua_State *L);
+
+int luaopen_neuraldrummer_core(lua_State *L) {
+  luaL_checkversion(L);
+  lua_newtable(L);                  /* core */
+  lua_pushliteral(L, ND_VERSION);   /* core,version */
+  lua_setfield(L, -2, "version");
+  lnd_open_song(L);
+  lnd_open_tokeniser(L);
+  lnd_open_sequence(L);
+  lnd_open_corpus(L);
+  lnd_open_model(L);
+  lnd_open_batches(L);
+  lnd_open_generator(L);
+  return 1;
+}

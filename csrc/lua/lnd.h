@@ -1,0 +1,70 @@
+/* lnd.h - what all glue files share: userdata, errors, option tables.
+ *
+ * Every userdata is a `lnd_box` with one pointer: NULL while it is half-made
+ * and after close ("closed first, then filled"). Its metatable is the type's
+ * name below. Children keep parents alive through user values.
+ */
+#ifndef LND_H
+#define LND_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "../nd.h"
+
+#define LND_SONG "neuraldrummer.song"
+#define LND_TOKENISER "neuraldrummer.tokeniser"
+#define LND_SEQUENCE "neuraldrummer.sequence"
+#define LND_CORPUS "neuraldrummer.corpus"
+#define LND_BATCHES "neuraldrummer.batches"
+#define LND_MODEL "neuraldrummer.model"
+#define LND_GENERATOR "neuraldrummer.generator"
+
+typedef struct lnd_box { void *p; } lnd_box;
+
+/* A new, closed box on the stack with `uservalues` user values. */
+lnd_box *lnd_push(lua_State *L, const char *type, int uservalues);
+
+/* The box's pointer; raises for another type or a closed object. */
+void *lnd_check(lua_State *L, int arg, const char *type);
+
+/* Registers a type: `methods` in a table of their own behind __index, `meta`
+ * (with __gc, __close, __tostring …) in the metatable. Leaves nothing. */
+void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* ND_NOMEM and ND_MISUSE raise; anything else pushes nil and a message
+ * ("what: text" when `what` is not NULL) and returns 2. */
+int lnd_fail(lua_State *L, const nd_error *err, const char *what);
+
+/* Raises when `err` is misuse or memory; else returns nothing. For calls
+ * that cannot meet the world. */
+int lnd_raise(lua_State *L, const nd_error *err);
+
+/* Tells the collector that `bytes` of foreign memory came. */
+void lnd_grew(lua_State *L, size_t bytes);
+
+/* Option tables. `names` is a NULL-ended list of the known keys; an unknown
+ * one raises and names the nearest. `arg` may be none or nil. Must be called
+ * first; the lnd_opt_* then read one key each, with a default, raising with
+ * the key's name when type or range is wrong. */
+void lnd_opts(lua_State *L, int arg, const char *const *names);
+lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
+                        lua_Integer min, lua_Integer max);
+double lnd_opt_num(lua_State *L, int arg, const char *key, double def, double min, double max);
+bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def);
+/* The string stays valid while the table is on the stack. */
+const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def);
+/* Index in the NULL-ended `choices`. */
+int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices);
+
+/* Each glue file's opener: makes its type and adds its constructors to the
+ * module table on top of the stack. */
+void lnd_open_song(lua_State *L);
+void lnd_open_tokeniser(lua_State *L);
+void lnd_open_sequence(lua_State *L);
+void lnd_open_corpus(lua_State *L);
+void lnd_open_batches(lua_State *L);
+void lnd_open_model(lua_State *L);
+void lnd_open_generator(lua_State *L);
+
+#endif

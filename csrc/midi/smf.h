@@ -1,0 +1,14 @@
+/* smf.h - MIDI file bytes to a Song, by libsmf behind the guard. The only
+ * room that links libsmf and glib (built into smf.so). */
+#ifndef ND_MIDI_SMF_H
+#define ND_MIDI_SMF_H
+
+#include "guard.h"
+
+/* `drum_channel` 0..15, or -1 to decide: channel 10 when it has notes, else
+ * the channel of a track that is drums by its name. The Song keeps a copy of
+ * the bytes. */
+nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
+                       const nd_midi_limits *limits, nd_error *err);
+
+#endif

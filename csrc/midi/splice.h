@@ -1,0 +1,21 @@
+/* splice.h - original bytes + drum notes -> bytes. No libsmf: other tracks
+ * are copied byte for byte from the file as it came (format 0 becomes format
+ * 1 with the same events). A song without bytes (a host's notes) is written
+ * afresh. */
+#ifndef ND_MIDI_SPLICE_H
+#define ND_MIDI_SPLICE_H
+
+#include "../music/song.h"
+
+typedef struct nd_splice_options {
+  bool keep_drums;      /* leave the song's own drum notes in as well */
+  bool drums_alone;     /* tempo, meter and our drums, nothing else */
+  const char *track_name;   /* "Drums" */
+} nd_splice_options;
+
+/* `drums` has its notes in `song`'s ppq, on the channel to be written. The
+ * result is a whole, valid file; malloc'd. */
+nd_status nd_splice(uint8_t **bytes, size_t *n, const nd_song *song, const nd_song *drums,
+                    const nd_splice_options *options, nd_error *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* metrics.h - what the drummer hears at each step of the song.
+ *
+ * All are of the step itself (not one step early, as token text stores
+ * intensity), computed from the song without its drums (intensity counts
+ * drums too when the tokeniser's include_drums is set), scaled so that a
+ * network can take them as they are, and rounded to half precision, so that a
+ * corpus stores them without loss. Steps of silence have zeros where there is
+ * nothing to measure.
+ */
+#ifndef ND_MUSIC_METRICS_H
+#define ND_MUSIC_METRICS_H
+
+#include "grid.h"
+
+enum nd_metric {
+  ND_M_INTENSITY,   /* note onsets, outliers mended, minus mean, over sd */
+  ND_M_ONSETS_LOW,  /* ln(1 + onsets) of pitches below 48 */
+  ND_M_ONSETS_MID,  /* ... 48..71 */
+  ND_M_ONSETS_HIGH, /* ... 72 and up */
+  ND_M_BASS,        /* 1 where the bass (GM 32-39, else the lowest line) strikes */
+  ND_M_LOUDNESS,    /* mean velocity of the onsets, 0..1 */
+  ND_M_SOUNDING,    /* ln(1 + notes sounding) */
+  ND_M_HARMONY,     /* 1 - cosine of the pitch classes of this beat and the last */
+  ND_M_TEMPO,       /* log2(bpm / 120) */
+  ND_M_BEAT_SIN, ND_M_BEAT_COS,      /* place in the beat (quarter) */
+  ND_M_BAR_SIN, ND_M_BAR_COS,        /* place in the bar */
+  ND_M_PHRASE_SIN, ND_M_PHRASE_COS,  /* place in the four-bar phrase */
+  ND_M_DOWNBEAT,    /* 1 on the first step of a bar */
+  ND_M_ON_BEAT,     /* 1 on a beat */
+  ND_M_METER,       /* quarters in the bar, over 4 */
+  ND_M_ENERGY,      /* smoothed onsets: mean intensity of the bar */
+  ND_M_PLAYING,     /* 1 from the song's first note to its last, else 0 */
+  ND_N_METRICS
+};
+
+/* "intensity", "onsets_low", …; NULL past the end. */
+const char *nd_metric_name(int metric);
+
+/* Fills `out` (n_steps, ND_N_METRICS). */
+nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
+                             bool include_drums, nd_error *err);
+
+/* The original system's intensity of `n` onset counts, in place: values not
+ * strictly inside mean ± 2 sd (population) become the mean of the nearest
+ * inliers before and after; then (x - mean) / sd of the result. */
+void nd_metrics_normalise(double *x, size_t n);
+
+float nd_half_round(float x);            /* to the nearest half, as float */
+uint16_t nd_half_from_float(float x);
+float nd_half_to_float(uint16_t h);
+
+#endif

@@ -1,0 +1,59 @@
+/* sequence.h - a song on a grid: the drums struck at each step, and what the
+ * drummer hears there. Made by a tokeniser's settings from a Song, from token
+ * text, or out of a corpus; made by a generator when it plays. */
+#ifndef ND_MUSIC_SEQUENCE_H
+#define ND_MUSIC_SEQUENCE_H
+
+#include "grid.h"
+#include "kit.h"
+#include "metrics.h"
+
+/* The tokeniser: how songs are laid on a grid. */
+typedef struct nd_tokeniser {
+  nd_kit kit;
+  int32_t steps_per_beat;   /* 2, 4 (default), 6, 8, 12 */
+  nd_beat beat;
+  bool include_drums;       /* drums count in the intensity */
+  bool original;            /* lengths and intensity as the 2023 system has them */
+  int32_t max_steps;
+} nd_tokeniser;
+
+/* "drummer": gm9, 4 a beat. "neuraldrummer2023": basic6, 2 a beat, meter's
+ * beats, drums counted, original. ND_MISUSE for another name. */
+nd_status nd_tokeniser_preset(nd_tokeniser *tok, const char *preset, nd_error *err);
+
+/* A raw drum note on its step, for token text. */
+typedef struct nd_strike { uint8_t pitch, velocity; int8_t offset; } nd_strike;
+
+typedef struct nd_sequence {
+  nd_tokeniser settings;
+  nd_grid grid;
+  uint8_t *hits;        /* (n_steps, n_voices): velocity 1..127, 0 = not struck */
+  int8_t *offsets;      /* (n_steps, n_voices): microtiming in 1/256 step */
+  float *metrics;       /* (n_steps, ND_N_METRICS) */
+  int32_t *first;       /* (n_steps + 1): strikes of step t are first[t]..first[t+1]-1 */
+  nd_strike *strikes;   /* in order of time; doubled notes stay doubled */
+  bool has_metrics;     /* false when read from token text: intensity alone */
+  char *name;           /* the song's name or path, "" when unknown */
+} nd_sequence;
+
+nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
+                             const nd_song *song, nd_error *err);
+
+/* A silent copy: same grid, metrics and settings, no hits. */
+nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like);
+
+/* Same length and grid, hits (n_steps, n_voices) and offsets (may be NULL)
+ * taken over; strikes follow from them, by the kit's pitches. */
+nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets);
+void nd_sequence_free(nd_sequence *seq);
+
+static inline int32_t nd_sequence_steps(const nd_sequence *s) { return s->grid.n_steps; }
+static inline int32_t nd_sequence_voices(const nd_sequence *s) { return s->settings.kit.n_voices; }
+
+/* The drum notes, in ticks of the grid's ppq, each `length` steps long (the
+ * original writes whole steps), on channel `channel`, appended to `song`. */
+nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
+                            double length, nd_error *err);
+
+#endif

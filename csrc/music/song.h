@@ -1,0 +1,62 @@
+/* song.h - a song as notes in time: what the readers make and the grid reads.
+ *
+ * A Song owns everything it points to. It may come from a MIDI file (then it
+ * keeps the file's bytes, for lossless write-back) or from a host's notes.
+ */
+#ifndef ND_MUSIC_SONG_H
+#define ND_MUSIC_SONG_H
+
+#include "../nd.h"
+
+typedef struct nd_note {
+  int32_t tick;       /* start */
+  int32_t duration;   /* ticks, >= 0 */
+  uint16_t track;     /* index in the file, 0 for a host's notes */
+  uint8_t pitch;      /* 0..127 */
+  uint8_t velocity;   /* 1..127 */
+  uint8_t channel;    /* 0..15 */
+  uint8_t program;    /* 0..127, in force on the channel when it starts */
+} nd_note;
+
+typedef struct nd_tempo { int32_t tick; int32_t us_per_quarter; } nd_tempo;
+typedef struct nd_meter { int32_t tick; int16_t numerator, denominator; } nd_meter;
+
+/* Something that the reader mended; `lossy` when events were given up. */
+typedef struct nd_repair { size_t offset; bool lossy; char text[112]; } nd_repair;
+
+typedef struct nd_song {
+  int32_t ppq;
+  nd_note *notes;     size_t n_notes;    /* by tick, ties in file order */
+  nd_tempo *tempos;   size_t n_tempos;   /* by tick, one a tick; [0] at 0 */
+  nd_meter *meters;   size_t n_meters;   /* by tick, one a tick; [0] at 0 */
+  char **track_names; size_t n_tracks;   /* "" where none; bytes as found */
+  int32_t end_tick;                      /* last event or note end */
+  int drum_channel;                      /* 0..15, or -1: the song has none */
+  bool drum_channel_guessed;             /* taken from a track's name */
+  uint8_t *bytes;     size_t n_bytes;    /* the file as read; NULL if none */
+  nd_repair *repairs; size_t n_repairs;
+} nd_song;
+
+/* An empty song at 120 bpm in 4/4, or NULL. */
+nd_song *nd_song_new(int32_t ppq);
+void nd_song_free(nd_song *song);  /* NULL is fine */
+
+/* Adding appends; nd_song_finish then sorts (stably), drops double tempos
+ * and meters of one tick (the last wins), puts the defaults at tick 0 where
+ * the first stands later, and computes end_tick (which it never lowers).
+ * Range errors are ND_MISUSE. */
+nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err);
+nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err);
+nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err);
+nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err);
+nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text);
+nd_status nd_song_finish(nd_song *song, nd_error *err);
+
+static inline bool nd_song_is_drum(const nd_song *song, const nd_note *note) {
+  return note->channel == song->drum_channel;
+}
+
+/* Seconds from the song's start to `tick`, by the tempo map. */
+double nd_song_seconds(const nd_song *song, double tick);
+
+#endif

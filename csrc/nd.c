@@ -1,0 +1,36 @@
+#include "nd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+nd_status nd_fail(nd_error *err, nd_status status, const char *fmt, ...) {
+  if (err != NULL) {
+    va_list args;
+    va_start(args, fmt);
+    err->status = status;
+    (void)vsnprintf(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+  }
+  return status;
+}
+
+void *nd_calloc(size_t n, size_t size) {
+  if (n == 0 || size == 0) n = size = 1;
+  return calloc(n, size);  /* glibc's and musl's calloc check n * size */
+}
+
+bool nd_reserve(void **array, size_t *capacity, size_t need, size_t size) {
+  if (need <= *capacity) return true;
+  size_t grown = *capacity < 16 ? 16 : *capacity;
+  while (grown < need) {
+    if (grown > SIZE_MAX / 2 / size) return false;
+    grown *= 2;
+  }
+  if (grown > SIZE_MAX / size) return false;
+  void *p = realloc(*array, grown * size);
+  if (p == NULL) return false;
+  *array = p;
+  *capacity = grown;
+  return true;
+}

@@ -1,0 +1,46 @@
+#include "rng.h"
+
+#include <math.h>
+
+nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
+  nd_rng rng = {0, (stream << 1) | 1u};
+  (void)nd_rng_u32(&rng);
+  rng.state += seed;
+  (void)nd_rng_u32(&rng);
+  return rng;
+}
+
+uint32_t nd_rng_u32(nd_rng *rng) {
+  uint64_t old = rng->state;
+  rng->state = old * 6364136223846793005u + rng->stream;
+  uint32_t shifted = (uint32_t)(((old >> 18) ^ old) >> 27);
+  uint32_t rot = (uint32_t)(old >> 59);
+  return (shifted >> rot) | (shifted << ((32u - rot) & 31u));
+}
+
+uint32_t nd_rng_below(nd_rng *rng, uint32_t bound) {
+  uint32_t threshold = (0u - bound) % bound;
+  for (;;) {
+    uint32_t r = nd_rng_u32(rng);
+    if (r >= threshold) return r % bound;
+  }
+}
+
+float nd_rng_float(nd_rng *rng) {
+  return (float)(nd_rng_u32(rng) >> 8) * 0x1p-24f;
+}
+
+float nd_rng_normal(nd_rng *rng) {
+  double u = 1.0 - (double)nd_rng_float(rng);  /* (0, 1] */
+  double v = (double)nd_rng_float(rng);
+  return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
+}
+
+void nd_rng_shuffle(nd_rng *rng, int32_t *items, size_t n) {
+  for (size_t i = n; i > 1; i--) {
+    size_t j = nd_rng_below(rng, (uint32_t)i);
+    int32_t t = items[i - 1];
+    items[i - 1] = items[j];
+    items[j] = t;
+  }
+}

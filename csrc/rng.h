@@ -1,0 +1,20 @@
+/* rng.h - the seeded generator. Its state is held by the caller, so that two
+ * generators never disturb each other and a state can be saved and put back.
+ * PCG32 (O'Neill 2014, "PCG: A Family of Simple Fast Space-Efficient
+ * Statistically Good Algorithms for Random Number Generation", XSH-RR). */
+#ifndef ND_RNG_H
+#define ND_RNG_H
+
+#include "nd.h"
+
+typedef struct nd_rng { uint64_t state, stream; } nd_rng;
+
+/* Different streams of one seed are independent. */
+nd_rng nd_rng_seed(uint64_t seed, uint64_t stream);
+uint32_t nd_rng_u32(nd_rng *rng);
+uint32_t nd_rng_below(nd_rng *rng, uint32_t bound);  /* 0..bound-1, unbiased; bound >= 1 */
+float nd_rng_float(nd_rng *rng);                     /* [0, 1) */
+float nd_rng_normal(nd_rng *rng);                    /* mean 0, sd 1 (Box-Muller) */
+void nd_rng_shuffle(nd_rng *rng, int32_t *items, size_t n);
+
+#endif

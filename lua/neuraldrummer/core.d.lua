@@ -1,0 +1,322 @@
+---@meta neuraldrummer.core
+--- The C side, described for editors. World failures return `nil, message`;
+--- misuse raises; option tables are strict. Indices of songs, steps, notes and
+--- voices count from 1; channels are 1..16; velocities are 0..1 unless said.
+
+---@class neuraldrummer.core
+---@field version string
+local core = {}
+
+--------------------------------------------------------------------- Song
+
+---@class neuraldrummer.note
+---@field tick integer start, in ticks of the song's ppq
+---@field duration integer ticks
+---@field pitch integer 0..127
+---@field velocity integer 1..127 (MIDI's own scale, as a host has it)
+---@field channel? integer 1..16, default 1
+---@field program? integer 0..127, default 0
+---@field track? integer from 1, default 1
+
+---@class neuraldrummer.song : userdata
+local song = {}
+
+--- A song from a host's notes.
+---@param spec {ppq: integer, notes: neuraldrummer.note[], tempos?: {tick: integer, bpm: number}[], meters?: {tick: integer, numerator: integer, denominator: integer}[], drum_channel?: integer, name?: string}
+---@return neuraldrummer.song
+function core.song(spec) end
+
+---@return integer ppq ticks a quarter note
+function song:ppq() end
+--- Notes as tables, in order of time. `which`: "all" (default), "drums", "others".
+---@param which? "all"|"drums"|"others"
+---@return neuraldrummer.note[]
+function song:notes(which) end
+---@return {tick: integer, bpm: number}[]
+function song:tempos() end
+---@return {tick: integer, numerator: integer, denominator: integer}[]
+function song:meters() end
+---@return string[] names of tracks, "" where none
+function song:tracks() end
+---@return {offset: integer, lossy: boolean, text: string}[] what the reader mended
+function song:repairs() end
+--- 1..16; nil when the song has no drums. Second: whether it was guessed from a track's name.
+---@return integer? channel
+---@return boolean guessed
+function song:drum_channel() end
+---@return number seconds
+function song:seconds() end
+---@return integer ticks
+function song:length() end
+--- The song's own drums taken out, `drums` put in as a track of their own.
+---@param drums neuraldrummer.sequence
+---@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string}  length: of a drum note in steps (default 0.5)
+---@return neuraldrummer.song
+function song:with_drums(drums, options) end
+--- The whole MIDI file as a string.
+---@return string bytes
+function song:bytes() end
+--- Written beside and renamed: never half a file.
+---@param path string
+---@return boolean? ok
+---@return string? message
+function song:save(path) end
+function song:close() end
+
+---------------------------------------------------------------- Tokeniser
+
+---@class neuraldrummer.tokeniser : userdata
+local tokeniser = {}
+
+---@class neuraldrummer.tokeniser_options
+---@field preset? "drummer"|"neuraldrummer2023"
+---@field kit? string|{name: string, [integer]: {name: string, pitches: integer[]}}
+---@field steps_per_beat? integer 2, 4, 6, 8 or 12
+---@field beat? "quarter"|"meter"
+---@field include_drums? boolean
+---@field max_steps? integer
+
+---@param options? neuraldrummer.tokeniser_options
+---@return neuraldrummer.tokeniser
+function core.tokeniser(options) end
+
+---@param s neuraldrummer.song
+---@param name? string kept with the Sequence
+---@return neuraldrummer.sequence? sequence
+---@return string? message
+function tokeniser:encode(s, name) end
+--- One line of token text.
+---@param line string
+---@return neuraldrummer.sequence? sequence
+---@return string? message
+function tokeniser:parse(line) end
+---@return string[] names of the kit's voices
+function tokeniser:voices() end
+--- {preset-free description}: kit (name), kit_text, steps_per_beat, beat, include_drums, original
+---@return table settings
+function tokeniser:settings() end
+function tokeniser:close() end
+
+----------------------------------------------------------------- Sequence
+
+---@class neuraldrummer.sequence : userdata
+local sequence = {}
+
+---@return string token text line, without newline
+function sequence:tokens() end
+--- Hits of step `i`, or of all when left out: {kick = 0.8, …} keyed by voice
+--- name with velocities 0..1; struck voices only.
+---@param i? integer
+---@return table<string, number>|table<string, number>[]
+function sequence:hits(i) end
+--- Hits as one string of #seq * voices bytes (velocity 0..127), for fast work.
+---@return string
+function sequence:packed_hits() end
+---@param i integer
+---@return table<string, number> metrics by name
+function sequence:metrics(i) end
+--- One metric over the whole song.
+---@param name string
+---@return number[]
+function sequence:metric(name) end
+---@return {step: integer, numerator: integer, denominator: integer}[] bars; step from 1
+function sequence:bars() end
+---@return string[] voice names
+function sequence:voices() end
+---@return string name
+function sequence:name() end
+---@return table settings as tokeniser:settings()
+function sequence:settings() end
+--- A new Sequence with the same grid and metrics and other hits: a list of one
+--- table a step, keyed by voice name (velocity 0..1, or true), or packed bytes.
+---@param hits table<string, number|boolean>[]|string
+---@return neuraldrummer.sequence
+function sequence:with_hits(hits) end
+function sequence:close() end
+
+------------------------------------------------------------------- Corpus
+
+---@class neuraldrummer.corpus : userdata
+local corpus = {}
+
+--- A new corpus file, to be filled by `add` and ended by `finish`.
+---@param path string
+---@param tok neuraldrummer.tokeniser
+---@return neuraldrummer.corpus_writer? writer
+---@return string? message
+function core.create_corpus(path, tok) end
+
+---@class neuraldrummer.corpus_writer : userdata
+local writer = {}
+---@param seq neuraldrummer.sequence
+---@param split? "train"|"valid"
+---@return boolean? ok
+---@return string? message
+function writer:add(seq, split) end
+---@return boolean? ok
+---@return string? message
+function writer:finish() end
+--- Without finish: the unfinished file is removed.
+function writer:close() end
+
+--- A corpus file, or token text (saved.txt), to read.
+---@param path string
+---@param tok? neuraldrummer.tokeniser settings of token text
+---@return neuraldrummer.corpus? corpus
+---@return string? message
+function core.open_corpus(path, tok) end
+--- `#corpus` songs.
+---@param i integer
+---@return neuraldrummer.sequence? sequence
+---@return string? message
+function corpus:song(i) end
+---@param i integer
+---@return {name: string, steps: integer, split: "train"|"valid"}
+function corpus:info(i) end
+---@return table settings as tokeniser:settings()
+function corpus:settings() end
+---@return neuraldrummer.tokeniser
+function corpus:tokeniser() end
+function corpus:close() end
+
+-------------------------------------------------------------------- Model
+
+---@class neuraldrummer.model : userdata
+local model = {}
+
+---@class neuraldrummer.model_options
+---@field preset? "drummer"|"neuraldrummer2023"
+---@field tokeniser? neuraldrummer.tokeniser default: the preset's own
+---@field layers? integer LSTM layers
+---@field hidden? integer LSTM units a layer
+---@field window? integer 0: streaming
+---@field dropout? number
+---@field seed? integer of the first weights
+
+---@param options? neuraldrummer.model_options
+---@return neuraldrummer.model
+function core.model(options) end
+---@param path string a .safetensors checkpoint
+---@return neuraldrummer.model? model
+---@return string? message
+function core.load_model(path) end
+--- Only the weights and settings, or (options.training) also what training
+--- needs to go on: Adam's moments, the batches' place, and `extra` strings.
+---@param path string
+---@param options? {half?: boolean, training?: boolean, batches?: neuraldrummer.batches, extra?: table<string, string>}
+---@return boolean? ok
+---@return string? message
+function model:save(path, options) end
+--- Strings saved beside the weights.
+---@return table<string, string>
+function model:extra() end
+---@return table config (preset, layers, hidden, window, inputs, voices, parameters, …)
+function model:config() end
+---@return neuraldrummer.tokeniser
+function model:tokeniser() end
+--- One step of training: forward, backward, clip, Adam. Returns the loss (mean
+--- binary cross-entropy a hit, in nats) before the step, and the gradient's norm.
+---@param batch neuraldrummer.batches after its `next`
+---@param options {rate: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
+---@return number loss
+---@return number norm
+function model:train_step(batch, options) end
+--- The loss without learning (no dropout), and the number of hits counted.
+---@param batch neuraldrummer.batches after its `next`
+---@return number loss
+---@return integer count
+function model:loss(batch) end
+--- A tensor's values, its gradient's after train_step, or new values for it.
+---@param name string
+---@return number[] values
+---@return integer[] shape
+function model:tensor(name) end
+---@param name string
+---@return number[] values
+function model:gradient(name) end
+---@param name string
+---@param values number[]
+function model:set_tensor(name, values) end
+---@return string[] names of all tensors
+function model:tensors() end
+--- BLAS threads of this model's calls (default 1).
+---@param n integer
+function model:threads(n) end
+function model:close() end
+
+------------------------------------------------------------------ Batches
+
+---@class neuraldrummer.batches : userdata
+local batches = {}
+
+---@class neuraldrummer.batches_options
+---@field model neuraldrummer.model whose inputs are to be filled
+---@field split? "train"|"valid"|"all" default "train"
+---@field batch? integer default: the preset's
+---@field steps? integer stretch of truncated BPTT; default: the preset's
+---@field seed? integer
+---@field shuffle? boolean default true
+---@field history_dropout? boolean default: as the preset says for train, false for valid
+
+--- Batches from a corpus. Keeps the corpus alive.
+---@param options neuraldrummer.batches_options
+---@return neuraldrummer.batches
+function corpus:batches(options) end
+--- Fills the next batch; false at the end of an epoch (call again for the next).
+---@return boolean more
+function batches:next() end
+---@return integer batches in an epoch
+function batches:count() end
+---@return integer epoch from 1
+---@return integer batch within it, from 1
+function batches:place() end
+function batches:close() end
+
+---------------------------------------------------------------- Generator
+
+---@class neuraldrummer.generator : userdata
+local generator = {}
+
+---@class neuraldrummer.generator_options
+---@field seed? integer default 1
+---@field temperature? number default: the model's own (1 for the original: no sampling)
+---@field cutoff? number strike where probability >= cutoff, instead of drawing
+---@field forced? integer the n most likely voices are struck as well
+---@field start? "blank"|"count-in"|"basic"|"random"
+---@field prime? neuraldrummer.sequence hits to start from
+---@field velocity? number 0..1
+---@field threads? integer
+
+---@param m neuraldrummer.model
+---@param options? neuraldrummer.generator_options
+---@return neuraldrummer.generator
+function core.generator(m, options) end
+--- Plays the whole song; a new Sequence with the drummer's hits.
+---@param seq neuraldrummer.sequence
+---@return neuraldrummer.sequence
+function generator:play(seq) end
+--- Plays one step, given what is heard there (names as sequence:metrics, `bar`
+--- = true where a bar starts). No allocation in the engine.
+---@param metrics table<string, number|boolean>
+---@return table<string, number> hits by voice name, velocities 0..1
+function generator:step(metrics) end
+--- Probabilities of the last step, by voice name.
+---@return table<string, number>
+function generator:odds() end
+--- Back to the start: same seed, empty history.
+function generator:reset() end
+function generator:close() end
+
+----------------------------------------------------------------- the rest
+
+--- Seconds of a monotonic clock.
+---@return number
+function core.clock() end
+
+--- The machine's own SGEMM rate: an n-cube product, in flop/s.
+---@param n integer
+---@param threads? integer
+---@return number flops
+function core.sgemm_rate(n, threads) end
+
+return core
