@@ -1,0 +1,157 @@
+# Neural Drummer.
+#
+#   make            build the modules and the command-line tool into build/
+#   make demo       set up, build, and drum a song into build/demo/
+#   make test       set up, build, run the specs and luacheck
+#   make deps       install the packages that are missing (Debian, Ubuntu)
+#   make install    into PREFIX (default /usr/local); DESTDIR is honoured
+#   make bench      measure against the limits in spec/bench
+#   make fuzz       TARGET=smf SECONDS=30: a harness of spec/fuzz, with clang
+#   make clean
+#
+# CC, CFLAGS and LDFLAGS may be given. `BUILD=build/san SAN=1` makes a build
+# with the address and undefined-behaviour sanitizers in a folder of its own,
+# and `make test BUILD=build/san SAN=1` runs the specs on it.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+LUA ?= lua5.4
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+
+CFLAGS ?= -O3
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+
+ifdef SAN
+SANITIZE = -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+# the host is a plain lua5.4, so the runtime must be there before the module
+PRELOAD = LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so) \
+  $(shell $(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0
+endif
+
+# Asked for when first used, for `make deps` may install pkg-config itself.
+# Of lua5.4 the headers only: the host brings the library (one Lua a process).
+once = $(eval $1 := $2)$($1)
+LUA_CFLAGS = $(call once,LUA_CFLAGS,$(if $(LUA_INCDIR),-I$(LUA_INCDIR),\
+  $(shell $(PKG_CONFIG) --cflags lua5.4)))
+CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas))
+CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas)) -lm
+SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0))
+SMF_LIBS = $(call once,SMF_LIBS,$(shell $(PKG_CONFIG) --libs smf glib-2.0)) -lm
+
+ifeq ($(shell uname -s),Darwin)
+SHARED = -bundle -undefined dynamic_lookup
+else
+# nodelete: OpenBLAS's and glib's threads and handlers outlive a Lua state
+SHARED = -shared -Wl,-z,nodelete
+endif
+
+# smf.so is all that links libsmf and glib; core.so is the rest. Both hold
+# the small shared files.
+SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
+SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c
+SMF_SOURCES := $(SMF_ONLY) $(wildcard csrc/midi/guard.c csrc/midi/scan.c) \
+  csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/lnd.c
+CORE_SOURCES := $(filter-out $(SMF_ONLY),$(SOURCES))
+CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+CORE := $(BUILD)/lib/neuraldrummer/core.so
+SMF := $(BUILD)/lib/neuraldrummer/smf.so
+TOOL := $(BUILD)/bin/neuraldrummer
+
+BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
+RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
+TEST_PACKAGES = lua-busted lua-check luarocks
+
+COMPILE = $(CC) -std=c11 $(CFLAGS) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
+
+.PHONY: all deps test-deps demo test install bench fuzz clean FORCE
+.DELETE_ON_ERROR:
+
+all: $(CORE) $(SMF) $(TOOL)
+
+$(CORE): $(CORE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CORE_OBJECTS) $(CORE_LIBS)
+
+$(SMF): $(SMF_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
+
+$(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/lua/%.o: EXTRA = $(LUA_CFLAGS)
+$(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
+$(BUILD)/obj/midi/smf.o: EXTRA = $(SMF_CFLAGS)
+
+# Other flags than last time: everything is compiled again. Says what is
+# missing before the first compiler error could.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@tools/deps check $(BUILD_PACKAGES)
+	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
+
+-include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d))
+
+# The tool finds its Lua files and modules from where it lies.
+define write_tool
+sed -e '1s|lua5.4|$(LUA)|' \
+  -e "s|@LUADIR@|$$(realpath -m --relative-to='$(1)' '$(2)')|" \
+  -e "s|@LIBDIR@|$$(realpath -m --relative-to='$(1)' '$(3)')|" \
+  bin/neuraldrummer.in >'$(4)' && chmod 755 '$(4)'
+endef
+
+$(TOOL): bin/neuraldrummer.in $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(call write_tool,$(BUILD)/bin,lua,$(BUILD)/lib,$@)
+
+deps:
+	@tools/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES)
+
+test-deps:
+	@tools/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(PRELOAD) $(LUA) tools/demo.lua $(TOOL) $(BUILD)/demo
+
+# SPEC=spec/x_spec.lua runs that one alone.
+test: test-deps
+	@$(MAKE) --no-print-directory all
+	@PRELOAD='$(PRELOAD)' $(LUA) spec/run.lua $(LUA) $(BUILD) $(SPEC)
+
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lib/?.so;;' $(LUA) spec/bench/run.lua
+
+# A model lies beside the Lua files, where the module looks for it.
+install: all
+	@mkdir -p '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LUADIR)/neuraldrummer/models' \
+	  '$(DESTDIR)$(LIBDIR)/neuraldrummer'
+	$(INSTALL) -m 644 lua/neuraldrummer/*.lua '$(DESTDIR)$(LUADIR)/neuraldrummer'
+	$(INSTALL) -m 644 models/* '$(DESTDIR)$(LUADIR)/neuraldrummer/models'
+	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
+	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)
+
+TARGET ?= smf
+SECONDS ?= 30
+FUZZ_CC ?= clang
+ENGINE = $(filter-out csrc/lua/%,$(SOURCES))
+
+fuzz:
+	@tools/deps check $(BUILD_PACKAGES) clang
+	@mkdir -p $(BUILD)/fuzz/$(TARGET)
+	$(FUZZ_CC) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined -Icsrc $(CORE_CFLAGS) $(SMF_CFLAGS) \
+	  -o $(BUILD)/fuzz/$(TARGET)_fuzz spec/fuzz/$(TARGET).c $(ENGINE) $(CORE_LIBS) $(SMF_LIBS)
+	$(BUILD)/fuzz/$(TARGET)_fuzz -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  -artifact_prefix=$(BUILD)/fuzz/$(TARGET)- $(BUILD)/fuzz/$(TARGET) $(wildcard spec/fuzz/seeds/$(TARGET))
+
+clean:
+	rm -rf '$(BUILD)'
