@@ -313,6 +313,20 @@ function generator:close() end
 ---@return number
 function core.clock() end
 
+--- Columns of the terminal that stderr is; nil when it is none.
+---@return integer? columns
+function core.terminal() end
+
+---@class neuraldrummer.interrupt : userdata
+local interrupt = {}
+--- From now on, Ctrl-C only sets a flag (a second one ends the process), until
+--- the result is closed. A flag set before is forgotten.
+---@return neuraldrummer.interrupt
+function core.catch_interrupt() end
+---@return boolean whether Ctrl-C was pressed
+function interrupt:seen() end
+function interrupt:close() end
+
 --- The machine's own SGEMM rate: an n-cube product, in flop/s.
 ---@param n integer
 ---@param threads? integer
