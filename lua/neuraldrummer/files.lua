@@ -1,0 +1,230 @@
+--- Folders, whole files, CSV tables: what the tools need of the disk.
+local lfs = require "lfs"
+
+local files = {}
+
+---@param path string
+---@return string folder with a slash at its end; "" for a bare name
+function files.folder(path)
+  return path:match "^.*/" or ""
+end
+
+---@param path string
+---@return string name without its folder
+function files.name(path)
+  return path:match "([^/]*)$"
+end
+
+--- "a.b.mid" with ".last" put in before the extension: "a.b.last.mid".
+---@param path string
+---@param infix string
+---@return string
+function files.infix(path, infix)
+  local stem, extension = path:match "^(.*[^/])(%.[^./]+)$"
+  if stem then return stem .. infix .. extension end
+  return path .. infix
+end
+
+---@param path string
+---@return boolean
+function files.exists(path)
+  return lfs.attributes(path, "mode") ~= nil
+end
+
+---@param path string
+---@return string? bytes
+---@return string? message
+function files.read(path)
+  local mode = lfs.attributes(path, "mode")
+  if mode == nil then return nil, path .. ": no such file" end
+  if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
+  local file, message = io.open(path, "rb")
+  if not file then return nil, message end
+  local bytes
+  bytes, message = file:read "a"
+  file:close()
+  if not bytes then return nil, ("%s: %s"):format(path, message) end
+  return bytes
+end
+
+--- Opens a file that takes its place only when it is finished: `finish` ends
+--- and renames it, `abandon` removes it.
+---@param path string
+---@return {write: function, finish: function, abandon: function}? writer
+---@return string? message
+function files.create(path)
+  local temporary = path .. ".part"
+  local file, message = io.open(temporary, "wb")
+  if not file then return nil, (message:gsub("%.part: ", ": ", 1)) end
+  local writer, failure = {}, nil
+  function writer.write(_, ...)
+    if not failure then
+      local ok, why = file:write(...)
+      if not ok then failure = why end
+    end
+    return failure == nil, failure and ("%s: %s"):format(path, failure)
+  end
+  function writer.abandon()
+    if file then
+      file:close()
+      os.remove(temporary)
+      file = nil
+    end
+  end
+  function writer.finish()
+    if not failure then
+      local ok, why = file:close()
+      file = nil
+      if ok then ok, why = os.rename(temporary, path) end
+      if not ok then failure = why end
+    end
+    if failure then
+      if file then file:close() end
+      os.remove(temporary)
+      return nil, ("%s: %s"):format(path, failure)
+    end
+    return true
+  end
+  return setmetatable(writer, { __close = writer.abandon, __gc = writer.abandon })
+end
+
+---@param path string
+---@param bytes string
+---@return boolean? ok
+---@return string? message
+function files.write(path, bytes)
+  local writer, message = files.create(path)
+  if not writer then return nil, message end
+  writer:write(bytes)
+  return writer:finish()
+end
+
+--- All files below a folder whose names end in one of `extensions` (lower
+--- case, without the dot), sorted by path. Links are followed, but no folder
+--- is entered twice, so that a loop of links ends.
+---@param folder string
+---@param extensions string[]
+---@return string[]? paths
+---@return string? message
+function files.walk(folder, extensions)
+  local wanted = {}
+  for _, extension in ipairs(extensions) do wanted[extension] = true end
+  local paths, seen = {}, {}
+
+  local function enter(at)
+    local attributes, message = lfs.attributes(at)
+    if not attributes then return nil, message end
+    local identity = ("%s:%s"):format(attributes.dev, attributes.ino)
+    if seen[identity] then return true end
+    seen[identity] = true
+    local ok, iterator, state, rest, closing = pcall(lfs.dir, at)
+    if not ok then return nil, (iterator:gsub("^cannot open ", "")) end
+    for name in iterator, state, rest, closing do
+      if name ~= "." and name ~= ".." then
+        local path = at .. "/" .. name
+        local mode = lfs.attributes(path, "mode")
+        if mode == "directory" then
+          enter(path)  -- one that cannot be opened is passed over
+        elseif mode == "file" then
+          local extension = name:match "%.([^.]+)$"
+          if extension and wanted[extension:lower()] then paths[#paths + 1] = path end
+        end
+      end
+    end
+    return true
+  end
+
+  folder = folder:gsub("(.)/+$", "%1")
+  local mode = lfs.attributes(folder, "mode")
+  if mode == nil then return nil, folder .. ": no such folder" end
+  if mode ~= "directory" then return nil, folder .. ": is not a folder" end
+  local ok, message = enter(folder)
+  if not ok then return nil, message end
+  table.sort(paths)
+  return paths
+end
+
+--- FNV-1a over little-endian words of eight bytes (the last one padded with
+--- zeros) and the length: a fingerprint of content, not for secrets.
+---@param bytes string
+---@return integer hash 64 bits
+function files.hash(bytes)
+  local unpack <const>, prime <const> = string.unpack, 0x100000001b3
+  local hash = 0xcbf29ce484222325 ~ #bytes
+  local whole = #bytes // 32 * 32
+  for i = 1, whole, 32 do
+    local a, b, c, d = unpack("<i8i8i8i8", bytes, i)
+    hash = (((hash ~ a) * prime ~ b) * prime ~ c) * prime ~ d
+    hash = hash * prime
+    hash = hash ~ hash >> 29  -- a product moves bits only upwards
+  end
+  local rest = bytes:sub(whole + 1) .. ("\0"):rep(whole + 32 - #bytes)
+  for i = 1, 32, 8 do
+    hash = (hash ~ unpack("<i8", rest, i)) * prime
+    hash = hash ~ hash >> 29
+  end
+  return hash
+end
+
+--- A table of comma-separated values (RFC 4180: quotes, doubled quotes, line
+--- ends within quotes), its first line the names of the columns.
+---@param text string
+---@return table<string, string>[]? rows each keyed by column
+---@return string[]|string columns or message
+function files.csv(text)
+  local at = text:find("^\xEF\xBB\xBF") and 4 or 1
+  local records, record, line = {}, {}, 1
+  while at <= #text do
+    local value
+    if text:byte(at) == 34 then
+      local from, parts = at + 1, {}
+      while true do
+        local quote = text:find('"', from, true)
+        if not quote then return nil, ("line %d: a quote is not closed"):format(line) end
+        parts[#parts + 1] = text:sub(from, quote - 1)
+        from = quote + 1
+        if text:byte(from) ~= 34 then break end
+        parts[#parts + 1] = '"'
+        from = from + 1
+      end
+      value = table.concat(parts)
+      at = from
+      if at <= #text and not text:find("^[,\r\n]", at) then
+        return nil, ("line %d: text after a closing quote"):format(line)
+      end
+    else
+      local ending = text:find("[,\r\n]", at) or #text + 1
+      value = text:sub(at, ending - 1)
+      at = ending
+    end
+    line = line + select(2, value:gsub("\n", ""))
+    record[#record + 1] = value
+    local separator = text:match("^\r?\n", at) or text:match("^[,\r]", at) or ""
+    at = at + #separator
+    if separator == "," then
+      if at > #text then record[#record + 1] = "" end
+    end
+    if separator ~= "," or at > #text then
+      if #record > 1 or record[1] ~= "" then
+        record.line = line
+        records[#records + 1] = record
+      end
+      record = {}
+      line = line + 1
+    end
+  end
+  local columns = table.remove(records, 1)
+  if not columns then return nil, "no header line" end
+  for i, values in ipairs(records) do
+    if #values ~= #columns then
+      return nil, ("line %d: %d values, but %d columns"):format(values.line, #values, #columns)
+    end
+    local row = {}
+    for j, name in ipairs(columns) do row[name] = values[j] end
+    records[i] = row
+  end
+  columns.line = nil
+  return records, columns
+end
+
+return files

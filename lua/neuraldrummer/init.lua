@@ -1,0 +1,86 @@
+--- Neural Drummer: listens to a song as MIDI and plays drums to it.
+---
+---     local nd = require "neuraldrummer"
+---     local song = assert(nd.song.load "song.mid")
+---     local model = assert(nd.model.load(assert(nd.default_model())))
+---     local seq = assert(model:tokeniser():encode(song))
+---     local drums = nd.generator(model, { seed = 7 }):play(seq)
+---     assert(song:with_drums(drums):save "combined.mid")
+---
+--- What the world does wrong is returned as `nil, message`; misuse raises.
+
+-- Before any C module: one of another Lua's would crash rather than complain.
+if _VERSION ~= "Lua 5.4" then
+  error(("neuraldrummer needs Lua 5.4, and this is %s"):format(_VERSION), 2)
+end
+
+local _, here = ...
+local core = require "neuraldrummer.core"
+
+---@class neuraldrummer
+---@field version string
+local nd = {
+  version = core.version,
+  tokeniser = core.tokeniser,
+  generator = core.generator,
+  corpus = { create = core.create_corpus, open = core.open_corpus },
+  model = { new = core.model, load = core.load_model },
+  song = { new = core.song },
+}
+
+-- libsmf and glib come with a module of their own, loaded only when a MIDI
+-- file is read: a host that hands over notes does without.
+local function reader()
+  local ok, smf = pcall(require, "neuraldrummer.smf")
+  if ok then return smf end
+  local why = tostring(smf)
+  -- the dynamic linker's own words, if it found the module and then failed
+  local reason = why:match "error loading module [^\n]*\n%s*([^\n]+)"
+    or "the module neuraldrummer.smf is not installed beside neuraldrummer.core"
+  return nil, ("MIDI files cannot be read, for want of libsmf or glib: %s"):format(reason)
+end
+
+---@class neuraldrummer.song_options
+---@field drum_channel? integer 1..16: where the drums are, if not on channel 10
+---@field strict? boolean refuse where something would be lost
+
+--- Reads a MIDI file.
+---@param path string
+---@param options? neuraldrummer.song_options
+---@return neuraldrummer.song? song
+---@return string? message
+function nd.song.load(path, options)
+  local smf, message = reader()
+  if not smf then return nil, message end
+  return smf.load(path, options)
+end
+
+--- The bytes of a MIDI file.
+---@param bytes string
+---@param options? neuraldrummer.song_options
+---@return neuraldrummer.song? song
+---@return string? message
+function nd.song.parse(bytes, options)
+  local smf, message = reader()
+  if not smf then return nil, message end
+  return smf.parse(bytes, options)
+end
+
+--- The path of the model that comes with the module: beside the installed Lua
+--- files, or in the models folder of a checkout.
+---@return string? path
+---@return string? message
+function nd.default_model()
+  local folder = (here or debug.getinfo(1, "S").source:gsub("^@", "")):match "^.*[/\\]" or ""
+  for _, models in ipairs { "models/", "../../models/" } do
+    local path = folder .. models .. "drummer.safetensors"
+    local file = io.open(path, "rb")
+    if file then
+      file:close()
+      return path
+    end
+  end
+  return nil, ("no model: models/drummer.safetensors is not in %s"):format(folder)
+end
+
+return nd

@@ -1,0 +1,315 @@
+--- The training loop: batches through a model, a schedule for the rate,
+--- validation after each epoch, checkpoints, a log. It can be stopped at any
+--- batch, and goes on from its last checkpoint to the very same losses.
+---
+--- Files, for `out` = "m.safetensors":
+---   m.safetensors       the weights with the best validation loss so far
+---   m.last.safetensors  the latest weights and all that going on needs
+---   m.epoch-3.safetensors  with `keep_epochs`: the weights after each epoch
+local core = require "neuraldrummer.core"
+local files = require "neuraldrummer.files"
+local check = require "neuraldrummer.options".check
+
+local train = {}
+
+---@class neuraldrummer.train_options
+---@field out string path of the checkpoint to write
+---@field model? neuraldrummer.model what to train; default: a new one
+---@field preset? "drummer"|"neuraldrummer2023" of a new model; default as the corpus was made
+---@field hidden? integer of a new model
+---@field layers? integer of a new model
+---@field dropout? number of a new model
+---@field epochs? integer
+---@field rate? number Adam's, at its highest
+---@field warmup? integer batches until it is reached
+---@field cosine? boolean whether the rate then falls to `floor` of itself at the end
+---@field floor? number
+---@field clip? number highest norm of the gradient; 0: no limit
+---@field epsilon? number Adam's
+---@field batch? integer
+---@field steps? integer stretch of truncated BPTT
+---@field seed? integer
+---@field history_dropout? boolean
+---@field threads? integer
+---@field half? boolean save the best weights in half precision
+---@field keep_epochs? boolean
+---@field checkpoint_every? integer batches between checkpoints within an epoch (0: none)
+---@field resume? boolean go on from the last checkpoint of `out`
+---@field log? string path of a TSV file: one row a batch
+---@field on_progress? fun(state: neuraldrummer.train_state)
+
+local KNOWN = {
+  out = "string", model = "userdata|table", preset = "string", hidden = "integer",
+  layers = "integer", dropout = "number", epochs = "integer", rate = "number",
+  warmup = "integer", cosine = "boolean", floor = "number", clip = "number",
+  epsilon = "number", batch = "integer", steps = "integer", seed = "integer",
+  history_dropout = "boolean", threads = "integer", half = "boolean",
+  keep_epochs = "boolean", checkpoint_every = "integer", resume = "boolean",
+  log = "string", on_progress = "function",
+}
+
+-- What decides the losses is kept in the checkpoint, so that a resumed run
+-- need not be told again.
+local KEPT = {
+  "epochs", "rate", "warmup", "cosine", "floor", "clip", "epsilon", "batch", "steps", "seed",
+  "history_dropout",
+}
+
+local DEFAULTS = {
+  drummer = {
+    epochs = 20, rate = 2e-3, warmup = 100, cosine = true, floor = 0.02, clip = 1.0,
+    epsilon = 1e-8, seed = 1,
+  },
+  -- Keras' Adam, as the 2023 system has it
+  neuraldrummer2023 = {
+    epochs = 10, rate = 1e-3, warmup = 0, cosine = false, floor = 1.0, clip = 0.0,
+    epsilon = 1e-7, seed = 1, keep_epochs = true,
+  },
+}
+
+---@class neuraldrummer.train_state
+---@field epoch integer the one being run
+---@field epochs integer
+---@field batch integer done in it
+---@field batches integer in an epoch
+---@field loss number mean of this epoch so far
+---@field last_loss number of the latest batch
+---@field norm number
+---@field rate number
+---@field valid_loss? number of the latest validation
+---@field best? number lowest loss of an epoch: validation's, or training's without valid songs
+---@field best_epoch? integer
+---@field seconds number of training, earlier sittings included
+---@field interrupted boolean stopped by Ctrl-C, after saving
+---@field diverged boolean stopped because the loss was no number any more
+---@field model neuraldrummer.model
+---@field last string path of the last checkpoint
+
+-- Text and back without a loss; floats in hexadecimal.
+local function to_text(value)
+  return math.type(value) == "float" and ("%a"):format(value) or tostring(value)
+end
+
+local function from_text(text)
+  if text == "true" or text == "false" then return text == "true" end
+  return math.tointeger(text) or tonumber(text)
+end
+
+--- The rate of batch `n` of `total`, from 1.
+---@param o {rate: number, warmup: integer, cosine: boolean, floor: number}
+---@param n integer
+---@param total integer
+---@return number
+function train.rate(o, n, total)
+  local warmup = math.min(o.warmup, total // 4)  -- a short training still gets to its rate
+  if n <= warmup then return o.rate * n / warmup end
+  if not o.cosine then return o.rate end
+  local share = (n - warmup) / math.max(total - warmup, 1)
+  return o.rate * (o.floor + (1 - o.floor) * 0.5 * (1 + math.cos(math.pi * math.min(share, 1))))
+end
+
+local COLUMNS = "epoch\tbatch\tloss\tvalid_loss\trate\tnorm\tseconds\n"
+
+-- The log, with what was written after the checkpoint cut off.
+local function open_log(path, epoch, batch)
+  local kept = { COLUMNS }
+  local old = epoch and files.read(path) or ""
+  for line in old:gmatch "[^\n]+\n" do
+    local e, b = line:match "^(%d+)\t(%d+)\t"
+    e, b = math.tointeger(e), math.tointeger(b)
+    if e and (e < epoch or (e == epoch and b <= batch)) then kept[#kept + 1] = line end
+  end
+  local ok, message = files.write(path, table.concat(kept))
+  if not ok then return nil, message end
+  return io.open(path, "a")
+end
+
+local function has_split(corpus, split)
+  for i = 1, #corpus do
+    if corpus:info(i).split == split then return true end
+  end
+  return false
+end
+
+-- Mean loss a hit over the validation songs.
+local function validate(model, valid)
+  local sum, count = 0.0, 0
+  while valid:next() do
+    local loss, n = model:loss(valid)
+    sum, count = sum + loss * n, count + n
+  end
+  return count > 0 and sum / count or nil
+end
+
+local function finite(x) return x == x and x < math.huge and x > -math.huge end
+
+-- A model to train, with the state of an earlier sitting when there is one.
+local function starting_model(corpus, options, last)
+  if options.resume then
+    local model, message = core.load_model(last)
+    if not model then return nil, message end
+    local saved = model:extra()
+    if not saved["train.epoch"] then
+      return nil, last .. ": holds no training to go on with"
+    end
+    if saved["train.songs"] ~= tostring(#corpus) then
+      return nil, ("%s: was trained on a corpus of %s songs, and this one has %d"):format(
+        last, saved["train.songs"], #corpus)
+    end
+    return model, saved
+  end
+  if options.model then return options.model, {} end
+  local preset = options.preset or (corpus:settings().original and "neuraldrummer2023" or "drummer")
+  local model = core.model {
+    preset = preset, tokeniser = corpus:tokeniser(), seed = options.seed or 1,
+    hidden = options.hidden, layers = options.layers, dropout = options.dropout,
+  }
+  return model, {}
+end
+
+--- Trains, and returns how it ended; `nil, message` when a file failed.
+---@param corpus neuraldrummer.corpus
+---@param options neuraldrummer.train_options
+---@return neuraldrummer.train_state? state
+---@return string? message
+function train.run(corpus, options)
+  options = check(options, KNOWN)
+  if not options.out then error("option 'out' is needed", 2) end
+  local out = options.out
+  local last = files.infix(out, ".last")
+  local model, saved = starting_model(corpus, options, last)
+  if not model then return nil, saved end
+  local config = model:config()
+
+  -- given now, else as in the checkpoint, else the preset's
+  local o = {}
+  for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
+  for _, name in ipairs(KEPT) do
+    local text = saved["train." .. name]
+    if text then o[name] = from_text(text) end
+  end
+  for name, value in pairs(options) do o[name] = value end
+  if o.epochs < 1 then error("option 'epochs': at least 1 is needed", 2) end
+  if o.rate <= 0 then error("option 'rate': must be above 0", 2) end
+  if not has_split(corpus, "train") then return nil, "the corpus has no songs to train on" end
+  if o.threads then model:threads(o.threads) end
+
+  local batches = corpus:batches {
+    model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,
+    history_dropout = o.history_dropout, resume = options.resume,
+  }
+  local valid = has_split(corpus, "valid") and corpus:batches {
+    model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
+    seed = o.seed,
+  }
+
+  local function number(name) return tonumber(saved["train." .. name]) end
+  ---@type neuraldrummer.train_state
+  local state = {
+    epoch = math.tointeger(number "epoch") or 1, epochs = o.epochs,
+    batch = math.tointeger(number "batch") or 0, batches = batches:count(),
+    valid_loss = number "valid_loss", best = number "best",
+    best_epoch = math.tointeger(number "best_epoch"),
+    loss = 0.0, last_loss = 0.0, norm = 0.0, rate = 0.0, seconds = 0.0,
+    interrupted = false, diverged = false, model = model, last = last,
+  }
+  local sum = number "sum" or 0.0
+  local before, started = number "seconds" or 0.0, core.clock()
+  local total = state.batches * o.epochs
+
+  local opened, message
+  if options.log then
+    opened, message = open_log(options.log, options.resume and state.epoch, state.batch)
+    if not opened then return nil, message end
+  end
+  local log <close> = opened
+
+  local function summary()
+    return {
+      ["train.songs"] = tostring(#corpus), ["train.epoch"] = tostring(state.epoch),
+      ["train.valid_loss"] = state.valid_loss and to_text(state.valid_loss),
+      ["train.best"] = state.best and to_text(state.best),
+      ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
+    }
+  end
+  local function save_last()
+    local extra = summary()
+    extra["train.batch"] = tostring(state.batch)
+    extra["train.sum"] = to_text(sum)
+    extra["train.seconds"] = to_text(state.seconds)
+    for _, name in ipairs(KEPT) do
+      if o[name] ~= nil then extra["train." .. name] = to_text(o[name]) end
+    end
+    if log then log:flush() end
+    return model:save(last, { training = true, batches = batches, extra = extra })
+  end
+  -- A row waits for the next batch, since an epoch's last one takes the
+  -- validation loss along.
+  local row
+  local function write_row(valid_loss)
+    if log and row then
+      log:write(row:format(valid_loss and ("%.6f"):format(valid_loss) or ""))
+    end
+    row = nil
+  end
+
+  local on_progress = o.on_progress or function() end
+  local step = {
+    rate = o.rate, clip = o.clip > 0 and o.clip or nil, epsilon = o.epsilon,
+  }
+  local interrupt <close> = core.catch_interrupt()
+
+  while state.epoch <= o.epochs do
+    while batches:next() do
+      step.rate = train.rate(o, (state.epoch - 1) * state.batches + state.batch + 1, total)
+      local loss, norm = model:train_step(batches, step)
+      state.seconds = before + core.clock() - started
+      if not (finite(loss) and finite(norm)) then
+        write_row()
+        state.diverged = true
+        return state
+      end
+      sum = sum + loss
+      state.batch = state.batch + 1
+      state.loss, state.last_loss = sum / state.batch, loss
+      state.norm, state.rate = norm, step.rate
+      write_row()
+      row = ("%d\t%d\t%.6f\t%%s\t%.6g\t%.6g\t%.1f\n"):format(
+        state.epoch, state.batch, loss, step.rate, norm, state.seconds)
+      on_progress(state)
+      local every = o.checkpoint_every or 0
+      state.interrupted = interrupt:seen()
+      if state.interrupted or (every > 0 and state.batch % every == 0) then
+        write_row()
+        local ok
+        ok, message = save_last()
+        if not ok then return nil, message end
+        if state.interrupted then return state end
+      end
+    end
+    if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
+
+    local mean = sum / state.batch
+    state.valid_loss = valid and validate(model, valid) or nil
+    write_row(state.valid_loss)
+    local judged = state.valid_loss or mean
+    local best = finite(judged) and (not state.best or judged < state.best)
+    if best then state.best, state.best_epoch = judged, state.epoch end
+    local ok = true
+    if best then ok, message = model:save(out, { half = o.half, extra = summary() }) end
+    if ok and o.keep_epochs then
+      ok, message = model:save(files.infix(out, ".epoch-" .. state.epoch), { extra = summary() })
+    end
+    if not ok then return nil, message end
+    state.epoch, state.batch, sum = state.epoch + 1, 0, 0.0
+    state.seconds = before + core.clock() - started
+    ok, message = save_last()
+    if not ok then return nil, message end
+    on_progress(state)
+    state.interrupted = interrupt:seen() and state.epoch <= o.epochs
+    if state.interrupted then return state end
+  end
+  return state
+end
+
+return train
