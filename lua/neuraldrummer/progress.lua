@@ -67,9 +67,15 @@ function bar:update(done, text)
   io.stderr:flush()
 end
 
---- Takes the bar off the screen.
+--- Takes the bar off the screen, until the next update.
+function bar:clear()
+  if self.columns and self.drawn > -math.huge then io.stderr:write("\r\27[K") end
+  self.drawn = -math.huge
+end
+
+--- The same, for good.
 function bar:finish()
-  if self.columns and self.drawn > 0 then io.stderr:write("\r\27[K") end
+  self:clear()
   self.columns = nil
 end
 bar.__close = bar.finish

@@ -108,7 +108,7 @@ function train.rate(o, n, total)
   return o.rate * (o.floor + (1 - o.floor) * 0.5 * (1 + math.cos(math.pi * math.min(share, 1))))
 end
 
-local COLUMNS = "epoch\tbatch\tloss\tvalid_loss\trate\tnorm\tseconds\n"
+local COLUMNS = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
 -- The log, with what was written after the checkpoint cut off.
 local function open_log(path, epoch, batch)

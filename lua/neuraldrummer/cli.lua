@@ -1,0 +1,631 @@
+--- The command-line tool. Exit status: 0 done, 1 the world failed, 2 misuse.
+--- Results go to stdout, errors to stderr in one line.
+local argparse = require "argparse"
+local json = require "dkjson"
+local nd = require "neuraldrummer"
+local files = require "neuraldrummer.files"
+local progress = require "neuraldrummer.progress"
+
+local cli = {}
+
+local DONE <const>, FAILED <const>, MISUSED <const> = 0, 1, 2
+
+-- What a command has to say to the user beside its result.
+local function complain(format, ...)
+  io.stderr:write("neuraldrummer: ", (format:format(...):gsub("%s*\n%s*", " ")), "\n")
+end
+
+local function say(format, ...) io.stdout:write(format:format(...), "\n") end
+
+-- JSON has no infinity and no NaN: dkjson writes them as null, as it should.
+local function say_json(value, order)
+  io.stdout:write(json.encode(value, { indent = true, keyorder = order }), "\n")
+end
+
+-- Parsing of values ---------------------------------------------------------
+
+local function integer(text)
+  local n = math.tointeger(tonumber(text))
+  if not n then return nil, ("'%s' is not a whole number"):format(text) end
+  return n
+end
+
+local function number(text)
+  local n = tonumber(text)
+  if not n or n ~= n or n == math.huge or n == -math.huge then
+    return nil, ("'%s' is not a number"):format(text)
+  end
+  return n + 0.0
+end
+
+local function positive(text)
+  local n, message = integer(text)
+  if n and n < 1 then return nil, ("'%s' is not 1 or more"):format(text) end
+  return n, message
+end
+
+local function natural(text)
+  local n, message = integer(text)
+  if n and n < 0 then return nil, ("'%s' is not 0 or more"):format(text) end
+  return n, message
+end
+
+local function pair(text)
+  local name, value = text:match "^([^=]+)=(.*)$"
+  if not name then return nil, ("'%s' is not COLUMN=VALUE"):format(text) end
+  return { name, value }
+end
+
+-- argparse takes "-1" for an option; glued to its own it is a value.
+local function glue_negative_numbers(args)
+  local out = {}
+  for _, arg in ipairs(args) do
+    local before = out[#out]
+    if arg:find "^%-%.?%d" and before and before:find "^%-%-[%a]" and not before:find "=" then
+      out[#out] = before .. "=" .. arg
+    else
+      out[#out + 1] = arg
+    end
+  end
+  return out
+end
+
+local function tokeniser_options(command)
+  command:option("--kit", "drum kit: gm9, basic6 or full17."):argname "KIT"
+  command:option("--steps-per-beat", "steps of a quarter note: 2, 4, 6, 8 or 12.")
+    :argname("N"):convert(integer)
+end
+
+local function drum_channel_option(command)
+  command:option("--drum-channel", "channel of the song's drums, 1-16, where it is not 10.")
+    :argname("N"):convert(integer)
+end
+
+-- A song and its Sequence, for the commands that look at one.
+local function load_song(args)
+  local song, seq, message
+  song, message = nd.song.load(args.song, { drum_channel = args.drum_channel })
+  if not song then return nil, message end
+  local tokeniser = nd.tokeniser {
+    preset = args.original and "neuraldrummer2023" or "drummer",
+    kit = args.kit, steps_per_beat = args.steps_per_beat,
+  }
+  seq, message = tokeniser:encode(song, files.name(args.song))
+  if not seq then return nil, ("%s: %s"):format(args.song, message) end
+  return song, seq
+end
+
+local function voice_text(voices)
+  local parts = {}
+  for _, voice in ipairs(voices) do
+    if voice.hits > 0 then parts[#parts + 1] = ("%s %d"):format(voice.name, voice.hits) end
+  end
+  return #parts > 0 and table.concat(parts, ", ") or "none"
+end
+
+-- What the reader found odd, said once and briefly.
+local function remark_on(song, path)
+  local channel, guessed = song:drum_channel()
+  if guessed then
+    complain("%s: nothing on channel 10; channel %d holds drums by its track's name", path, channel)
+  end
+  local lossy = 0
+  for _, repair in ipairs(song:repairs()) do lossy = lossy + (repair.lossy and 1 or 0) end
+  if lossy > 0 then
+    complain("%s: damaged, and read in part; `neuraldrummer info` says where", path)
+  end
+end
+
+-- Commands ------------------------------------------------------------------
+
+local commands = {}
+
+commands.drum = {
+  summary = "Play drums to a song.",
+  define = function(command)
+    command:argument("song", "a MIDI file."):argname "SONG.mid"
+    command:option("-o --output", "the song with its new drums."):argname("FILE")
+      :default "combined.mid"
+    command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
+    command:option("--seed", "another seed, another take (default 1).")
+      :argname("N"):convert(integer)
+    command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
+    command:option("--cutoff", "strike from this probability on, instead of drawing lots.")
+      :argname("C"):convert(number)
+    command:option("--forced", "strike the N likeliest voices at every step as well.")
+      :argname("N"):convert(integer)
+    command:option("--start", "what went before: blank, count-in, basic or random.")
+      :argname("HOW"):choices { "blank", "count-in", "basic", "random" }
+    command:option("--prime", "a MIDI file whose drums went before."):argname "FILE.mid"
+    command:option("--velocity", "0-1."):argname("V"):convert(number)
+    command:option("--length", "of a drum note, in steps."):argname("STEPS"):convert(number)
+    command:flag("--keep-drums", "leave the song's own drums in as well.")
+    command:flag("--drums-alone", "write the drums only.")
+    command:option("--tempo", "write the drums only, in 4/4 at this tempo.")
+      :argname("BPM"):convert(number)
+    command:flag("--original", "as the system of 2023; needs a model of that preset.")
+    drum_channel_option(command)
+    command:option("--threads", "default 1."):argname("N"):convert(positive)
+    command:flag("--json", "the result as JSON.")
+  end,
+  run = function(args)
+    if args.tempo and not (args.tempo >= 4 and args.tempo <= 1000) then
+      return nil, ("option '--tempo': %g is not in 4-1000"):format(args.tempo), MISUSED
+    end
+    local result, message = require "neuraldrummer.generate".drum(args.song, {
+      out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
+      cutoff = args.cutoff, forced = args.forced, start = args.start, prime = args.prime,
+      velocity = args.velocity, length = args.length, keep_drums = args.keep_drums,
+      drums_alone = args.drums_alone, tempo = args.tempo, original = args.original,
+      drum_channel = args.drum_channel, threads = args.threads,
+    })
+    if not result then return nil, message end
+    remark_on(result.source, args.song)
+    if args.json then
+      local voices = {}
+      for _, voice in ipairs(result.voices) do voices[voice.name] = voice.hits end
+      say_json({
+        output = args.output, steps = result.steps, hits = result.hits, voices = voices,
+        seconds = result.song:seconds(), seed = args.seed or 1,
+      }, { "output", "seconds", "steps", "hits", "voices", "seed" })
+    else
+      say("%s: %s of song, %d hits on %d steps: %s", args.output,
+        progress.time(result.song:seconds()), result.hits, result.steps,
+        voice_text(result.voices))
+    end
+    return true
+  end,
+}
+
+commands.tokens = {
+  summary = "Print a song as a line of tokens.",
+  define = function(command)
+    command:argument("song", "a MIDI file."):argname "SONG.mid"
+    command:flag("--original", "grid and intensity of the system of 2023.")
+    tokeniser_options(command)
+    drum_channel_option(command)
+  end,
+  run = function(args)
+    local song, seq = load_song(args)
+    if not song then return nil, seq end
+    say("%s", seq:tokens())
+    return true
+  end,
+}
+
+commands.preprocess = {
+  summary = "Make a corpus from a folder of MIDI files.",
+  define = function(command)
+    command:argument("folder", "looked through with all folders in it."):argname "DIR"
+    command:option("-o --output", "the corpus, or the text with --original."):argname("FILE")
+      :count(1)
+    command:flag("--original", "write token text, as the system of 2023 does (saved.txt).")
+    tokeniser_options(command)
+    command:flag("--include-drums", "count the song's drums in its intensity.")
+    command:option("--min-steps", "skip songs of so many steps or fewer (default 32).")
+      :argname("N"):convert(natural)
+    command:option("--manifest",
+      "a CSV table with columns 'file' (from its own folder) and 'split'.")
+      :argname "FILE.csv"
+    command:option("--where", "take only the manifest's rows with this value; may be repeated.")
+      :argname("COLUMN=VALUE"):count("*"):convert(pair)
+    command:option("--valid-every",
+      "without a manifest: one song in N is for validation (default 10; 0: none).")
+      :argname("N"):convert(natural)
+    command:flag("--list-skipped", "print each skipped file and why.")
+    command:flag("-q --quiet", "no progress bar.")
+    command:flag("--json", "the summary as JSON.")
+  end,
+  run = function(args)
+    local where
+    if #args.where > 0 then
+      if not args.manifest then return nil, "option '--where' needs '--manifest'", MISUSED end
+      where = {}
+      for _, each in ipairs(args.where) do where[each[1]] = each[2] end
+    end
+    local bar
+    local summary, message = require "neuraldrummer.preprocess".run(args.folder, args.output, {
+      original = args.original, kit = args.kit, steps_per_beat = args.steps_per_beat,
+      include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
+      where = where, valid_every = args.valid_every,
+      on_progress = function(done, total, kept, skipped)
+        bar = bar or progress.new(total, "files", { quiet = args.quiet })
+        bar:update(done, ("%d kept, %d skipped"):format(kept, skipped))
+      end,
+    })
+    if bar then bar:finish() end
+    if not summary then return nil, message end
+
+    if args.json then
+      for _, voice in ipairs(summary.voices) do
+        if voice.weight == math.huge then voice.weight = nil end
+      end
+      if not args.list_skipped then summary.reasons = nil end
+      summary.output = args.output
+      say_json(summary, { "output", "files", "kept", "valid", "steps", "left_out", "seconds",
+        "skipped", "voices", "name", "hits", "rate", "weight", "reasons", "path", "message" })
+      return true
+    end
+    local seconds = math.max(summary.seconds, 1e-3)
+    say("%s: %d of %d songs (%d for validation), %d steps; %.1f s, %.0f files/s", args.output,
+      summary.kept, summary.files, summary.valid, summary.steps, seconds,
+      summary.files / seconds)
+    if summary.left_out > 0 then say("%6d left out by --where", summary.left_out) end
+    local reasons = {}
+    for reason in pairs(summary.skipped) do reasons[#reasons + 1] = reason end
+    table.sort(reasons, function(a, b)
+      local m, n = summary.skipped[a], summary.skipped[b]
+      if m ~= n then return m > n end
+      return a < b
+    end)
+    for _, reason in ipairs(reasons) do
+      say("%6d skipped: %s", summary.skipped[reason], reason)
+    end
+    say("%-12s %9s %10s %7s", "voice", "hits", "hits/step", "weight")
+    for _, voice in ipairs(summary.voices) do
+      say("%-12s %9d %10.4f %7s", voice.name, voice.hits, voice.rate,
+        voice.hits > 0 and ("%.2f"):format(voice.weight) or "-")
+    end
+    if args.list_skipped then
+      for _, each in ipairs(summary.reasons) do
+        local known = each.message:sub(1, #each.path + 1) == each.path .. ":"
+        say("%s", known and each.message or each.path .. ": " .. each.message)
+      end
+    end
+    return true
+  end,
+}
+
+commands.train = {
+  summary = "Train a model on a corpus.",
+  define = function(command)
+    command:argument("corpus", "made by preprocess; or token text (saved.txt)."):argname "FILE"
+    command:option("-o --output", "the best model; MODEL.last… goes on."):argname("MODEL"):count(1)
+    command:option("--preset", "drummer or neuraldrummer2023; default: as the corpus was made.")
+      :choices { "drummer", "neuraldrummer2023" }
+    command:option("--epochs", "times through the corpus."):argname("N"):convert(positive)
+    command:option("--rate", "Adam's learning rate, at its highest."):argname("R"):convert(number)
+    command:option("--warmup", "batches until the rate is reached."):argname("N"):convert(natural)
+    command:option("--clip", "highest norm of the gradient; 0: none."):argname("X"):convert(number)
+    command:flag("--constant-rate", "no cosine decay.")
+    command:option("--batch", "songs or windows at once."):argname("N"):convert(positive)
+    command:option("--steps", "stretch of truncated BPTT."):argname("N"):convert(positive)
+    command:option("--hidden", "LSTM units a layer."):argname("N"):convert(positive)
+    command:option("--layers", "LSTM layers."):argname("N"):convert(positive)
+    command:option("--dropout", "0-1."):argname("P"):convert(number)
+    command:option("--seed", "default 1."):argname("N"):convert(integer)
+    command:option("--threads", "default 1."):argname("N"):convert(positive)
+    command:option("--checkpoint-every", "batches between checkpoints (default 200; 0: at the end "
+      .. "of each epoch only)."):argname("N"):convert(natural):default "200"
+    command:flag("--keep-epochs", "keep the weights after each epoch as well.")
+    command:flag("--half", "write the best model in half precision.")
+    command:flag("--resume", "go on from the last checkpoint of MODEL.")
+    command:option("--log", "TSV, a row a batch; default: MODEL's name with .tsv."):argname "FILE"
+    command:flag("-q --quiet", "no progress bar, no line an epoch.")
+    command:flag("--json", "the result as JSON.")
+  end,
+  run = function(args)
+    local corpus, message = nd.corpus.open(args.corpus)
+    if not corpus then return nil, message end
+    local stem = args.output:gsub("%.safetensors$", "")
+    local log = args.log or stem .. ".tsv"
+    local bar, shown, voices = nil, 0, nil
+    local state
+    state, message = require "neuraldrummer.train".run(corpus, {
+      out = args.output, preset = args.preset, epochs = args.epochs, rate = args.rate,
+      warmup = args.warmup, clip = args.clip, cosine = args.constant_rate and false or nil,
+      batch = args.batch, steps = args.steps, hidden = args.hidden, layers = args.layers,
+      dropout = args.dropout, seed = args.seed, threads = args.threads, half = args.half,
+      keep_epochs = args.keep_epochs, checkpoint_every = args.checkpoint_every,
+      resume = args.resume, log = log,
+      on_progress = function(now)
+        local done = (now.epoch - 1) * now.batches + now.batch
+        if not bar then
+          bar = progress.new(now.epochs * now.batches, "steps",
+            { quiet = args.quiet, done = done - 1 })
+          shown = now.epoch - (now.batch == 0 and 2 or 1)
+          voices = #now.model:tokeniser():voices()
+        end
+        if now.batch == 0 and now.epoch - 1 > shown then
+          shown = now.epoch - 1
+          bar:clear()
+          if not args.quiet then
+            local bits = now.valid_loss and ("  valid %.4f (%.3f bits/step)"):format(
+              now.valid_loss, now.valid_loss * voices / math.log(2)) or ""
+            io.stderr:write(("epoch %d/%d  loss %.4f%s  %s\n"):format(shown, now.epochs,
+              now.loss, bits, progress.time(now.seconds)))
+          end
+        end
+        bar:update(done, ("epoch %d  loss %.4f%s"):format(now.epoch, now.loss,
+          now.valid_loss and ("  valid %.4f"):format(now.valid_loss) or ""))
+      end,
+    })
+    if bar then bar:finish() end
+    if not state then return nil, message end
+
+    local picture = stem .. ".loss.png"
+    local drawn, why = require "neuraldrummer.plot".loss(log, picture)
+    if not drawn then
+      complain("no picture of the losses: %s", why)
+      picture = nil
+    end
+    if state.diverged then
+      return nil, ("the loss is no number any more (epoch %d, batch %d); %s is as it was last "
+        .. "saved; try a lower --rate"):format(state.epoch, state.batch + 1, args.output)
+    elseif state.interrupted then
+      return nil, ("stopped in epoch %d, batch %d; saved as %s, --resume goes on"):format(
+        state.epoch, state.batch, state.last)
+    end
+    if args.json then
+      say_json({
+        output = args.output, last = state.last, log = log, picture = picture,
+        epochs = state.epochs, best_epoch = state.best_epoch, best_loss = state.best,
+        valid_loss = state.valid_loss, loss = state.loss, seconds = state.seconds,
+      }, { "output", "best_epoch", "best_loss", "epochs", "loss", "valid_loss", "seconds", "last",
+        "log", "picture" })
+    else
+      say("%s: the model after epoch %d of %d, loss %.4f; trained for %s", args.output,
+        state.best_epoch, state.epochs, state.best, progress.time(state.seconds))
+      say("%s: to go on from", state.last)
+      say("%s: losses%s", log, picture and ", drawn in " .. picture or "")
+    end
+    return true
+  end,
+}
+
+commands.evaluate = {
+  summary = "Measure a model on a corpus: teacher-forced, and playing freely.",
+  define = function(command)
+    command:argument("model", "a trained model."):argname "MODEL"
+    command:argument("corpus", "made by preprocess."):argname "FILE"
+    command:option("--split", "valid (default), train or all."):choices { "valid", "train", "all" }
+    command:option("--songs", "at most so many (default 60)."):argname("N"):convert(positive)
+    command:option("--steps", "of each at most (default 512)."):argname("N"):convert(positive)
+    command:option("--seed", "of the first song."):argname("N"):convert(integer)
+    command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
+    command:option("--cutoff", "strike from this probability on."):argname("C"):convert(number)
+    command:option("--forced", "strike the N likeliest voices as well."):argname("N")
+      :convert(integer)
+    command:option("--start", "what went before: blank, count-in, basic or random.")
+      :argname("HOW"):choices { "blank", "count-in", "basic", "random" }
+    command:option("--threads", "default 1."):argname("N"):convert(positive)
+    command:flag("-q --quiet", "no progress bar.")
+    command:flag("--json", "the figures as JSON.")
+  end,
+  run = function(args)
+    local evaluate = require "neuraldrummer.evaluate"
+    local model, corpus, message
+    model, message = nd.model.load(args.model)
+    if not model then return nil, message end
+    corpus, message = nd.corpus.open(args.corpus, model:tokeniser())
+    if not corpus then return nil, message end
+    if args.threads then model:threads(args.threads) end
+    local bar
+    local options = {
+      split = args.split, songs = args.songs, steps = args.steps, seed = args.seed,
+      temperature = args.temperature, cutoff = args.cutoff, forced = args.forced,
+      start = args.start, threads = args.threads,
+      on_progress = function(done, total)
+        if not bar or bar.total ~= total then
+          if bar then bar:finish() end
+          bar = progress.new(total, "parts", { quiet = args.quiet })
+        end
+        bar:update(done)
+      end,
+    }
+    local rows = {}
+    for _, measure in ipairs { evaluate.teacher, evaluate.free, evaluate.baselines } do
+      for _, row in ipairs(measure(model, corpus, options)) do rows[#rows + 1] = row end
+    end
+    if bar then bar:finish() end
+    if args.json then say_json(rows) else io.stdout:write(evaluate.format(rows)) end
+    return true
+  end,
+}
+
+commands.plot = {
+  summary = "Draw a song's drums under its intensity, or a training's losses.",
+  define = function(command)
+    command:argument("song", "a MIDI file, or the log of a training."):argname "SONG.mid"
+    command:option("-o --output", "the picture."):argname("PNG"):count(1)
+    command:option("--tsv", "where to leave what is drawn, as text."):argname "FILE"
+    tokeniser_options(command)
+    drum_channel_option(command)
+  end,
+  run = function(args)
+    local plot = require "neuraldrummer.plot"
+    local bytes, ok, message
+    bytes, message = files.read(args.song)
+    if not bytes then return nil, message end
+    if bytes:find "^epoch\t" then
+      ok, message = plot.loss(args.song, args.output)
+      if not ok then return nil, message end
+      say("%s: the losses of %s", args.output, args.song)
+      return true
+    end
+    local song, seq = load_song(args)
+    if not song then return nil, seq end
+    ok, message = plot.song(seq, { png = args.output, tsv = args.tsv })
+    if not ok then return nil, message end
+    say("%s: the drums of %s under its intensity", args.output, args.song)
+    if args.tsv then say("%s: the same as text", args.tsv) end
+    return true
+  end,
+}
+
+-- Info ----------------------------------------------------------------------
+
+local function info_of_song(song)
+  local meters, tempos = song:meters(), song:tempos()
+  local channel, guessed = song:drum_channel()
+  local info = {
+    kind = "song", seconds = song:seconds(), ppq = song:ppq(), notes = #song:notes(),
+    drum_notes = #song:notes "drums", drum_channel = channel, drum_channel_guessed = guessed,
+    tracks = song:tracks(), tempos = tempos, meters = meters, repairs = song:repairs(),
+  }
+  local function text()
+    say("song: %s, %d notes (%d of drums), %d tracks, %d ticks a quarter", progress.time(
+      info.seconds), info.notes, info.drum_notes, #info.tracks, info.ppq)
+    local parts = {}
+    for i, meter in ipairs(meters) do
+      if i > 8 then break end
+      parts[i] = ("%d/%d"):format(meter.numerator, meter.denominator)
+    end
+    say("meter: %s%s", table.concat(parts, ", "), #meters > 8 and ", …" or "")
+    local low, high = math.huge, 0
+    for _, tempo in ipairs(tempos) do
+      low, high = math.min(low, tempo.bpm), math.max(high, tempo.bpm)
+    end
+    say(low == high and "tempo: %.6g" or "tempo: %.6g-%.6g, %d changes", low, high, #tempos - 1)
+    if channel then
+      say("drums: channel %d%s", channel, guessed and ", by its track's name" or "")
+    else
+      say "drums: none"
+    end
+    for i, name in ipairs(info.tracks) do say("track %d: %s", i, name) end
+    for _, repair in ipairs(info.repairs) do
+      say("mended at byte %d: %s%s", repair.offset, repair.text,
+        repair.lossy and " (events were lost)" or "")
+    end
+  end
+  return info, text
+end
+
+local function info_of_corpus(corpus)
+  local settings = corpus:settings()
+  local info = { kind = "corpus", songs = #corpus, valid = 0, steps = 0, settings = settings }
+  for i = 1, #corpus do
+    local song = corpus:info(i)
+    info.steps = info.steps + song.steps
+    info.valid = info.valid + (song.split == "valid" and 1 or 0)
+  end
+  return info, function()
+    say("corpus: %d songs (%d for validation), %d steps", info.songs, info.valid, info.steps)
+    say("grid: kit %s, %d steps a beat%s", settings.kit, settings.steps_per_beat,
+      settings.original and ", as the system of 2023" or "")
+  end
+end
+
+local function info_of_model(model)
+  local config, settings = model:config(), model:tokeniser():settings()
+  local info = { kind = "model", config = config, settings = settings, extra = model:extra() }
+  return info, function()
+    say("model: preset %s, %d parameters", config.preset, config.parameters)
+    say("grid: kit %s, %d steps a beat", settings.kit, settings.steps_per_beat)
+    for title, from in pairs { config = config, extra = info.extra } do
+      local names = {}
+      for name in pairs(from) do names[#names + 1] = name end
+      table.sort(names)
+      for i, name in ipairs(names) do names[i] = ("%s %s"):format(name, from[name]) end
+      if #names > 0 then say("%s: %s", title, table.concat(names, ", ")) end
+    end
+  end
+end
+
+-- What a file is, by its first bytes.
+local function kind_of(path)
+  local mode = require "lfs".attributes(path, "mode")
+  if mode == nil then return nil, path .. ": no such file" end
+  if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
+  local file, message = io.open(path, "rb")
+  if not file then return nil, message end
+  local head = file:read(64) or ""
+  file:close()
+  if head:find "^NDCORPUS" then return "corpus" end
+  if #head > 8 and head:find("^{", 9) and ("<I8"):unpack(head) < 1 << 32 then return "model" end
+  if head:find "^[%di][%d%-%.,i ]*[\n\r]?" and head:find "^[%di%-%., \r\n]+$" then
+    return "corpus"  -- token text
+  end
+  return "song"
+end
+
+commands.info = {
+  summary = "Say what is in a song, a corpus or a model.",
+  define = function(command)
+    command:argument("file", "a MIDI file, a corpus or a model."):argname "FILE"
+    drum_channel_option(command)
+    command:flag("--json", "as JSON.")
+  end,
+  run = function(args)
+    local kind, message = kind_of(args.file)
+    if not kind then return nil, message end
+    local thing, describe
+    if kind == "corpus" then
+      thing, message = nd.corpus.open(args.file)
+      describe = info_of_corpus
+    elseif kind == "model" then
+      thing, message = nd.model.load(args.file)
+      describe = info_of_model
+    else
+      thing, message = nd.song.load(args.file, { drum_channel = args.drum_channel })
+      describe = info_of_song
+    end
+    if not thing then return nil, message end
+    local info, text = describe(thing)
+    if args.json then say_json(info, { "kind" }) else text() end
+    return true
+  end,
+}
+
+-- The tool ------------------------------------------------------------------
+
+local ORDER = { "drum", "tokens", "preprocess", "train", "evaluate", "plot", "info" }
+
+local function build_parser()
+  local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")
+    :help_max_width(80):command_target "command"
+  parser:flag("--version", "print the version and leave."):action(function()
+    say("neuraldrummer %s", nd.version)
+    os.exit(DONE, true)
+  end)
+  for _, name in ipairs(ORDER) do
+    local command = parser:command(name, commands[name].summary)
+    commands[name].define(command)
+  end
+  return parser
+end
+
+-- An error that the C side or an option check raised about a value given on
+-- the command line is misuse by the user; any other is a fault of ours.
+local function on_error(message)
+  local text = tostring(message)
+  local plain = text:gsub("^[^:]*:%d+: ", "")
+  if plain:find "^option '" or plain:find "^unknown option" or plain:find "^no kit is named" then
+    return { status = MISUSED, text = plain }
+  elseif plain:find "not enough memory" then
+    return { status = FAILED, text = "not enough memory" }
+  end
+  return { status = FAILED, text = debug.traceback(text, 2), fault = true }
+end
+
+--- Runs the tool; the exit status.
+---@param args string[]
+---@return integer status
+function cli.main(args)
+  local ok, parsed = build_parser():pparse(glue_negative_numbers(args))
+  if not ok then
+    local named = commands[args[1]] and args[1] .. " " or ""
+    complain("%s (see neuraldrummer %s--help)", parsed, named)
+    return MISUSED
+  end
+  local ran, done, message, status = xpcall(commands[parsed.command].run, on_error, parsed)
+  if not ran then
+    if done.fault then
+      io.stderr:write("neuraldrummer: ", done.text, "\n")
+    else
+      complain("%s", done.text)
+    end
+    return done.status
+  elseif not done then
+    complain("%s", message)
+    return status or FAILED
+  end
+  local flushed, why = io.stdout:flush()
+  if not flushed then
+    complain("cannot write the result: %s", why)
+    return FAILED
+  end
+  return DONE
+end
+
+return cli
