@@ -13,6 +13,7 @@
 ---   auc          how well a classifier tells four bars of it from four recorded
 ---                ones, cross-validated by song: 0.5 is human, 1 is plainly not
 local core = require "neuraldrummer.core"
+local check = require "neuraldrummer.options".check
 
 local evaluate = {}
 
@@ -78,16 +79,15 @@ local function songs_of(corpus, options)
   return songs
 end
 
-local known = { split = "valid", songs = 60, steps = 512, temperature = 0, cutoff = 0, forced = 0,
-  start = "", seed = 1, threads = 1, batch = 0, on_progress = false, name = "" }
+local KNOWN = {
+  split = "string", songs = "integer", steps = "integer", seed = "integer",
+  temperature = "number", cutoff = "number", forced = "integer", start = "string",
+  threads = "integer", batch = "integer", name = "string", on_progress = "function",
+}
 
 local function settle(options)
-  local o = { split = "valid", songs = 60, steps = 512, seed = 1 }
-  for key, value in pairs(options or {}) do
-    if known[key] == nil then error(("unknown option '%s'"):format(key), 3) end
-    o[key] = value
-  end
-  o.on_progress = o.on_progress or function() end
+  local o = { split = "valid", songs = 60, steps = 512, seed = 1, on_progress = function() end }
+  for key, value in pairs(options) do o[key] = value end
   return o
 end
 
@@ -435,7 +435,7 @@ end
 ---@param options? neuraldrummer.evaluate_options
 ---@return neuraldrummer.evaluate_row[] rows one
 function evaluate.free(model, corpus, options)
-  local o = settle(options)
+  local o = settle(check(options, KNOWN))
   local songs, played = songs_of(corpus, o), {}
   for s, song in ipairs(songs) do
     local gen <close> = core.generator(model, { seed = o.seed + s - 1, temperature = o.temperature,
@@ -455,7 +455,7 @@ end
 ---@param options? neuraldrummer.evaluate_options
 ---@return neuraldrummer.evaluate_row[] rows
 function evaluate.baselines(corpus, options)
-  local o = settle(options)
+  local o = settle(check(options, KNOWN))
   local songs = songs_of(corpus, o)
   local real = real_of(songs)
   local real_rows = stretches(songs, real)
@@ -481,7 +481,7 @@ end
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
 ---@return table[] rows one: name, loss (nats a hit), bits (a step, over all voices), steps
 function evaluate.teacher(model, corpus, options)
-  local o = settle(options)
+  local o = settle(check(options, KNOWN))
   local batches <close> = corpus:batches { model = model, split = o.split, batch = o.batch,
     shuffle = false, history_dropout = false, seed = o.seed }
   local sum, count, done, total = 0, 0, 0, batches:count()

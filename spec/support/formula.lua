@@ -53,8 +53,9 @@ function formula.fill(model)
   end
 end
 
---- The `k`-th batch of a run, as core.batch takes it. Streams start afresh in
---- batch 0 and, so that both are met, in every fifth place after.
+--- The `k`-th batch of a run, as core.batch takes it. Streams start afresh at
+--- every visit in batch 0 and, so that both are met, in every fifth place after;
+--- the others go on from where their batch left them.
 ---@param k integer from 0
 ---@param size table steps, batch, inputs, voices, window (boolean), masked (boolean?)
 ---@return table spec

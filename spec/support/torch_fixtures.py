@@ -85,7 +85,8 @@ class Net:
         for name, shape in shapes.items():
             self.p[name] = tensor(name, shape).requires_grad_()
         self.lstm = torch.nn.LSTM(i, h, layers)
-        self.state = torch.zeros(2, layers, run["batch"], h)
+        # each batch carries the state of its own streams on
+        self.states = torch.zeros(run["batches"], 2, layers, run["batch"], h)
 
     def recur(self, x, h0, c0):
         """torch.nn.LSTM itself, on our tensors: its gates too stand in the order i, f, g, o."""
@@ -106,19 +107,19 @@ class Net:
             mean = var = None
         return F.batch_norm(x, mean, var, p[f"norm.{k}.gamma"], p[f"norm.{k}.beta"], training, 0, 1e-3)
 
-    def loss(self, data, training):
-        x, y, mask, fresh = data
+    def loss(self, data, k, training):
+        x, y, mask, fresh = data[k]
         p = self.p
         if self.run["window"]:
-            zero = torch.zeros_like(self.state[0])
+            zero = torch.zeros_like(self.states[k, 0])
             h = self.recur(x, zero, zero)[0][-1]
             h = self.norm(h, 1, training) @ p["dense.1.w"] + p["dense.1.b"]
             h = self.norm(h @ p["dense.2.w"] + p["dense.2.b"], 2, training)
             return F.binary_cross_entropy_with_logits(h @ p["out.w"] + p["out.b"], y[0])
         keep = (~fresh).float().reshape(1, -1, 1)
-        out, state = self.recur(x, self.state[0] * keep, self.state[1] * keep)
+        out, state = self.recur(x, self.states[k, 0] * keep, self.states[k, 1] * keep)
         if training:
-            self.state = torch.stack(state).detach()
+            self.states[k] = torch.stack(state).detach()
         logits = (out @ p["out.w"] + x @ p["out.skip"] + p["out.b"]
                   + y @ torch.triu(p["out.mix"], diagonal=1))
         each = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
@@ -142,7 +143,7 @@ def main():
                   "torch": torch.__version__, "run": run, "losses": [], "gradients": {}}
         for step in range(STEPS):
             adam.zero_grad()
-            loss = net.loss(data[step % len(data)], True)
+            loss = net.loss(data, step % len(data), True)
             loss.backward()
             if step == 0:
                 result["gradients"] = {n: samples(t.grad) for n, t in net.p.items()}
@@ -151,7 +152,7 @@ def main():
             adam.step()
             result["losses"].append(float(f"{loss.item():.8g}"))
         with torch.no_grad():
-            result["after"] = float(f"{net.loss(data[0], False).item():.8g}")
+            result["after"] = float(f"{net.loss(data, 0, False).item():.8g}")
         result["running"] = {n: samples(t) for n, t in net.running.items()}
         with open(os.path.join(folder, f"torch_{name}.json"), "w") as f:
             json.dump(result, f, separators=(",", ":"))
