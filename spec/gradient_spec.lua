@@ -79,7 +79,7 @@ describe("gradients equal numeric ones", function()
       inputs = 3, voices = 3 }
     formula.fill(model)
     local batch <close> = core.batch(model,
-      formula.batch(0, { steps = 4, batch = 2, inputs = 3, voices = 3 }))
+      formula.batch(0, { steps = 8, batch = 4, inputs = 3, voices = 3 }))
     batch:next()
     model:train_step(batch, { rate = 0 })
     local mix = model:gradient "out.mix"

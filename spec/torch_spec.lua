@@ -16,7 +16,8 @@ end
 local function model_of(name, run)
   local model = core.model {
     preset = presets[name:match "^%a+"], layers = run.layers, hidden = run.hidden,
-    window = run.window, dropout = 0, inputs = run.inputs, voices = run.voices,
+    window = run.window > 0 and run.window or nil, dropout = 0,
+    inputs = run.inputs, voices = run.voices,
   }
   formula.fill(model)
   return model
@@ -87,10 +88,12 @@ for _, name in ipairs { "drummer_tiny", "original_tiny", "drummer", "original" }
           "loss " .. step)
       end
       -- the biases before a batch norm have no gradient but rounding, which
-      -- Adam makes steps of, and the running means follow those
+      -- Adam makes steps of; the second norm's running mean follows those
       near(want.after, model:loss(batches[0]), run.window > 0 and 2e-3 or 1e-4, "loss after")
       for tensor, sampled in pairs(want.running) do
-        alike(sampled, model:tensor(tensor), 1e-2, 1e-4, tensor)
+        if tensor ~= "norm.2.mean" then
+          alike(sampled, model:tensor(tensor), 1e-3, 1e-5, tensor)
+        end
       end
       for _, batch in pairs(batches) do batch:close() end
     end)
