@@ -21,6 +21,8 @@ typedef struct nd_note {
 typedef struct nd_tempo { int32_t tick; int32_t us_per_quarter; } nd_tempo;
 typedef struct nd_meter { int32_t tick; int16_t numerator, denominator; } nd_meter;
 
+enum { ND_MAX_DENOMINATOR = 128 };  /* of a meter, a power of two */
+
 /* Something that the reader mended; `lossy` when events were given up. */
 typedef struct nd_repair { size_t offset; bool lossy; char text[112]; } nd_repair;
 
@@ -28,16 +30,20 @@ typedef struct nd_song {
   int32_t ppq;
   nd_note *notes;     size_t n_notes;    /* by tick, ties in file order */
   nd_tempo *tempos;   size_t n_tempos;   /* by tick, one a tick; [0] at 0 */
+  double *tempo_seconds;                 /* (n_tempos): when each starts; by finish */
   nd_meter *meters;   size_t n_meters;   /* by tick, one a tick; [0] at 0 */
   char **track_names; size_t n_tracks;   /* "" where none; bytes as found */
   int32_t end_tick;                      /* last event or note end */
   int drum_channel;                      /* 0..15, or -1: the song has none */
   bool drum_channel_guessed;             /* taken from a track's name */
+  bool *drum_tracks;                     /* (n_tracks) when other instruments share the
+                                            guessed channel: where its notes are drums;
+                                            else NULL */
   uint8_t *bytes;     size_t n_bytes;    /* the file as read; NULL if none */
   nd_repair *repairs; size_t n_repairs;
 } nd_song;
 
-/* An empty song at 120 bpm in 4/4, or NULL. */
+/* An empty song at 120 bpm in 4/4, or NULL. `ppq` is 1..32767. */
 nd_song *nd_song_new(int32_t ppq);
 void nd_song_free(nd_song *song);  /* NULL is fine */
 
@@ -52,11 +58,30 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text);
 nd_status nd_song_finish(nd_song *song, nd_error *err);
 
+/* Says which notes are drums: those on `channel` (0..15), or with -1 those on
+ * channel 10 when it has notes, else those of the tracks that are drums by
+ * their names ("Drums", "Percussion", "Schlagzeug", "Batterie", …). */
+nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err);
+
 static inline bool nd_song_is_drum(const nd_song *song, const nd_note *note) {
-  return note->channel == song->drum_channel;
+  return note->channel == song->drum_channel &&
+         (song->drum_tracks == NULL ||
+          (note->track < song->n_tracks && song->drum_tracks[note->track]));
 }
 
-/* Seconds from the song's start to `tick`, by the tempo map. */
+/* The channel that new drums are for: the song's own when nothing else plays
+ * there, else channel 10. */
+static inline int nd_song_channel_for_drums(const nd_song *song) {
+  return song->drum_channel >= 0 && song->drum_tracks == NULL ? song->drum_channel
+                                                              : ND_DRUM_CHANNEL;
+}
+
+/* Seconds from the song's start to `tick`, by the tempo map of a finished
+ * song. */
 double nd_song_seconds(const nd_song *song, double tick);
+
+/* Sorts items that begin with an int32_t tick, stably. false: out of memory.
+ * Fast where a few sorted runs lie one after another, as tracks do. */
+bool nd_sort_by_tick(void *items, size_t n, size_t size);
 
 #endif

@@ -1,0 +1,84 @@
+/* smf.c - opens neuraldrummer.smf: MIDI file bytes to Songs. A library of its
+ * own, so that a host that has notes needs neither libsmf nor glib. The Songs'
+ * type belongs to neuraldrummer.core, which must have been loaded. */
+#include "../midi/smf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../file.h"
+#include "lnd.h"
+
+__attribute__((visibility("default"))) int luaopen_neuraldrummer_smf(lua_State *L);
+
+typedef struct options { nd_midi_limits limits; int drum_channel; } options;
+
+static options read_options(lua_State *L, int arg) {
+  static const char *const keys[] = {"drum_channel", "strict",     "max_bytes",
+                                     "max_events",   "max_tracks", NULL};
+  options o = {.limits = nd_midi_default_limits};
+  lnd_opts(L, arg, keys);
+  o.drum_channel = (int)lnd_opt_int(L, arg, "drum_channel", 0, 1, 16) - 1;
+  o.limits.strict = lnd_opt_bool(L, arg, "strict", false);
+  o.limits.max_bytes = (size_t)lnd_opt_int(L, arg, "max_bytes", ND_MAX_FILE_BYTES, 0, INT32_MAX);
+  o.limits.max_events = (size_t)lnd_opt_int(L, arg, "max_events", ND_MAX_EVENTS, 0, INT32_MAX);
+  o.limits.max_tracks = (int32_t)lnd_opt_int(L, arg, "max_tracks", ND_MAX_TRACKS, 0, UINT16_MAX);
+  return o;
+}
+
+/* Fills the box on top, which keeps the Song from being lost if Lua raises. */
+static int filled(lua_State *L, lnd_box *box, nd_song *song) {
+  box->p = song;
+  lnd_grew(L, song->n_bytes + song->n_notes * sizeof *song->notes);
+  return 1;
+}
+
+static int smf_parse(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 1, &n);
+  const options o = read_options(L, 2);
+  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  nd_song *song = NULL;
+  nd_error err;
+  if (nd_smf_parse(&song, (const uint8_t *)bytes, n, o.drum_channel, &o.limits, &err) != ND_OK)
+    return lnd_fail(L, &err, NULL);
+  return filled(L, box, song);
+}
+
+static int smf_load(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const options o = read_options(L, 2);
+  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  nd_song *song = NULL;
+  uint8_t *bytes = NULL;
+  size_t n = 0;
+  nd_error err;
+  nd_status status = nd_file_read(path, o.limits.max_bytes, &bytes, &n, &err);
+  if (status == ND_OK) {
+    status = nd_smf_parse(&song, bytes, n, o.drum_channel, &o.limits, &err);
+    free(bytes);
+  }
+  if (status != ND_OK) return lnd_fail(L, &err, path);
+  return filled(L, box, song);
+}
+
+static void check_core(lua_State *L) {
+  if (luaL_getmetatable(L, LND_SONG) != LUA_TTABLE)  /* mt */
+    luaL_error(L, "neuraldrummer.smf needs neuraldrummer.core to be loaded before it");
+  lua_getfield(L, -1, "version");                    /* mt,version */
+  const char *version = lua_tostring(L, -1);
+  if (version == NULL || strcmp(version, ND_VERSION) != 0)
+    luaL_error(L, "neuraldrummer.smf is of version %s, neuraldrummer.core of %s", ND_VERSION,
+               version == NULL ? "another" : version);
+  lua_pop(L, 2);
+}
+
+int luaopen_neuraldrummer_smf(lua_State *L) {
+  static const luaL_Reg functions[] = {{"parse", smf_parse}, {"load", smf_load}, {NULL, NULL}};
+  luaL_checkversion(L);
+  check_core(L);
+  luaL_newlib(L, functions);         /* smf */
+  lua_pushliteral(L, ND_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

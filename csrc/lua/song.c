@@ -1,0 +1,406 @@
+/* The Song: notes in time, from the file reader (smf.so) or from a host's
+ * table, and back to a MIDI file. */
+#include "../music/song.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../file.h"
+#include "../midi/splice.h"
+#include "../music/sequence.h"
+#include "lnd.h"
+
+static nd_song *check(lua_State *L) { return lnd_check(L, 1, LND_SONG); }
+
+static int song_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_SONG);
+  nd_song_free(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+/* ------------------------------------------------------- from a host's table */
+
+/* The list being read, and which of its items, for messages. */
+typedef struct item { const char *list; lua_Integer index; } item;
+
+/* Field `key` of the table on top; raises when it is none or out of range.
+ * `def` below `min`: it must be given. */
+static lua_Integer int_field(lua_State *L, item at, const char *key, lua_Integer def,
+                             lua_Integer min, lua_Integer max) {
+  int ok = 1;
+  lua_Integer value = def;
+  if (lua_getfield(L, -1, key) != LUA_TNIL) {
+    value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &ok) : (ok = 0);
+    if (!ok)
+      luaL_error(L, "%s[%I].%s: a whole number is needed, got %s", at.list, (LUAI_UACINT)at.index,
+                 key, lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL)
+                                                     : luaL_typename(L, -1));
+    if (value < min || value > max)
+      luaL_error(L, "%s[%I].%s: %I is not in %I..%I", at.list, (LUAI_UACINT)at.index, key,
+                 (LUAI_UACINT)value, (LUAI_UACINT)min, (LUAI_UACINT)max);
+  } else if (def < min) {
+    luaL_error(L, "%s[%I].%s is missing", at.list, (LUAI_UACINT)at.index, key);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+/* Raises unless the item on top is a table of known keys. */
+static void check_item(lua_State *L, item at, const char *const *keys) {
+  if (!lua_istable(L, -1))
+    luaL_error(L, "%s[%I]: a table is needed, got %s", at.list, (LUAI_UACINT)at.index,
+               luaL_typename(L, -1));
+  lua_pushnil(L);                        /* item,key */
+  while (lua_next(L, -2) != 0) {         /* item,key,value */
+    lua_pop(L, 1);                       /* item,key */
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *const *known = keys;
+    while (key != NULL && *known != NULL && strcmp(*known, key) != 0) known++;
+    if (key == NULL || *known == NULL)
+      luaL_error(L, "%s[%I]: unknown field '%s'", at.list, (LUAI_UACINT)at.index,
+                 luaL_tolstring(L, -1, NULL));
+  }
+}
+
+typedef nd_status (*add_item)(lua_State *L, item at, nd_song *song, nd_error *err);
+
+static nd_status add_note(lua_State *L, item at, nd_song *song, nd_error *err) {
+  static const char *const keys[] = {"tick",    "duration", "pitch", "velocity",
+                                     "channel", "program",  "track", NULL};
+  check_item(L, at, keys);
+  nd_note note = {
+    .tick = (int32_t)int_field(L, at, "tick", -1, 0, ND_MAX_TICK),
+    .duration = (int32_t)int_field(L, at, "duration", -1, 0, ND_MAX_TICK),
+    .pitch = (uint8_t)int_field(L, at, "pitch", -1, 0, 127),
+    .velocity = (uint8_t)int_field(L, at, "velocity", 0, 1, 127),
+    .channel = (uint8_t)(int_field(L, at, "channel", 1, 1, 16) - 1),
+    .program = (uint8_t)int_field(L, at, "program", 0, 0, 127),
+    .track = (uint16_t)(int_field(L, at, "track", 1, 1, ND_MAX_TRACKS) - 1),
+  };
+  if (note.tick > ND_MAX_TICK - note.duration)
+    luaL_error(L, "notes[%I]: ends past tick %I", (LUAI_UACINT)at.index, (LUAI_UACINT)ND_MAX_TICK);
+  while (song->n_tracks <= note.track) {
+    nd_status status = nd_song_add_track(song, "", 0, err);
+    if (status != ND_OK) return status;
+  }
+  return nd_song_add_note(song, note, err);
+}
+
+static nd_status add_tempo(lua_State *L, item at, nd_song *song, nd_error *err) {
+  static const char *const keys[] = {"tick", "bpm", NULL};
+  check_item(L, at, keys);
+  const int32_t tick = (int32_t)int_field(L, at, "tick", -1, 0, ND_MAX_TICK);
+  if (lua_getfield(L, -1, "bpm") != LUA_TNUMBER)
+    luaL_error(L, "tempos[%I].bpm: a number is needed, got %s", (LUAI_UACINT)at.index,
+               luaL_typename(L, -1));
+  const double us = 60e6 / lua_tonumber(L, -1);
+  if (!(us >= 0.5 && us < 0xFFFFFF + 0.5))  /* NaN too */
+    luaL_error(L, "tempos[%I].bpm: %f is not in 3.5763..60000000", (LUAI_UACINT)at.index,
+               lua_tonumber(L, -1));
+  lua_pop(L, 1);
+  return nd_song_add_tempo(song, (nd_tempo){.tick = tick, .us_per_quarter = (int32_t)lround(us)},
+                           err);
+}
+
+static nd_status add_meter(lua_State *L, item at, nd_song *song, nd_error *err) {
+  static const char *const keys[] = {"tick", "numerator", "denominator", NULL};
+  check_item(L, at, keys);
+  const int32_t tick = (int32_t)int_field(L, at, "tick", -1, 0, ND_MAX_TICK);
+  const lua_Integer numerator = int_field(L, at, "numerator", 0, 1, 255);
+  const lua_Integer denominator = int_field(L, at, "denominator", 0, 1, ND_MAX_DENOMINATOR);
+  if ((denominator & (denominator - 1)) != 0)
+    luaL_error(L, "meters[%I].denominator: %I is no power of two", (LUAI_UACINT)at.index,
+               (LUAI_UACINT)denominator);
+  return nd_song_add_meter(song,
+                           (nd_meter){.tick = tick, .numerator = (int16_t)numerator,
+                                      .denominator = (int16_t)denominator},
+                           err);
+}
+
+static void add_list(lua_State *L, const char *key, bool needed, nd_song *song, add_item add) {
+  nd_error err;
+  const int type = lua_getfield(L, 1, key);                      /* list */
+  if (type == LUA_TNIL && !needed) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (type != LUA_TTABLE)
+    luaL_error(L, "option '%s': a list is needed, got %s", key, luaL_typename(L, -1));
+  const lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);                                       /* list,item */
+    if (add(L, (item){key, i}, song, &err) != ND_OK) lnd_raise(L, &err);
+    lua_pop(L, 1);                                               /* list */
+  }
+  lua_pop(L, 1);
+}
+
+static size_t memory(const nd_song *song) {
+  return song->n_bytes + song->n_notes * sizeof *song->notes;
+}
+
+static int core_song(lua_State *L) {
+  static const char *const keys[] = {"ppq",  "notes",        "tempos", "meters",
+                                     "name", "drum_channel", NULL};
+  nd_error err;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lnd_opts(L, 1, keys);
+  const lua_Integer ppq = lnd_opt_int(L, 1, "ppq", 0, 1, 32767);
+  if (ppq == 0) return luaL_error(L, "option 'ppq' is missing");
+  const int drums = (int)lnd_opt_int(L, 1, "drum_channel", 0, 1, 16) - 1;
+  const char *name = lnd_opt_str(L, 1, "name", "");
+
+  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  nd_song *song = box->p = nd_song_new((int32_t)ppq);
+  if (song == NULL) return luaL_error(L, "not enough memory");
+  if (nd_song_add_track(song, name, strlen(name), &err) != ND_OK) return lnd_raise(L, &err);
+  add_list(L, "notes", true, song, add_note);
+  add_list(L, "tempos", false, song, add_tempo);
+  add_list(L, "meters", false, song, add_meter);
+  if (nd_song_finish(song, &err) != ND_OK || nd_song_find_drums(song, drums, &err) != ND_OK)
+    return lnd_raise(L, &err);
+  lnd_grew(L, memory(song));
+  return 1;
+}
+
+/* ---------------------------------------------------------------- what it is */
+
+static int song_ppq(lua_State *L) {
+  lua_pushinteger(L, check(L)->ppq);
+  return 1;
+}
+
+static void set_int(lua_State *L, const char *key, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static int song_notes(lua_State *L) {
+  static const char *const choices[] = {"all", "drums", "others", NULL};
+  const nd_song *song = check(L);
+  const int which = luaL_checkoption(L, 2, "all", choices);
+  lua_Integer n = 0;
+  lua_newtable(L);                        /* list */
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    if (which != 0 && nd_song_is_drum(song, note) != (which == 1)) continue;
+    lua_createtable(L, 0, 7);             /* list,note */
+    set_int(L, "tick", note->tick);
+    set_int(L, "duration", note->duration);
+    set_int(L, "pitch", note->pitch);
+    set_int(L, "velocity", note->velocity);
+    set_int(L, "channel", note->channel + 1);
+    set_int(L, "program", note->program);
+    set_int(L, "track", note->track + 1);
+    lua_rawseti(L, -2, ++n);              /* list */
+  }
+  return 1;
+}
+
+static int song_tempos(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < song->n_tempos; i++) {
+    lua_createtable(L, 0, 2);
+    set_int(L, "tick", song->tempos[i].tick);
+    lua_pushnumber(L, 60e6 / song->tempos[i].us_per_quarter);
+    lua_setfield(L, -2, "bpm");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int song_meters(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < song->n_meters; i++) {
+    lua_createtable(L, 0, 3);
+    set_int(L, "tick", song->meters[i].tick);
+    set_int(L, "numerator", song->meters[i].numerator);
+    set_int(L, "denominator", song->meters[i].denominator);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int song_tracks(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < song->n_tracks; i++) {
+    lua_pushstring(L, song->track_names[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int song_repairs(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < song->n_repairs; i++) {
+    lua_createtable(L, 0, 3);
+    set_int(L, "offset", (lua_Integer)song->repairs[i].offset);
+    lua_pushboolean(L, song->repairs[i].lossy);
+    lua_setfield(L, -2, "lossy");
+    lua_pushstring(L, song->repairs[i].text);
+    lua_setfield(L, -2, "text");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int song_drum_channel(lua_State *L) {
+  const nd_song *song = check(L);
+  if (song->drum_channel >= 0) lua_pushinteger(L, song->drum_channel + 1);
+  else lua_pushnil(L);
+  lua_pushboolean(L, song->drum_channel_guessed);
+  return 2;
+}
+
+static int song_seconds(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_pushnumber(L, nd_song_seconds(song, song->end_tick));
+  return 1;
+}
+
+static int song_length(lua_State *L) {
+  lua_pushinteger(L, check(L)->end_tick);
+  return 1;
+}
+
+/* song: 5 tracks, 1203 notes, 3:12, drums on channel 10 */
+static int song_tostring(lua_State *L) {
+  const lnd_box *box = luaL_checkudata(L, 1, LND_SONG);
+  const nd_song *song = box->p;
+  if (song == NULL) {
+    lua_pushliteral(L, "song (closed)");
+    return 1;
+  }
+  const lua_Integer s = (lua_Integer)(nd_song_seconds(song, song->end_tick) + 0.5);
+  lua_pushfstring(L, "song: %I track%s, %I note%s, %I:%d%d, ", (LUAI_UACINT)song->n_tracks,
+                  song->n_tracks == 1 ? "" : "s", (LUAI_UACINT)song->n_notes,
+                  song->n_notes == 1 ? "" : "s", (LUAI_UACINT)(s / 60), (int)(s % 60 / 10),
+                  (int)(s % 10));
+  if (song->drum_channel < 0)
+    lua_pushliteral(L, "no drums");
+  else
+    lua_pushfstring(L, "drums on channel %d%s", song->drum_channel + 1,
+                    song->drum_channel_guessed ? " (guessed)" : "");
+  lua_concat(L, 2);
+  return 1;
+}
+
+/* ------------------------------------------------------------ back to a file */
+
+static int song_with_drums(lua_State *L) {
+  static const char *const keys[] = {"keep_drums", "drums_alone", "length",
+                                     "velocity",   "track_name",  NULL};
+  const nd_song *song = check(L);
+  const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
+  nd_error err;
+  lua_settop(L, 3);
+  lnd_opts(L, 3, keys);
+  const nd_splice_options options = {
+    .keep_drums = lnd_opt_bool(L, 3, "keep_drums", false),
+    .drums_alone = lnd_opt_bool(L, 3, "drums_alone", false),
+    .track_name = lnd_opt_str(L, 3, "track_name", "Drums"),
+  };
+  const double length = lnd_opt_num(L, 3, "length", 0.5, 1e-3, 1024);
+  const double velocity = lnd_opt_num(L, 3, "velocity", 1, 0, 127);
+  if (seq->grid.ppq != song->ppq)
+    return luaL_error(L, "the Sequence has %d ticks a beat, the song %d", (int)seq->grid.ppq,
+                      (int)song->ppq);
+
+  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* made */
+  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* made,scratch */
+  nd_song *drums = scratch->p = nd_song_new(song->ppq);
+  if (drums == NULL) return luaL_error(L, "not enough memory");
+  nd_status status =
+      nd_sequence_notes(seq, drums, nd_song_channel_for_drums(song), length, &err);
+  for (size_t i = 0; status == ND_OK && i < drums->n_notes; i++) {
+    const double v = drums->notes[i].velocity * velocity;
+    drums->notes[i].velocity = (uint8_t)(v < 1 ? 1 : v > 127 ? 127 : lround(v));
+  }
+  nd_song *result = NULL;
+  if (status == ND_OK) status = nd_splice_song(&result, song, drums, &options, &err);
+  nd_song_free(drums);
+  scratch->p = NULL;
+  if (status != ND_OK) return lnd_raise(L, &err);
+  made->p = result;
+  lnd_grew(L, memory(result));
+  lua_settop(L, 4);
+  return 1;
+}
+
+/* The file's bytes: the song's own, or (`*mine`, to be freed) written afresh. */
+static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n, uint8_t **mine,
+                           nd_error *err) {
+  *mine = NULL;
+  if (song->bytes == NULL) {
+    const nd_splice_options all = {.keep_drums = true};
+    nd_status status = nd_splice(mine, n, song, NULL, &all, err);
+    *bytes = *mine;
+    return status;
+  }
+  *bytes = song->bytes;
+  *n = song->n_bytes;
+  return ND_OK;
+}
+
+static int song_bytes(lua_State *L) {
+  const nd_song *song = check(L);
+  const uint8_t *bytes;
+  uint8_t *mine;
+  size_t n;
+  nd_error err;
+  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* holds `mine` if Lua raises */
+  if (song->bytes == NULL && (scratch->p = nd_song_new(1)) == NULL)
+    return luaL_error(L, "not enough memory");
+  if (song_file(song, &bytes, &n, &mine, &err) != ND_OK) return lnd_raise(L, &err);
+  if (mine != NULL) ((nd_song *)scratch->p)->bytes = mine;
+  lua_pushlstring(L, (const char *)bytes, n);
+  nd_song_free(scratch->p);
+  scratch->p = NULL;
+  return 1;
+}
+
+static int song_save(lua_State *L) {
+  const nd_song *song = check(L);
+  const char *path = luaL_checkstring(L, 2);
+  const uint8_t *bytes;
+  uint8_t *mine;
+  size_t n;
+  nd_error err;
+  nd_status status = song_file(song, &bytes, &n, &mine, &err);
+  if (status == ND_OK) status = nd_file_write(path, bytes, n, &err);
+  free(mine);
+  if (status != ND_OK) return lnd_fail(L, &err, path);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+void lnd_open_song(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"ppq", song_ppq},           {"notes", song_notes},
+    {"tempos", song_tempos},     {"meters", song_meters},
+    {"tracks", song_tracks},     {"repairs", song_repairs},
+    {"drum_channel", song_drum_channel},
+    {"seconds", song_seconds},   {"length", song_length},
+    {"with_drums", song_with_drums},
+    {"bytes", song_bytes},       {"save", song_save},
+    {"close", song_close},       {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc", song_close}, {"__close", song_close}, {"__tostring", song_tostring}, {NULL, NULL},
+  };
+  lnd_type(L, LND_SONG, methods, meta);
+  /* the file reader is a library of its own, and must be of the same build */
+  luaL_getmetatable(L, LND_SONG);        /* mt */
+  lua_pushliteral(L, ND_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, core_song);
+  lua_setfield(L, -2, "song");
+}

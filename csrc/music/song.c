@@ -1,0 +1,290 @@
+#include "song.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Arrays hold room for the power of two at or above their count (16 at
+ * least), so that they need no capacity beside it. */
+static bool room(void *array, size_t n, size_t size) {
+  if (n != 0 && (n < 16 || (n & (n - 1)) != 0)) return true;
+  size_t capacity = n == 0 ? 16 : n * 2;
+  if (n > SIZE_MAX / 2 || capacity > SIZE_MAX / size) return false;
+  void *old, *grown;
+  memcpy(&old, array, sizeof old);
+  grown = realloc(old, capacity * size);
+  if (grown == NULL) return false;
+  memcpy(array, &grown, sizeof grown);
+  return true;
+}
+
+static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
+nd_song *nd_song_new(int32_t ppq) {
+  nd_song *song = nd_calloc(1, sizeof *song);
+  if (song == NULL) return NULL;
+  song->ppq = ppq;
+  song->drum_channel = -1;
+  if (nd_song_finish(song, NULL) == ND_OK) return song;
+  nd_song_free(song);
+  return NULL;
+}
+
+void nd_song_free(nd_song *song) {
+  if (song == NULL) return;
+  for (size_t i = 0; i < song->n_tracks; i++) free(song->track_names[i]);
+  free(song->track_names);
+  free(song->notes);
+  free(song->tempos);
+  free(song->tempo_seconds);
+  free(song->meters);
+  free(song->drum_tracks);
+  free(song->bytes);
+  free(song->repairs);
+  free(song);
+}
+
+static bool in_time(int32_t tick) { return tick >= 0 && tick <= ND_MAX_TICK; }
+
+nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
+  if (!in_time(note.tick) || !in_time(note.duration))
+    return nd_fail(err, ND_MISUSE, "a note at tick %ld, %ld long: not in 0..%ld", (long)note.tick,
+                   (long)note.duration, (long)ND_MAX_TICK);
+  if (note.pitch > 127 || note.velocity < 1 || note.velocity > 127 || note.channel > 15 ||
+      note.program > 127)
+    return nd_fail(err, ND_MISUSE,
+                   "a note of pitch %d, velocity %d, channel %d, program %d is none of MIDI's",
+                   note.pitch, note.velocity, note.channel, note.program);
+  if (!room(&song->notes, song->n_notes, sizeof *song->notes)) return nomem(err);
+  song->notes[song->n_notes++] = note;
+  return ND_OK;
+}
+
+nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
+  if (!in_time(tempo.tick) || tempo.us_per_quarter < 1 || tempo.us_per_quarter > 0xFFFFFF)
+    return nd_fail(err, ND_MISUSE, "a tempo of %ld us a quarter note at tick %ld is out of range",
+                   (long)tempo.us_per_quarter, (long)tempo.tick);
+  if (!room(&song->tempos, song->n_tempos, sizeof *song->tempos)) return nomem(err);
+  song->tempos[song->n_tempos++] = tempo;
+  return ND_OK;
+}
+
+nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
+  const int d = meter.denominator;
+  if (!in_time(meter.tick) || meter.numerator < 1 || meter.numerator > 255 || d < 1 ||
+      d > ND_MAX_DENOMINATOR || (d & (d - 1)) != 0)
+    return nd_fail(err, ND_MISUSE, "a meter of %d/%d at tick %ld is out of range", meter.numerator,
+                   d, (long)meter.tick);
+  if (!room(&song->meters, song->n_meters, sizeof *song->meters)) return nomem(err);
+  song->meters[song->n_meters++] = meter;
+  return ND_OK;
+}
+
+nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err) {
+  if (song->n_tracks > UINT16_MAX) return nd_fail(err, ND_LIMIT, "more than 65536 tracks");
+  if (len == SIZE_MAX || !room(&song->track_names, song->n_tracks, sizeof *song->track_names))
+    return nomem(err);
+  char *copy = malloc(len + 1);
+  if (copy == NULL) return nomem(err);
+  if (len > 0) memcpy(copy, name, len);
+  copy[len] = '\0';
+  song->track_names[song->n_tracks++] = copy;
+  return ND_OK;
+}
+
+nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text) {
+  if (!room(&song->repairs, song->n_repairs, sizeof *song->repairs)) return ND_NOMEM;
+  nd_repair *repair = &song->repairs[song->n_repairs++];
+  size_t len = strlen(text);
+  if (len >= sizeof repair->text) len = sizeof repair->text - 1;
+  *repair = (nd_repair){.offset = offset, .lossy = lossy};
+  memcpy(repair->text, text, len);
+  return ND_OK;
+}
+
+static int32_t tick_of(const char *item) {
+  int32_t tick;
+  memcpy(&tick, item, sizeof tick);
+  return tick;
+}
+
+/* One past the sorted run that starts at `i`. */
+static size_t run_end(const char *items, size_t i, size_t n, size_t size) {
+  if (i < n) i++;
+  while (i < n && tick_of(items + i * size) >= tick_of(items + (i - 1) * size)) i++;
+  return i;
+}
+
+/* Natural merge sort: each pass merges neighbouring runs. */
+bool nd_sort_by_tick(void *items, size_t n, size_t size) {
+  char *from = items, *to = NULL, *scratch = NULL;
+  for (;;) {
+    size_t first = run_end(from, 0, n, size);
+    if (first >= n) break;
+    if (scratch == NULL) {
+      if ((scratch = nd_calloc(n, size)) == NULL) return false;
+      to = scratch;
+    }
+    size_t a = 0, a_end = first, out = 0;
+    while (a < n) {
+      size_t b = a_end, b_end = run_end(from, b, n, size), next = b_end;
+      while (a < a_end && b < b_end) {
+        bool take_b = tick_of(from + b * size) < tick_of(from + a * size);
+        size_t *taken = take_b ? &b : &a;
+        memcpy(to + out++ * size, from + (*taken)++ * size, size);
+      }
+      memcpy(to + out * size, from + a * size, (a_end - a) * size);
+      out += a_end - a;
+      memcpy(to + out * size, from + b * size, (b_end - b) * size);
+      out += b_end - b;
+      a = next;
+      a_end = run_end(from, a, n, size);
+    }
+    char *swap = from;
+    from = to;
+    to = swap;
+  }
+  if (from != (char *)items) memcpy(items, from, n * size);
+  free(scratch);
+  return true;
+}
+
+/* Of items of one tick the last wins. */
+static size_t last_of_each_tick(void *items, size_t n, size_t size) {
+  char *p = items;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (kept > 0 && tick_of(p + (kept - 1) * size) == tick_of(p + i * size)) kept--;
+    if (kept != i) memcpy(p + kept * size, p + i * size, size);
+    kept++;
+  }
+  return kept;
+}
+
+static bool starts_late(const void *items, size_t n, size_t size) {
+  const char *p = items;
+  for (size_t i = 0; i < n; i++)
+    if (tick_of(p + i * size) == 0) return false;
+  return true;
+}
+
+nd_status nd_song_finish(nd_song *song, nd_error *err) {
+  nd_status status = ND_OK;
+  if (starts_late(song->tempos, song->n_tempos, sizeof *song->tempos))
+    status = nd_song_add_tempo(song, (nd_tempo){.tick = 0, .us_per_quarter = 500000}, err);
+  if (status == ND_OK && starts_late(song->meters, song->n_meters, sizeof *song->meters))
+    status = nd_song_add_meter(song, (nd_meter){.tick = 0, .numerator = 4, .denominator = 4}, err);
+  if (status != ND_OK) return status;
+  if (!nd_sort_by_tick(song->notes, song->n_notes, sizeof *song->notes) ||
+      !nd_sort_by_tick(song->tempos, song->n_tempos, sizeof *song->tempos) ||
+      !nd_sort_by_tick(song->meters, song->n_meters, sizeof *song->meters))
+    return nomem(err);
+  song->n_tempos = last_of_each_tick(song->tempos, song->n_tempos, sizeof *song->tempos);
+  song->n_meters = last_of_each_tick(song->meters, song->n_meters, sizeof *song->meters);
+
+  double *seconds = nd_calloc(song->n_tempos, sizeof *seconds);
+  if (seconds == NULL) return nomem(err);
+  for (size_t i = 1; i < song->n_tempos; i++) {
+    const nd_tempo *before = &song->tempos[i - 1];
+    seconds[i] = seconds[i - 1] + (double)(song->tempos[i].tick - before->tick) *
+                                      before->us_per_quarter * 1e-6 / song->ppq;
+  }
+  free(song->tempo_seconds);
+  song->tempo_seconds = seconds;
+  for (size_t i = 0; i < song->n_notes; i++) {
+    int32_t end = song->notes[i].tick + song->notes[i].duration;
+    if (end > song->end_tick) song->end_tick = end;
+  }
+  return ND_OK;
+}
+
+double nd_song_seconds(const nd_song *song, double tick) {
+  size_t low = 0, high = song->n_tempos;  /* tempos[low].tick <= tick */
+  while (high - low > 1) {
+    size_t middle = low + (high - low) / 2;
+    if (song->tempos[middle].tick <= tick) low = middle;
+    else high = middle;
+  }
+  const nd_tempo *tempo = &song->tempos[low];
+  return song->tempo_seconds[low] +
+         (tick - tempo->tick) * tempo->us_per_quarter * 1e-6 / song->ppq;
+}
+
+/* Whole words that name a drum kit, in the languages that MIDI files speak. */
+static const char *const drum_words[] = {
+  "drum", "drums", "drumkit", "drumset", "drumz", "percussion", "percussions", "perc",
+  "schlagzeug", "perkussion", "trommeln", "batterie", "batteria", "bateria", "bater\xC3\xAD" "a",
+  "bater\xED" "a", "percusion", "percusi\xC3\xB3n", "percusi\xF3n", "percussione", "percussioni",
+  "slagwerk", "trummor", "trommer", "perkusja", "perkuse",
+};
+/* …and words beside them that say it is something else: GM has "Steel Drums",
+ * "Taiko Drum", "Melodic Tom" and "Synth Drum" among its melodic programs. */
+static const char *const pitched_words[] = {"steel", "taiko", "melodic", "synth", "no"};
+
+static bool letter(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+static bool among(const char *word, size_t len, const char *const *words, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    size_t k = 0;
+    while (k < len && words[i][k] != '\0' &&
+           (word[k] >= 'A' && word[k] <= 'Z' ? word[k] + 32 : word[k]) == words[i][k])
+      k++;
+    if (k == len && words[i][k] == '\0') return true;
+  }
+  return false;
+}
+
+static bool names_drums(const char *name) {
+  bool drums = false;
+  while (*name != '\0') {
+    size_t len = 0;
+    while (letter((unsigned char)name[len])) len++;
+    if (among(name, len, pitched_words, sizeof pitched_words / sizeof *pitched_words)) return false;
+    if (among(name, len, drum_words, sizeof drum_words / sizeof *drum_words)) drums = true;
+    name += len > 0 ? len : 1;
+  }
+  return drums;
+}
+
+nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
+  bool *named = nd_calloc(song->n_tracks, sizeof *named);
+  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);  /* one bit each */
+  if (named == NULL || channels == NULL) {
+    free(named);
+    free(channels);
+    return nomem(err);
+  }
+  size_t notes[16] = {0}, drums[16] = {0};
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    notes[note->channel]++;
+    if (note->track < song->n_tracks) channels[note->track] |= (uint16_t)(1u << note->channel);
+  }
+  free(song->drum_tracks);
+  song->drum_tracks = NULL;
+  song->drum_channel_guessed = false;
+  song->drum_channel = channel;
+  if (channel < 0 && notes[ND_DRUM_CHANNEL] > 0) song->drum_channel = ND_DRUM_CHANNEL;
+
+  if (song->drum_channel < 0) {
+    /* a track of several channels is a whole song, whatever its name */
+    for (size_t t = 0; t < song->n_tracks; t++)
+      named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
+                 names_drums(song->track_names[t]);
+    for (size_t i = 0; i < song->n_notes; i++)
+      if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
+        drums[song->notes[i].channel]++;
+    for (int c = 0; c < 16; c++)
+      if (drums[c] > 0 && (song->drum_channel < 0 || drums[c] > drums[song->drum_channel]))
+        song->drum_channel = c;
+    song->drum_channel_guessed = song->drum_channel >= 0;
+    if (song->drum_channel >= 0 && drums[song->drum_channel] < notes[song->drum_channel]) {
+      song->drum_tracks = named;
+      named = NULL;
+    }
+  }
+  free(named);
+  free(channels);
+  return ND_OK;
+}
