@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../nd.h"
+#include "../music/sequence.h"
 
 #define LND_SONG "neuraldrummer.song"
 #define LND_TOKENISER "neuraldrummer.tokeniser"
@@ -56,6 +56,20 @@ bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def);
 const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def);
 /* Index in the NULL-ended `choices`. */
 int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices);
+
+/* Objects of one file that others make too. A Sequence is taken over, also
+ * when memory runs out; the tokeniser is copied. Both leave a userdata. */
+int lnd_push_sequence(lua_State *L, nd_sequence *seq);
+int lnd_push_tokeniser(lua_State *L, const nd_tokeniser *tok);
+
+/* Pushes the table that settings() gives. */
+int lnd_push_settings(lua_State *L, const nd_tokeniser *tok);
+
+/* Pushes the list of the kit's voices. */
+int lnd_push_voices(lua_State *L, const nd_kit *kit);
+
+/* A method of one type that lives in another's file. */
+int lnd_corpus_batches(lua_State *L);
 
 /* Each glue file's opener: makes its type and adds its constructors to the
  * module table on top of the stack. */

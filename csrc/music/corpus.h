@@ -1,13 +1,19 @@
-/* corpus.h - many Sequences in one file (.ndc), memory-mapped when read.
+/* corpus.h - many Sequences in one file (.ndc), larger than memory if need be.
  *
  * Layout (little-endian): header (magic "NDCORPUS", version, tokeniser
- * settings, counts, offset of the index), songs one after another (bars,
- * hits, offsets, metrics in half precision; each with a CRC-32), the index
- * (offset, sizes, split, name), the index's CRC. The header is written last,
- * so that a half-written file is never taken for a whole one.
+ * settings, counts, offset of the index; with a CRC-32), songs one after
+ * another (bars, strikes, metrics in half precision; each with a CRC-32), the
+ * index (offset, size, steps, split, name; with a CRC-32). Hits and offsets
+ * follow from the strikes. The header is written last and the file takes its
+ * name after that, so that a half-written file is never taken for a whole one.
  *
- * The same face reads the original's token text (saved.txt): then all songs
- * are held in memory, and only intensity of the metrics is known.
+ * Songs are read with pread and not through a memory map: a file that is cut
+ * short while it is mapped ends the process with SIGBUS. The system's page
+ * cache does the rest, and nothing but the index stays in memory.
+ *
+ * The same face reads the original's token text (saved.txt): then the text is
+ * held in memory, and only intensity of the metrics is known. All its songs
+ * are for training; they are named by their lines.
  */
 #ifndef ND_MUSIC_CORPUS_H
 #define ND_MUSIC_CORPUS_H
@@ -19,7 +25,8 @@ typedef enum nd_split { ND_TRAIN = 0, ND_VALID = 1 } nd_split;
 typedef struct nd_corpus nd_corpus;
 typedef struct nd_corpus_writer nd_corpus_writer;
 
-/* Writing goes to a temporary name beside `path`; `finish` renames it there;
+/* One writer a path: a second is refused (ND_IO) while the first lives.
+ * Writing goes to a temporary name beside `path`; `finish` renames it there;
  * `abandon` removes it. Sequences must have the writer's settings
  * (ND_MISUSE otherwise). The writer is gone after either. */
 nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
@@ -41,7 +48,8 @@ int32_t nd_corpus_steps(const nd_corpus *c, int32_t song);
 nd_split nd_corpus_split(const nd_corpus *c, int32_t song);
 const char *nd_corpus_name(const nd_corpus *c, int32_t song);
 
-/* A copy of one song; its checksum is verified. */
+/* A copy of one song; its checksum is verified. One corpus may be read from
+ * many threads. */
 nd_status nd_corpus_read(const nd_corpus *c, int32_t song, nd_sequence **out, nd_error *err);
 
 #endif

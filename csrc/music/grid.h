@@ -4,6 +4,10 @@
  * (`ND_BEAT_QUARTER`) or the meter's own beat (`ND_BEAT_METER`: the
  * denominator's note, three of them in compound meters), as the original
  * system counts. Bars follow the meter map and start on the nearest step.
+ *
+ * Counted in quarters the steps are even; counted in the meter's beats a
+ * change of meter starts a new beat wherever it stands, cutting the last one
+ * short (its steps are then shorter).
  */
 #ifndef ND_MUSIC_GRID_H
 #define ND_MUSIC_GRID_H
@@ -29,6 +33,13 @@ typedef struct nd_grid {
 nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
                        int32_t steps_per_beat, nd_beat beat, int32_t max_steps,
                        nd_error *err);
+
+/* `n_steps` even steps in 4/4, of which the last bar may be cut short. */
+nd_status nd_grid_even(nd_grid *grid, int32_t n_steps, int32_t steps_per_beat, int32_t ppq,
+                       nd_error *err);
+
+/* Cuts the grid to its first `n_steps` (1..grid->n_steps). */
+void nd_grid_cut(nd_grid *grid, int32_t n_steps);
 nd_status nd_grid_copy(nd_grid *to, const nd_grid *from);
 void nd_grid_clear(nd_grid *grid);
 

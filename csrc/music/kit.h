@@ -26,6 +26,16 @@ enum { ND_KIT_TEXT = 2048 };
 nd_status nd_kit_format(const nd_kit *kit, char *text, size_t size, nd_error *err);
 nd_status nd_kit_parse(nd_kit *kit, const char *text, nd_error *err);
 
+/* A user's kit, voice by voice: an empty one, then its voices in order. A
+ * name is 1..23 printable bytes without | : and commas, and a voice's is
+ * its own; a pitch belongs to one voice. ND_MISUSE otherwise, with the kit as
+ * it was. */
+nd_status nd_kit_start(nd_kit *kit, const char *name, nd_error *err);
+nd_status nd_kit_add(nd_kit *kit, const char *voice, const int *pitches, size_t n, nd_error *err);
+
+/* Voice of that name, -1 when there is none. */
+int32_t nd_kit_find(const nd_kit *kit, const char *voice);
+
 bool nd_kit_equal(const nd_kit *a, const nd_kit *b);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef ND_MUSIC_METRICS_H
 #define ND_MUSIC_METRICS_H
 
+#include "../half.h"
 #include "grid.h"
 
 enum nd_metric {
@@ -40,13 +41,17 @@ const char *nd_metric_name(int metric);
 nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
                              bool include_drums, nd_error *err);
 
+/* What follows from the grid alone: places in beat, bar and phrase, downbeats,
+ * beats and meter of all its steps. Part of nd_metrics_measure. */
+void nd_metrics_place(float *out, const nd_grid *grid);
+
+/* Sets the intensity of every step (n_steps), and with it each bar's energy. */
+void nd_metrics_set_intensity(float *out, const nd_grid *grid, const double *intensity);
+
 /* The original system's intensity of `n` onset counts, in place: values not
  * strictly inside mean ± 2 sd (population) become the mean of the nearest
- * inliers before and after; then (x - mean) / sd of the result. */
+ * inliers before and after; then (x - mean) / sd of the result; zeros when all are
+ * alike. */
 void nd_metrics_normalise(double *x, size_t n);
-
-float nd_half_round(float x);            /* to the nearest half, as float */
-uint16_t nd_half_from_float(float x);
-float nd_half_to_float(uint16_t h);
 
 #endif

@@ -22,6 +22,9 @@ typedef struct nd_tokeniser {
  * beats, drums counted, original. ND_MISUSE for another name. */
 nd_status nd_tokeniser_preset(nd_tokeniser *tok, const char *preset, nd_error *err);
 
+/* The same but for max_steps, which changes no Sequence. */
+bool nd_tokeniser_equal(const nd_tokeniser *a, const nd_tokeniser *b);
+
 /* A raw drum note on its step, for token text. */
 typedef struct nd_strike { uint8_t pitch, velocity; int8_t offset; } nd_strike;
 
@@ -37,14 +40,29 @@ typedef struct nd_sequence {
   char *name;           /* the song's name or path, "" when unknown */
 } nd_sequence;
 
+/* Ours: as long as the bar in which the last note beside the drums ends; a
+ * song of drums alone, as the bar of its last one. Original: as facts of the
+ * 2023 system have it, up to the song's last onset and four steps more, with
+ * the last of several drum instruments. ND_FORMAT when there are no notes. */
 nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
                              const nd_song *song, nd_error *err);
+
+/* For makers of Sequences: one of silence on `grid`, which it takes over (also
+ * when it fails), with room for `n_strikes`. The maker fills strikes and
+ * first, then calls settle, which derives hits and offsets from them: of the
+ * strikes of one voice on a step the loudest counts, of equals the first. */
+nd_status nd_sequence_new(nd_sequence **out, const nd_tokeniser *tok, nd_grid *grid,
+                          size_t n_strikes, nd_error *err);
+void nd_sequence_settle(nd_sequence *seq);
+nd_status nd_sequence_set_name(nd_sequence *seq, const char *name);
+size_t nd_sequence_bytes(const nd_sequence *seq);  /* of memory */
 
 /* A silent copy: same grid, metrics and settings, no hits. */
 nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like);
 
 /* Same length and grid, hits (n_steps, n_voices) and offsets (may be NULL)
- * taken over; strikes follow from them, by the kit's pitches. */
+ * copied; strikes follow from them, by the kit's pitches. ND_MISUSE for a
+ * velocity above 127. */
 nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets);
 void nd_sequence_free(nd_sequence *seq);
 
@@ -52,7 +70,8 @@ static inline int32_t nd_sequence_steps(const nd_sequence *s) { return s->grid.n
 static inline int32_t nd_sequence_voices(const nd_sequence *s) { return s->settings.kit.n_voices; }
 
 /* The drum notes, in ticks of the grid's ppq, each `length` steps long (the
- * original writes whole steps), on channel `channel`, appended to `song`. */
+ * original writes whole steps), on channel `channel`, appended to `song`, whose
+ * ppq must be the grid's (ND_MISUSE). */
 nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
                             double length, nd_error *err);
 

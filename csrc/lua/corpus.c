@@ -1,0 +1,174 @@
+/* corpus.c - core.create_corpus and core.open_corpus. */
+#include "../music/corpus.h"
+
+#include "lnd.h"
+
+#define LND_CORPUS_WRITER "neuraldrummer.corpus_writer"
+
+static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
+
+/* The path is the box's user value: errors name it. */
+static lnd_box *push_named(lua_State *L, const char *type) {
+  lnd_box *box = lnd_push(L, type, 1);                    /* box */
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  return box;
+}
+
+static int fail(lua_State *L, const nd_error *err) {
+  const char *path = lua_getiuservalue(L, 1, 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  return lnd_fail(L, err, path);
+}
+
+/* ------------------------------------------------------------------- writer */
+
+static int writer_new(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const nd_tokeniser *tok = lnd_check(L, 2, LND_TOKENISER);
+  lnd_box *box = push_named(L, LND_CORPUS_WRITER);        /* box */
+  nd_corpus_writer *w;
+  nd_error err;
+  if (nd_corpus_create(&w, path, tok, &err) != ND_OK) return lnd_fail(L, &err, path);
+  box->p = w;
+  return 1;
+}
+
+static int writer_add(lua_State *L) {
+  nd_corpus_writer *w = lnd_check(L, 1, LND_CORPUS_WRITER);
+  const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
+  int split = luaL_checkoption(L, 3, "train", splits);
+  nd_error err;
+  if (nd_corpus_add(w, seq, (nd_split)split, &err) != ND_OK) return fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int writer_finish(lua_State *L) {
+  nd_corpus_writer *w = lnd_check(L, 1, LND_CORPUS_WRITER);
+  lnd_box *box = lua_touserdata(L, 1);
+  nd_error err;
+  box->p = NULL;  /* it is gone after this, well or not */
+  if (nd_corpus_finish(w, &err) != ND_OK) return fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int writer_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS_WRITER);
+  nd_corpus_abandon(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+static int writer_tostring(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS_WRITER);
+  lua_pushstring(L, box->p != NULL ? "corpus writer" : "corpus writer (closed)");
+  return 1;
+}
+
+/* ------------------------------------------------------------------- corpus */
+
+static nd_corpus *check(lua_State *L) { return lnd_check(L, 1, LND_CORPUS); }
+
+static int32_t check_song(lua_State *L, const nd_corpus *c) {
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i >= 1 && i <= nd_corpus_count(c), 2, "no such song");
+  return (int32_t)(i - 1);
+}
+
+static int corpus_open(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const nd_tokeniser *tok = lua_isnoneornil(L, 2) ? NULL : lnd_check(L, 2, LND_TOKENISER);
+  lnd_box *box = push_named(L, LND_CORPUS);               /* box */
+  nd_corpus *c;
+  nd_error err;
+  if (nd_corpus_open(&c, path, tok, &err) != ND_OK) return lnd_fail(L, &err, path);
+  box->p = c;
+  return 1;
+}
+
+static int corpus_song(lua_State *L) {
+  nd_corpus *c = check(L);
+  int32_t song = check_song(L, c);
+  nd_sequence *seq;
+  nd_error err;
+  if (nd_corpus_read(c, song, &seq, &err) == ND_OK) return lnd_push_sequence(L, seq);
+  if (err.status == ND_NOMEM || err.status == ND_MISUSE) return lnd_raise(L, &err);
+  lua_pushnil(L);
+  lua_getiuservalue(L, 1, 1);
+  lua_pushfstring(L, "%s: song %d: %s", lua_tostring(L, -1), (int)song + 1, err.text);
+  lua_remove(L, -2);
+  return 2;
+}
+
+static int corpus_info(lua_State *L) {
+  nd_corpus *c = check(L);
+  int32_t song = check_song(L, c);
+  lua_createtable(L, 0, 3);                               /* info */
+  lua_pushstring(L, nd_corpus_name(c, song));
+  lua_setfield(L, -2, "name");
+  lua_pushinteger(L, nd_corpus_steps(c, song));
+  lua_setfield(L, -2, "steps");
+  lua_pushstring(L, splits[nd_corpus_split(c, song)]);
+  lua_setfield(L, -2, "split");
+  return 1;
+}
+
+static int corpus_settings(lua_State *L) {
+  return lnd_push_settings(L, nd_corpus_tokeniser(check(L)));
+}
+
+static int corpus_tokeniser(lua_State *L) {
+  return lnd_push_tokeniser(L, nd_corpus_tokeniser(check(L)));
+}
+
+static int corpus_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS);
+  nd_corpus_close(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+static int corpus_len(lua_State *L) {
+  lua_pushinteger(L, nd_corpus_count(check(L)));
+  return 1;
+}
+
+static int corpus_tostring(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS);
+  const nd_corpus *c = box->p;
+  if (c == NULL) {
+    lua_pushliteral(L, "corpus (closed)");
+    return 1;
+  }
+  lua_Integer steps = 0;
+  for (int32_t i = 0; i < nd_corpus_count(c); i++) steps += nd_corpus_steps(c, i);
+  lua_pushfstring(L, "corpus: %d songs, %I steps, %s", (int)nd_corpus_count(c),
+                  (LUAI_UACINT)steps, nd_corpus_tokeniser(c)->kit.name);
+  return 1;
+}
+
+void lnd_open_corpus(lua_State *L) {
+  static const luaL_Reg writer_methods[] = {
+    {"add", writer_add}, {"finish", writer_finish}, {"close", writer_close}, {NULL, NULL},
+  };
+  static const luaL_Reg writer_meta[] = {
+    {"__gc", writer_close}, {"__close", writer_close}, {"__tostring", writer_tostring},
+    {NULL, NULL},
+  };
+  static const luaL_Reg methods[] = {
+    {"song", corpus_song}, {"info", corpus_info}, {"settings", corpus_settings},
+    {"tokeniser", corpus_tokeniser}, {"batches", lnd_corpus_batches}, {"close", corpus_close},
+    {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc", corpus_close}, {"__close", corpus_close}, {"__len", corpus_len},
+    {"__tostring", corpus_tostring}, {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+    {"create_corpus", writer_new}, {"open_corpus", corpus_open}, {NULL, NULL},
+  };
+  lnd_type(L, LND_CORPUS_WRITER, writer_methods, writer_meta);
+  lnd_type(L, LND_CORPUS, methods, meta);
+  luaL_setfuncs(L, functions, 0);                         /* core */
+}

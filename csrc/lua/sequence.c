@@ -1,0 +1,247 @@
+/* sequence.c - Sequences: what was played, what is heard, step by step. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../music/tokens.h"
+#include "lnd.h"
+
+static nd_sequence *check(lua_State *L) { return lnd_check(L, 1, LND_SEQUENCE); }
+
+static int push_closed(lua_State *L) {
+  (void)lnd_push(L, LND_SEQUENCE, 0);
+  return 1;
+}
+
+int lnd_push_sequence(lua_State *L, nd_sequence *seq) {
+  /* making the box may raise, and nobody holds the Sequence yet */
+  if (!lua_checkstack(L, 2)) {
+    nd_sequence_free(seq);
+    return luaL_error(L, "stack overflow");
+  }
+  lua_pushcfunction(L, push_closed);
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {                  /* box */
+    nd_sequence_free(seq);
+    return lua_error(L);
+  }
+  lnd_box *box = lua_touserdata(L, -1);
+  box->p = seq;
+  lnd_grew(L, nd_sequence_bytes(seq));
+  return 1;
+}
+
+/* The step at `arg`, from 0. */
+static int32_t check_step(lua_State *L, const nd_sequence *seq, int arg) {
+  lua_Integer i = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, i >= 1 && i <= nd_sequence_steps(seq), arg, "no such step");
+  return (int32_t)(i - 1);
+}
+
+static int sequence_tokens(lua_State *L) {
+  nd_sequence *seq = check(L);
+  char **line = lua_newuserdatauv(L, sizeof *line, 0);    /* line */
+  *line = NULL;
+  /* a to-be-closed value frees the line also when pushing it raises */
+  luaL_setmetatable(L, "neuraldrummer.line");
+  lua_toclose(L, -1);
+  size_t len;
+  nd_error err;
+  if (nd_tokens_write(seq, line, &len, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_pushlstring(L, *line, len);                         /* line,text */
+  return 1;
+}
+
+static int line_free(lua_State *L) {
+  char **line = luaL_checkudata(L, 1, "neuraldrummer.line");
+  free(*line);
+  *line = NULL;
+  return 0;
+}
+
+static void push_hits(lua_State *L, const nd_sequence *seq, int32_t step) {
+  int32_t voices = nd_sequence_voices(seq);
+  const uint8_t *hits = seq->hits + (size_t)step * (size_t)voices;
+  lua_newtable(L);                                        /* hits */
+  for (int32_t v = 0; v < voices; v++) {
+    if (hits[v] == 0) continue;
+    lua_pushnumber(L, hits[v] / 127.0);
+    lua_setfield(L, -2, seq->settings.kit.voice_names[v]);
+  }
+}
+
+static int sequence_hits(lua_State *L) {
+  nd_sequence *seq = check(L);
+  if (!lua_isnoneornil(L, 2)) {
+    push_hits(L, seq, check_step(L, seq, 2));
+    return 1;
+  }
+  lua_createtable(L, nd_sequence_steps(seq), 0);          /* list */
+  for (int32_t t = 0; t < nd_sequence_steps(seq); t++) {
+    push_hits(L, seq, t);
+    lua_rawseti(L, -2, t + 1);
+  }
+  return 1;
+}
+
+static int sequence_packed_hits(lua_State *L) {
+  nd_sequence *seq = check(L);
+  size_t n = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
+  lua_pushlstring(L, (const char *)seq->hits, n);
+  return 1;
+}
+
+static int sequence_metrics(lua_State *L) {
+  nd_sequence *seq = check(L);
+  const float *metrics = seq->metrics + (size_t)check_step(L, seq, 2) * ND_N_METRICS;
+  lua_createtable(L, 0, ND_N_METRICS);                    /* metrics */
+  for (int m = 0; m < ND_N_METRICS; m++) {
+    lua_pushnumber(L, (lua_Number)metrics[m]);
+    lua_setfield(L, -2, nd_metric_name(m));
+  }
+  return 1;
+}
+
+static int sequence_metric(lua_State *L) {
+  nd_sequence *seq = check(L);
+  const char *name = luaL_checkstring(L, 2);
+  int m = 0;
+  while (m < ND_N_METRICS && strcmp(nd_metric_name(m), name) != 0) m++;
+  if (m == ND_N_METRICS)
+    return luaL_argerror(L, 2, lua_pushfstring(L, "no metric is named '%s'", name));
+  lua_createtable(L, nd_sequence_steps(seq), 0);          /* list */
+  for (int32_t t = 0; t < nd_sequence_steps(seq); t++) {
+    lua_pushnumber(L, (lua_Number)seq->metrics[(size_t)t * ND_N_METRICS + (size_t)m]);
+    lua_rawseti(L, -2, t + 1);
+  }
+  return 1;
+}
+
+static int sequence_bars(lua_State *L) {
+  nd_sequence *seq = check(L);
+  lua_createtable(L, seq->grid.n_bars, 0);                /* list */
+  for (int32_t b = 0; b < seq->grid.n_bars; b++) {
+    const nd_bar *bar = &seq->grid.bars[b];
+    lua_createtable(L, 0, 3);                             /* list,bar */
+    lua_pushinteger(L, bar->step + 1);
+    lua_setfield(L, -2, "step");
+    lua_pushinteger(L, bar->numerator);
+    lua_setfield(L, -2, "numerator");
+    lua_pushinteger(L, bar->denominator);
+    lua_setfield(L, -2, "denominator");
+    lua_rawseti(L, -2, b + 1);
+  }
+  return 1;
+}
+
+static int sequence_voices(lua_State *L) { return lnd_push_voices(L, &check(L)->settings.kit); }
+
+static int sequence_settings(lua_State *L) { return lnd_push_settings(L, &check(L)->settings); }
+
+static int sequence_name(lua_State *L) {
+  lua_pushstring(L, check(L)->name);
+  return 1;
+}
+
+/* The velocity at the top of the stack as 0..127; 0..1 for users. */
+static uint8_t get_velocity(lua_State *L, const char *voice, int32_t step) {
+  if (lua_type(L, -1) == LUA_TBOOLEAN) return lua_toboolean(L, -1) ? 127 : 0;
+  lua_Number v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+  if (!(v >= 0 && v <= 1))
+    luaL_error(L, "step %d: '%s': a velocity 0..1 or a boolean is needed", (int)step + 1, voice);
+  return v > 0 && v < 0.5 / 127 ? 1 : (uint8_t)lrint(v * 127);
+}
+
+/* The hits of one step from the table at the top of the stack. */
+static void get_hits(lua_State *L, const nd_kit *kit, int32_t step, uint8_t *hits) {
+  if (lua_type(L, -1) != LUA_TTABLE)
+    luaL_error(L, "step %d: a table of hits is needed, got %s", (int)step + 1,
+               luaL_typename(L, -1));
+  lua_pushnil(L);                                         /* table,key */
+  while (lua_next(L, -2) != 0) {                          /* table,key,value */
+    const char *voice = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    int32_t v = voice != NULL ? nd_kit_find(kit, voice) : -1;
+    if (v < 0)
+      luaL_error(L, "step %d: the kit has no voice '%s'", (int)step + 1,
+                 voice != NULL ? voice : luaL_typename(L, -2));
+    hits[v] = get_velocity(L, voice, step);
+    lua_pop(L, 1);
+  }
+}
+
+static int sequence_with_hits(lua_State *L) {
+  nd_sequence *seq = check(L);
+  int32_t steps = nd_sequence_steps(seq), voices = nd_sequence_voices(seq);
+  size_t n = (size_t)steps * (size_t)voices, len;
+  const uint8_t *hits;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    hits = (const uint8_t *)lua_tolstring(L, 2, &len);
+    luaL_argcheck(L, len == n, 2, "packed hits are #sequence * voices bytes");
+  } else {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_argcheck(L, lua_rawlen(L, 2) == (size_t)steps, 2, "one table a step is needed");
+    uint8_t *made = lua_newuserdatauv(L, n, 0);           /* made */
+    memset(made, 0, n);
+    for (int32_t t = 0; t < steps; t++) {
+      lua_rawgeti(L, 2, t + 1);                           /* made,table */
+      get_hits(L, &seq->settings.kit, t, made + (size_t)t * (size_t)voices);
+      lua_pop(L, 1);
+    }
+    hits = made;
+  }
+  nd_sequence *other;
+  if (nd_sequence_blank(&other, seq) != ND_OK) return luaL_error(L, "not enough memory");
+  switch (nd_sequence_set_hits(other, hits, NULL)) {
+  case ND_OK:
+    return lnd_push_sequence(L, other);
+  case ND_MISUSE:
+    nd_sequence_free(other);
+    return luaL_argerror(L, 2, "packed velocities are 0..127");
+  default:
+    nd_sequence_free(other);
+    return luaL_error(L, "not enough memory");
+  }
+}
+
+static int sequence_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_SEQUENCE);
+  nd_sequence_free(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+static int sequence_len(lua_State *L) {
+  lua_pushinteger(L, nd_sequence_steps(check(L)));
+  return 1;
+}
+
+static int sequence_tostring(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_SEQUENCE);
+  const nd_sequence *seq = box->p;
+  if (seq == NULL) {
+    lua_pushliteral(L, "sequence (closed)");
+    return 1;
+  }
+  lua_Integer hits = 0;
+  size_t n = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
+  for (size_t i = 0; i < n; i++) hits += seq->hits[i] > 0;
+  lua_pushfstring(L, "sequence: %d steps, %d voices, %I hits", (int)nd_sequence_steps(seq),
+                  (int)nd_sequence_voices(seq), (LUAI_UACINT)hits);
+  return 1;
+}
+
+void lnd_open_sequence(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"tokens", sequence_tokens}, {"hits", sequence_hits}, {"packed_hits", sequence_packed_hits},
+    {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
+    {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
+    {"with_hits", sequence_with_hits}, {"close", sequence_close}, {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc", sequence_close}, {"__close", sequence_close}, {"__len", sequence_len},
+    {"__tostring", sequence_tostring}, {NULL, NULL},
+  };
+  static const luaL_Reg line[] = {{"__gc", line_free}, {"__close", line_free}, {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lnd_type(L, LND_SEQUENCE, methods, meta);
+  lnd_type(L, "neuraldrummer.line", none, line);
+}

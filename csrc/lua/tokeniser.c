@@ -1,0 +1,189 @@
+/* tokeniser.c - core.tokeniser: how songs are laid on a grid. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../music/tokens.h"
+#include "lnd.h"
+
+static nd_tokeniser *check(lua_State *L) { return lnd_check(L, 1, LND_TOKENISER); }
+
+int lnd_push_tokeniser(lua_State *L, const nd_tokeniser *tok) {
+  lnd_box *box = lnd_push(L, LND_TOKENISER, 0);
+  nd_tokeniser *copy = malloc(sizeof *copy);
+  if (copy == NULL) return luaL_error(L, "not enough memory");
+  *copy = *tok;
+  box->p = copy;
+  return 1;
+}
+
+int lnd_push_settings(lua_State *L, const nd_tokeniser *tok) {
+  char kit[ND_KIT_TEXT];
+  nd_error err;
+  if (nd_kit_format(&tok->kit, kit, sizeof kit, &err) != ND_OK) return lnd_raise(L, &err);
+  lua_createtable(L, 0, 7);                               /* settings */
+  lua_pushstring(L, tok->kit.name);
+  lua_setfield(L, -2, "kit");
+  lua_pushstring(L, kit);
+  lua_setfield(L, -2, "kit_text");
+  lua_pushinteger(L, tok->steps_per_beat);
+  lua_setfield(L, -2, "steps_per_beat");
+  lua_pushstring(L, tok->beat == ND_BEAT_METER ? "meter" : "quarter");
+  lua_setfield(L, -2, "beat");
+  lua_pushboolean(L, tok->include_drums);
+  lua_setfield(L, -2, "include_drums");
+  lua_pushboolean(L, tok->original);
+  lua_setfield(L, -2, "original");
+  lua_pushinteger(L, tok->max_steps);
+  lua_setfield(L, -2, "max_steps");
+  return 1;
+}
+
+int lnd_push_voices(lua_State *L, const nd_kit *kit) {
+  lua_createtable(L, kit->n_voices, 0);                   /* voices */
+  for (int32_t v = 0; v < kit->n_voices; v++) {
+    lua_pushstring(L, kit->voice_names[v]);
+    lua_rawseti(L, -2, v + 1);
+  }
+  return 1;
+}
+
+/* The voice at the top of the stack, {name = …, pitches = {…}}. */
+static void add_voice(lua_State *L, nd_kit *kit, lua_Integer i) {
+  int pitches[128];
+  size_t n = 0;
+  nd_error err;
+  if (lua_type(L, -1) != LUA_TTABLE || lua_getfield(L, -1, "name") != LUA_TSTRING ||
+      lua_getfield(L, -2, "pitches") != LUA_TTABLE)
+    luaL_error(L, "kit: voice %I: {name = \"…\", pitches = {…}} is needed", (LUAI_UACINT)i);
+  const char *name = lua_tostring(L, -2);                 /* voice,name,pitches */
+  for (lua_Integer k = 1; lua_rawgeti(L, -1, k) != LUA_TNIL; k++) {
+    int whole;
+    lua_Integer pitch = lua_tointegerx(L, -1, &whole);
+    if (lua_type(L, -1) != LUA_TNUMBER || !whole || pitch < 0 || pitch > 127 || n == 128)
+      luaL_error(L, "kit: voice '%s': pitch %I is not a whole number, 0 to 127", name,
+                 (LUAI_UACINT)k);
+    pitches[n++] = (int)pitch;
+    lua_pop(L, 1);
+  }
+  if (nd_kit_add(kit, name, pitches, n, &err) != ND_OK) lnd_raise(L, &err);
+  lua_pop(L, 3);                                          /* voice */
+}
+
+/* The kit of the options at `arg`; what is there stays when none is given. */
+static void get_kit(lua_State *L, int arg, nd_kit *kit) {
+  nd_error err;
+  lua_getfield(L, arg, "kit");                            /* kit */
+  switch (lua_type(L, -1)) {
+  case LUA_TNIL:
+    break;
+  case LUA_TSTRING:
+    if (strchr(lua_tostring(L, -1), '|') != NULL) {       /* as settings().kit_text has it */
+      if (nd_kit_parse(kit, lua_tostring(L, -1), &err) != ND_OK) lnd_raise(L, &err);
+    } else if (nd_kit_named(kit, lua_tostring(L, -1), &err) != ND_OK) {
+      lnd_raise(L, &err);
+    }
+    break;
+  case LUA_TTABLE:
+    lua_getfield(L, -1, "name");                          /* kit,name */
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "kit: a name is needed");
+    if (nd_kit_start(kit, lua_tostring(L, -1), &err) != ND_OK) lnd_raise(L, &err);
+    lua_pop(L, 1);
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+      add_voice(L, kit, i);                               /* kit,voice */
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    if (kit->n_voices == 0) luaL_error(L, "kit: it has no voices");
+    break;
+  default:
+    luaL_error(L, "option 'kit': a name or a table is needed, got %s", luaL_typename(L, -1));
+  }
+  lua_pop(L, 1);
+}
+
+static int tokeniser_new(lua_State *L) {
+  static const char *const names[] = {"preset", "kit", "steps_per_beat", "beat",
+                                      "include_drums", "max_steps", NULL};
+  static const char *const presets[] = {"drummer", "neuraldrummer2023", NULL};
+  static const char *const beats[] = {"quarter", "meter", NULL};
+  nd_tokeniser tok;
+  nd_error err;
+  lua_settop(L, 1);
+  lnd_opts(L, 1, names);
+  const char *preset = presets[lnd_opt_choice(L, 1, "preset", 0, presets)];
+  if (nd_tokeniser_preset(&tok, preset, &err) != ND_OK) return lnd_raise(L, &err);
+  if (!lua_isnil(L, 1)) get_kit(L, 1, &tok.kit);
+  lua_Integer steps = lnd_opt_int(L, 1, "steps_per_beat", tok.steps_per_beat, 1, 960);
+  if (steps != 2 && steps != 4 && steps != 6 && steps != 8 && steps != 12)
+    return luaL_error(L, "option 'steps_per_beat': %I is none of 2, 4, 6, 8, 12",
+                      (LUAI_UACINT)steps);
+  tok.steps_per_beat = (int32_t)steps;
+  tok.beat = (nd_beat)lnd_opt_choice(L, 1, "beat", (int)tok.beat, beats);
+  tok.include_drums = lnd_opt_bool(L, 1, "include_drums", tok.include_drums);
+  tok.max_steps = (int32_t)lnd_opt_int(L, 1, "max_steps", tok.max_steps, 1, 1 << 24);
+  return lnd_push_tokeniser(L, &tok);
+}
+
+static int tokeniser_encode(lua_State *L) {
+  nd_tokeniser *tok = check(L);
+  nd_song *song = lnd_check(L, 2, LND_SONG);
+  const char *name = luaL_optstring(L, 3, NULL);
+  nd_sequence *seq;
+  nd_error err;
+  if (nd_sequence_encode(&seq, tok, song, &err) != ND_OK) return lnd_fail(L, &err, name);
+  if (name != NULL && nd_sequence_set_name(seq, name) != ND_OK) {
+    nd_sequence_free(seq);
+    return luaL_error(L, "not enough memory");
+  }
+  return lnd_push_sequence(L, seq);
+}
+
+static int tokeniser_parse(lua_State *L) {
+  nd_tokeniser *tok = check(L);
+  size_t len;
+  const char *line = luaL_checklstring(L, 2, &len);
+  nd_sequence *seq;
+  nd_error err;
+  if (nd_tokens_read(&seq, tok, line, len, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  return lnd_push_sequence(L, seq);
+}
+
+static int tokeniser_voices(lua_State *L) { return lnd_push_voices(L, &check(L)->kit); }
+
+static int tokeniser_settings(lua_State *L) { return lnd_push_settings(L, check(L)); }
+
+static int tokeniser_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_TOKENISER);
+  free(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+static int tokeniser_tostring(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_TOKENISER);
+  const nd_tokeniser *tok = box->p;
+  if (tok == NULL) lua_pushliteral(L, "tokeniser (closed)");
+  else lua_pushfstring(L, "tokeniser: %s, %d steps a beat%s", tok->kit.name,
+                       (int)tok->steps_per_beat, tok->original ? ", original" : "");
+  return 1;
+}
+
+static int tokeniser_eq(lua_State *L) {
+  const nd_tokeniser *a = lnd_check(L, 1, LND_TOKENISER), *b = lnd_check(L, 2, LND_TOKENISER);
+  lua_pushboolean(L, nd_tokeniser_equal(a, b));
+  return 1;
+}
+
+void lnd_open_tokeniser(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"encode", tokeniser_encode}, {"parse", tokeniser_parse}, {"voices", tokeniser_voices},
+    {"settings", tokeniser_settings}, {"close", tokeniser_close}, {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc", tokeniser_close}, {"__close", tokeniser_close},
+    {"__tostring", tokeniser_tostring}, {"__eq", tokeniser_eq}, {NULL, NULL},
+  };
+  lnd_type(L, LND_TOKENISER, methods, meta);
+  lua_pushcfunction(L, tokeniser_new);                    /* core,new */
+  lua_setfield(L, -2, "tokeniser");
+}

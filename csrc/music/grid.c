@@ -1,0 +1,180 @@
+#include "grid.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A grid being laid: its arrays grow. */
+typedef struct layer {
+  nd_grid *grid;
+  size_t ticks_capacity, bars_capacity;
+  int32_t max_steps;
+} layer;
+
+static bool put_bar(layer *l, int32_t step, const nd_meter *m) {
+  nd_grid *g = l->grid;
+  nd_bar bar = {step, m->numerator, m->denominator};
+  if (g->n_bars > 0 && g->bars[g->n_bars - 1].step >= step) {
+    /* the last one was shorter than a step: the later meter holds */
+    bar.step = g->bars[g->n_bars - 1].step;
+    g->bars[g->n_bars - 1] = bar;
+    return true;
+  }
+  if (!nd_reserve((void **)&g->bars, &l->bars_capacity, (size_t)g->n_bars + 1, sizeof bar))
+    return false;
+  g->bars[g->n_bars++] = bar;
+  return true;
+}
+
+static bool put_tick(layer *l, double tick) {
+  nd_grid *g = l->grid;
+  if (!nd_reserve((void **)&g->ticks, &l->ticks_capacity, (size_t)g->n_steps + 1, sizeof tick))
+    return false;
+  g->ticks[g->n_steps] = tick;
+  return true;
+}
+
+static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
+static nd_status too_long(const layer *l, nd_error *err) {
+  return nd_fail(err, ND_LIMIT, "the song is longer than %d steps", l->max_steps);
+}
+
+/* Even steps from tick 0; bars are rounded to them. */
+static nd_status lay_quarters(layer *l, const nd_song *song, double end, nd_error *err) {
+  nd_grid *g = l->grid;
+  double per_tick = (double)g->steps_per_beat / g->ppq;
+  for (size_t k = 0;; k++) {
+    const nd_meter *m = &song->meters[k];
+    double next = k + 1 < song->n_meters ? song->meters[k + 1].tick : HUGE_VAL;
+    /* a bar shorter than a step would be no bar of this grid */
+    double length = fmax(4.0 * g->ppq * m->numerator / m->denominator, 1.0 / per_tick);
+    double start = m->tick;
+    for (double bar = 1; start < next; bar++) {
+      double stop = fmin(m->tick + bar * length, next);
+      double step = ceil(start * per_tick - 0.5);  /* midway: the earlier */
+      if (step >= l->max_steps) return too_long(l, err);
+      if (!put_bar(l, (int32_t)step, m)) return nomem(err);
+      if (stop >= end) {
+        double n = fmax(ceil(stop * per_tick - 0.5), g->bars[g->n_bars - 1].step + 1.0);
+        if (n > l->max_steps) return too_long(l, err);
+        g->n_steps = (int32_t)n;
+        g->ticks = nd_calloc((size_t)n + 1, sizeof *g->ticks);
+        if (g->ticks == NULL) return nomem(err);
+        for (int32_t s = 0; s <= g->n_steps; s++)
+          g->ticks[s] = (double)s * g->ppq / g->steps_per_beat;
+        return ND_OK;
+      }
+      start = stop;
+    }
+  }
+}
+
+/* Beats of the meter, each cut into steps. */
+static nd_status lay_beats(layer *l, const nd_song *song, double end, nd_error *err) {
+  nd_grid *g = l->grid;
+  for (size_t k = 0;; k++) {
+    const nd_meter *m = &song->meters[k];
+    double next = k + 1 < song->n_meters ? song->meters[k + 1].tick : HUGE_VAL;
+    bool compound = m->numerator > 3 && m->numerator % 3 == 0;
+    double length = (compound ? 12.0 : 4.0) * g->ppq / m->denominator;
+    int32_t in_bar = compound ? m->numerator / 3 : m->numerator;
+    double start = m->tick;
+    for (int32_t beat = 0; start < next; beat++) {
+      double stop = m->tick + (beat + 1.0) * length;
+      /* a change a hair behind the beat is meant to be on it */
+      if (stop > next - length / 64) stop = next;
+      if (beat % in_bar == 0 && !put_bar(l, g->n_steps, m)) return nomem(err);
+      for (int32_t s = 0; s < g->steps_per_beat; s++, g->n_steps++) {
+        if (g->n_steps >= l->max_steps) return too_long(l, err);
+        if (!put_tick(l, start + (stop - start) * s / g->steps_per_beat)) return nomem(err);
+      }
+      start = stop;
+      if (stop >= end && (stop == next || (beat + 1) % in_bar == 0))
+        return put_tick(l, stop) ? ND_OK : nomem(err);
+    }
+  }
+}
+
+nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
+                       int32_t steps_per_beat, nd_beat beat, int32_t max_steps,
+                       nd_error *err) {
+  nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = song->ppq};
+  layer l = {.grid = &made, .max_steps = max_steps};
+  /* at least one tick, so that at least one bar is laid */
+  double end = end_tick < 1 ? 1 : end_tick;
+  nd_status status = beat == ND_BEAT_METER ? lay_beats(&l, song, end, err)
+                                           : lay_quarters(&l, song, end, err);
+  if (status != ND_OK) nd_grid_clear(&made);
+  else *grid = made;
+  return status;
+}
+
+nd_status nd_grid_even(nd_grid *grid, int32_t n_steps, int32_t steps_per_beat, int32_t ppq,
+                       nd_error *err) {
+  nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = ppq, .n_steps = n_steps};
+  int32_t bar = 4 * steps_per_beat;
+  made.n_bars = (n_steps + bar - 1) / bar;
+  made.ticks = nd_calloc((size_t)n_steps + 1, sizeof *made.ticks);
+  made.bars = nd_calloc((size_t)made.n_bars, sizeof *made.bars);
+  if (made.ticks == NULL || made.bars == NULL) {
+    nd_grid_clear(&made);
+    return nomem(err);
+  }
+  for (int32_t s = 0; s <= n_steps; s++) made.ticks[s] = (double)s * ppq / steps_per_beat;
+  for (int32_t b = 0; b < made.n_bars; b++) made.bars[b] = (nd_bar){b * bar, 4, 4};
+  *grid = made;
+  return ND_OK;
+}
+
+void nd_grid_cut(nd_grid *grid, int32_t n_steps) {
+  grid->n_steps = n_steps;
+  while (grid->bars[grid->n_bars - 1].step >= n_steps) grid->n_bars--;
+}
+
+nd_status nd_grid_copy(nd_grid *to, const nd_grid *from) {
+  nd_grid made = *from;
+  size_t n_ticks = (size_t)from->n_steps + 1, n_bars = (size_t)from->n_bars;
+  made.ticks = nd_calloc(n_ticks, sizeof *made.ticks);
+  made.bars = nd_calloc(n_bars, sizeof *made.bars);
+  if (made.ticks == NULL || made.bars == NULL) {
+    nd_grid_clear(&made);
+    return ND_NOMEM;
+  }
+  memcpy(made.ticks, from->ticks, n_ticks * sizeof *made.ticks);
+  memcpy(made.bars, from->bars, n_bars * sizeof *made.bars);
+  *to = made;
+  return ND_OK;
+}
+
+void nd_grid_clear(nd_grid *grid) {
+  free(grid->ticks);
+  free(grid->bars);
+  *grid = (nd_grid){.n_steps = 0};
+}
+
+int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
+  int32_t low = 0, high = grid->n_steps;
+  while (high - low > 1) {  /* the last step that starts at or before it */
+    int32_t mid = low + (high - low) / 2;
+    if (grid->ticks[mid] <= tick) low = mid;
+    else high = mid;
+  }
+  double place = (tick - grid->ticks[low]) / (grid->ticks[low + 1] - grid->ticks[low]);
+  place = fmin(fmax(place, -0.5), (double)INT32_MAX - low);
+  /* ticks that are no whole numbers: a tick midway is midway in spite of
+   * the last bit */
+  double steps = fmax(ceil(place - 0.5 - 1e-9), 0);
+  if (offset != NULL) *offset = (float)fmin(fmax(place - steps, -0.5), 0.5);
+  return low + (int32_t)steps;
+}
+
+int32_t nd_grid_bar(const nd_grid *grid, int32_t step) {
+  int32_t low = 0, high = grid->n_bars;
+  while (high - low > 1) {
+    int32_t mid = low + (high - low) / 2;
+    if (grid->bars[mid].step <= step) low = mid;
+    else high = mid;
+  }
+  return low;
+}

@@ -1,0 +1,259 @@
+#include "metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[ND_N_METRICS] = {
+  [ND_M_INTENSITY] = "intensity", [ND_M_ONSETS_LOW] = "onsets_low",
+  [ND_M_ONSETS_MID] = "onsets_mid", [ND_M_ONSETS_HIGH] = "onsets_high",
+  [ND_M_BASS] = "bass", [ND_M_LOUDNESS] = "loudness", [ND_M_SOUNDING] = "sounding",
+  [ND_M_HARMONY] = "harmony", [ND_M_TEMPO] = "tempo",
+  [ND_M_BEAT_SIN] = "beat_sin", [ND_M_BEAT_COS] = "beat_cos",
+  [ND_M_BAR_SIN] = "bar_sin", [ND_M_BAR_COS] = "bar_cos",
+  [ND_M_PHRASE_SIN] = "phrase_sin", [ND_M_PHRASE_COS] = "phrase_cos",
+  [ND_M_DOWNBEAT] = "downbeat", [ND_M_ON_BEAT] = "on_beat", [ND_M_METER] = "meter",
+  [ND_M_ENERGY] = "energy", [ND_M_PLAYING] = "playing",
+};
+
+const char *nd_metric_name(int metric) {
+  return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
+}
+
+static double clip(double x, double limit) { return fmin(fmax(x, -limit), limit); }
+
+static double deviation(const double *x, size_t n, double *mean) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < n; i++) sum += x[i];
+  *mean = sum / (double)n;
+  for (size_t i = 0; i < n; i++) squares += (x[i] - *mean) * (x[i] - *mean);
+  return sqrt(squares / (double)n);
+}
+
+void nd_metrics_normalise(double *x, size_t n) {
+  double mean, sd;
+  if (n == 0) return;
+  sd = deviation(x, n, &mean);
+  double low = mean - 2 * sd, high = mean + 2 * sd;
+  size_t before = n;  /* the last inlier */
+  for (size_t i = 0; sd > 0 && i < n;) {
+    size_t after = i;
+    while (after < n && !(x[after] > low && x[after] < high)) after++;
+    if (after > i) {
+      /* there is one on some side: by Chebyshev three in four are inliers */
+      double left = before < n ? x[before] : x[after];
+      double right = after < n ? x[after] : left;
+      for (; i < after; i++) x[i] = (left + right) / 2;
+    }
+    before = after;
+    i = after + 1;
+  }
+  sd = deviation(x, n, &mean);
+  for (size_t i = 0; i < n; i++) x[i] = sd > 1e-12 ? (x[i] - mean) / sd : 0;
+}
+
+static void circle(float *at, double phase) {
+  at[0] = (float)sin(6.283185307179586 * phase);
+  at[1] = (float)cos(6.283185307179586 * phase);
+}
+
+/* Quarters in a bar by its meter, cut short or not. */
+static double quarters(const nd_bar *bar) { return 4.0 * bar->numerator / bar->denominator; }
+
+static void round_all(float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] = nd_half_round(x[i]);
+}
+
+void nd_metrics_place(float *out, const nd_grid *grid) {
+  /* phrases count from the bar after a pickup */
+  int32_t pickup = grid->n_bars > 1 && quarters(&grid->bars[0]) < quarters(&grid->bars[1]);
+  for (int32_t b = 0; b < grid->n_bars; b++) {
+    const nd_bar *bar = &grid->bars[b];
+    int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
+    double length = quarters(bar);
+    for (int32_t t = bar->step; t < stop; t++) {
+      float *m = out + (size_t)t * ND_N_METRICS;
+      int32_t into = (t - bar->step) % grid->steps_per_beat;
+      double gone = (grid->ticks[t] - grid->ticks[bar->step]) / grid->ppq / length;
+      gone = fmin(gone, 1);
+      circle(m + ND_M_BEAT_SIN, (double)into / grid->steps_per_beat);
+      circle(m + ND_M_BAR_SIN, gone);
+      circle(m + ND_M_PHRASE_SIN, ((b + 4 - pickup) % 4 + gone) / 4);
+      m[ND_M_DOWNBEAT] = t == bar->step;
+      m[ND_M_ON_BEAT] = into == 0;
+      m[ND_M_METER] = (float)fmin(length / 4, 4);
+      round_all(m + ND_M_BEAT_SIN, ND_M_METER - ND_M_BEAT_SIN + 1);
+    }
+  }
+}
+
+void nd_metrics_set_intensity(float *out, const nd_grid *grid, const double *intensity) {
+  for (int32_t b = 0; b < grid->n_bars; b++) {
+    int32_t start = grid->bars[b].step;
+    int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
+    double sum = 0;
+    for (int32_t t = start; t < stop; t++) sum += intensity[t];
+    float energy = nd_half_round((float)(sum / (stop - start)));
+    for (int32_t t = start; t < stop; t++) {
+      float *m = out + (size_t)t * ND_N_METRICS;
+      m[ND_M_INTENSITY] = nd_half_round((float)intensity[t]);
+      m[ND_M_ENERGY] = energy;
+    }
+  }
+}
+
+/* A note on the grid: from step `start` to before step `stop`. */
+typedef struct span {
+  int32_t start, stop;
+  uint8_t pitch, velocity;
+  enum { NO_BASS, BASS_IF_LOWEST, BASS } role;
+} span;
+
+/* What sounds while the steps go by. */
+typedef struct ear {
+  int32_t of_pitch[128], of_class[12], sounding;
+} ear;
+
+static void hear(ear *e, const span *s, int32_t change) {
+  e->of_pitch[s->pitch] += change;
+  e->of_class[s->pitch % 12] += change;
+  e->sounding += change;
+}
+
+/* The notes beside the drums, in order of start. */
+static size_t lay_spans(span *spans, const nd_song *song, const nd_grid *grid) {
+  size_t n = 0;
+  bool has_bass = false;
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    if (nd_song_is_drum(song, note)) continue;
+    int32_t start = nd_grid_step(grid, note->tick, NULL);
+    if (start >= grid->n_steps) continue;
+    int32_t stop = nd_grid_step(grid, (double)note->tick + note->duration, NULL);
+    bool bass = note->program >= 32 && note->program <= 39;  /* as General MIDI has it */
+    if (stop > grid->n_steps) stop = grid->n_steps;
+    if (stop <= start) stop = start + 1;
+    spans[n++] = (span){start, stop, note->pitch, note->velocity,
+                        bass ? BASS : NO_BASS};
+    has_bass = has_bass || bass;
+  }
+  for (size_t i = 0; !has_bass && i < n; i++)
+    if (spans[i].pitch < 60) spans[i].role = BASS_IF_LOWEST;
+  return n;
+}
+
+/* Indices of the spans by the step where they stop: those of step t are
+ * order[first[t]] .. order[first[t + 1] - 1]. */
+static void sort_stops(const span *spans, size_t n, size_t *first, size_t *order, int32_t n_steps) {
+  for (size_t i = 0; i < n; i++) first[spans[i].stop + 1]++;
+  for (int32_t t = 0; t <= n_steps; t++) first[t + 1] += first[t];
+  for (size_t i = n; i-- > 0;) order[--first[spans[i].stop + 1]] = i;
+  /* each entry has moved down to where its step begins, one place up */
+  memmove(first, first + 1, ((size_t)n_steps + 1) * sizeof *first);
+  first[n_steps + 1] = n;
+}
+
+/* 1 - cosine; 0 where either is silent. */
+static double turn(const double *a, const double *b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (int c = 0; c < 12; c++) {
+    ab += a[c] * b[c];
+    aa += a[c] * a[c];
+    bb += b[c] * b[c];
+  }
+  return aa > 0 && bb > 0 ? fmax(1 - ab / sqrt(aa * bb), 0) : 0;
+}
+
+static void measure_notes(float *out, const span *spans, size_t n, const size_t *first,
+                          const size_t *order, const nd_grid *grid) {
+  ear e = {.sounding = 0};
+  double now[12] = {0}, last[12] = {0};
+  int32_t beat = 0;
+  size_t next = 0;
+  for (int32_t t = 0; t < grid->n_steps; t++) {
+    float *m = out + (size_t)t * ND_N_METRICS;
+    double velocity = 0;
+    int32_t low = 0, mid = 0, high = 0;
+    size_t begin = next;
+    for (size_t i = first[t]; i < first[t + 1]; i++) hear(&e, &spans[order[i]], -1);
+    for (; next < n && spans[next].start == t; next++) {
+      const span *s = &spans[next];
+      hear(&e, s, 1);
+      velocity += s->velocity;
+      if (s->pitch < 48) low++;
+      else if (s->pitch < 72) mid++;
+      else high++;
+    }
+    if (next > begin) {
+      int32_t lowest = 0;
+      while (e.of_pitch[lowest] == 0) lowest++;
+      for (size_t i = begin; i < next; i++)
+        if (spans[i].role == BASS ||
+            (spans[i].role == BASS_IF_LOWEST && spans[i].pitch == lowest))
+          m[ND_M_BASS] = 1;
+      m[ND_M_LOUDNESS] = (float)(velocity / 127 / (double)(next - begin));
+    }
+    m[ND_M_ONSETS_LOW] = (float)log1p(low);
+    m[ND_M_ONSETS_MID] = (float)log1p(mid);
+    m[ND_M_ONSETS_HIGH] = (float)log1p(high);
+    m[ND_M_SOUNDING] = (float)log1p(e.sounding);
+    for (int c = 0; c < 12; c++) now[c] += e.of_class[c];
+    bool ends = t + 1 == grid->n_steps || m[ND_N_METRICS + ND_M_ON_BEAT] > 0;
+    if (ends) {  /* the beat is over: its harmony is known */
+      float harmony = (float)turn(now, last);
+      for (; beat <= t; beat++) out[(size_t)beat * ND_N_METRICS + ND_M_HARMONY] = harmony;
+      memcpy(last, now, sizeof last);
+      memset(now, 0, sizeof now);
+    }
+  }
+}
+
+static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) {
+  size_t k = 0;
+  for (int32_t t = 0; t < grid->n_steps; t++) {
+    while (k + 1 < song->n_tempos && song->tempos[k + 1].tick <= grid->ticks[t]) k++;
+    double us = song->n_tempos > 0 ? song->tempos[k].us_per_quarter : 500000;
+    out[(size_t)t * ND_N_METRICS + ND_M_TEMPO] = (float)clip(log2(500000 / fmax(us, 1)), 4);
+  }
+}
+
+nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
+                             bool include_drums, nd_error *err) {
+  size_t n_steps = (size_t)grid->n_steps;
+  span *spans = nd_calloc(song->n_notes, sizeof *spans);
+  size_t *order = nd_calloc(song->n_notes, sizeof *order);
+  size_t *first = nd_calloc(n_steps + 2, sizeof *first);
+  double *onsets = nd_calloc(n_steps, sizeof *onsets);
+  nd_status status = ND_OK;
+  if (spans == NULL || order == NULL || first == NULL || onsets == NULL) {
+    status = nd_fail(err, ND_NOMEM, "out of memory");
+  } else {
+    memset(out, 0, n_steps * ND_N_METRICS * sizeof *out);
+    nd_metrics_place(out, grid);
+    measure_tempo(out, song, grid);
+    size_t n = lay_spans(spans, song, grid);
+    sort_stops(spans, n, first, order, grid->n_steps);
+    measure_notes(out, spans, n, first, order, grid);
+    int32_t stop = 0;
+    for (size_t i = 0; i < n; i++) {
+      onsets[spans[i].start]++;
+      if (spans[i].stop > stop) stop = spans[i].stop;
+    }
+    for (int32_t t = n > 0 ? spans[0].start : 0; t < stop; t++)
+      out[(size_t)t * ND_N_METRICS + ND_M_PLAYING] = 1;
+    for (size_t i = 0; include_drums && i < song->n_notes; i++) {
+      if (!nd_song_is_drum(song, &song->notes[i])) continue;
+      int32_t step = nd_grid_step(grid, song->notes[i].tick, NULL);
+      if (step < grid->n_steps) onsets[step]++;
+    }
+    nd_metrics_normalise(onsets, n_steps);
+    for (size_t t = 0; t < n_steps; t++) onsets[t] = clip(onsets[t], 4);
+    nd_metrics_set_intensity(out, grid, onsets);
+    round_all(out, n_steps * ND_N_METRICS);
+  }
+  free(spans);
+  free(order);
+  free(first);
+  free(onsets);
+  return status;
+}

@@ -1,0 +1,301 @@
+#include "sequence.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
+nd_status nd_tokeniser_preset(nd_tokeniser *tok, const char *preset, nd_error *err) {
+  bool original = strcmp(preset, "neuraldrummer2023") == 0;
+  if (!original && strcmp(preset, "drummer") != 0)
+    return nd_fail(err, ND_MISUSE, "no preset is named '%.40s'; there are drummer and "
+                   "neuraldrummer2023", preset);
+  memset(tok, 0, sizeof *tok);
+  tok->steps_per_beat = original ? 2 : 4;
+  tok->beat = original ? ND_BEAT_METER : ND_BEAT_QUARTER;
+  tok->include_drums = tok->original = original;
+  tok->max_steps = ND_MAX_STEPS;
+  return nd_kit_named(&tok->kit, original ? "basic6" : "gm9", err);
+}
+
+bool nd_tokeniser_equal(const nd_tokeniser *a, const nd_tokeniser *b) {
+  return nd_kit_equal(&a->kit, &b->kit) && a->steps_per_beat == b->steps_per_beat &&
+         a->beat == b->beat && a->include_drums == b->include_drums && a->original == b->original;
+}
+
+nd_status nd_sequence_new(nd_sequence **out, const nd_tokeniser *tok, nd_grid *grid,
+                          size_t n_strikes, nd_error *err) {
+  nd_sequence *s = nd_calloc(1, sizeof *s);
+  if (s == NULL) {
+    nd_grid_clear(grid);
+    return nomem(err);
+  }
+  s->settings = *tok;
+  s->grid = *grid;
+  *grid = (nd_grid){.n_steps = 0};
+  size_t n = (size_t)s->grid.n_steps, cells = n * (size_t)tok->kit.n_voices;
+  s->hits = nd_calloc(cells, 1);
+  s->offsets = nd_calloc(cells, 1);
+  s->metrics = nd_calloc(n, ND_N_METRICS * sizeof *s->metrics);
+  s->first = nd_calloc(n + 1, sizeof *s->first);
+  s->strikes = nd_calloc(n_strikes, sizeof *s->strikes);
+  s->name = nd_calloc(1, 1);
+  if (s->hits == NULL || s->offsets == NULL || s->metrics == NULL || s->first == NULL ||
+      s->strikes == NULL || s->name == NULL) {
+    nd_sequence_free(s);
+    return nomem(err);
+  }
+  *out = s;
+  return ND_OK;
+}
+
+void nd_sequence_free(nd_sequence *seq) {
+  if (seq == NULL) return;
+  nd_grid_clear(&seq->grid);
+  free(seq->hits);
+  free(seq->offsets);
+  free(seq->metrics);
+  free(seq->first);
+  free(seq->strikes);
+  free(seq->name);
+  free(seq);
+}
+
+void nd_sequence_settle(nd_sequence *seq) {
+  size_t voices = (size_t)nd_sequence_voices(seq);
+  for (int32_t t = 0; t < seq->grid.n_steps; t++) {
+    uint8_t *hits = seq->hits + (size_t)t * voices;
+    int8_t *offsets = seq->offsets + (size_t)t * voices;
+    memset(hits, 0, voices);
+    memset(offsets, 0, voices);
+    for (int32_t i = seq->first[t]; i < seq->first[t + 1]; i++) {
+      const nd_strike *strike = &seq->strikes[i];
+      int8_t voice = seq->settings.kit.voice_of[strike->pitch];
+      if (voice < 0 || strike->velocity <= hits[voice]) continue;
+      hits[voice] = strike->velocity;
+      offsets[voice] = strike->offset;
+    }
+  }
+}
+
+nd_status nd_sequence_set_name(nd_sequence *seq, const char *name) {
+  size_t n = strlen(name) + 1;
+  char *copy = nd_calloc(n, 1);
+  if (copy == NULL) return ND_NOMEM;
+  memcpy(copy, name, n);
+  free(seq->name);
+  seq->name = copy;
+  return ND_OK;
+}
+
+size_t nd_sequence_bytes(const nd_sequence *seq) {
+  size_t n = (size_t)seq->grid.n_steps, voices = (size_t)nd_sequence_voices(seq);
+  size_t step = 2 * voices + ND_N_METRICS * sizeof(float) + sizeof(int32_t) + sizeof(double);
+  return sizeof *seq + n * step + (size_t)seq->grid.n_bars * sizeof(nd_bar) +
+         (size_t)seq->first[n] * sizeof(nd_strike);
+}
+
+/* Which drum notes are struck. The original takes the last of its drum
+ * instruments: of the last track that has any, the program that came last. */
+typedef struct drummer { bool all; uint16_t track; uint8_t program; } drummer;
+
+static drummer choose_drummer(const nd_song *song, bool original) {
+  drummer d = {.all = !original};
+  int64_t ends[128];  /* first end of a note of each program: the order they came in */
+  int64_t latest = -1;
+  for (size_t i = 0; original && i < song->n_notes; i++)
+    if (nd_song_is_drum(song, &song->notes[i]) && song->notes[i].track >= d.track)
+      d.track = song->notes[i].track;
+  for (int p = 0; p < 128; p++) ends[p] = INT64_MAX;
+  for (size_t i = 0; original && i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    int64_t end = (int64_t)note->tick + note->duration;
+    if (nd_song_is_drum(song, note) && note->track == d.track && end < ends[note->program])
+      ends[note->program] = end;
+  }
+  for (int p = 0; p < 128; p++)
+    if (ends[p] != INT64_MAX && ends[p] > latest) {
+      latest = ends[p];
+      d.program = (uint8_t)p;
+    }
+  return d;
+}
+
+static bool struck_by(const drummer *d, const nd_song *song, const nd_note *note) {
+  return nd_song_is_drum(song, note) &&
+         (d->all || (note->track == d->track && note->program == d->program));
+}
+
+/* Where our Sequence of the song ends. Drums are short: their onset counts. */
+static int32_t song_end(const nd_song *song) {
+  int64_t end = 0, drums = 0;
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    int64_t stop = (int64_t)note->tick + (note->duration > 0 ? note->duration : 1);
+    if (!nd_song_is_drum(song, note)) {
+      if (stop > end) end = stop;
+    } else if ((int64_t)note->tick + 1 > drums) {
+      drums = (int64_t)note->tick + 1;
+    }
+  }
+  if (end == 0) end = drums;
+  return end > INT32_MAX ? INT32_MAX : (int32_t)end;
+}
+
+/* The original system's length of the song and its intensities, which it
+ * counts up to the last onset (or four bars behind the last downbeat, where
+ * that comes first), one step early, the last one five times more. */
+static nd_status lay_original(nd_grid *grid, double **intensity, const nd_song *song,
+                              const nd_tokeniser *tok, const drummer *d, nd_error *err) {
+  int64_t end = 1;
+  for (size_t i = 0; i < song->n_notes; i++) {
+    int64_t stop = (int64_t)song->notes[i].tick + song->notes[i].duration;
+    if (stop > end) end = stop;
+  }
+  int64_t beyond = end + 20 * (int64_t)song->ppq;
+  if (beyond > INT32_MAX) return nd_fail(err, ND_LIMIT, "the song is too long");
+  nd_status status = nd_grid_make(grid, song, (int32_t)beyond, tok->steps_per_beat, tok->beat,
+                                  tok->max_steps, err);
+  if (status != ND_OK) return status;
+  int32_t onsets = 0, drums = 0;  /* steps up to the last one of all, of the drummer */
+  double *x = nd_calloc((size_t)grid->n_steps + 8, sizeof *x);
+  if (x == NULL) {
+    nd_grid_clear(grid);
+    return nomem(err);
+  }
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    int32_t step = nd_grid_step(grid, note->tick, NULL);
+    if (step >= grid->n_steps) continue;
+    if (step + 1 > onsets) onsets = step + 1;
+    if (step + 1 > drums && struck_by(d, song, note)) drums = step + 1;
+    if (tok->include_drums || !nd_song_is_drum(song, note)) x[step]++;
+  }
+  int32_t last = nd_grid_bar(grid, nd_grid_step(grid, (double)end - 1, NULL));
+  while (last > 0 && grid->ticks[grid->bars[last].step] >= (double)end) last--;
+  int32_t bar = last > 0 ? grid->bars[last].step - grid->bars[last - 1].step : grid->n_steps;
+  int64_t counted = (int64_t)grid->bars[last].step + 4 * (int64_t)bar - 1;
+  int32_t m = counted < onsets ? (int32_t)counted : onsets;
+  if (m < 1) m = 1;
+  int32_t n = m + 4;
+  for (int32_t t = m; t < n + 1; t++) x[t] = x[m - 1];
+  nd_metrics_normalise(x + 1, (size_t)n);
+  x[0] = x[1];
+  if (drums > n) n = drums;
+  for (int32_t t = m + 5; t < n; t++) x[t] = 0;
+  if (n < grid->n_steps) nd_grid_cut(grid, n);
+  *intensity = x;
+  return ND_OK;
+}
+
+/* The drummer's notes, step by step; notes come in order of time. */
+static void strike_all(nd_sequence *seq, const nd_song *song, const drummer *d) {
+  int32_t n = 0, t = 0;
+  for (size_t i = 0; i < song->n_notes; i++) {
+    const nd_note *note = &song->notes[i];
+    float offset;
+    if (!struck_by(d, song, note)) continue;
+    int32_t step = nd_grid_step(&seq->grid, note->tick, &offset);
+    if (step >= seq->grid.n_steps) break;
+    while (t <= step) seq->first[t++] = n;
+    float fine = fminf(roundf(offset * 256), 127);
+    seq->strikes[n++] = (nd_strike){note->pitch, note->velocity, (int8_t)fine};
+  }
+  while (t <= seq->grid.n_steps) seq->first[t++] = n;
+  nd_sequence_settle(seq);
+}
+
+nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
+                             const nd_song *song, nd_error *err) {
+  if (song->n_notes == 0) return nd_fail(err, ND_FORMAT, "the song has no notes");
+  if (song->n_notes > INT32_MAX) return nd_fail(err, ND_LIMIT, "the song has too many notes");
+  drummer d = choose_drummer(song, tok->original);
+  nd_grid grid;
+  double *intensity = NULL;
+  size_t n_strikes = 0;
+  nd_sequence *seq = NULL;
+  nd_status status = tok->original
+    ? lay_original(&grid, &intensity, song, tok, &d, err)
+    : nd_grid_make(&grid, song, song_end(song), tok->steps_per_beat, tok->beat, tok->max_steps,
+                   err);
+  if (status != ND_OK) return status;
+  for (size_t i = 0; i < song->n_notes; i++) n_strikes += struck_by(&d, song, &song->notes[i]);
+  status = nd_sequence_new(&seq, tok, &grid, n_strikes, err);
+  if (status == ND_OK)
+    status = nd_metrics_measure(seq->metrics, song, &seq->grid, tok->include_drums, err);
+  if (status == ND_OK) {
+    if (intensity != NULL) nd_metrics_set_intensity(seq->metrics, &seq->grid, intensity);
+    strike_all(seq, song, &d);
+    seq->has_metrics = true;
+    *out = seq;
+  } else {
+    nd_sequence_free(seq);
+  }
+  free(intensity);
+  return status;
+}
+
+nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like) {
+  nd_grid grid;
+  nd_sequence *seq;
+  nd_status status = nd_grid_copy(&grid, &like->grid);
+  if (status == ND_OK) status = nd_sequence_new(&seq, &like->settings, &grid, 0, NULL);
+  if (status != ND_OK) return status;
+  memcpy(seq->metrics, like->metrics,
+         (size_t)like->grid.n_steps * ND_N_METRICS * sizeof *seq->metrics);
+  seq->has_metrics = like->has_metrics;
+  status = nd_sequence_set_name(seq, like->name);
+  if (status == ND_OK) *out = seq;
+  else nd_sequence_free(seq);
+  return status;
+}
+
+nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets) {
+  size_t voices = (size_t)nd_sequence_voices(seq), cells = (size_t)seq->grid.n_steps * voices;
+  size_t struck = 0;
+  for (size_t i = 0; i < cells; i++) {
+    if (hits[i] > 127) return ND_MISUSE;
+    struck += hits[i] > 0;
+  }
+  if (struck > INT32_MAX) return ND_LIMIT;
+  nd_strike *strikes = nd_calloc(struck, sizeof *strikes);
+  if (strikes == NULL) return ND_NOMEM;
+  int32_t n = 0;
+  for (size_t i = 0; i < cells; i++) {
+    size_t voice = i % voices;
+    if (voice == 0) seq->first[i / voices] = n;
+    if (hits[i] == 0) continue;
+    int8_t offset = 0;
+    if (offsets != NULL) offset = offsets[i];
+    strikes[n++] = (nd_strike){seq->settings.kit.pitch_of[voice], hits[i], offset};
+  }
+  seq->first[seq->grid.n_steps] = n;
+  free(seq->strikes);
+  seq->strikes = strikes;
+  nd_sequence_settle(seq);
+  return ND_OK;
+}
+
+nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
+                            double length, nd_error *err) {
+  const nd_grid *grid = &seq->grid;
+  if (song->ppq != grid->ppq)
+    return nd_fail(err, ND_MISUSE, "the song has %d ticks a beat, the sequence %d", song->ppq,
+                   grid->ppq);
+  for (int32_t t = 0; t < grid->n_steps; t++) {
+    double step = grid->ticks[t + 1] - grid->ticks[t];
+    for (int32_t i = seq->first[t]; i < seq->first[t + 1]; i++) {
+      const nd_strike *strike = &seq->strikes[i];
+      double tick = fmax(rint(grid->ticks[t] + step * strike->offset / 256), 0);
+      double duration = fmax(rint(step * length), 1);
+      nd_note note = {
+        .tick = (int32_t)fmin(tick, ND_MAX_TICK), .duration = (int32_t)fmin(duration, ND_MAX_TICK),
+        .pitch = strike->pitch, .velocity = strike->velocity, .channel = (uint8_t)channel,
+      };
+      nd_status status = nd_song_add_note(song, note, err);
+      if (status != ND_OK) return status;
+    }
+  }
+  return ND_OK;
+}

@@ -1,0 +1,176 @@
+#include "tokens.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Numbers are written and read by hand: a host may have set a locale in which
+ * printf and strtod want a decimal comma. */
+
+typedef struct text { char *bytes; size_t n, capacity; bool failed; } text;
+
+static void put(text *t, const char *piece, size_t n) {
+  if (t->failed || !nd_reserve((void **)&t->bytes, &t->capacity, t->n + n, 1)) {
+    t->failed = true;
+    return;
+  }
+  memcpy(t->bytes + t->n, piece, n);
+  t->n += n;
+}
+
+static void put_int(text *t, uint32_t value) {
+  char digits[10];
+  size_t n = sizeof digits;
+  do digits[--n] = (char)('0' + value % 10);
+  while ((value /= 10) > 0);
+  put(t, digits + n, sizeof digits - n);
+}
+
+/* To one decimal, as the original: ties to even, "-0.0" below zero. */
+static void put_intensity(text *t, float x) {
+  double tenths = nearbyint(fmin(fabs((double)x), 65504) * 10);
+  if (!(tenths >= 0)) tenths = 0;
+  put(t, signbit(x) ? "i-" : "i", signbit(x) ? 2 : 1);
+  put_int(t, (uint32_t)tenths / 10);
+  char decimal[2] = {'.', (char)('0' + (uint32_t)tenths % 10)};
+  put(t, decimal, 2);
+}
+
+nd_status nd_tokens_write(const nd_sequence *seq, char **line, size_t *len, nd_error *err) {
+  text t = {.n = 0};
+  int32_t n_steps = seq->grid.n_steps;
+  for (int32_t step = 0; step < n_steps; step++) {
+    for (int32_t i = seq->first[step]; i < seq->first[step + 1]; i++) {
+      put_int(&t, seq->strikes[i].pitch);
+      put(&t, ",", 1);
+    }
+    int32_t next = step + 1 < n_steps ? step + 1 : step;
+    put_intensity(&t, seq->metrics[(size_t)next * ND_N_METRICS + ND_M_INTENSITY]);
+    put(&t, step + 1 < n_steps ? ",-1," : ",-1", step + 1 < n_steps ? 4 : 3);
+  }
+  put(&t, "", 1);  /* its zero byte */
+  if (t.failed) {
+    free(t.bytes);
+    return nd_fail(err, ND_NOMEM, "out of memory");
+  }
+  *line = t.bytes;
+  *len = t.n - 1;
+  return ND_OK;
+}
+
+/* One token: a pitch (kind 'p'), an intensity ('i') or the end of a step
+ * ('-'). `*at` moves behind it and its comma. 0 when malformed. */
+static char take(const char *line, size_t len, size_t *at, int *pitch, double *intensity) {
+  size_t i = *at, start;
+  char kind = 'p';
+  while (i < len && line[i] == ' ') i++;
+  if (i < len && line[i] == 'i') {
+    kind = 'i';
+    i++;
+  }
+  bool minus = i < len && line[i] == '-';
+  if (minus) i++;
+  double value = 0, unit = 1;
+  if (kind == 'i' && len - i >= 3 && memcmp(line + i, "nan", 3) == 0) {
+    i += 3;  /* the original's word for a song of even intensity */
+  } else {
+    for (start = i; i < len && line[i] >= '0' && line[i] <= '9' && i - start < 6; i++)
+      value = value * 10 + (line[i] - '0');
+    if (i == start) return 0;
+    if (kind == 'i' && i < len && line[i] == '.') {
+      for (start = ++i; i < len && line[i] >= '0' && line[i] <= '9' && i - start < 20; i++)
+        value += (line[i] - '0') * (unit /= 10);
+      if (i == start) return 0;
+    }
+  }
+  if (kind == 'p') {
+    if (minus && value != 1) return 0;
+    if (!minus && value > 127) return 0;
+    *pitch = (int)value;
+    if (minus) kind = '-';
+  } else {
+    if (value > 65504) return 0;
+    *intensity = minus ? -value : value;
+  }
+  while (i < len && line[i] == ' ') i++;
+  if (i < len && line[i++] != ',') return 0;
+  *at = i;
+  return kind;
+}
+
+static size_t trim(const char *line, size_t len) {
+  while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' ')) len--;
+  return len;
+}
+
+/* Counts what the line holds, or says where it is malformed. */
+static nd_status survey(const char *line, size_t len, int32_t max_steps, int32_t *n_steps,
+                        size_t *n_strikes, nd_error *err) {
+  int32_t steps = 0;
+  size_t strikes = 0;
+  bool open = false, has_intensity = false;
+  for (size_t at = 0; at < len;) {
+    size_t column = at + 1;
+    int pitch;
+    double intensity;
+    char kind = take(line, len, &at, &pitch, &intensity);
+    bool again = kind == 'i' && has_intensity;
+    if (kind == 0 || again)
+      return nd_fail(err, ND_FORMAT, "column %zu: %s", column,
+                     again ? "a second intensity in one step"
+                           : "neither a pitch 0..127, an intensity nor -1");
+    strikes += kind == 'p';
+    has_intensity = kind == 'i' || (has_intensity && kind != '-');
+    open = kind != '-';
+    if (steps == max_steps) return nd_fail(err, ND_LIMIT, "more than %d steps", max_steps);
+    steps += kind == '-';
+  }
+  if (open) steps++;  /* the last -1 is missing */
+  if (steps == 0) return nd_fail(err, ND_FORMAT, "no steps");
+  *n_steps = steps;
+  *n_strikes = strikes;
+  return ND_OK;
+}
+
+nd_status nd_tokens_check(const nd_tokeniser *tok, const char *line, size_t len,
+                          int32_t *n_steps, nd_error *err) {
+  size_t n_strikes;
+  return survey(line, trim(line, len), tok->max_steps, n_steps, &n_strikes, err);
+}
+
+nd_status nd_tokens_read(nd_sequence **out, const nd_tokeniser *tok, const char *line,
+                         size_t len, nd_error *err) {
+  len = trim(line, len);
+  int32_t n_steps = 0;
+  size_t n_strikes = 0;
+  nd_status status = survey(line, len, tok->max_steps, &n_steps, &n_strikes, err);
+  if (status != ND_OK) return status;
+  enum { PPQ = 320 };  /* the original's */
+  nd_grid grid;
+  nd_sequence *seq;
+  double *intensity = nd_calloc((size_t)n_steps + 1, sizeof *intensity);
+  if (intensity == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  status = nd_grid_even(&grid, n_steps, tok->steps_per_beat, PPQ, err);
+  if (status == ND_OK) status = nd_sequence_new(&seq, tok, &grid, n_strikes, err);
+  if (status != ND_OK) {
+    free(intensity);
+    return status;
+  }
+  int32_t step = 0, n = 0;
+  for (size_t at = 0; at < len;) {
+    int pitch = 0;
+    char kind = take(line, len, &at, &pitch, &intensity[step + 1]);
+    if (kind == 'p') seq->strikes[n++] = (nd_strike){(uint8_t)pitch, 127, 0};
+    else if (kind == '-') seq->first[++step] = n;
+  }
+  if (step < n_steps) seq->first[n_steps] = n;
+  intensity[0] = intensity[1];
+  nd_metrics_place(seq->metrics, &seq->grid);
+  nd_metrics_set_intensity(seq->metrics, &seq->grid, intensity);
+  free(intensity);
+  for (int32_t t = 0; t < n_steps; t++)  /* intensity alone is known */
+    seq->metrics[(size_t)t * ND_N_METRICS + ND_M_ENERGY] = 0;
+  nd_sequence_settle(seq);
+  *out = seq;
+  return ND_OK;
+}
