@@ -196,10 +196,10 @@ describe("score", function()
   end)
 
   it("swings eighths and leaves triplets", function()
-    local s = song(2 / 3):section("A", { bars = 1, Line = "c4:8 d4 e4:8t f4 g4 r:2 |" })
+    local s = song(2 / 3):section("A", { bars = 1, Line = "c4:16 c4 d4:8 e4:8t f4 g4 r:2 |" })
     local ticks = {}
     for i, note in ipairs(s.parts[1].notes) do ticks[i] = (note.tick + 40) // 80 * 80 end
-    assert.same({ 0, 320, 480, 640, 800 }, ticks)
+    assert.same({ 0, 160, 320, 480, 640, 800 }, ticks)
   end)
 
   it("puts the fill into the last bar and the crash into the first", function()
