@@ -15,6 +15,14 @@ void *lnd_check(lua_State *L, int arg, const char *type) {
   return box->p;
 }
 
+void lnd_check_behind(lua_State *L, int arg, int n) {
+  lua_getiuservalue(L, arg, n);                          /* object */
+  const lnd_box *box = lua_touserdata(L, -1);
+  if (box == NULL || box->p == NULL)
+    luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on is closed: %s", luaL_tolstring(L, -1, NULL)));
+  lua_pop(L, 1);
+}
+
 void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta) {
   luaL_newmetatable(L, type);            /* mt */
   luaL_setfuncs(L, meta, 0);

@@ -28,6 +28,10 @@ lnd_box *lnd_push(lua_State *L, const char *type, int uservalues);
 /* The box's pointer; raises for another type or a closed object. */
 void *lnd_check(lua_State *L, int arg, const char *type);
 
+/* Raises when the object in user value `n` of the one at `arg`, on which that
+ * one stands, was closed. */
+void lnd_check_behind(lua_State *L, int arg, int n);
+
 /* Registers a type: `methods` in a table of their own behind __index, `meta`
  * (with __gc, __close, __tostring …) in the metatable. Leaves nothing. */
 void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);
@@ -70,6 +74,22 @@ int lnd_push_voices(lua_State *L, const nd_kit *kit);
 
 /* A method of one type that lives in another's file. */
 int lnd_corpus_batches(lua_State *L);
+
+/* The drummer of a model, the filled batch of a batches object: raise as
+ * lnd_check does, also when what they stand on was closed. */
+struct nd_drummer;
+struct nd_batch;
+struct nd_checkpoint;
+struct nd_drummer *lnd_check_drummer(lua_State *L, int arg);
+struct nd_batch *lnd_check_batch(lua_State *L, int arg);
+
+/* What the model's file held beside the model, for batches that go on; and
+ * the batches' place and streams, added to a checkpoint. */
+const struct nd_checkpoint *lnd_model_rest(lua_State *L, int arg);
+nd_status lnd_batches_save(lua_State *L, int arg, struct nd_checkpoint *c, nd_error *err);
+
+/* Seconds of a monotonic clock. */
+double lnd_seconds(void);
 
 /* Each glue file's opener: makes its type and adds its constructors to the
  * module table on top of the stack. */

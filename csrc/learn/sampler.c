@@ -1,0 +1,318 @@
+#include "sampler.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One stream: the song it walks through, NULL when it has none. */
+typedef struct stream { nd_sequence *seq; int32_t song, step, bar; } stream;
+
+struct nd_sampler {
+  const nd_corpus *corpus;
+  const nd_drummer *drummer;
+  nd_sampler_options options;
+  nd_batch batch;
+  int32_t *songs, n_songs;    /* of the split, long enough */
+  int32_t *queue;             /* the pass's order */
+  int32_t next;               /* in the queue */
+  int64_t pass, epoch, at, count;
+  nd_rng rng;                 /* windows, and what is erased */
+  stream *streams;
+};
+
+static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
+/* The order of a pass depends on its number alone, so that it need not be saved. */
+static void begin_pass(nd_sampler *s, int64_t pass) {
+  s->pass = pass;
+  s->next = 0;
+  memcpy(s->queue, s->songs, (size_t)s->n_songs * sizeof *s->queue);
+  if (!s->options.shuffle) return;
+  nd_rng rng = nd_rng_seed(s->options.seed, 100 + (uint64_t)pass);
+  nd_rng_shuffle(&rng, s->queue, (size_t)s->n_songs);
+}
+
+static int64_t stretches(const nd_sampler *s, int32_t song) {
+  return (nd_corpus_steps(s->corpus, song) + s->options.steps - 1) / s->options.steps;
+}
+
+/* Batches that one pass without shuffling takes: the walk itself, counted. */
+static int64_t count_pass(const nd_sampler *s, int64_t *left) {
+  int32_t next = 0;
+  int64_t batches = 0;
+  memset(left, 0, (size_t)s->options.batch * sizeof *left);
+  for (;; batches++) {
+    bool any = false;
+    for (int32_t b = 0; b < s->options.batch; b++) {
+      if (left[b] == 0 && next < s->n_songs) left[b] = stretches(s, s->songs[next++]);
+      if (left[b] > 0) {
+        left[b]--;
+        any = true;
+      }
+    }
+    if (!any) return batches;
+  }
+}
+
+static nd_status count_batches(nd_sampler *s, nd_error *err) {
+  if (s->drummer->net.config.window > 0) {
+    s->count = s->n_songs / s->options.batch;
+    if (s->count == 0) s->count = 1;
+    return ND_OK;
+  }
+  if (s->options.shuffle) {
+    int64_t all = 0;
+    for (int32_t i = 0; i < s->n_songs; i++) all += stretches(s, s->songs[i]);
+    s->count = (all + s->options.batch - 1) / s->options.batch;
+    return ND_OK;
+  }
+  int64_t *left = nd_calloc((size_t)s->options.batch, sizeof *left);
+  if (left == NULL) return no_memory(err);
+  s->count = count_pass(s, left);
+  free(left);
+  return ND_OK;
+}
+
+static nd_status check_tokeniser(const nd_corpus *corpus, const nd_drummer *d, nd_error *err) {
+  const nd_tokeniser *a = nd_corpus_tokeniser(corpus), *b = &d->tokeniser;
+  if (d->features.kind == ND_FEATURES_RAW)
+    return nd_fail(err, ND_MISUSE, "a raw model has no features to fill from a corpus");
+  if (!nd_kit_equal(&a->kit, &b->kit))
+    return nd_fail(err, ND_MISUSE, "the corpus has kit '%s', the model plays '%s'", a->kit.name, b->kit.name);
+  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat || a->original != b->original)
+    return nd_fail(err, ND_MISUSE, "the corpus has another grid than the model (%d and %d steps a beat)",
+                   a->steps_per_beat, b->steps_per_beat);
+  return ND_OK;
+}
+
+static nd_status find_songs(nd_sampler *s, nd_error *err) {
+  int32_t n = nd_corpus_count(s->corpus), window = s->drummer->net.config.window;
+  s->songs = nd_calloc((size_t)n, sizeof *s->songs);
+  s->queue = nd_calloc((size_t)n, sizeof *s->queue);
+  if (s->songs == NULL || s->queue == NULL) return no_memory(err);
+  for (int32_t i = 0; i < n; i++) {
+    bool in = s->options.split < 0 || (int32_t)nd_corpus_split(s->corpus, i) == s->options.split;
+    if (in && nd_corpus_steps(s->corpus, i) > window) s->songs[s->n_songs++] = i;
+  }
+  if (s->n_songs == 0) return nd_fail(err, ND_FORMAT, "no song of this split to learn from");
+  return ND_OK;
+}
+
+nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,
+                          const nd_sampler_options *options, nd_error *err) {
+  nd_status status = check_tokeniser(corpus, drummer, err);
+  if (status != ND_OK) return status;
+  nd_sampler *s = nd_calloc(1, sizeof *s);
+  if (s == NULL) return no_memory(err);
+  const nd_net_config *c = &drummer->net.config;
+  s->corpus = corpus;
+  s->drummer = drummer;
+  s->options = *options;
+  if (s->options.batch <= 0) s->options.batch = drummer->batch;
+  if (s->options.steps <= 0 || c->window > 0) s->options.steps = drummer->steps;
+  s->rng = nd_rng_seed(options->seed, 3);
+  s->epoch = 1;
+  status = find_songs(s, err);
+  if (status == ND_OK)
+    status = nd_batch_make(&s->batch, s->options.steps, s->options.batch, c->inputs, c->voices,
+                           c->window > 0 ? 1 : s->options.steps, c->layers, c->hidden, err);
+  if (status == ND_OK) {
+    s->streams = nd_calloc((size_t)s->options.batch, sizeof *s->streams);
+    status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
+  }
+  if (status != ND_OK) {
+    nd_sampler_free(s);
+    return status;
+  }
+  begin_pass(s, 0);
+  *out = s;
+  return ND_OK;
+}
+
+void nd_sampler_free(nd_sampler *s) {
+  if (s == NULL) return;
+  for (int32_t b = 0; s->streams != NULL && b < s->options.batch; b++)
+    nd_sequence_free(s->streams[b].seq);
+  free(s->streams);
+  free(s->songs);
+  free(s->queue);
+  nd_batch_clear(&s->batch);
+  free(s);
+}
+
+nd_batch *nd_sampler_batch(nd_sampler *s) { return &s->batch; }
+int64_t nd_sampler_count(const nd_sampler *s) { return s->count; }
+int32_t nd_sampler_songs(const nd_sampler *s) { return s->n_songs; }
+
+void nd_sampler_place(const nd_sampler *s, int64_t *epoch, int64_t *batch) {
+  *epoch = s->epoch;
+  *batch = s->at;
+}
+
+/* One input row and one target row of `seq` at `step`. */
+static void fill_row(nd_sampler *s, const nd_sequence *seq, int32_t step, int32_t bar,
+                     const bool *erased_back, bool erased, float *x, float *y) {
+  int32_t V = nd_sequence_voices(seq);
+  nd_past past = {0};
+  if (!erased) {
+    past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, step, bar);
+    for (int32_t k = 0; k < s->drummer->features.n_back; k++)
+      if (erased_back[k]) past.back[k] = NULL;
+    if (erased_back[ND_MAX_BACK]) past.before = NULL;
+  }
+  nd_features_row(&s->drummer->features, V, seq->metrics + (size_t)step * ND_N_METRICS, &past, x);
+  if (y == NULL) return;
+  const uint8_t *hits = seq->hits + (size_t)step * (size_t)V;
+  for (int32_t v = 0; v < V; v++) y[v] = hits[v] > 0 ? 1.0f : 0.0f;
+}
+
+static bool chance(nd_sampler *s, float share) {
+  return s->options.erase && share > 0.0f && nd_rng_float(&s->rng) < share;
+}
+
+/* The next song of the queue, or none: a walk that ends with its pass. */
+static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
+  nd_sequence_free(w->seq);
+  w->seq = NULL;
+  if (s->next == s->n_songs) {
+    if (!s->options.shuffle) return ND_OK;
+    begin_pass(s, s->pass + 1);
+  }
+  w->song = s->queue[s->next];
+  w->step = w->bar = 0;
+  nd_status status = nd_corpus_read(s->corpus, w->song, &w->seq, err);
+  if (status == ND_OK) s->next++;
+  return status;
+}
+
+static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
+  stream *w = &s->streams[b];
+  nd_batch *batch = &s->batch;
+  const nd_drummer *d = s->drummer;
+  bool fresh = w->seq == NULL || w->step >= nd_sequence_steps(w->seq);
+  if (fresh) {
+    nd_status status = take_song(s, w, err);
+    if (status != ND_OK) return status;
+  }
+  batch->fresh[b] = fresh;
+  bool all = chance(s, d->history_all), back[ND_MAX_BACK + 1];
+  for (int32_t k = 0; k <= ND_MAX_BACK; k++) back[k] = chance(s, d->history_back);
+  for (int32_t t = 0; t < batch->steps; t++) {
+    size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
+    bool here = w->seq != NULL && w->step < nd_sequence_steps(w->seq);
+    batch->mask[row] = here ? 1.0f : 0.0f;
+    if (!here) {
+      memset(batch->x + row * (size_t)batch->inputs, 0, (size_t)batch->inputs * sizeof *batch->x);
+      memset(batch->y + row * (size_t)batch->voices, 0, (size_t)batch->voices * sizeof *batch->y);
+      continue;
+    }
+    const nd_grid *grid = &w->seq->grid;
+    while (w->bar + 1 < grid->n_bars && grid->bars[w->bar + 1].step <= w->step) w->bar++;
+    fill_row(s, w->seq, w->step, w->bar, back, all || chance(s, d->history_step),
+             batch->x + row * (size_t)batch->inputs, batch->y + row * (size_t)batch->voices);
+    w->step++;
+  }
+  return ND_OK;
+}
+
+/* A window of W steps and the step after it. Row t holds the hits of step
+ * at + t and the intensity of at + t + 1, which is that row's metrics. */
+static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
+  nd_batch *batch = &s->batch;
+  static const bool none[ND_MAX_BACK + 1] = {false};
+  nd_sequence *seq = NULL;
+  int32_t song = s->songs[nd_rng_below(&s->rng, (uint32_t)s->n_songs)];
+  nd_status status = nd_corpus_read(s->corpus, song, &seq, err);
+  if (status != ND_OK) return status;
+  int32_t W = batch->steps;
+  int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_sequence_steps(seq) - W));
+  for (int32_t t = 0; t < W; t++) {
+    size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
+    fill_row(s, seq, at + t + 1, nd_grid_bar(&seq->grid, at + t + 1), none, false,
+             batch->x + row * (size_t)batch->inputs,
+             t + 1 == W ? batch->y + (size_t)b * (size_t)batch->voices : NULL);
+  }
+  batch->mask[b] = 1.0f;
+  nd_sequence_free(seq);
+  return ND_OK;
+}
+
+nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
+  *more = s->at < s->count;
+  if (!*more) {
+    s->at = 0;
+    s->epoch++;
+    if (!s->options.shuffle && s->drummer->net.config.window == 0) {
+      for (int32_t b = 0; b < s->options.batch; b++) {
+        nd_sequence_free(s->streams[b].seq);
+        s->streams[b].seq = NULL;
+      }
+      begin_pass(s, s->pass + 1);
+    }
+    return ND_OK;
+  }
+  bool window = s->drummer->net.config.window > 0;
+  /* outside training the same windows every epoch: losses can be compared */
+  if (window && !s->options.shuffle && s->at == 0) s->rng = nd_rng_seed(s->options.seed, 3);
+  for (int32_t b = 0; b < s->options.batch; b++) {
+    nd_status status = window ? fill_window(s, b, err) : fill_stream(s, b, err);
+    if (status != ND_OK) return status;
+  }
+  s->at++;
+  return ND_OK;
+}
+
+nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
+  size_t size = 160 + 32 * (size_t)s->options.batch, used;
+  char *t = malloc(size);
+  if (t == NULL) return no_memory(err);
+  used = (size_t)snprintf(t, size, "1 %d %d %d %" PRIu64 " %" PRId64 " %d %" PRId64 " %" PRId64
+                          " %" PRIu64 " %" PRIu64, s->options.batch, s->options.steps, s->n_songs,
+                          s->options.seed, s->pass, s->next, s->epoch, s->at, s->rng.state,
+                          s->rng.stream);
+  for (int32_t b = 0; b < s->options.batch; b++) {
+    const stream *w = &s->streams[b];
+    used += (size_t)snprintf(t + used, size - used, " %d:%d", w->seq != NULL ? w->song : -1, w->step);
+  }
+  *text = t;
+  return ND_OK;
+}
+
+nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
+  int32_t batch, steps, songs, next;
+  int64_t pass, epoch, at;
+  uint64_t seed, state, line;
+  int used = 0;
+  int n = sscanf(text, "1 %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNu64 " %" SCNd64 " %" SCNd32
+                 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 "%n", &batch, &steps, &songs, &seed,
+                 &pass, &next, &epoch, &at, &state, &line, &used);
+  if (n != 10) return nd_fail(err, ND_FORMAT, "the place of its batches cannot be read");
+  if (batch != s->options.batch || steps != s->options.steps || songs != s->n_songs ||
+      seed != s->options.seed)
+    return nd_fail(err, ND_FORMAT,
+                   "it was trained with other batches (%d x %d steps of %d songs, seed %" PRIu64 ")",
+                   batch, steps, songs, seed);
+  if (pass < 0 || next < 0 || next > s->n_songs || epoch < 1 || at < 0 || at > s->count)
+    return nd_fail(err, ND_FORMAT, "the place of its batches is out of range");
+  begin_pass(s, pass);
+  s->next = next;
+  s->epoch = epoch;
+  s->at = at;
+  s->rng = (nd_rng){state, line | 1u};
+  const char *p = text + used;
+  for (int32_t b = 0; b < batch; b++) {
+    stream *w = &s->streams[b];
+    int32_t song, step;
+    if (sscanf(p, " %" SCNd32 ":%" SCNd32 "%n", &song, &step, &used) != 2 || song < -1 ||
+        song >= nd_corpus_count(s->corpus) || step < 0)
+      return nd_fail(err, ND_FORMAT, "the place of its batches is out of range");
+    p += used;
+    nd_sequence_free(w->seq);
+    *w = (stream){NULL, song, step, 0};
+    if (song < 0) continue;
+    nd_status status = nd_corpus_read(s->corpus, song, &w->seq, err);
+    if (status != ND_OK) return status;
+  }
+  return ND_OK;
+}

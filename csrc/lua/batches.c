@@ -1,0 +1,241 @@
+/* batches.c - the batches userdata: out of a corpus, or of the caller's own
+ * numbers. User values: 1 the corpus, 2 the model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../learn/sampler.h"
+#include "lnd.h"
+
+typedef struct batches {
+  nd_sampler *sampler;   /* NULL: the caller's own numbers */
+  nd_batch own;
+  bool filled;
+} batches;
+
+static void batches_free(batches *b) {
+  nd_sampler_free(b->sampler);
+  nd_batch_clear(&b->own);
+  free(b);
+}
+
+static int batches_close(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_BATCHES);
+  if (box->p != NULL) batches_free(box->p);
+  box->p = NULL;
+  return 0;
+}
+
+/* Raises when the corpus or the model behind it was closed. */
+static batches *check(lua_State *L, int arg) {
+  batches *b = lnd_check(L, arg, LND_BATCHES);
+  if (b->sampler == NULL) return b;
+  lnd_check_behind(L, arg, 1);
+  lnd_check_behind(L, arg, 2);
+  return b;
+}
+
+static nd_batch *batch_of(batches *b) {
+  return b->sampler != NULL ? nd_sampler_batch(b->sampler) : &b->own;
+}
+
+nd_batch *lnd_check_batch(lua_State *L, int arg) {
+  batches *b = check(L, arg);
+  if (!b->filled) luaL_argerror(L, arg, "no batch yet: call next() first");
+  return batch_of(b);
+}
+
+nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
+  batches *b = check(L, arg);
+  if (b->sampler == NULL) return ND_OK;  /* its numbers are the caller's */
+  char *place;
+  nd_status status = nd_sampler_save(b->sampler, &place, err);
+  if (status != ND_OK) return status;
+  status = nd_checkpoint_say(c, "batches", place, err);
+  free(place);
+  const nd_batch *batch = batch_of(b);
+  int64_t n = (int64_t)nd_batch_state_size(batch);
+  if (status == ND_OK) status = nd_checkpoint_add(c, "streams", 1, &n, batch->state, err);
+  return status;
+}
+
+/* The place and the streams that the model's checkpoint holds. */
+static nd_status go_on(batches *b, const nd_checkpoint *rest, nd_error *err) {
+  const char *place = nd_checkpoint_string(rest, "batches");
+  const nd_entry *streams = nd_checkpoint_entry(rest, "streams");
+  nd_batch *batch = nd_sampler_batch(b->sampler);
+  if (place == NULL || streams == NULL || streams->size != nd_batch_state_size(batch))
+    return nd_fail(err, ND_FORMAT, "the model's file holds no training to go on with");
+  nd_status status = nd_sampler_restore(b->sampler, place, err);
+  if (status == ND_OK) memcpy(batch->state, streams->values, streams->size * sizeof(float));
+  return status;
+}
+
+static size_t batch_bytes(const nd_batch *b) {
+  return (size_t)b->steps * (size_t)b->streams * (size_t)(b->inputs + b->voices) * sizeof(float);
+}
+
+static batches *push(lua_State *L, lnd_box **box) {
+  *box = lnd_push(L, LND_BATCHES, 2);
+  batches *b = nd_calloc(1, sizeof *b);
+  if (b == NULL) luaL_error(L, "not enough memory");
+  (*box)->p = b;
+  return b;
+}
+
+/* corpus:batches{model = …} */
+int lnd_corpus_batches(lua_State *L) {
+  static const char *const names[] = {"model", "split", "batch", "steps", "seed", "shuffle",
+                                      "history_dropout", "resume", NULL};
+  static const char *const splits[] = {"train", "valid", "all", NULL};
+  const nd_corpus *corpus = lnd_check(L, 1, LND_CORPUS);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lnd_opts(L, 2, names);
+  lua_settop(L, 2);
+  lua_getfield(L, 2, "model");                                      /* model at 3 */
+  if (lua_isnil(L, 3)) return luaL_error(L, "option 'model': whose inputs are to be filled");
+  nd_drummer *d = lnd_check_drummer(L, 3);
+  int split = lnd_opt_choice(L, 2, "split", 0, splits);
+  nd_sampler_options o = {.split = split == 2 ? -1 : split};
+  o.batch = (int32_t)lnd_opt_int(L, 2, "batch", 0, 1, 65536);
+  o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);
+  o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
+  o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
+  o.erase = lnd_opt_bool(L, 2, "history_dropout", split != 1);
+  bool resume = lnd_opt_bool(L, 2, "resume", false);
+  lnd_box *box;
+  batches *b = push(L, &box);                                       /* box */
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, 2);
+  nd_error err;
+  nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
+  if (status == ND_OK && resume) status = go_on(b, lnd_model_rest(L, 3), &err);
+  if (status != ND_OK) {
+    box->p = NULL;
+    batches_free(b);
+    return lnd_fail(L, &err, NULL);
+  }
+  lnd_grew(L, batch_bytes(batch_of(b)));
+  return 1;
+}
+
+/* ------------------------------------------------------------- own numbers */
+
+static void read_numbers(lua_State *L, const char *key, float *to, size_t n, bool needed) {
+  if (lua_getfield(L, 2, key) == LUA_TNIL && !needed) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (!lua_istable(L, -1) || lua_rawlen(L, -1) != n)
+    luaL_error(L, "option '%s': a list of %I numbers is needed", key, (LUAI_UACINT)n);
+  for (size_t i = 0; i < n; i++) {
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TNUMBER)
+      luaL_error(L, "option '%s': value %I is not a number", key, (LUAI_UACINT)i + 1);
+    to[i] = (float)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* core.batch(model, {steps, batch, x, y, mask, fresh}) */
+static int core_batch(lua_State *L) {
+  static const char *const names[] = {"steps", "batch", "x", "y", "mask", "fresh", NULL};
+  const nd_net_config *c = &lnd_check_drummer(L, 1)->net.config;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lnd_opts(L, 2, names);
+  lua_settop(L, 2);
+  int32_t T = (int32_t)lnd_opt_int(L, 2, "steps", c->window > 0 ? c->window : 1, 1, 65536);
+  int32_t B = (int32_t)lnd_opt_int(L, 2, "batch", 1, 1, 65536);
+  lnd_box *box;
+  batches *b = push(L, &box);
+  nd_error err;
+  if (nd_batch_make(&b->own, T, B, c->inputs, c->voices, c->window > 0 ? 1 : T, c->layers,
+                    c->hidden, &err) != ND_OK)
+    return lnd_raise(L, &err);
+  size_t rows = (size_t)T * (size_t)B, targets = (size_t)b->own.targets * (size_t)B;
+  read_numbers(L, "x", b->own.x, rows * (size_t)c->inputs, true);
+  read_numbers(L, "y", b->own.y, targets * (size_t)c->voices, true);
+  for (size_t i = 0; i < targets; i++) b->own.mask[i] = 1.0f;
+  read_numbers(L, "mask", b->own.mask, targets, false);
+  if (lua_getfield(L, 2, "fresh") != LUA_TNIL) {
+    luaL_argcheck(L, lua_istable(L, -1), 2, "option 'fresh': a list is needed");
+    for (int32_t s = 0; s < B; s++) {
+      lua_rawgeti(L, -1, s + 1);
+      b->own.fresh[s] = lua_toboolean(L, -1) ? 1 : 0;
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+  b->filled = true;
+  lnd_grew(L, batch_bytes(&b->own));
+  return 1;
+}
+
+/* -------------------------------------------------------------------- methods */
+
+static int batches_next(lua_State *L) {
+  batches *b = check(L, 1);
+  bool more = true;
+  nd_error err;
+  if (b->sampler != NULL && nd_sampler_next(b->sampler, &more, &err) != ND_OK)
+    return lnd_fail(L, &err, NULL);
+  b->filled = more;
+  lua_pushboolean(L, more);
+  return 1;
+}
+
+static int batches_count(lua_State *L) {
+  const batches *b = check(L, 1);
+  lua_pushinteger(L, b->sampler != NULL ? (lua_Integer)nd_sampler_count(b->sampler) : 1);
+  return 1;
+}
+
+static int batches_place(lua_State *L) {
+  const batches *b = check(L, 1);
+  int64_t epoch = 1, batch = 1;
+  if (b->sampler != NULL) nd_sampler_place(b->sampler, &epoch, &batch);
+  lua_pushinteger(L, (lua_Integer)epoch);
+  lua_pushinteger(L, (lua_Integer)batch);
+  return 2;
+}
+
+static int batches_shape(lua_State *L) {
+  batches *b = check(L, 1);
+  const nd_batch *batch = batch_of(b);
+  lua_pushinteger(L, batch->steps);
+  lua_pushinteger(L, batch->streams);
+  lua_pushinteger(L, batch->inputs);
+  lua_pushinteger(L, batch->voices);
+  return 4;
+}
+
+static int batches_songs(lua_State *L) {
+  const batches *b = check(L, 1);
+  lua_pushinteger(L, b->sampler != NULL ? nd_sampler_songs(b->sampler) : 0);
+  return 1;
+}
+
+static int batches_tostring(lua_State *L) {
+  lnd_box *box = luaL_checkudata(L, 1, LND_BATCHES);
+  if (box->p == NULL) {
+    lua_pushliteral(L, "batches: closed");
+    return 1;
+  }
+  const nd_batch *batch = batch_of(box->p);
+  lua_pushfstring(L, "batches: %d steps x %d streams, %d inputs, %d voices", batch->steps,
+                  batch->streams, batch->inputs, batch->voices);
+  return 1;
+}
+
+void lnd_open_batches(lua_State *L) {
+  static const luaL_Reg methods[] = {{"next", batches_next},   {"count", batches_count},
+                                     {"place", batches_place}, {"shape", batches_shape},
+                                     {"songs", batches_songs}, {"close", batches_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", batches_close}, {"__close", batches_close},
+                                  {"__tostring", batches_tostring}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"batch", core_batch}, {NULL, NULL}};
+  lnd_type(L, LND_BATCHES, methods, meta);
+  luaL_setfuncs(L, functions, 0);
+}

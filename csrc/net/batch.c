@@ -1,0 +1,42 @@
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
+                        int32_t voices, int32_t targets, int32_t layers, int32_t hidden,
+                        nd_error *err) {
+  memset(b, 0, sizeof *b);
+  if (steps < 1 || streams < 1 || inputs < 1 || voices < 1 || (targets != steps && targets != 1))
+    return nd_fail(err, ND_MISUSE, "a batch needs at least one step, stream, input and voice");
+  size_t rows = (size_t)steps * (size_t)streams, out = (size_t)targets * (size_t)streams;
+  if (rows > (size_t)1 << 26 || rows * (size_t)inputs > (size_t)1 << 30)
+    return nd_fail(err, ND_LIMIT, "a batch of %d x %d steps is too large", streams, steps);
+  b->steps = steps;
+  b->streams = streams;
+  b->inputs = inputs;
+  b->voices = voices;
+  b->targets = targets;
+  b->layers = layers;
+  b->hidden = hidden;
+  b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
+  b->y = nd_calloc(out * (size_t)voices, sizeof *b->y);
+  b->mask = nd_calloc(out, sizeof *b->mask);
+  b->fresh = nd_calloc((size_t)streams, 1);
+  b->state = nd_calloc(nd_batch_state_size(b), sizeof *b->state);
+  if (!b->x || !b->y || !b->mask || !b->fresh || !b->state) {
+    nd_batch_clear(b);
+    return nd_fail(err, ND_NOMEM, "out of memory");
+  }
+  memset(b->fresh, 1, (size_t)streams);
+  return ND_OK;
+}
+
+void nd_batch_clear(nd_batch *b) {
+  free(b->x);
+  free(b->y);
+  free(b->mask);
+  free(b->fresh);
+  free(b->state);
+  memset(b, 0, sizeof *b);
+}

@@ -1,0 +1,22 @@
+#include "blas.h"
+
+#include <cblas.h>
+
+void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
+             const float *b, float beta, float *c) {
+  cblas_sgemm(CblasRowMajor, ta == ND_T ? CblasTrans : CblasNoTrans,
+              tb == ND_T ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, ta == ND_T ? m : k, b,
+              tb == ND_T ? k : n, beta, c, n);
+}
+
+void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
+  cblas_sgemv(CblasRowMajor, CblasTrans, k, n, 1.0f, w, n, x, 1, 1.0f, y, 1);
+}
+
+int nd_blas_threads(int n) {
+  int former = openblas_get_num_threads();
+  if (n != former) openblas_set_num_threads(n);
+  return former;
+}
+
+const char *nd_blas_core(void) { return openblas_get_corename(); }

@@ -1,0 +1,32 @@
+/* dense.h - the layers between the LSTM and the hits: linear, dropout, batch
+ * normalisation. All work on `rows` rows. */
+#ifndef ND_NET_DENSE_H
+#define ND_NET_DENSE_H
+
+#include "../nd.h"
+#include "../rng.h"
+
+/* y (rows, out) = x (rows, in) w (in, out) + b (out) */
+void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
+                      const float *b, float *y);
+/* Adds to dw and db; writes dx unless it is NULL. */
+void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
+                       const float *dy, float *dw, float *db, float *dx);
+
+/* Inverted dropout (Srivastava et al. 2014): fills `mask` (n) with 0 or
+ * 1 / (1 - p) and multiplies x by it; the backward pass multiplies again. */
+void nd_dropout(int32_t n, float p, nd_rng *rng, float *mask, float *x);
+
+/* Batch normalisation (Ioffe & Szegedy 2015) over the rows, with Keras's
+ * epsilon 1e-3 and momentum 0.99 and the biased variance. Training: in place
+ * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass and
+ * the running mean and variance move. */
+void nd_norm_train(int32_t rows, int32_t n, const float *gamma, const float *beta, float *mean,
+                   float *var, float *x, float *xhat, float *inverse);
+void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
+                   const float *mean, const float *var, float *x);
+/* In place on dy. */
+void nd_norm_backward(int32_t rows, int32_t n, const float *gamma, const float *xhat,
+                      const float *inverse, float *dgamma, float *dbeta, float *dy);
+
+#endif

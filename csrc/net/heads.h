@@ -1,0 +1,36 @@
+/* heads.h - from a feature vector to struck voices: logits and their loss.
+ *
+ * logit = feature w + input skip + b + hits mix, where `mix` is strictly
+ * upper triangular: a voice sees the voices before it in the kit, so that the
+ * voices of one step are chosen together (p(hits) = prod p(v | hits before v),
+ * as in NADE, Larochelle & Murray 2011).
+ */
+#ifndef ND_NET_HEADS_H
+#define ND_NET_HEADS_H
+
+#include "../nd.h"
+
+typedef struct nd_hits_head {
+  int32_t features, inputs, voices;  /* F, I, V */
+  const float *w, *b;                /* (F, V), (V) */
+  const float *skip;                 /* (I, V), or NULL */
+  const float *mix;                  /* (V, V), row: the voice that is seen; or NULL */
+} nd_hits_head;
+
+/* logits (rows, V) of features (rows, F), inputs (rows, I), given hits (rows, V). */
+void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
+                     const float *inputs, const float *hits, float *logits);
+
+/* Binary cross-entropy in nats, summed over counted hits (mask > 0) in double,
+ * the number of which goes to *count. When `gradient`, logits become the
+ * gradient of the mean over those hits. */
+double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
+                    float *logits, bool gradient, int64_t *count);
+
+/* dlogits as nd_hits_loss left them. Adds to dw, db, dskip, dmix; writes
+ * dfeatures. */
+void nd_hits_backward(const nd_hits_head *head, int32_t rows, const float *features,
+                      const float *inputs, const float *hits, const float *dlogits, float *dw,
+                      float *db, float *dskip, float *dmix, float *dfeatures);
+
+#endif

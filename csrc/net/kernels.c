@@ -1,0 +1,153 @@
+#include "kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define CLONES
+#endif
+
+/* always_inline: an ordinary inline function is not taken into the clones */
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+/* e^x by 2^n e^r, |r| <= ln 2 / 2, with a polynomial for e^r (Cephes expf's
+ * coefficients). Saturates instead of overflowing. */
+INLINE float fast_exp(float x) {
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 88.0f ? 88.0f : x;
+  float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  /* to nearest */
+  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  int32_t bits = ((int32_t)n + 127) << 23;
+  float scale;
+  memcpy(&scale, &bits, sizeof scale);
+  return p * scale;
+}
+
+INLINE float logistic(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+/* 2 sigma(2x) - 1 loses small x to rounding; e^2x - 1 over e^2x + 1 does the
+ * same, so small |x| takes the odd series (relative error below 1e-6). */
+INLINE float fast_tanh(float x) {
+  float big = 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x));
+  float s = x * x;
+  float small = x * (1.0f + s * (-0.333333333f + s * (0.133333333f + s * -0.053968254f)));
+  return s < 0.0225f ? small : big;
+}
+
+CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
+                            const float *restrict bias, const float *restrict c_before,
+                            float *restrict c, float *restrict tc, float *restrict h) {
+  const float *restrict bi = bias, *restrict bf = bias + hidden;
+  const float *restrict bg = bias + 2 * hidden, *restrict bo = bias + 3 * hidden;
+  for (int32_t r = 0; r < rows; r++) {
+    float *restrict zi = z + (size_t)r * 4 * (size_t)hidden, *restrict zf = zi + hidden;
+    float *restrict zg = zf + hidden, *restrict zo = zg + hidden;
+    size_t row = (size_t)r * (size_t)hidden;
+    for (int32_t j = 0; j < hidden; j++) {
+      float i = logistic(zi[j] + bi[j]);
+      float f = logistic(zf[j] + bf[j]);
+      float g = fast_tanh(zg[j] + bg[j]);
+      float o = logistic(zo[j] + bo[j]);
+      float cell = f * c_before[row + (size_t)j] + i * g;
+      float t = fast_tanh(cell);
+      zi[j] = i;
+      zf[j] = f;
+      zg[j] = g;
+      zo[j] = o;
+      c[row + (size_t)j] = cell;
+      tc[row + (size_t)j] = t;
+      h[row + (size_t)j] = o * t;
+    }
+  }
+}
+
+CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
+                         const float *restrict bias, float *restrict h, float *restrict c) {
+  const float *restrict bi = bias, *restrict bf = bias + hidden;
+  const float *restrict bg = bias + 2 * hidden, *restrict bo = bias + 3 * hidden;
+  for (int32_t r = 0; r < rows; r++, z += 4 * (size_t)hidden, h += hidden, c += hidden) {
+    for (int32_t j = 0; j < hidden; j++) {
+      float i = logistic(z[j] + bi[j]);
+      float f = logistic(z[hidden + j] + bf[j]);
+      float g = fast_tanh(z[2 * hidden + j] + bg[j]);
+      float o = logistic(z[3 * hidden + j] + bo[j]);
+      c[j] = f * c[j] + i * g;
+      h[j] = o * fast_tanh(c[j]);
+    }
+  }
+}
+
+CLONES void nd_cell_backward(int32_t rows, int32_t hidden, const float *restrict gates,
+                             const float *restrict c_before, const float *restrict tc,
+                             const float *restrict dh, float *restrict dc, float *restrict dz) {
+  for (int32_t r = 0; r < rows; r++) {
+    size_t wide = (size_t)r * 4 * (size_t)hidden, row = (size_t)r * (size_t)hidden;
+    const float *restrict gi = gates + wide, *restrict gf = gi + hidden;
+    const float *restrict gg = gf + hidden, *restrict go = gg + hidden;
+    float *restrict di = dz + wide, *restrict df = di + hidden;
+    float *restrict dg = df + hidden, *restrict d_o = dg + hidden;
+    for (int32_t j = 0; j < hidden; j++) {
+      size_t k = row + (size_t)j;
+      float t = tc[k], o = go[j], d = dh[k];
+      float cell = dc[k] + d * o * (1.0f - t * t);
+      float i = gi[j], f = gf[j], g = gg[j];
+      di[j] = cell * g * i * (1.0f - i);
+      df[j] = cell * c_before[k] * f * (1.0f - f);
+      dg[j] = cell * i * (1.0f - g * g);
+      d_o[j] = d * t * o * (1.0f - o);
+      dc[k] = cell * f;
+    }
+  }
+}
+
+CLONES void nd_sigmoid(int32_t n, float *restrict x) {
+  for (int32_t i = 0; i < n; i++) x[i] = logistic(x[i]);
+}
+
+CLONES void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y) {
+  for (int32_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+CLONES void nd_multiply(int32_t n, const float *restrict a, float *restrict x) {
+  for (int32_t i = 0; i < n; i++) x[i] *= a[i];
+}
+
+CLONES void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out) {
+  for (int32_t r = 0; r < rows; r++, x += n)
+    for (int32_t i = 0; i < n; i++) out[i] += x[i];
+}
+
+double nd_sum_squares(size_t n, const float *x) {
+  /* eight sums: enough for the adder's latency, and the order is fixed */
+  double sum[8] = {0};
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (size_t k = 0; k < 8; k++) sum[k] += (double)x[i + k] * (double)x[i + k];
+  for (; i < n; i++) sum[0] += (double)x[i] * (double)x[i];
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+CLONES void nd_adam_update(size_t n, float *restrict w, const float *restrict g,
+                           float *restrict m, float *restrict v, float rate, float root,
+                           float beta1, float beta2, float epsilon, float scale) {
+  for (size_t i = 0; i < n; i++) {
+    float d = g[i] * scale;
+    m[i] = beta1 * m[i] + (1.0f - beta1) * d;
+    v[i] = beta2 * v[i] + (1.0f - beta2) * d * d;
+    w[i] -= rate * m[i] / (sqrtf(v[i]) / root + epsilon);
+  }
+}

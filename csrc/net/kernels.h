@@ -1,0 +1,42 @@
+/* kernels.h - the element-wise loops, written so that the compiler makes
+ * vectors of them, in one version for each generation of x86-64 (chosen when
+ * the library is loaded). exp is a polynomial, accurate to 2 ulp: libm's is
+ * called element by element and took a third of a training step. */
+#ifndef ND_NET_KERNELS_H
+#define ND_NET_KERNELS_H
+
+#include "../nd.h"
+
+/* Gates of one step, for `rows` rows of `hidden` units.
+ * z: (rows, 4H) pre-activations in, activated gates i, f, g, o out
+ * (the bias is added here); c' = f c + i g; tc = tanh c'; h = o tc. */
+void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z, const float *restrict bias,
+                     const float *restrict c_before, float *restrict c, float *restrict tc,
+                     float *restrict h);
+
+/* The same in place and without a trace, for playing. */
+void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
+                  const float *restrict bias, float *restrict h, float *restrict c);
+
+/* gates: (rows, 4H) as left by the forward pass. dh: gradient of h. dc: in,
+ * gradient of c' from the step after; out, gradient of c. dz: (rows, 4H). */
+void nd_cell_backward(int32_t rows, int32_t hidden, const float *restrict gates,
+                      const float *restrict c_before, const float *restrict tc,
+                      const float *restrict dh, float *restrict dc, float *restrict dz);
+
+void nd_sigmoid(int32_t n, float *restrict x);
+void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y);  /* y += a x */
+void nd_multiply(int32_t n, const float *restrict a, float *restrict x);       /* x *= a */
+
+/* out (n) += the sum of the rows of x (rows, n) */
+void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out);
+double nd_sum_squares(size_t n, const float *x);
+
+/* Adam (Kingma & Ba 2015, algorithm 1, bias-corrected, epsilon outside the
+ * root). `rate` has the first moment's correction in it already;
+ * `root` is the square root of the second's. `scale` multiplies the gradient. */
+void nd_adam_update(size_t n, float *restrict w, const float *restrict g, float *restrict m,
+                    float *restrict v, float rate, float root, float beta1, float beta2,
+                    float epsilon, float scale);
+
+#endif

@@ -1,0 +1,104 @@
+/* net.h - the network: a stack of LSTM layers, an optional head of dense
+ * layers, and the hits. One configuration covers
+ *   streaming nets (window 0): logits at every step, state carried on;
+ *   window nets: every window starts from zero state, logits at its last step.
+ *
+ * Parameters stand in one block, so that the optimiser, the checkpoint and
+ * the gradient check are one loop each. An nd_net is read-only while it plays;
+ * everything that changes in training is the nd_trainer's.
+ *
+ * Head (when n_dense > 0), as the 2023 system has it:
+ *   dropout, [norm], (dense, dropout) x n_dense, [norm], hits.
+ */
+#ifndef ND_NET_NET_H
+#define ND_NET_NET_H
+
+#include "../nd.h"
+#include "../rng.h"
+#include "adam.h"
+#include "batch.h"
+#include "heads.h"
+#include "lstm.h"
+
+enum { ND_MAX_LAYERS = 8, ND_MAX_DENSE = 4, ND_MAX_TENSORS = 64, ND_MAX_UNITS = 4096,
+       ND_MAX_INPUTS = 4096, ND_MAX_WINDOW = 256 };
+
+typedef struct nd_net_config {
+  int32_t inputs, voices;      /* I, V */
+  int32_t layers, hidden;      /* L, H */
+  int32_t window;              /* 0: streaming */
+  int32_t n_dense, dense[ND_MAX_DENSE];
+  bool norm;                   /* batch normalisation in the head */
+  bool skip;                   /* the inputs wired straight to the logits */
+  bool mix;                    /* a voice sees the voices before it */
+  float dropout;               /* on each LSTM layer's output */
+  float head_dropout;
+} nd_net_config;
+
+typedef struct nd_tensor {
+  char name[24];
+  int32_t rank, shape[2];
+  size_t offset, size;         /* in floats, within the block */
+  bool trained;                /* false: running statistics */
+} nd_tensor;
+
+typedef struct nd_net {
+  nd_net_config config;
+  float *block;                /* trained tensors first */
+  size_t size, n_trained;      /* floats */
+  nd_tensor tensors[ND_MAX_TENSORS];
+  int32_t n_tensors;
+  /* views into the block */
+  nd_lstm lstm[ND_MAX_LAYERS];
+  nd_hits_head hits;
+} nd_net;
+
+/* Lists the tensors of a configuration, ND_MISUSE when it is out of range;
+ * takes memory for them, zeroed; gives them first weights as Keras does:
+ * Glorot-uniform kernels, orthogonal recurrent kernels, forget-gate bias 1. */
+nd_status nd_net_declare(nd_net *net, const nd_net_config *config, nd_error *err);
+nd_status nd_net_allocate(nd_net *net, nd_error *err);
+void nd_net_first_weights(nd_net *net, uint64_t seed);
+void nd_net_clear(nd_net *net);
+const nd_tensor *nd_net_tensor(const nd_net *net, const char *name);  /* NULL: none */
+
+/* ND_FORMAT, naming the tensor, when a value is not finite. */
+nd_status nd_net_check(const nd_net *net, nd_error *err);
+
+/* The head on `rows` feature vectors x (rows, H) without dropout, for playing:
+ * returns the features of the hits, in x or in scratch (rows, widest dense). */
+const float *nd_net_head(const nd_net *net, int32_t rows, float *x, float *scratch);
+size_t nd_net_head_scratch(const nd_net *net, int32_t rows);
+
+/* Multiply-adds of one step of one stream (window nets: of one window),
+ * forward pass, matrix products alone. Training costs three times that. */
+double nd_net_products(const nd_net *net);
+
+/* What training adds to a net: gradients, Adam's moments, activations. Bytes:
+ * 4 * (3 * trained + T B (L (11 H + [2 H with dropout]) + ...)), the trace of
+ * each layer being 4H + H + H + H a step, dz 4H and dh 2H shared. */
+typedef struct nd_trainer {
+  nd_net *net;
+  float *gradient, *m, *v;     /* (n_trained) each */
+  int64_t step;                /* Adam steps taken */
+  nd_rng rng;                  /* of dropout */
+  float *work;                 /* activations, sized for the largest batch seen */
+  size_t work_size;
+} nd_trainer;
+
+nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err);
+void nd_trainer_clear(nd_trainer *t);
+
+/* Forward, backward, Adam. *loss: mean over the counted hits, nats, before the
+ * step. A loss or gradient that is not finite leaves the net as it was:
+ * ND_FORMAT. The batch's carried state moves on. */
+nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,
+                          double *loss, double *norm, nd_error *err);
+
+/* No dropout, no learning: *sum of the loss in nats over *count hits. The
+ * batch's carried state moves on. When `logits` is not NULL, they are copied
+ * there: (targets, B, V). */
+nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,
+                          float *logits, nd_error *err);
+
+#endif

@@ -1,0 +1,313 @@
+#include "drummer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_name[] = "neuraldrummer 1";
+
+const nd_drummer_options nd_drummer_defaults = {
+    "drummer", NULL, -1, -1, -1, -1, -1, -1.0f, 1};
+
+static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_error *err) {
+  nd_status status = nd_tokeniser_preset(&d->tokeniser, name, err);
+  if (status != ND_OK) return status;
+  (void)snprintf(d->preset, sizeof d->preset, "%s", name);
+  *net = (nd_net_config){0};
+  if (strcmp(name, "neuraldrummer2023") == 0) {
+    d->features = (nd_features){.kind = ND_FEATURES_ORIGINAL};
+    net->layers = 3;
+    net->hidden = 512;
+    net->window = 8;
+    net->n_dense = 2;
+    net->dense[0] = 256;
+    net->dense[1] = 128;
+    net->norm = true;
+    net->head_dropout = 0.3f;
+    d->steps = net->window;
+    d->batch = 50;
+    d->cutoff = 0.2f;
+    d->forced = 1;
+    return ND_OK;
+  }
+  d->features = (nd_features){.kind = ND_FEATURES_DRUMMER, .n_back = 3, .back = {1, 2, 4}};
+  net->layers = 2;
+  net->hidden = 192;
+  net->skip = true;
+  net->mix = true;
+  net->dropout = 0.3f;
+  d->steps = 128;
+  d->batch = 32;
+  d->history_all = 0.2f;
+  d->history_back = 0.1f;
+  d->history_step = 0.1f;
+  d->temperature = 0.8f;
+  d->cutoff = 0.5f;
+  return ND_OK;
+}
+
+nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_error *err) {
+  nd_drummer *d = nd_calloc(1, sizeof *d);
+  if (d == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  nd_net_config net;
+  nd_status status = preset(d, &net, o->preset, err);
+  if (status == ND_OK) {
+    if (o->tokeniser != NULL) d->tokeniser = *o->tokeniser;
+    if (o->layers >= 0) net.layers = o->layers;
+    if (o->hidden >= 0) net.hidden = o->hidden;
+    if (o->window >= 0) net.window = d->steps = o->window;
+    if (o->dropout >= 0.0f) net.dropout = net.head_dropout = o->dropout;
+    if (strcmp(d->preset, "neuraldrummer2023") == 0) net.dropout = 0.0f;
+    net.voices = d->tokeniser.kit.n_voices;
+    net.inputs = nd_features_inputs(&d->features, net.voices);
+    if (o->inputs > 0 || o->voices > 0) {
+      d->features = (nd_features){.kind = ND_FEATURES_RAW};
+      if (o->inputs > 0) net.inputs = o->inputs;
+      if (o->voices > 0) net.voices = o->voices;
+    }
+    if (d->steps < 1) status = nd_fail(err, ND_MISUSE, "window: a '%s' net needs one", d->preset);
+  }
+  if (status == ND_OK) status = nd_net_declare(&d->net, &net, err);
+  if (status == ND_OK) status = nd_net_allocate(&d->net, err);
+  if (status != ND_OK) {
+    free(d);
+    return status;
+  }
+  nd_net_first_weights(&d->net, o->seed);
+  *out = d;
+  return ND_OK;
+}
+
+void nd_drummer_free(nd_drummer *d) {
+  if (d == NULL) return;
+  nd_net_clear(&d->net);
+  free(d);
+}
+
+/* ------------------------------------------------------------------ settings
+ * Every setting is one string of the checkpoint's metadata: one table says
+ * how each is written, read and bounded. */
+
+typedef enum setting_kind { INTEGER, NUMBER, FLAG, TEXT } setting_kind;
+
+typedef struct setting {
+  const char *key;
+  setting_kind kind;
+  void *value;          /* int32_t, float, bool, char[] */
+  double min, max;
+  size_t size;          /* of TEXT */
+} setting;
+
+enum { MAX_SETTINGS = 32, LIST_TEXT = 96 };
+
+/* Texts that stand for lists and enumerations while they are on disk. */
+typedef struct texts {
+  char kit[ND_KIT_TEXT], dense[LIST_TEXT], back[LIST_TEXT], metrics[640];
+  char features[16], beat[16];
+} texts;
+
+static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting *s) {
+  int32_t n = 0;
+#define TEXT_(key, field) s[n++] = (setting){key, TEXT, t->field, 0, 0, sizeof t->field}
+#define INT_(key, field, min, max) s[n++] = (setting){key, INTEGER, &(field), min, max, 0}
+#define NUM_(key, field, min, max) s[n++] = (setting){key, NUMBER, &(field), min, max, 0}
+#define FLAG_(key, field) s[n++] = (setting){key, FLAG, &(field), 0, 1, 0}
+  s[n++] = (setting){"preset", TEXT, d->preset, 0, 0, sizeof d->preset};
+  TEXT_("kit", kit);
+  TEXT_("beat", beat);
+  INT_("steps_per_beat", d->tokeniser.steps_per_beat, 1, 48);
+  FLAG_("include_drums", d->tokeniser.include_drums);
+  FLAG_("original", d->tokeniser.original);
+  INT_("max_steps", d->tokeniser.max_steps, 1, 1 << 24);
+  TEXT_("features", features);
+  TEXT_("look_back", back);
+  TEXT_("metrics", metrics);
+  INT_("inputs", c->inputs, 1, ND_MAX_INPUTS);
+  INT_("voices", c->voices, 1, ND_MAX_VOICES);
+  INT_("layers", c->layers, 1, ND_MAX_LAYERS);
+  INT_("hidden", c->hidden, 1, ND_MAX_UNITS);
+  INT_("window", c->window, 0, ND_MAX_WINDOW);
+  TEXT_("dense", dense);
+  FLAG_("norm", c->norm);
+  FLAG_("skip", c->skip);
+  FLAG_("mix", c->mix);
+  NUM_("dropout", c->dropout, 0, 0.99);
+  NUM_("head_dropout", c->head_dropout, 0, 0.99);
+  INT_("steps", d->steps, 1, 1 << 16);
+  INT_("batch", d->batch, 1, 1 << 16);
+  NUM_("history_all", d->history_all, 0, 1);
+  NUM_("history_back", d->history_back, 0, 1);
+  NUM_("history_step", d->history_step, 0, 1);
+  NUM_("temperature", d->temperature, 0, 100);
+  NUM_("cutoff", d->cutoff, 0, 1);
+  INT_("forced", d->forced, 0, ND_MAX_VOICES);
+#undef TEXT_
+#undef INT_
+#undef NUM_
+#undef FLAG_
+  return n;
+}
+
+static void join(char *text, size_t size, const int32_t *list, int32_t n) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int32_t i = 0; i < n && used < size; i++) {
+    int put = snprintf(text + used, size - used, i > 0 ? ",%d" : "%d", list[i]);
+    used += put > 0 ? (size_t)put : 0;
+  }
+}
+
+static bool split(const char *text, int32_t *list, int32_t max, int32_t lowest, int32_t *n) {
+  *n = 0;
+  while (*text != '\0') {
+    char *end;
+    long v = strtol(text, &end, 10);
+    if (end == text || *n >= max || v < lowest || v > ND_MAX_UNITS) return false;
+    list[(*n)++] = (int32_t)v;
+    if (*end == ',') end++;
+    else if (*end != '\0') return false;
+    text = end;
+  }
+  return true;
+}
+
+static void all_metrics(char *text, size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int i = 0; i < ND_N_METRICS && used < size; i++) {
+    int put = snprintf(text + used, size - used, i > 0 ? ",%s" : "%s", nd_metric_name(i));
+    used += put > 0 ? (size_t)put : 0;
+  }
+}
+
+static const char *const feature_names[] = {"drummer", "original", "raw"};
+
+nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_error *err) {
+  nd_drummer d = *given;  /* the table below takes no const */
+  nd_net_config net = d.net.config;
+  texts t;
+  setting list[MAX_SETTINGS];
+  nd_status status = nd_kit_format(&d.tokeniser.kit, t.kit, sizeof t.kit, err);
+  if (status != ND_OK) return status;
+  join(t.dense, sizeof t.dense, net.dense, net.n_dense);
+  join(t.back, sizeof t.back, d.features.back, d.features.n_back);
+  all_metrics(t.metrics, sizeof t.metrics);
+  (void)snprintf(t.features, sizeof t.features, "%s", feature_names[d.features.kind]);
+  (void)snprintf(t.beat, sizeof t.beat, "%s", d.tokeniser.beat == ND_BEAT_METER ? "meter" : "quarter");
+  int32_t n = list_settings(&d, &net, &t, list);
+  status = nd_checkpoint_say(c, "format", format_name, err);
+  for (int32_t i = 0; i < n && status == ND_OK; i++) {
+    char number[32];
+    const char *value = number;
+    switch (list[i].kind) {
+      case INTEGER: (void)snprintf(number, sizeof number, "%d", *(int32_t *)list[i].value); break;
+      case NUMBER: (void)snprintf(number, sizeof number, "%.9g", (double)*(float *)list[i].value); break;
+      case FLAG: value = *(bool *)list[i].value ? "true" : "false"; break;
+      case TEXT: value = list[i].value; break;
+    }
+    status = nd_checkpoint_say(c, list[i].key, value, err);
+  }
+  for (int32_t i = 0; i < given->net.n_tensors && status == ND_OK; i++) {
+    const nd_tensor *x = &given->net.tensors[i];
+    int64_t shape[2] = {x->shape[0], x->shape[1]};
+    status = nd_checkpoint_add(c, x->name, x->rank, shape, given->net.block + x->offset, err);
+  }
+  return status;
+}
+
+static nd_status read_setting(const setting *s, const char *text, nd_error *err) {
+  if (text == NULL) return nd_fail(err, ND_FORMAT, "setting '%s' is missing", s->key);
+  if (s->kind == TEXT) {
+    if (strlen(text) >= s->size) return nd_fail(err, ND_FORMAT, "setting '%s' is too long", s->key);
+    memcpy(s->value, text, strlen(text) + 1);
+    return ND_OK;
+  }
+  if (s->kind == FLAG) {
+    bool yes = strcmp(text, "true") == 0;
+    if (!yes && strcmp(text, "false") != 0)
+      return nd_fail(err, ND_FORMAT, "setting '%s': '%.20s' is neither true nor false", s->key, text);
+    *(bool *)s->value = yes;
+    return ND_OK;
+  }
+  char *end;
+  double v = strtod(text, &end);
+  if (end == text || *end != '\0' || !(v >= s->min && v <= s->max) ||
+      (s->kind == INTEGER && v != floor(v)))
+    return nd_fail(err, ND_FORMAT, "setting '%s': '%.20s' is not in %g..%g", s->key, text, s->min, s->max);
+  if (s->kind == INTEGER) *(int32_t *)s->value = (int32_t)v;
+  else *(float *)s->value = (float)v;
+  return ND_OK;
+}
+
+static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, nd_error *err) {
+  char metrics[sizeof t->metrics];
+  nd_error kit;
+  if (nd_kit_parse(&d->tokeniser.kit, t->kit, &kit) != ND_OK)
+    return nd_fail(err, ND_FORMAT, "setting 'kit': %.200s", kit.text);
+  if (!split(t->dense, net->dense, ND_MAX_DENSE, 1, &net->n_dense))
+    return nd_fail(err, ND_FORMAT, "setting 'dense' is broken");
+  if (!split(t->back, d->features.back, ND_MAX_BACK, 1, &d->features.n_back))
+    return nd_fail(err, ND_FORMAT, "setting 'look_back' is broken");
+  int kind = 0;
+  while (kind < 3 && strcmp(t->features, feature_names[kind]) != 0) kind++;
+  if (kind == 3) return nd_fail(err, ND_FORMAT, "setting 'features' is unknown: '%s'", t->features);
+  d->features.kind = (nd_features_kind)kind;
+  all_metrics(metrics, sizeof metrics);
+  if (kind == ND_FEATURES_DRUMMER && strcmp(metrics, t->metrics) != 0)
+    return nd_fail(err, ND_FORMAT, "the model hears other metrics than this version measures");
+  if (strcmp(t->beat, "meter") != 0 && strcmp(t->beat, "quarter") != 0)
+    return nd_fail(err, ND_FORMAT, "setting 'beat' is unknown: '%s'", t->beat);
+  d->tokeniser.beat = t->beat[0] == 'm' ? ND_BEAT_METER : ND_BEAT_QUARTER;
+  if (kind != ND_FEATURES_RAW && (net->voices != d->tokeniser.kit.n_voices ||
+                                  net->inputs != nd_features_inputs(&d->features, net->voices)))
+    return nd_fail(err, ND_FORMAT, "its inputs and voices do not fit its kit and features");
+  return ND_OK;
+}
+
+nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error *err) {
+  const char *format = nd_checkpoint_string(c, "format");
+  if (format == NULL || strncmp(format, "neuraldrummer ", 14) != 0)
+    return nd_fail(err, ND_FORMAT, "not a drummer: its metadata names no format of ours");
+  if (strcmp(format, format_name) != 0)
+    return nd_fail(err, ND_FORMAT, "format '%.40s' is not '%s'", format, format_name);
+  nd_drummer *d = nd_calloc(1, sizeof *d);
+  texts *t = nd_calloc(1, sizeof *t);
+  setting list[MAX_SETTINGS];
+  nd_net_config net = {0};
+  nd_status status = ND_OK;
+  if (d == NULL || t == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
+  int32_t n = status == ND_OK ? list_settings(d, &net, t, list) : 0;
+  for (int32_t i = 0; i < n && status == ND_OK; i++)
+    status = read_setting(&list[i], nd_checkpoint_string(c, list[i].key), err);
+  if (status == ND_OK) status = read_texts(d, &net, t, err);
+  free(t);
+  if (status == ND_OK) {
+    nd_error why;
+    if (nd_net_declare(&d->net, &net, &why) != ND_OK)
+      status = nd_fail(err, ND_FORMAT, "%s", why.text);
+  }
+  /* memory is taken only for what the file really holds */
+  for (int32_t i = 0; status == ND_OK && i < d->net.n_tensors; i++) {
+    const nd_tensor *x = &d->net.tensors[i];
+    const nd_entry *e = nd_checkpoint_entry(c, x->name);
+    if (e == NULL)
+      status = nd_fail(err, ND_FORMAT, "tensor %s is missing", x->name);
+    else if (e->rank != x->rank || e->shape[0] != x->shape[0] ||
+             (x->rank == 2 && e->shape[1] != x->shape[1]))
+      status = nd_fail(err, ND_FORMAT, "tensor %s has another shape than its settings say", x->name);
+  }
+  if (status == ND_OK) status = nd_net_allocate(&d->net, err);
+  for (int32_t i = 0; status == ND_OK && i < d->net.n_tensors; i++) {
+    const nd_tensor *x = &d->net.tensors[i];
+    memcpy(d->net.block + x->offset, nd_checkpoint_entry(c, x->name)->values,
+           x->size * sizeof *d->net.block);
+  }
+  if (status == ND_OK) status = nd_net_check(&d->net, err);
+  if (status != ND_OK) {
+    nd_drummer_free(d);
+    return status;
+  }
+  *out = d;
+  return ND_OK;
+}

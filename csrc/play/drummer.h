@@ -1,0 +1,48 @@
+/* drummer.h - a whole drummer: a network with the settings that it hears and
+ * plays by, the presets, and its checkpoint. Read-only while it plays. */
+#ifndef ND_PLAY_DRUMMER_H
+#define ND_PLAY_DRUMMER_H
+
+#include "../music/features.h"
+#include "../music/sequence.h"
+#include "../net/checkpoint.h"
+#include "../net/net.h"
+
+typedef struct nd_drummer {
+  char preset[24];
+  nd_tokeniser tokeniser;
+  nd_features features;
+  nd_net net;
+  /* how it is taught */
+  int32_t steps, batch;          /* a batch: B stretches of T steps */
+  float history_all;             /* share of stretches with all history erased */
+  float history_back;            /* ... with one look-back input erased */
+  float history_step;            /* share of steps with all history erased */
+  /* how it plays unless told otherwise */
+  float temperature;             /* 0: by cut-off */
+  float cutoff;
+  int32_t forced;
+} nd_drummer;
+
+/* What a caller may change of a preset; negative or NULL: the preset's own. */
+typedef struct nd_drummer_options {
+  const char *preset;            /* "drummer", "neuraldrummer2023" */
+  const nd_tokeniser *tokeniser;
+  int32_t layers, hidden, window;
+  int32_t inputs, voices;        /* > 0: a raw net without features */
+  float dropout;
+  uint64_t seed;
+} nd_drummer_options;
+
+extern const nd_drummer_options nd_drummer_defaults;
+
+nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *options, nd_error *err);
+void nd_drummer_free(nd_drummer *d);
+
+/* Adds settings and tensors to a checkpoint, or makes a drummer of one. All
+ * settings, tensor names, shapes and values are checked (ND_FORMAT). Entries
+ * and strings that are not the drummer's are left alone. */
+nd_status nd_drummer_describe(const nd_drummer *d, nd_checkpoint *c, nd_error *err);
+nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error *err);
+
+#endif

@@ -1,0 +1,321 @@
+#include "generator.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../net/blas.h"
+#include "../net/kernels.h"
+
+/* History is kept in rings: RING steps hold four bars of any usual meter. */
+enum { RING = 4096, BARS = 32 };
+
+struct nd_generator {
+  const nd_drummer *drummer;
+  nd_generator_options options;
+  nd_sequence *prime;
+  nd_rng rng;
+  int32_t rows;               /* states side by side: the window, or 1 */
+  int64_t steps;              /* played or heard since the start */
+  int64_t bars;               /* begun */
+  int64_t bar_start[BARS];    /* ring, by bar */
+  uint8_t *ring;              /* (RING, voices) hits, by step */
+  float *h, *c;               /* (layers, rows, hidden) */
+  float *z;                   /* (rows, 4 hidden) */
+  float *x;                   /* (inputs) */
+  float *feature, *scratch;   /* of the head, one row */
+  float logits[ND_MAX_VOICES], odds[ND_MAX_VOICES];
+};
+
+nd_generator_options nd_generator_defaults(const nd_drummer *d) {
+  bool original = d->features.kind == ND_FEATURES_ORIGINAL;
+  return (nd_generator_options){.seed = 1, .temperature = d->temperature, .cutoff = d->cutoff,
+                                .forced = d->forced, .velocity = original ? 127 : 100,
+                                .start = original ? ND_START_BASIC : ND_START_BLANK};
+}
+
+static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
+                                nd_error *err) {
+  const nd_tokeniser *a = &s->settings, *b = &d->tokeniser;
+  if (!nd_kit_equal(&a->kit, &b->kit))
+    return nd_fail(err, ND_MISUSE, "%s has kit '%s', the model plays '%s'", what, a->kit.name, b->kit.name);
+  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat)
+    return nd_fail(err, ND_MISUSE, "%s has another grid than the model (%d and %d steps a beat)", what,
+                   a->steps_per_beat, b->steps_per_beat);
+  return ND_OK;
+}
+
+nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
+                            const nd_generator_options *options, const nd_sequence *prime,
+                            nd_error *err) {
+  if (d->features.kind == ND_FEATURES_RAW)
+    return nd_fail(err, ND_MISUSE, "a raw model has no features to play by");
+  nd_status status = prime != NULL ? check_sequence(d, prime, "the prime", err) : ND_OK;
+  if (status != ND_OK) return status;
+  nd_generator *g = nd_calloc(1, sizeof *g);
+  if (g == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  const nd_net_config *c = &d->net.config;
+  g->drummer = d;
+  g->options = *options;
+  g->rows = c->window > 0 ? c->window : 1;
+  size_t rows = (size_t)g->rows, H = (size_t)c->hidden, L = (size_t)c->layers;
+  g->h = nd_calloc(L * rows * H, sizeof *g->h);
+  g->c = nd_calloc(L * rows * H, sizeof *g->c);
+  g->z = nd_calloc(rows * 4 * H, sizeof *g->z);
+  g->x = nd_calloc((size_t)c->inputs, sizeof *g->x);
+  g->feature = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->feature);
+  g->scratch = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->scratch);
+  g->ring = nd_calloc((size_t)RING * (size_t)c->voices, 1);
+  status = g->h && g->c && g->z && g->x && g->feature && g->scratch && g->ring
+               ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  if (status == ND_OK && prime != NULL) {
+    status = nd_sequence_blank(&g->prime, prime);
+    if (status == ND_OK) status = nd_sequence_set_hits(g->prime, prime->hits, prime->offsets);
+    if (status != ND_OK) status = nd_fail(err, ND_NOMEM, "out of memory");
+  }
+  if (status != ND_OK) {
+    nd_generator_free(g);
+    return status;
+  }
+  nd_generator_reset(g);
+  *out = g;
+  return ND_OK;
+}
+
+void nd_generator_free(nd_generator *g) {
+  if (g == NULL) return;
+  nd_sequence_free(g->prime);
+  free(g->h);
+  free(g->c);
+  free(g->z);
+  free(g->x);
+  free(g->feature);
+  free(g->scratch);
+  free(g->ring);
+  free(g);
+}
+
+/* ------------------------------------------------------------------- the past */
+
+static uint8_t *row(nd_generator *g, int64_t step) {
+  return g->ring + (size_t)(step % RING) * (size_t)g->drummer->net.config.voices;
+}
+
+static nd_past look_back(nd_generator *g) {
+  nd_past past = {0};
+  const nd_features *f = &g->drummer->features;
+  if (g->steps > 0) past.before = row(g, g->steps - 1);
+  int64_t bar = g->bars - 1, place = g->steps - g->bar_start[bar % BARS];
+  for (int32_t k = 0; k < f->n_back; k++) {
+    int64_t b = bar - f->back[k];
+    if (b < 0 || f->back[k] >= BARS) break;
+    int64_t at = g->bar_start[b % BARS] + place;
+    if (at < g->bar_start[(b + 1) % BARS] && g->steps - at <= RING) past.back[k] = row(g, at);
+  }
+  return past;
+}
+
+/* -------------------------------------------------------------------- one step */
+
+/* Moves every state on by one step and leaves the feature vector of the
+ * oldest; NULL while no window is old enough. */
+static const float *advance(nd_generator *g, const float *metrics) {
+  const nd_net *net = &g->drummer->net;
+  const nd_net_config *c = &net->config;
+  int32_t rows = g->rows, H = c->hidden;
+  size_t cells = (size_t)rows * (size_t)H, wide = 4 * (size_t)H;
+  nd_past past = look_back(g);
+  nd_features_row(&g->drummer->features, c->voices, metrics, &past, g->x);
+  /* the window that begins here starts from nothing */
+  size_t begins = (size_t)(g->steps % rows) * (size_t)H;
+  for (int32_t l = 0; l < c->layers; l++) {
+    float *h = g->h + (size_t)l * cells, *cell = g->c + (size_t)l * cells;
+    const nd_lstm *k = &net->lstm[l];
+    if (rows > 1) {
+      memset(h + begins, 0, (size_t)H * sizeof *h);
+      memset(cell + begins, 0, (size_t)H * sizeof *h);
+    }
+    memset(g->z, 0, (size_t)rows * wide * sizeof *g->z);
+    if (l == 0) {
+      /* most inputs are hits that were not struck: add the rows of the others */
+      for (int32_t i = 0; i < c->inputs; i++)
+        if (g->x[i] != 0.0f) nd_axpy(4 * H, g->x[i], k->wx + (size_t)i * wide, g->z);
+      for (int32_t r = 1; r < rows; r++) memcpy(g->z + (size_t)r * wide, g->z, wide * sizeof *g->z);
+    } else if (rows == 1) {
+      nd_gemv(H, 4 * H, h - cells, k->wx, g->z);
+    } else {
+      nd_gemm(ND_N, ND_N, rows, 4 * H, H, h - cells, k->wx, 0.0f, g->z);
+    }
+    nd_lstm_step(k, rows, g->z, h, cell);
+  }
+  if (g->steps < rows - 1) return NULL;
+  size_t oldest = (size_t)((g->steps + 1) % rows) * (size_t)H;
+  memcpy(g->feature, g->h + (size_t)(c->layers - 1) * cells + oldest, (size_t)H * sizeof *g->feature);
+  return nd_net_head(net, 1, g->feature, g->scratch);
+}
+
+/* Voice after voice, each seeing those before it. */
+static void choose(nd_generator *g, uint8_t *hits) {
+  const nd_generator_options *o = &g->options;
+  const float *mix = g->drummer->net.hits.mix;
+  int32_t V = g->drummer->net.config.voices;
+  for (int32_t v = 0; v < V; v++) {
+    float z = g->logits[v];
+    g->odds[v] = 1.0f / (1.0f + expf(-z));
+    bool struck = o->temperature > 0.0f
+                      ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / o->temperature))
+                      : g->odds[v] >= o->cutoff;
+    hits[v] = struck ? o->velocity : 0;
+    if (struck && mix != NULL)
+      for (int32_t w = v + 1; w < V; w++) g->logits[w] += mix[v * V + w];
+  }
+  bool taken[ND_MAX_VOICES] = {false};
+  for (int32_t n = 0; n < o->forced && n < V; n++) {
+    int32_t best = -1;
+    for (int32_t v = 0; v < V; v++)
+      if (!taken[v] && (best < 0 || g->odds[v] > g->odds[best])) best = v;
+    taken[best] = true;
+    hits[best] = o->velocity;
+  }
+}
+
+static void begin_step(nd_generator *g, bool bar) {
+  if (bar || g->bars == 0) g->bar_start[g->bars++ % BARS] = g->steps;
+}
+
+static void end_step(nd_generator *g, const uint8_t *hits) {
+  memcpy(row(g, g->steps), hits, (size_t)g->drummer->net.config.voices);
+  g->steps++;
+}
+
+/* A step whose hits are given: the state hears it, nothing is drawn. */
+static void hear(nd_generator *g, const float *metrics, bool bar, const uint8_t *hits) {
+  begin_step(g, bar);
+  (void)advance(g, metrics);
+  end_step(g, hits);
+}
+
+void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
+  const nd_net *net = &g->drummer->net;
+  begin_step(g, bar);
+  const float *feature = advance(g, metrics);
+  if (feature != NULL) {
+    nd_hits_head head = net->hits;
+    head.mix = NULL;  /* added voice by voice, as they are struck */
+    nd_hits_forward(&head, 1, feature, g->x, NULL, g->logits);
+    choose(g, hits);
+  } else {
+    memset(hits, 0, (size_t)net->config.voices);
+  }
+  end_step(g, hits);
+}
+
+const float *nd_generator_odds(const nd_generator *g) { return g->odds; }
+
+/* -------------------------------------------------------------------- the start */
+
+static void strike(const nd_kit *kit, uint8_t *hits, uint8_t pitch) {
+  int32_t v = kit->voice_of[pitch];
+  if (v >= 0) hits[v] = 100;
+}
+
+/* Hits of step `t` of a start of `n` steps, as the 2023 system lays them out
+ * on its eighths. Steps between eighths stay empty. */
+static void start_hits(nd_generator *g, int32_t t, int32_t n, uint8_t *hits) {
+  const nd_tokeniser *tok = &g->drummer->tokeniser;
+  int32_t eighth = tok->steps_per_beat / 2 > 0 ? tok->steps_per_beat / 2 : 1;
+  int32_t V = tok->kit.n_voices;
+  memset(hits, 0, (size_t)V);
+  if (t % eighth != 0) return;
+  int32_t place = t / eighth;
+  switch (g->options.start) {
+    case ND_START_BLANK: break;
+    case ND_START_COUNT_IN:
+      if (t >= n - 8 * eighth && place % 2 == 0) strike(&tok->kit, hits, 42);
+      break;
+    case ND_START_BASIC:
+      if (place % 4 == 0) strike(&tok->kit, hits, 35);
+      if (place % 4 == 2) strike(&tok->kit, hits, 38);
+      strike(&tok->kit, hits, 42);
+      break;
+    case ND_START_RANDOM: {
+      uint32_t many = 1 + nd_rng_below(&g->rng, 4);
+      for (uint32_t i = 0; i < many; i++) hits[nd_rng_below(&g->rng, (uint32_t)V)] = 100;
+      break;
+    }
+  }
+}
+
+static void hear_start(nd_generator *g) {
+  int32_t beat = g->drummer->tokeniser.steps_per_beat;
+  int32_t n = g->rows > 1 ? g->rows : 8 * beat;
+  if (g->rows == 1 && g->options.start == ND_START_BLANK) return;
+  float metrics[ND_N_METRICS] = {0};
+  uint8_t hits[ND_MAX_VOICES];
+  for (int32_t t = 0; t < n; t++) {
+    double turn = 6.283185307179586 / (4.0 * beat) * t;
+    metrics[ND_M_INTENSITY] = g->options.start == ND_START_COUNT_IN ? -2.0f : 0.0f;
+    metrics[ND_M_BEAT_SIN] = (float)sin(4.0 * turn);
+    metrics[ND_M_BEAT_COS] = (float)cos(4.0 * turn);
+    metrics[ND_M_BAR_SIN] = (float)sin(turn);
+    metrics[ND_M_BAR_COS] = (float)cos(turn);
+    metrics[ND_M_PHRASE_SIN] = (float)sin(turn / 4.0);
+    metrics[ND_M_PHRASE_COS] = (float)cos(turn / 4.0);
+    metrics[ND_M_DOWNBEAT] = t % (4 * beat) == 0 ? 1.0f : 0.0f;
+    metrics[ND_M_ON_BEAT] = t % beat == 0 ? 1.0f : 0.0f;
+    metrics[ND_M_METER] = 1.0f;
+    start_hits(g, t, n, hits);
+    hear(g, metrics, t % (4 * beat) == 0, hits);
+  }
+}
+
+void nd_generator_reset(nd_generator *g) {
+  const nd_net_config *c = &g->drummer->net.config;
+  size_t cells = (size_t)c->layers * (size_t)g->rows * (size_t)c->hidden;
+  memset(g->h, 0, cells * sizeof *g->h);
+  memset(g->c, 0, cells * sizeof *g->c);
+  memset(g->odds, 0, sizeof g->odds);
+  g->rng = nd_rng_seed(g->options.seed, 4);
+  g->steps = g->bars = 0;
+  if (g->prime == NULL) {
+    hear_start(g);
+    return;
+  }
+  int32_t V = c->voices, n = nd_sequence_steps(g->prime), bar = 0;
+  const nd_grid *grid = &g->prime->grid;
+  static const float nothing[ND_N_METRICS] = {0};
+  uint8_t silent[ND_MAX_VOICES] = {0};
+  for (int32_t t = n; t < g->rows - 1; t++) hear(g, nothing, false, silent);  /* padded in front */
+  for (int32_t t = 0; t < n; t++) {
+    bool begins = bar < grid->n_bars && grid->bars[bar].step == t;
+    if (begins) bar++;
+    hear(g, g->prime->metrics + (size_t)t * ND_N_METRICS, begins, g->prime->hits + (size_t)t * (size_t)V);
+  }
+}
+
+nd_status nd_generator_play(nd_generator *g, const nd_sequence *song, nd_sequence **out,
+                            nd_error *err) {
+  nd_status status = check_sequence(g->drummer, song, "the song", err);
+  if (status != ND_OK) return status;
+  nd_sequence *played = NULL;
+  int32_t V = nd_sequence_voices(song), n = nd_sequence_steps(song), bar = 0;
+  uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
+  status = hits != NULL ? nd_sequence_blank(&played, song) : ND_NOMEM;
+  if (status == ND_OK) {
+    nd_generator_reset(g);
+    for (int32_t t = 0; t < n; t++) {
+      bool begins = bar < song->grid.n_bars && song->grid.bars[bar].step == t;
+      if (begins) bar++;
+      nd_generator_step(g, song->metrics + (size_t)t * ND_N_METRICS, begins,
+                        hits + (size_t)t * (size_t)V);
+    }
+    status = nd_sequence_set_hits(played, hits, NULL);
+  }
+  free(hits);
+  if (status != ND_OK) {
+    nd_sequence_free(played);
+    return nd_fail(err, ND_NOMEM, "out of memory");
+  }
+  *out = played;
+  return ND_OK;
+}

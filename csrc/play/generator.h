@@ -1,0 +1,58 @@
+/* generator.h - plays: one network step for each grid step, never a window
+ * run twice.
+ *
+ * A streaming net has one running state. A window net has one for each of the
+ * W windows that are open at a step, side by side as the rows of one product:
+ * every step moves all of them on, the one that is W steps old gives the
+ * hits, and a new one begins in its place. The result is the sliding
+ * window's, at one pass over the weights a step.
+ *
+ * The drummer is shared and only read; the state is the generator's own.
+ */
+#ifndef ND_PLAY_GENERATOR_H
+#define ND_PLAY_GENERATOR_H
+
+#include "drummer.h"
+
+typedef struct nd_generator nd_generator;
+
+/* What a window, or the first bars of a streaming net, starts from. */
+typedef enum nd_start { ND_START_BLANK, ND_START_COUNT_IN, ND_START_BASIC, ND_START_RANDOM } nd_start;
+
+typedef struct nd_generator_options {
+  uint64_t seed;
+  float temperature;   /* > 0: hits are drawn, logits divided by it; 0: by cut-off */
+  float cutoff;        /* struck where the probability is at least this */
+  int32_t forced;      /* so many of the likeliest voices are struck as well */
+  uint8_t velocity;    /* 1..127, of every hit */
+  nd_start start;
+} nd_generator_options;
+
+/* The drummer's own temperature, cut-off and forced hits. */
+nd_generator_options nd_generator_defaults(const nd_drummer *d);
+
+/* `prime` (may be NULL) is heard in place of `start`; it is copied.
+ * ND_MISUSE when its kit or grid is not the drummer's, or for a raw net. */
+nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
+                            const nd_generator_options *options, const nd_sequence *prime,
+                            nd_error *err);
+void nd_generator_free(nd_generator *g);
+
+/* Back to the start: same seed, same prime, nothing else behind. */
+void nd_generator_reset(nd_generator *g);
+
+/* One step: `metrics` (ND_N_METRICS) of the step to be played, `bar` where a
+ * bar starts there; `hits` (voices) gets velocities. Neither allocates, locks
+ * nor does I/O. */
+void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits);
+
+/* Probabilities (voices) of the last step, given the voices struck before
+ * each, at temperature 1. */
+const float *nd_generator_odds(const nd_generator *g);
+
+/* Resets, then plays a whole song: a new Sequence with its grid. ND_MISUSE
+ * when it was encoded otherwise than the drummer hears. */
+nd_status nd_generator_play(nd_generator *g, const nd_sequence *song, nd_sequence **out,
+                            nd_error *err);
+
+#endif
