@@ -96,10 +96,10 @@ local function colour(ramp, velocity)
   return rgb
 end
 
--- The moving mean over `width` values, centred (an even width takes halves of
+-- The moving mean over `width(i)` values, centred (an even width takes halves of
 -- two at its ends, so that a bar's window sees every beat alike).
 local function smooth(values, width)
-  local n, half, sums = #values, width // 2, { [0] = 0 }
+  local n, sums = #values, { [0] = 0 }
   for i = 1, n do sums[i] = sums[i - 1] + values[i] end
   local function mean(from, to)
     from, to = math.max(1, from), math.min(n, to)
@@ -107,7 +107,8 @@ local function smooth(values, width)
   end
   local out = {}
   for i = 1, n do
-    if width % 2 == 1 then
+    local half = width(i) // 2
+    if width(i) % 2 == 1 then
       out[i] = mean(i - half, i + half)
     else
       out[i] = (mean(i - half, i + half - 1) + mean(i - half + 1, i + half)) / 2
@@ -149,7 +150,12 @@ local function song_script(seq, title, intensity)
   local lines, add = new_script()
 
   add("$intensity << END")
-  local curve = smooth(intensity, math.max(1, n // #bars))
+  local lengths, at_bar = {}, 1
+  for step = 1, n do
+    if bars[at_bar + 1] and bars[at_bar + 1].step <= step then at_bar = at_bar + 1 end
+    lengths[step] = (bars[at_bar + 1] and bars[at_bar + 1].step or n + 1) - bars[at_bar].step
+  end
+  local curve = smooth(intensity, function(step) return lengths[step] end)
   for i, value in ipairs(curve) do
     add("%g %.4g %.4g", i - 0.5, intensity[i], value)
   end
@@ -185,7 +191,12 @@ local function song_script(seq, title, intensity)
     if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.step - 1) end
     local meter = bar.numerator .. "/" .. bar.denominator
     if meter ~= before and #meters < 40 then
-      meters[#meters + 1] = { bar.step - 1, meter }
+      local last = meters[#meters]
+      if last and bar.step - 1 - last[1] < 0.022 * n * #last[2] / 3 then
+        last[2] = last[2] .. "  " .. meter      -- no room for a label of its own
+      else
+        meters[#meters + 1] = { bar.step - 1, meter }
+      end
       before = meter
     end
   end
@@ -355,7 +366,8 @@ function plot.loss(log, png)
   local plain = {}
   for i, point in ipairs(losses) do plain[i] = point[2] end
   local means = {}
-  for i, mean in ipairs(smooth(plain, math.max(1, #plain // 50))) do
+  local width = math.max(1, #plain // 50)
+  for i, mean in ipairs(smooth(plain, function() return width end)) do
     means[i] = { losses[i][1], mean }
   end
   block("losses", losses)
