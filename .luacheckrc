@@ -1,7 +1,7 @@
 std = "lua54"
 max_line_length = 100
--- core.d.lua describes the C side: its functions are empty on purpose
-exclude_files = { "lua/neuraldrummer/core.d.lua", "build" }
+-- these describe the C side: their functions are empty on purpose
+exclude_files = { "lua/neuraldrummer/*.d.lua", "build" }
 include_files = { "**/*.lua", "*.rockspec", ".luacheckrc", "bin/*.in" }
 
 files["spec/**/*_spec.lua"] = { std = "+busted" }

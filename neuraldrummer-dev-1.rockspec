@@ -18,13 +18,11 @@ build = {
   type = "make",
   build_variables = {
     CFLAGS = "-O3",
-    CC = "$(CC)",
     LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
   },
   install_variables = {
     CFLAGS = "-O3",
-    CC = "$(CC)",
     LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     PREFIX = "$(PREFIX)",

@@ -15,11 +15,19 @@ local function complain(format, ...)
   io.stderr:write("neuraldrummer: ", (format:format(...):gsub("%s*\n%s*", " ")), "\n")
 end
 
-local function say(format, ...) io.stdout:write(format:format(...), "\n") end
+-- A result that cannot be written, to a full disk say, is a failure: the
+-- first reason is kept for the end.
+local unwritten
+local function write(...)
+  local ok, why = io.stdout:write(...)
+  if not ok then unwritten = unwritten or why end
+end
+
+local function say(format, ...) write(format:format(...), "\n") end
 
 -- JSON has no infinity and no NaN: dkjson writes them as null, as it should.
 local function say_json(value, order)
-  io.stdout:write(json.encode(value, { indent = true, keyorder = order }), "\n")
+  write(json.encode(value, { indent = true, keyorder = order }), "\n")
 end
 
 -- Parsing of values ---------------------------------------------------------
@@ -414,11 +422,12 @@ commands.evaluate = {
       end,
     }
     local rows = {}
-    for _, measure in ipairs { evaluate.teacher, evaluate.free, evaluate.baselines } do
-      for _, row in ipairs(measure(model, corpus, options)) do rows[#rows + 1] = row end
-    end
+    local function add(more) table.move(more, 1, #more, #rows + 1, rows) end
+    add(evaluate.teacher(model, corpus, options))
+    add(evaluate.free(model, corpus, options))
+    add(evaluate.baselines(corpus, options))
     if bar then bar:finish() end
-    if args.json then say_json(rows) else io.stdout:write(evaluate.format(rows)) end
+    if args.json then say_json(rows) else write(evaluate.format(rows)) end
     return true
   end,
 }
@@ -590,7 +599,7 @@ end
 local function on_error(message)
   local text = tostring(message)
   local plain = text:gsub("^[^:]*:%d+: ", "")
-  if plain:find "^option '" or plain:find "^unknown option" or plain:find "^no kit is named" then
+  if plain:find "^options? '" or plain:find "^unknown option" or plain:find "^no kit is named" then
     return { status = MISUSED, text = plain }
   elseif plain:find "not enough memory" then
     return { status = FAILED, text = "not enough memory" }
@@ -621,8 +630,8 @@ function cli.main(args)
     return status or FAILED
   end
   local flushed, why = io.stdout:flush()
-  if not flushed then
-    complain("cannot write the result: %s", why)
+  if not flushed or unwritten then
+    complain("cannot write the result: %s", unwritten or why)
     return FAILED
   end
   return DONE

@@ -40,6 +40,7 @@ local KNOWN = {
 -- "file: x at byte 17" and "file: x at byte 4" are the same reason.
 local function reason_of(message, path)
   if message:sub(1, #path + 2) == path .. ": " then message = message:sub(#path + 3) end
+  if not message:find " at byte %d" then return message end
   return (message:gsub(" at byte %d+", ""):gsub("%d+", "N"))
 end
 

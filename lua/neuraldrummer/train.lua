@@ -110,14 +110,15 @@ end
 
 local COLUMNS = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
--- The log, with what was written after the checkpoint cut off.
+-- The log, with what was written since the checkpoint cut off; its last row
+-- then was still waiting for the validation, and is in the checkpoint.
 local function open_log(path, epoch, batch)
   local kept = { COLUMNS }
   local old = epoch and files.read(path) or ""
   for line in old:gmatch "[^\n]+\n" do
     local e, b = line:match "^(%d+)\t(%d+)\t"
     e, b = math.tointeger(e), math.tointeger(b)
-    if e and (e < epoch or (e == epoch and b <= batch)) then kept[#kept + 1] = line end
+    if e and (e < epoch or (e == epoch and b < batch)) then kept[#kept + 1] = line end
   end
   local ok, message = files.write(path, table.concat(kept))
   if not ok then return nil, message end
@@ -131,14 +132,16 @@ local function has_split(corpus, split)
   return false
 end
 
--- Mean loss a hit over the validation songs.
+-- Mean loss a hit over the validation songs; NaN when it is none.
 local function validate(model, valid)
   local sum, count = 0.0, 0
-  while valid:next() do
+  while true do
+    local more, message = valid:next()
+    if more == nil then return nil, message end
+    if not more then return sum / count end
     local loss, n = model:loss(valid)
-    sum, count = sum + loss * n, count + n
+    if loss then sum, count = sum + loss * n, count + n else sum = 0 / 0 end
   end
-  return count > 0 and sum / count or nil
 end
 
 local function finite(x) return x == x and x < math.huge and x > -math.huge end
@@ -185,7 +188,7 @@ function train.run(corpus, options)
   local o = {}
   for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
   for _, name in ipairs(KEPT) do
-    local text = saved["train." .. name]
+    local text = saved["option." .. name]
     if text then o[name] = from_text(text) end
   end
   for name, value in pairs(options) do o[name] = value end
@@ -194,14 +197,18 @@ function train.run(corpus, options)
   if not has_split(corpus, "train") then return nil, "the corpus has no songs to train on" end
   if o.threads then model:threads(o.threads) end
 
-  local batches = corpus:batches {
+  local batches, valid, message
+  batches, message = corpus:batches {
     model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,
     history_dropout = o.history_dropout, resume = options.resume,
   }
-  local valid = has_split(corpus, "valid") and corpus:batches {
-    model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
-    seed = o.seed,
-  }
+  if batches and has_split(corpus, "valid") then
+    valid, message = corpus:batches {
+      model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
+      seed = o.seed,
+    }
+  end
+  if message then return nil, message end
 
   local function number(name) return tonumber(saved["train." .. name]) end
   ---@type neuraldrummer.train_state
@@ -217,7 +224,7 @@ function train.run(corpus, options)
   local before, started = number "seconds" or 0.0, core.clock()
   local total = state.batches * o.epochs
 
-  local opened, message
+  local opened
   if options.log then
     opened, message = open_log(options.log, options.resume and state.epoch, state.batch)
     if not opened then return nil, message end
@@ -232,39 +239,42 @@ function train.run(corpus, options)
       ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
     }
   end
-  local function save_last()
-    local extra = summary()
-    extra["train.batch"] = tostring(state.batch)
-    extra["train.sum"] = to_text(sum)
-    extra["train.seconds"] = to_text(state.seconds)
-    for _, name in ipairs(KEPT) do
-      if o[name] ~= nil then extra["train." .. name] = to_text(o[name]) end
-    end
-    if log then log:flush() end
-    return model:save(last, { training = true, batches = batches, extra = extra })
-  end
   -- A row waits for the next batch, since an epoch's last one takes the
   -- validation loss along.
-  local row
+  local row = saved["train.row"]
   local function write_row(valid_loss)
     if log and row then
       log:write(row:format(valid_loss and ("%.6f"):format(valid_loss) or ""))
     end
     row = nil
   end
+  local function save_last()
+    local extra = summary()
+    extra["train.row"] = row
+    extra["train.batch"] = tostring(state.batch)
+    extra["train.sum"] = to_text(sum)
+    extra["train.seconds"] = to_text(state.seconds)
+    for _, name in ipairs(KEPT) do
+      if o[name] ~= nil then extra["option." .. name] = to_text(o[name]) end
+    end
+    if log then log:flush() end
+    return model:save(last, { training = true, batches = batches, extra = extra })
+  end
 
   local on_progress = o.on_progress or function() end
-  local step = {
-    rate = o.rate, clip = o.clip > 0 and o.clip or nil, epsilon = o.epsilon,
-  }
+  local step = { rate = o.rate, clip = o.clip, epsilon = o.epsilon }
   local interrupt <close> = core.catch_interrupt()
 
   while state.epoch <= o.epochs do
-    while batches:next() do
+    while true do
+      local more
+      more, message = batches:next()
+      if more == nil then return nil, message end
+      if not more then break end
       step.rate = train.rate(o, (state.epoch - 1) * state.batches + state.batch + 1, total)
       local loss, norm = model:train_step(batches, step)
       state.seconds = before + core.clock() - started
-      if not (finite(loss) and finite(norm)) then
+      if not loss then  -- nor is the step taken: the weights are as before it
         write_row()
         state.diverged = true
         return state
@@ -280,17 +290,22 @@ function train.run(corpus, options)
       local every = o.checkpoint_every or 0
       state.interrupted = interrupt:seen()
       if state.interrupted or (every > 0 and state.batch % every == 0) then
-        write_row()
         local ok
         ok, message = save_last()
         if not ok then return nil, message end
-        if state.interrupted then return state end
+        if state.interrupted then
+          write_row()
+          return state
+        end
       end
     end
     if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
 
     local mean = sum / state.batch
-    state.valid_loss = valid and validate(model, valid) or nil
+    if valid then
+      state.valid_loss, message = validate(model, valid)
+      if not state.valid_loss then return nil, message end
+    end
     write_row(state.valid_loss)
     local judged = state.valid_loss or mean
     local best = finite(judged) and (not state.best or judged < state.best)

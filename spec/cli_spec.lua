@@ -1,0 +1,263 @@
+local json = require "dkjson"
+local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
+local shell = require "spec.support.shell"
+
+describe("the command-line tool", function()
+  local folder, song, model, original, corpus
+  setup(function()
+    folder = shell.folder()
+    local all = dofile "examples/songs/all.lua"
+    shell.run("mkdir", folder .. "/songs")
+    assert(all.write(folder .. "/songs"))
+    song = folder .. "/song.mid"
+    assert(all.load "waltz":save(song))
+    model = folder .. "/tiny.safetensors"
+    assert(core.model { hidden = 8, layers = 1, seed = 3 }:save(model))
+    original = folder .. "/tiny2023.safetensors"
+    assert(core.model { preset = "neuraldrummer2023", hidden = 8, layers = 1 }:save(original))
+    corpus = folder .. "/songs.ndc"
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  local function tool(...) return shell.run(shell.tool, ...) end
+
+  -- The tool must end so, with nothing on stdout and one line on stderr.
+  local function fails(status, pattern, ...)
+    local got, out, err = tool(...)
+    assert.equal(status, got)
+    assert.equal("", out)
+    assert.matches("^neuraldrummer: [^\n]*\n$", err)
+    assert.matches(pattern, err)
+  end
+
+  local function works(...)
+    local status, out, err = tool(...)
+    assert.equal("", err)
+    assert.equal(0, status)
+    return out
+  end
+
+  it("helps", function()
+    assert.matches("drum.*tokens.*preprocess.*train.*evaluate.*plot.*info", works "--help")
+    for _, name in ipairs { "drum", "tokens", "preprocess", "train", "evaluate", "plot", "info" } do
+      local help = works(name, "--help")
+      assert.matches("Usage: neuraldrummer " .. name, help)
+      for line in help:gmatch "[^\n]+" do assert.is_true(#line <= 80) end
+    end
+    assert.equal(("neuraldrummer %s\n"):format(nd.version), works "--version")
+  end)
+
+  it("refuses misuse with status 2", function()
+    fails(2, "a command is required")
+    fails(2, "unknown command 'drumm'.*drum", "drumm")
+    fails(2, "missing argument 'song' %(see neuraldrummer drum %-%-help%)", "drum")
+    fails(2, "unknown option '%-%-sead'.*%-%-seed", "drum", song, "--sead", "1")
+    fails(2, "'x' is not a whole number", "drum", song, "--seed", "x")
+    fails(2, "'1.5' is not a whole number", "drum", song, "--seed", "1.5")
+    fails(2, "'nan' is not a number", "drum", song, "--temperature", "nan")
+    fails(2, "'0' is not 1 or more", "train", corpus, "-o", "x", "--epochs", "0")
+    fails(2, "option 'seed': %-8 is not in", "drum", song, "--model", model, "--seed", "-8")
+    fails(2, "options 'cutoff' and 'temperature'", "drum", song, "--model", model, "--cutoff",
+      ".5", "--temperature", ".5")
+    fails(2, "option 'cutoff'", "drum", song, "--model", model, "--cutoff", "1.5")
+    fails(2, "option 'drum_channel'", "info", song, "--drum-channel", "17")
+    fails(2, "'%-%-tempo': 0 is not in 4%-1000", "drum", song, "--tempo", "0")
+    fails(2, "no kit is named 'rock'", "tokens", song, "--kit", "rock")
+    fails(2, "'%-%-where' needs '%-%-manifest'", "preprocess", folder, "-o", "x", "--where", "a=b")
+    fails(2, "COLUMN=VALUE", "preprocess", folder, "-o", "x", "--where", "a")
+  end)
+
+  it("tells what the world did with status 1", function()
+    fails(1, "nowhere.mid: [Nn]o such file", "drum", folder .. "/nowhere.mid", "--model", model)
+    fails(1, "is a directory", "info", folder)
+    fails(1, "tiny.safetensors: ", "drum", model, "--model", model)
+    fails(1, "song.mid: ", "drum", song, "--model", song)
+    fails(1, "none/out.mid: ", "drum", song, "--model", model, "-o", folder .. "/none/out.mid")
+    fails(1, "tiny.safetensors: is of preset 'drummer'.*neuraldrummer2023 is needed", "drum", song,
+      "--original", "--model", model)
+    fails(1, "no such folder", "preprocess", folder .. "/none", "-o", corpus)
+    if shell.exists "/dev/full" then
+      local status, _, err = shell.sh(("%s tokens %s >/dev/full"):format(shell.tool, song))
+      assert.equal(1, status)
+      assert.matches("^neuraldrummer: cannot write the result: [^\n]+\n$", err)
+    end
+  end)
+
+  it("drums: the same bytes for the same seed, others for another", function()
+    local function drum(name, ...)
+      local out = folder .. "/" .. name
+      assert.matches("^" .. out:gsub("%p", "%%%0") .. ": %d:%d%d of song, %d+ hits on %d+ steps",
+        works("drum", song, "--model", model, "-o", out, ...))
+      return shell.read(out)
+    end
+    local first = drum("1.mid", "--seed", "7")
+    assert.equal(first, drum("2.mid", "--seed", "7"))
+    assert.not_equal(first, drum("3.mid", "--seed=8"))
+    local combined = assert(nd.song.parse(first))
+    assert.equal("Drums", combined:tracks()[#combined:tracks()])
+    assert.is_true(#combined:notes "drums" > 0)
+  end)
+
+  it("drums with all that can be asked", function()
+    local out = folder .. "/all.mid"
+    local report = json.decode(works("drum", song, "--model", model, "-o", out,
+      "--cutoff", "0.3", "--forced", "1", "--start", "count-in", "--prime", song,
+      "--velocity", "0.5", "--length", "1", "--keep-drums", "--drum-channel", "10", "--threads",
+      "1", "--json"))
+    assert.equal(out, report.output)
+    assert.is_true(report.hits >= report.steps)
+    assert.equal(1, report.seed)
+    local sum = 0
+    for _, n in pairs(report.voices) do sum = sum + n end
+    assert.equal(report.hits, sum)
+
+    works("drum", song, "--model", model, "-o", out, "--drums-alone")
+    assert.equal(0, #assert(nd.song.load(out)):notes "others")
+    works("drum", song, "--model", model, "-o", out, "--tempo", "97.5", "--forced", "1")
+    local alone = assert(nd.song.load(out))
+    assert.equal(320, alone:ppq())
+    assert.near(97.5, alone:tempos()[1].bpm, 1e-3)
+    assert.equal(0, #alone:notes "others")
+    assert.is_true(#alone:notes "drums" >= report.steps)
+  end)
+
+  it("drums as the original does", function()
+    local out = folder .. "/original.mid"
+    works("drum", song, "--original", "--model", original, "-o", out)
+    local combined = assert(nd.song.load(out))
+    local drums = combined:notes "drums"
+    for _, note in ipairs(drums) do
+      assert.equal(127, note.velocity)
+      assert.equal(combined:ppq() // 2, note.duration)
+    end
+    local bytes = shell.read(out)
+    for _, start in ipairs { "blank", "count-in", "basic", "random" } do
+      works("drum", song, "--original", "--model", original, "-o", out, "--start", start)
+      if start == "basic" then assert.equal(bytes, shell.read(out)) end
+    end
+  end)
+
+  it("prints tokens", function()
+    local seq = assert(nd.tokeniser {}:encode(assert(nd.song.load(song))))
+    assert.equal(seq:tokens() .. "\n", works("tokens", song))
+    seq = assert(nd.tokeniser { preset = "neuraldrummer2023" }:encode(assert(nd.song.load(song))))
+    assert.equal(seq:tokens() .. "\n", works("tokens", song, "--original"))
+    assert.not_equal(works("tokens", song), works("tokens", song, "--steps-per-beat", "8"))
+  end)
+
+  it("preprocesses, trains, resumes and evaluates", function()
+    shell.write(folder .. "/songs/broken.mid", "no song")
+    local out = works("preprocess", folder .. "/songs", "-o", corpus, "--valid-every", "3",
+      "--list-skipped")
+    assert.matches("songs.ndc: 9 of 10 songs %(%d for validation%), %d+ steps; ", out)
+    assert.matches("\n     1 skipped: [^\n]+\n", out)
+    assert.matches("\nkick +%d+ +[%d.]+ +[%d.]+\n", out)
+    assert.matches("\n[^\n]*songs/broken.mid: [^\n]+\n$", out)
+    local summary = json.decode(works("preprocess", folder .. "/songs", "-o", corpus, "--json",
+      "--valid-every", "3"))
+    assert.equal(9, summary.kept)
+    assert.equal("kick", summary.voices[1].name)
+
+    local trained = folder .. "/trained.safetensors"
+    out = works("train", corpus, "-o", trained, "--hidden", "8", "--layers", "1", "--epochs", "2",
+      "--batch", "4", "--rate", "1e-2", "--quiet")
+    assert.matches("trained.safetensors: the model after epoch %d of 2, loss 0%.%d+", out)
+    assert.matches("\n[^\n]*trained.last.safetensors: to go on from\n", out)
+    assert.equal("\x89PNG", shell.read(folder .. "/trained.loss.png"):sub(1, 4))
+    local report = json.decode(works("train", corpus, "-o", trained, "--epochs", "3", "--resume",
+      "--quiet", "--json"))
+    assert.equal(3, report.epochs)
+    assert.is_true(report.best_loss < 0.7)
+    assert.matches("%d+ hits", works("drum", song, "--model", trained, "-o", folder .. "/t.mid",
+      "--temperature", "0.8"))
+    local _, rows = shell.read(folder .. "/trained.tsv"):gsub("\n3\t", "")
+    assert.is_true(rows > 0)
+
+    out = works("evaluate", trained, corpus, "--songs", "2", "--steps", "64", "--quiet")
+    assert.matches("teacher forcing", out)
+    assert.matches("stock beat", out)
+    local figures = json.decode(works("evaluate", trained, corpus, "--songs", "2", "--steps", "64",
+      "--json"))
+    assert.equal("teacher forcing", figures[1].name)
+
+    out = works("info", corpus)
+    assert.matches("^corpus: 9 songs %(%d for validation%), %d+ steps\n", out)
+    out = works("info", trained)
+    assert.matches("^model: preset drummer, %d+ parameters\n", out)
+    assert.equal("model", json.decode(works("info", trained, "--json")).kind)
+    works("plot", folder .. "/trained.tsv", "-o", folder .. "/losses.png")
+    assert.equal("\x89PNG", shell.read(folder .. "/losses.png"):sub(1, 4))
+  end)
+
+  it("preprocesses and trains as the original does", function()
+    local saved, trained = folder .. "/saved.txt", folder .. "/2023.safetensors"
+    works("preprocess", folder .. "/songs", "-o", saved, "--original")
+    assert.matches("^corpus: 9 songs.*as the system of 2023\n$", works("info", saved))
+    works("train", saved, "-o", trained, "--hidden", "8", "--layers", "1", "--epochs", "2",
+      "--batch", "3", "--quiet")
+    assert.matches("^model: preset neuraldrummer2023", works("info", trained))
+    assert.is_true(shell.exists(folder .. "/2023.epoch-2.safetensors"))
+    works("drum", song, "--original", "--model", trained, "-o", folder .. "/2023.mid")
+  end)
+
+  it("draws a song", function()
+    local png, tsv = folder .. "/roll.png", folder .. "/roll.tsv"
+    assert.matches("roll.png: the drums of .*\n.*roll.tsv: ", works("plot", song, "-o", png,
+      "--tsv", tsv))
+    assert.equal("\x89PNG", shell.read(png):sub(1, 4))
+    assert.matches("^step\t", shell.read(tsv))
+  end)
+
+  it("tells songs, corpora and models apart by what is in them", function()
+    local disguised = folder .. "/model.mid"
+    shell.run("cp", model, disguised)
+    assert.matches("^model: ", works("info", disguised))
+    local out = works("info", song)
+    assert.matches("^song: %d:%d%d, %d+ notes %(%d+ of drums%)", out)
+    assert.matches("\nmeter: 3/4", out)
+    assert.matches("\ndrums: channel 10\n", out)
+    local info = json.decode(works("info", song, "--json"))
+    assert.equal("song", info.kind)
+    assert.equal(3, info.meters[1].numerator)
+    assert.equal(0, #info.repairs)
+    -- without its last event, an end of track
+    local bytes = shell.read(song)
+    shell.write(folder .. "/cut.mid", bytes:sub(1, #bytes - 4))
+    assert.matches("\nmended at byte %d+: ", works("info", folder .. "/cut.mid"))
+    shell.write(folder .. "/nothing", "hello")
+    fails(1, "nothing: ", "info", folder .. "/nothing")
+  end)
+
+  it("runs from another folder, and through links", function()
+    shell.run("ln", "-s", shell.tool, folder .. "/nd")
+    shell.run("ln", "-s", "nd", folder .. "/nd2")
+    local status, out = shell.sh(("cd %s && ./nd2 --version"):format(folder))
+    assert.equal(0, status)
+    assert.equal(("neuraldrummer %s\n"):format(nd.version), out)
+  end)
+end)
+
+describe("progress", function()
+  local progress = require "neuraldrummer.progress"
+
+  it("is a line with all that counts", function()
+    assert.equal("[#####...............] 25/100 files  10.0/s  0:08 left  3 kept",
+      progress.line(63, 25, 100, "files", 10, "3 kept"))
+    assert.equal("[##############################] 9/9 steps  0.5/s  0:00 left",
+      progress.line(100, 9, 9, "steps", 0.5))
+    assert.equal("0/9 steps  0.0/s  -:--", progress.line(23, 0, 9, "steps", 0))
+    assert.equal("0:07", progress.time(7.4))
+    assert.equal("1:02:03", progress.time(3723))
+    assert.equal("-:--", progress.time(0 / 0))
+  end)
+
+  it("is silent where stderr is no terminal", function()
+    local status, _, err = shell.sh(("LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(
+      shell.quote(shell.root .. "/lua/?.lua;;"), shell.quote(shell.build .. "/lib/?.so;;"),
+      shell.quote [[local bar = require "neuraldrummer.progress".new(10, "files")
+        for i = 1, 10 do bar:update(i) end bar:finish()]]))
+    assert.equal(0, status)
+    assert.equal("", err)
+  end)
+end)

@@ -1,0 +1,104 @@
+local shell = require "spec.support.shell"
+
+-- A Lua of its own with nothing but the given places to find modules.
+local function lua(code, path, cpath, folder)
+  path = path or shell.root .. "/lua/?.lua;" .. shell.root .. "/lua/?/init.lua;;"
+  return shell.sh(("cd %s && LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(
+    shell.quote(folder or shell.root), shell.quote(path),
+    shell.quote(cpath or shell.build .. "/lib/?.so;;"), shell.quote(code)))
+end
+
+describe("neuraldrummer", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("has the engine's version", function()
+    local nd = require "neuraldrummer"
+    assert.equal(shell.read("csrc/nd.h"):match 'ND_VERSION "([^"]+)"', nd.version)
+  end)
+
+  it("refuses another Lua before it loads C", function()
+    local _, out = lua [[
+      _VERSION = "Lua 5.3"
+      print(pcall(require, "neuraldrummer"))
+      print(package.loaded["neuraldrummer.core"])]]
+    assert.matches("false\t.*neuraldrummer needs Lua 5.4, and this is Lua 5.3", out)
+    assert.matches("nil\n$", out)
+  end)
+
+  it("does without libsmf for a host's notes, and says what MIDI files want", function()
+    local lib = folder .. "/lib/neuraldrummer"
+    shell.run("mkdir", "-p", lib)
+    shell.run("cp", shell.build .. "/lib/neuraldrummer/core.so", lib)
+    local status, out = lua([[
+      local nd = require "neuraldrummer"
+      local song = nd.song.new { ppq = 96, notes = { { tick = 0, duration = 96, pitch = 60,
+        velocity = 90 } } }
+      print(#song:notes())
+      print(nd.song.load "x.mid")
+      print(package.loaded["neuraldrummer.smf"])]], nil, folder .. "/lib/?.so")
+    assert.equal(0, status)
+    assert.equal("1\nnil\tMIDI files cannot be read, for want of libsmf or glib: the module "
+      .. "neuraldrummer.smf is not installed beside neuraldrummer.core\nnil\n", out)
+    shell.write(lib .. "/smf.so", "no library")
+    local _, why = lua([[print(require "neuraldrummer".song.parse "x")]], nil,
+      folder .. "/lib/?.so")
+    assert.matches("^nil\tMIDI files cannot be read, for want of libsmf or glib: .*smf.so: ", why)
+  end)
+
+  it("loads libsmf only when a file is read", function()
+    local _, out = lua [[
+      local nd = require "neuraldrummer"
+      print(package.loaded["neuraldrummer.smf"])
+      print(nd.song.load "/nowhere/x.mid")
+      print(package.loaded["neuraldrummer.smf"] ~= nil)]]
+    assert.matches("^nil\nnil\t/nowhere/x.mid: [^\n]+\ntrue\n$", out)
+  end)
+
+  it("finds its model from where it is installed", function()
+    local module = folder .. "/share/neuraldrummer"
+    shell.run("mkdir", "-p", module)
+    shell.sh(("cp lua/neuraldrummer/*.lua %s"):format(module))
+    local path = folder .. "/share/?.lua;" .. folder .. "/share/?/init.lua"
+    local code = [[print(require "neuraldrummer".default_model())]]
+    local _, out = lua(code, path)
+    assert.equal(("nil\tno model: models/drummer.safetensors is not in %s/\n"):format(module), out)
+    shell.run("mkdir", module .. "/models")
+    shell.write(module .. "/models/drummer.safetensors", "")
+    _, out = lua(code, path)
+    assert.equal(module .. "/models/drummer.safetensors\n", out)
+  end)
+
+  it("is as the README shows", function()
+    local code = assert(shell.read("README.md"):match "\n```lua\n(.-)\n```\n")
+    local home = folder .. "/readme"
+    shell.run("mkdir", home)
+    assert(dofile("examples/songs/waltz.lua"):save(home .. "/song.mid", { drums = false }))
+    local status, _, err = lua(code, nil, nil, home)
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal("MThd", shell.read(home .. "/combined.mid"):sub(1, 4))
+  end)
+end)
+
+describe("options", function()
+  local check = require "neuraldrummer.options".check
+  local known = { rate = "number", epochs = "integer", out = "string|table" }
+  local function use(given)
+    return function() check(given, known) end
+  end
+
+  it("are known by name", function()
+    assert.no_error(use(nil))
+    assert.no_error(use { rate = 1, epochs = 2, out = {} })
+    assert.error_matches(use { epoch = 1 }, "unknown option 'epoch'; did you mean 'epochs'%?")
+    assert.error_matches(use { [1] = 1 }, "unknown option '1'")
+  end)
+
+  it("are of the right type", function()
+    assert.error_matches(use { epochs = 1.5 }, "option 'epochs': integer is needed, got number")
+    assert.error_matches(use { out = 1 }, "option 'out': string or table is needed, got number")
+    assert.error_matches(use(3), "options: a table is needed, got number")
+  end)
+end)

@@ -1,0 +1,171 @@
+local shell = require "spec.support.shell"
+
+-- Without the flags and the job server of the make that runs the specs.
+local CLEAN = "env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u LUA_PATH -u LUA_CPATH "
+
+describe("make", function()
+  local folder, song
+  setup(function()
+    folder = shell.folder()
+    song = folder .. "/song.mid"
+    assert(dofile "examples/songs/waltz.lua":save(song))
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  local function make(words)
+    return shell.sh(("%s make --no-print-directory BUILD=%s %s"):format(CLEAN,
+      shell.quote((shell.build:gsub("^" .. shell.root:gsub("%p", "%%%0") .. "/", ""))), words))
+  end
+
+  -- What the module that is installed in a tree takes for its model.
+  local function default_model(tree)
+    local status, out = shell.sh(("cd / && %s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(CLEAN,
+      shell.quote(tree .. "/share/lua/5.4/?.lua;" .. tree .. "/share/lua/5.4/?/init.lua"),
+      shell.quote(tree .. "/lib/lua/5.4/?.so"),
+      shell.quote [[print(require "neuraldrummer".default_model())]]))
+    assert.equal(0, status)
+    return out
+  end
+
+  it("builds nothing the second time", function()
+    assert.equal(0, (make "all"))
+    local status, out = make "all"
+    assert.equal(0, status)
+    assert.not_matches(" -o ", out)
+  end)
+
+  it("exports nothing but the openers, and links what belongs to each module", function()
+    if shell.sh "command -v nm objdump readelf" ~= 0 then return pending "no nm here" end
+    for name, libraries in pairs { core = { "openblas" }, smf = { "libsmf", "libglib" } } do
+      local path = ("%s/lib/neuraldrummer/%s.so"):format(shell.build, name)
+      local _, symbols = shell.run("nm", "-D", "--defined-only", path)
+      local found = {}
+      for symbol in symbols:gmatch "%w+ [TDBRV] ([%w_]+)" do found[#found + 1] = symbol end
+      assert.same({ "luaopen_neuraldrummer_" .. name }, found)
+      local _, needs = shell.run("objdump", "-p", path)
+      for _, library in ipairs(libraries) do assert.matches("NEEDED +%S*" .. library, needs) end
+      assert.not_matches("NEEDED +liblua", needs)
+      if name == "core" then
+        assert.not_matches("NEEDED +libsmf", needs)
+        assert.not_matches("NEEDED +libglib", needs)
+      end
+      local _, flags = shell.run("readelf", "-d", path)
+      assert.matches("NODELETE", flags)
+    end
+  end)
+
+  it("installs what runs from any folder with its model", function()
+    local root = folder .. "/root"
+    local status, _, err = make("install DESTDIR=" .. root .. " PREFIX=/opt/nd")
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.is_true(shell.exists(root .. "/opt/nd/lib/lua/5.4/neuraldrummer/core.so"))
+    shell.run("mv", root .. "/opt/nd", folder .. "/nd")
+    local out
+    status, out, err = shell.sh(("cd %s && %s nd/bin/neuraldrummer drum song.mid -o out.mid")
+      :format(folder, CLEAN))
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.matches("^out.mid: ", out)
+    assert.equal(folder .. "/nd/share/lua/5.4/neuraldrummer/models/drummer.safetensors\n",
+      default_model(folder .. "/nd"))
+  end)
+
+  it("makes a rock, offline", function()
+    if shell.sh "command -v luarocks" ~= 0 then return pending "no luarocks here" end
+    local tree = folder .. "/tree"
+    -- no way out: every address is a proxy that is not there
+    local build = folder .. "/build"
+    shell.run("cp", "-a", shell.build, build)
+    local status, out, err = shell.sh(("%s http_proxy=http://127.0.0.1:9 "
+      .. "https_proxy=http://127.0.0.1:9 BUILD=%s luarocks --lua-version 5.4 --tree %s make "
+      .. "neuraldrummer-dev-1.rockspec"):format(CLEAN, build, tree))
+    assert.equal(0, status, out .. err)
+    status, out, err = shell.sh(("cd %s && %s tree/bin/neuraldrummer drum song.mid -o rock.mid")
+      :format(folder, CLEAN))
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.matches("^rock.mid: ", out)
+    assert.matches("^" .. tree:gsub("%p", "%%%0") .. "/share/lua/5.4/neuraldrummer/models/",
+      default_model(tree))
+  end)
+end)
+
+describe("tools/deps", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("has nothing to say when nothing is missing", function()
+    for _, mode in ipairs { "check", "install" } do
+      assert.same({ 0, "", "" }, { shell.run("tools/deps", mode, "lua5.4", "lua-dkjson", "make") })
+    end
+  end)
+
+  it("names what is missing", function()
+    local status, out, err = shell.run("tools/deps", "check", "lua5.4", "frobnicate", "zonk")
+    assert.equal(1, status)
+    assert.equal("", out)
+    assert.matches("^These are needed and not there: frobnicate zonk\n", err)
+  end)
+
+  it("names it, and stops, where there is no apt", function()
+    local status, out, err = shell.sh(("PATH=%s /bin/sh tools/deps install frobnicate sh")
+      :format(folder))
+    assert.equal(1, status)
+    assert.equal("", out)
+    assert.equal("Please install (names as in Debian): frobnicate sh\n", err)
+  end)
+
+  it("says what it installs, and installs that alone", function()
+    -- an apt-get that makes the programs it is asked for
+    local bin = folder .. "/bin"
+    shell.run("mkdir", bin)
+    for _, name in ipairs { "sh", "env", "id", "touch", "chmod" } do
+      shell.sh(("ln -s $(command -v %s) %s/%s"):format(name, bin, name))
+    end
+    shell.write(bin .. "/apt-get", ('#!/bin/sh\necho "$@" >>%s/log\n'):format(folder)
+      .. 'for word; do case $word in frob*) touch "$0-$word"; p=${0%/*}/$word;'
+      .. ' touch "$p"; chmod 755 "$p";; esac; done\n')
+    shell.write(bin .. "/apt-cache", "#!/bin/sh\nexit 0\n")
+    shell.write(bin .. "/sudo", '#!/bin/sh\nexec "$@"\n')
+    shell.sh(("chmod 755 %s/*"):format(bin))
+    local line = ("PATH=%s /bin/sh tools/deps install frobnicate sh frob2"):format(bin)
+    assert.same({ 0, "Installing packages: frobnicate frob2\n", "" }, { shell.sh(line) })
+    assert.matches("install %-y %-%-no%-install%-recommends frobnicate frob2\n$",
+      shell.read(folder .. "/log"))
+    assert.same({ 0, "", "" }, { shell.sh(line) })
+  end)
+end)
+
+describe("the runner of the specs", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function run(name, code)
+    local path = shell.write(("%s/%s_spec.lua"):format(folder, name), code)
+    local status, out = shell.sh(("PRELOAD= lua5.4 spec/run.lua lua5.4 %s %s"):format(folder, path))
+    return status, out:match "([^\n]*)\n$"
+  end
+
+  it("counts what passed and what failed", function()
+    assert.same({ 0, "2 passed, 0 failed" }, { run("good", [[describe("x", function()
+      it("a", function() end) it("b", function() end) pending "c" end)]]) })
+    assert.same({ 1, "1 passed, 2 failed" }, { run("bad", [[describe("x", function()
+      it("a", function() end) it("b", function() assert.equal(1, 2) end)
+      it("c", function() error "d" end) end)]]) })
+  end)
+
+  it("takes specs that don't load, crash, leave or are none for failures", function()
+    assert.same({ 1, "0 passed, 1 failed" }, { run("syntax", "describe(") })
+    assert.same({ 1, "1 passed, 1 failed" }, { run("setup", [[describe("x", function()
+      it("a", function() end) end)
+      describe("y", function() setup(function() error "z" end) it("b", function() end) end)]]) })
+    assert.same({ 1, "1 passed, 1 failed" }, { run("crash", [[describe("x", function()
+      it("a", function() end) it("b", function() io.popen "kill -9 $PPID":close() end) end)]]) })
+    assert.same({ 1, "1 passed, 1 failed" }, { run("exit", [[describe("x", function()
+      it("a", function() end) it("b", function() os.exit(true) end) end)]]) })
+    assert.same({ 1, "0 passed, 1 failed" }, { run("none", "") })
+  end)
+end)

@@ -1,0 +1,60 @@
+--- Folders to play in and processes to watch, for specs.
+local lfs = require "lfs"
+
+local shell = {}
+
+--- Of this run: absolute paths of the checkout and of the build.
+shell.root = lfs.currentdir()
+shell.build = os.getenv "NEURALDRUMMER_BUILD" or "build"
+if shell.build:sub(1, 1) ~= "/" then shell.build = shell.root .. "/" .. shell.build end
+shell.tool = shell.build .. "/bin/neuraldrummer"
+
+function shell.quote(s) return "'" .. tostring(s):gsub("'", "'\\''") .. "'" end
+
+function shell.read(path)
+  local file = assert(io.open(path, "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+
+function shell.write(path, bytes)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(bytes))
+  assert(file:close())
+  return path
+end
+
+function shell.exists(path) return lfs.attributes(path, "mode") ~= nil end
+
+--- A new empty folder; `shell.remove` takes it away.
+function shell.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(lfs.mkdir(path))
+  return path
+end
+
+function shell.remove(folder)
+  assert(folder:find "^/tmp/.")
+  os.execute("rm -rf " .. shell.quote(folder))
+end
+
+--- Runs a line of shell; exit status, stdout, stderr.
+function shell.sh(line)
+  local out, err = os.tmpname(), os.tmpname()
+  local _, how, status = os.execute(("{ %s\n} </dev/null >%s 2>%s"):format(line, out, err))
+  local stdout, stderr = shell.read(out), shell.read(err)
+  os.remove(out)
+  os.remove(err)
+  return how == "exit" and status or 128 + status, stdout, stderr
+end
+
+--- Runs a program with its arguments as they are.
+function shell.run(...)
+  local words = {}
+  for i = 1, select("#", ...) do words[i] = shell.quote((select(i, ...))) end
+  return shell.sh(table.concat(words, " "))
+end
+
+return shell
