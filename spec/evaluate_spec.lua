@@ -120,7 +120,7 @@ describe("evaluate", function()
     local row = rows[1]
     assert.equal(5 * 64, row.steps)
     near(1, row.hits)  -- the kick, at every step
-    near(1, row.repeats)
+    near(3 / 4, row.repeats)  -- all bars but the first
     near(1, row.consistency)
     near(64 / (4 * 12), row.density)
     near(2 * (4 * 2) / (64 + 4 * 12), row.f1)
@@ -157,7 +157,7 @@ describe("evaluate", function()
     local lines = {}
     for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(6, #lines)
-    assert.matches("^ +F1  +hits/step  +of real  +repeats  +silent  +consistency  +songs", lines[1])
+    assert.matches("^ +F1  +hits/step  +of real  +repeats  +silent  +consistency  +AUC  +songs", lines[1])
     for _, line in ipairs(lines) do assert.equal(#lines[1], #line) end
     assert.matches("^recorded drums +1%.000", lines[2])
   end)

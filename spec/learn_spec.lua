@@ -17,8 +17,18 @@ local waltz = {
   { kick = "x...........", snare = "....x...x...", ride = "x...x.x.x...", bass = "x...........",
     lead = "....x...x..." },
 }
+-- In eighths. What the first step of a song hears is not in token text: it is
+-- taken to hear what the second does, so here that is no lie.
+local eighths = {
+  { kick = "x.......x.......", snare = "....x.......x...", closed_hat = "x.x.x.x.x.x.x.x.",
+    bass = "x.x.x.x.x.x.x.x.", lead = "..x............." },
+}
+local eighths_in_three = {
+  { kick = "x...........", snare = "....x...x...", ride = "x.x...x.x...", bass = "x.x.........",
+    lead = "..x.x...x..." },
+}
 
---- Trains until the mean loss of an epoch-like run of batches is below `goal`.
+--- Trains, the rate falling over the second half; returns the last ten losses' mean.
 local function learn(model, batches, options)
   local sum, n, mean = 0, 0, nil
   for update = 1, options.updates do
@@ -60,7 +70,7 @@ describe("a tiny corpus is learnt by heart", function()
     local model <close> = core.model { preset = "drummer", hidden = 32, dropout = 0, seed = 3 }
     local batches <close> = corpus:batches { model = model, batch = 3, steps = 64, seed = 1,
       history_dropout = false }
-    local loss = learn(model, batches, { updates = 300, rate = 1e-2, clip = 1 })
+    local loss = learn(model, batches, { updates = 900, rate = 1e-2, clip = 1 })
     assert.is_true(loss < 2e-3, ("loss %g"):format(loss))
     for i = 1, #corpus do
       local song = assert(corpus:song(i))
@@ -78,8 +88,8 @@ describe("a tiny corpus is learnt by heart", function()
   it("by the original's network, and gone on with from its first bars", function()
     local tok = core.tokeniser { preset = "neuraldrummer2023" }
     local corpus <close>, path = tiny.corpus(tok, {
-      { tiny.song { patterns = { rock[1] }, bars = 24 }, "train" },
-      { tiny.song { patterns = waltz, bars = 24, numerator = 3 }, "train" },
+      { tiny.song { patterns = eighths, bars = 24 }, "train" },
+      { tiny.song { patterns = eighths_in_three, bars = 24, numerator = 3 }, "train" },
     })
     local model <close> = core.model { preset = "neuraldrummer2023", hidden = 24, layers = 2,
       dropout = 0, seed = 3 }
@@ -94,13 +104,15 @@ describe("a tiny corpus is learnt by heart", function()
     assert.is_true(still < 0.05, ("loss without learning %g"):format(still))
     for i = 1, #corpus do
       local song = assert(corpus:song(i))
-      local blank = song:with_hits(("\0"):rep(#song:packed_hits()))
-      local gen <close> = core.generator(model, { cutoff = 0.5, forced = 0, prime = song })
-      local voices, bar = #song:voices(), i == 1 and 8 or 6
-      local last = 16 * bar * voices  -- well before the song's end
-      local wrong = differences(song:packed_hits():sub(1, last),
-        gen:play(blank):packed_hits():sub(1, last))
-      assert.is_true(wrong <= last / voices / 50, ("song %d: %d cells differ"):format(i, wrong))
+      local steps, voices = 12 * (i == 1 and 8 or 6), #song:voices()  -- twelve bars of eighths
+      local two_bars = song:tokens():match("^" .. ("[^-]*i%-?[%d.]+,%-1,?"):rep(steps // 6))
+      local prime = assert(tok:parse((two_bars:gsub(",$", ""))))
+      assert.equal(steps // 6, #prime)
+      local gen <close> = core.generator(model, { cutoff = 0.5, forced = 0, prime = prime })
+      local played = gen:play(song:with_hits(("\0"):rep(#song * voices)))
+      local wrong = differences(song:packed_hits():sub(1, steps * voices),
+        played:packed_hits():sub(1, steps * voices))
+      assert.is_true(wrong == 0, ("song %d: %d cells differ"):format(i, wrong))
     end
     os.remove(path)
   end)

@@ -2,6 +2,7 @@
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local naive = require "spec.support.naive_lstm"
+local tiny = require "spec.support.tiny"
 
 local function make(options, size)
   options.dropout, options.inputs, options.voices = 0, size.inputs, size.voices
@@ -86,5 +87,149 @@ describe("the network's loss", function()
     local want = naive.loss(naive.net(model), spec)
     assert.is_true(want > 100)
     near(want, (model:loss(batch)), 1e-3)
+  end)
+end)
+
+-- Input rows as features.h describes them, from a song and the hits so far.
+local METRICS = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass", "loudness",
+  "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
+  "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing" }
+
+--- A song in two meters by turns, so that a bar back is not a fixed count.
+local function song_of(tok)
+  local notes = {}
+  for i = 0, 95 do
+    notes[i + 1] = { tick = i * 240, duration = 200, pitch = 36 + i * 7 % 40,
+      velocity = 60 + i % 50, channel = 1, program = 33 }
+  end
+  return assert(tok:encode(core.song { ppq = 480, notes = notes, meters = {
+    { tick = 0, numerator = 4, denominator = 4 }, { tick = 7680, numerator = 3, denominator = 4 },
+    { tick = 14880, numerator = 4, denominator = 4 } } }))
+end
+
+--- Plays step by step; calls check(t, hits, odds) with lists by voice.
+local function play(gen, seq, steps, check)
+  local voices, starts, played = seq:voices(), {}, {}
+  for _, bar in ipairs(seq:bars()) do starts[bar.step] = true end
+  for t = 1, steps do
+    local heard = seq:metrics(t)
+    heard.bar = starts[t]
+    local struck, odds = gen:step(heard), gen:odds()
+    local row, list = {}, {}
+    for v, name in ipairs(voices) do
+      row[v], list[v] = struck[name] and 1 or 0, odds[name]
+    end
+    played[t] = row
+    check(t, row, list)
+  end
+  return played
+end
+
+describe("the generator's odds", function()
+  it("are the naive ones of the drummer, given the hits it drew", function()
+    local model <close> = core.model { preset = "drummer", hidden = 9, seed = 5 }
+    formula.fill(model)
+    local tok = model:tokeniser()
+    local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
+    local bars, back = seq:bars(), model:config().look_back
+    local state, bar, rows, drawn = naive.state(net), 0, {}, 0
+    local gen <close> = core.generator(model, { seed = 3, temperature = 1.5 })
+    play(gen, seq, #seq, function(t, hits, odds)
+      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+      local heard, x = seq:metrics(t), {}
+      for i, name in ipairs(METRICS) do x[i] = heard[name] end
+      local function put(row)
+        for v = 1, V do x[#x + 1] = row and row[v] or 0 end
+      end
+      put(rows[t - 1])
+      for _, n in ipairs(back) do
+        local from = bars[bar - n]
+        local at = from and from.step + t - bars[bar].step
+        put(at and at < bars[bar - n + 1].step and rows[at] or nil)
+      end
+      assert.equal(net.inputs, #x)
+      rows[t] = hits
+      local z = naive.logits(net, naive.step(net, state, x), x, hits)
+      for v = 1, V do
+        near(naive.sigmoid(z[v]), odds[v], 1e-5)
+        drawn = drawn + hits[v]
+      end
+    end)
+    assert.is_true(drawn > #seq)
+  end)
+
+  it("are the naive ones of the original, its window run again at every step", function()
+    local model <close> = core.model { preset = "neuraldrummer2023", hidden = 10, seed = 5 }
+    formula.fill(model)
+    model:set_tensor("norm.1.var", formula.uniform("wide", 10))  -- and then above zero
+    local var = model:tensor "norm.1.var"
+    for j, v in ipairs(var) do var[j] = 0.02 + 0.01 * v end
+    model:set_tensor("norm.1.var", var)
+    local tok = model:tokeniser()
+    local seq, net, V, W = song_of(tok), naive.net(model), 6, 8
+    local prime = assert(tok:parse(
+      "36,42,i0.5,-1,42,i-0.5,-1,38,42,i1.0,-1,46,i0.0,-1,36,i0.3,-1,i-1.0,-1,38,i0.2,-1,"
+      .. "49,i0.1,-1,36,51,i-0.7,-1,42,i0.9,-1"))
+    for _, case in ipairs { { prime = prime }, { start = "blank" } } do
+      local rows, heard = {}, {}
+      for t = 1, case.prime and #prime or W do
+        local hits = case.prime and prime:hits(t) or {}
+        rows[t], heard[t] = {}, case.prime and prime:metrics(t).intensity or 0
+        for v, name in ipairs(tok:voices()) do rows[t][v] = hits[name] and 1 or 0 end
+      end
+      local before = #rows
+      local gen <close> = core.generator(model, { cutoff = 0.5, prime = case.prime,
+        start = case.start })
+      play(gen, seq, 40, function(t, hits, odds)
+        local now = before + t
+        heard[now] = seq:metrics(t).intensity
+        local state, h = naive.state(net), nil
+        for k = now - W + 1, now do
+          local x = table.move(rows[k - 1] or { 0, 0, 0, 0, 0, 0 }, 1, V, 1, {})
+          x[V + 1] = heard[k]
+          h = naive.step(net, state, x)
+        end
+        local z = naive.head(net, { h }, false)[1]
+        for v = 1, V do near(naive.sigmoid(z[v]), odds[v], 1e-5) end
+        rows[now] = hits
+      end)
+    end
+  end)
+
+  it("are the same step by step as over a whole song", function()
+    for _, preset in ipairs { "drummer", "neuraldrummer2023" } do
+      local model <close> = core.model { preset = preset, hidden = 16 }
+      local seq = song_of(model:tokeniser())
+      local gen <close> = core.generator(model, { seed = 9, temperature = 1 })
+      local whole = gen:play(seq)
+      gen:reset()
+      local voices = seq:voices()
+      play(gen, seq, #seq, function(t, hits)
+        local struck = whole:hits(t)
+        for v, name in ipairs(voices) do assert.equal(hits[v] == 1, struck[name] ~= nil) end
+      end)
+    end
+  end)
+
+  it("hears a song of its own making alike, teacher-forced from a corpus", function()
+    -- the generator's own hits, taught back: the loss is that of its odds
+    local model <close> = core.model { preset = "drummer", hidden = 12, dropout = 0 }
+    local seq = song_of(model:tokeniser())
+    local gen <close> = core.generator(model, { seed = 2, temperature = 1 })
+    local whole, sum, n = gen:play(seq), 0, 0
+    gen:reset()
+    play(gen, seq, #seq, function(_, hits, odds)
+      for v, hit in ipairs(hits) do
+        sum, n = sum - math.log(hit == 1 and odds[v] or 1 - odds[v]), n + 1
+      end
+    end)
+    local corpus <close>, path = tiny.corpus(model:tokeniser(), { { whole, "valid" } })
+    local batches <close> = corpus:batches { model = model, split = "valid", batch = 1,
+      shuffle = false, steps = 1000 }
+    assert.is_true(batches:next())
+    local loss, count = model:loss(batches)
+    assert.equal(n, count)
+    near(sum / n, loss, 1e-5)
+    os.remove(path)
   end)
 end)

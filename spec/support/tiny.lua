@@ -35,14 +35,15 @@ end
 
 --- A corpus in a temporary file; `songs` are {song, split} pairs.
 ---@param tok neuraldrummer.tokeniser
----@param songs {[1]: neuraldrummer.song, [2]: "train"|"valid"}[]
+---@param songs table[] {song or sequence, "train" or "valid"} each
 ---@return neuraldrummer.corpus corpus
 ---@return string path for os.remove
 function tiny.corpus(tok, songs)
   local path = os.tmpname()
   local writer = assert(core.create_corpus(path, tok))
   for i, pair in ipairs(songs) do
-    local seq = assert(tok:encode(pair[1], "song " .. i))
+    local seq = pair[1]
+    if tostring(seq):find "^song" then seq = assert(tok:encode(seq, "song " .. i)) end
     assert(writer:add(seq, pair[2]))
   end
   assert(writer:finish())
