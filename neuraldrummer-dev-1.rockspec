@@ -1,7 +1,7 @@
 rockspec_format = "3.0"
 package = "neuraldrummer"
 version = "dev-1"
-source = { url = "git+https://github.com/neuraldrummer/neuraldrummer.git" }
+source = { url = "." }  -- `luarocks make` in a checkout
 description = {
   summary = "Listens to a song as MIDI and plays drums to it",
   detailed = [[
