@@ -56,29 +56,31 @@ song:section("Intro", { chords = "Em | Em | Em | C D", level = 0.94, Lead = riff
   Bass = { "1-..1-..1-..1-..", last = "1.1.1.1.1.1.1.1." },
   Drums = { count, fill = build_fill } })
 
-local function verse_section(name, level, tune)
-  song:section(name, { chords = "Em | C | G | D | Em | C | G | D", level = level, Lead = tune,
-    Guitar = { "x.s.x.s.x.s.x.s.|x.s.x.s.x.s.x-s." },
+local function verse_section(name, level, guitar)
+  song:section(name, { chords = "Em | C | G | D | Em | C | G | D", level = level,
+    Lead = verse_tune, Guitar = { guitar },
     Bass = { "1.1.1.1.1.1.1.5.|1.1.1.1.1.1.1.a." },
     Drums = { verse, fill = { short_fill, tom_fill }, every = 4, crash = true } })
 end
 local function pre_section()
   song:section("Pre-chorus", { chords = "Am | C | D | D", Lead = pre_tune,
-    Guitar = { "X-------x-------" }, Organ = { "s---------------", level = 0.8 },
+    Guitar = { "X-------x-------|X-------x-------|X---x---X---x---|x.x.x.x.X.X.X.X." },
+    Organ = { "s---------------", level = 0.8 },
     Bass = { "1.1.1.1.1.1.1.1.|1.1.1.1.1.1.5.8." }, Drums = { pre, fill = build_fill } })
 end
 local function chorus_section(name, level)
   song:section(name, { chords = "G | D | Em | C | G | D | C | D", level = level,
     Lead = chorus_tune, Organ = { "x-------x-------" },
-    Guitar = { "X--x--x-X--x--x-|X--x--x-X-x-X-x-" },
+    Guitar = { "X.x.x.x.X.x.xxx.|X.x.x.x.X-x-X-xx" },
     Bass = { "1.11..1.1.1.5.8.|1.11..1.1.1.1.a." },
     Drums = { chorus, fill = { short_fill, tom_fill }, every = 4, crash = true } })
 end
 
-verse_section("Verse 1", 0.84, verse_tune)
+-- palm-muted at first, then with chords on the beats
+verse_section("Verse 1", 0.84, "1.1.1.1.1.1.1.1.|1.1.1.1.1.1.2.3.")
 pre_section()
 chorus_section("Chorus 1", 0.98)
-verse_section("Verse 2", 0.9, verse_tune)
+verse_section("Verse 2", 0.9, "x.1.1.1.x.1.1.1.|x.1.1.1.x.1.2.3.")
 pre_section()
 chorus_section("Chorus 2", 1)
 song:section("Bridge", { chords = "Am | Em | Bm | C | Am | Em | F | D", level = 0.76,
@@ -90,7 +92,7 @@ song:section("Bridge", { chords = "Am | Em | Bm | C | Am | Em | F | D", level = 
 chorus_section("Chorus 3", 1.04)
 song:section("Outro", { chords = "Em | Em | Em | C D | Em | Em", Lead = riff .. [[
     ff e4:8 e4 g4 e4 a4 b4 d5 e5 | e5:1> |]],
-  Guitar = { "X--x--x-X--x--x-", last = "X---------------" },
+  Guitar = { "X.x.x.x.X.x.xxx.", last = "X---------------" },
   Organ = { "x-------x-------", last = "X---------------" },
   Bass = { "1.11..1.1.1.5.8.", last = "1---------------" },
   Drums = { chorus, fill = { { kick = "X...............", snare = "X...............",
