@@ -281,4 +281,14 @@ describe("tokeniser", function()
     local ours = assert(core.tokeniser():encode(s))
     assert.are.same({ 3, 5 }, struck(ours, "snare"))
   end)
+
+  it("drops notes of no length in the original's way alone", function()
+    local s = core.song { ppq = PPQ, notes = {
+      { tick = 0, duration = 0, pitch = 36, velocity = 100, channel = 10 },
+      { tick = 240, duration = 1, pitch = 38, velocity = 100, channel = 10 } } }
+    local tok = core.tokeniser { preset = "neuraldrummer2023" }
+    assert.are.same({}, struck(assert(tok:encode(s)), "kick"))
+    assert.are.same({ 2 }, struck(assert(tok:encode(s)), "snare"))
+    assert.are.same({ 1 }, struck(assert(core.tokeniser():encode(s)), "kick"))
+  end)
 end)

@@ -97,7 +97,8 @@ size_t nd_sequence_bytes(const nd_sequence *seq) {
 }
 
 /* Which drum notes are struck. The original takes the last of its drum
- * instruments: of the last track that has any, the program that came last. */
+ * instruments: of the last track that has any, the program that came last. Its
+ * reader drops notes of no length. */
 typedef struct drummer { bool all; uint16_t track; uint8_t program; } drummer;
 
 static drummer choose_drummer(const nd_song *song, bool original) {
@@ -105,13 +106,15 @@ static drummer choose_drummer(const nd_song *song, bool original) {
   int64_t ends[128];  /* first end of a note of each program: the order they came in */
   int64_t latest = -1;
   for (size_t i = 0; original && i < song->n_notes; i++)
-    if (nd_song_is_drum(song, &song->notes[i]) && song->notes[i].track >= d.track)
+    if (nd_song_is_drum(song, &song->notes[i]) && song->notes[i].duration > 0 &&
+        song->notes[i].track >= d.track)
       d.track = song->notes[i].track;
   for (int p = 0; p < 128; p++) ends[p] = INT64_MAX;
   for (size_t i = 0; original && i < song->n_notes; i++) {
     const nd_note *note = &song->notes[i];
     int64_t end = (int64_t)note->tick + note->duration;
-    if (nd_song_is_drum(song, note) && note->track == d.track && end < ends[note->program])
+    if (nd_song_is_drum(song, note) && note->duration > 0 && note->track == d.track &&
+        end < ends[note->program])
       ends[note->program] = end;
   }
   for (int p = 0; p < 128; p++)
@@ -124,7 +127,8 @@ static drummer choose_drummer(const nd_song *song, bool original) {
 
 static bool struck_by(const drummer *d, const nd_song *song, const nd_note *note) {
   return nd_song_is_drum(song, note) &&
-         (d->all || (note->track == d->track && note->program == d->program));
+         (d->all ||
+          (note->track == d->track && note->program == d->program && note->duration > 0));
 }
 
 /* Where our Sequence of the song ends. Drums are short: their onset counts. */
@@ -151,7 +155,7 @@ static nd_status lay_original(nd_grid *grid, double **intensity, const nd_song *
   int64_t end = 1;
   for (size_t i = 0; i < song->n_notes; i++) {
     int64_t stop = (int64_t)song->notes[i].tick + song->notes[i].duration;
-    if (stop > end) end = stop;
+    if (stop > end && song->notes[i].duration > 0) end = stop;
   }
   int64_t beyond = end + 20 * (int64_t)song->ppq;
   if (beyond > INT32_MAX) return nd_fail(err, ND_LIMIT, "the song is too long");
@@ -167,7 +171,7 @@ static nd_status lay_original(nd_grid *grid, double **intensity, const nd_song *
   for (size_t i = 0; i < song->n_notes; i++) {
     const nd_note *note = &song->notes[i];
     int32_t step = nd_grid_step(grid, note->tick, NULL);
-    if (step >= grid->n_steps) continue;
+    if (step >= grid->n_steps || note->duration == 0) continue;
     if (step + 1 > onsets) onsets = step + 1;
     if (step + 1 > drums && struck_by(d, song, note)) drums = step + 1;
     if (tok->include_drums || !nd_song_is_drum(song, note)) x[step]++;

@@ -43,7 +43,8 @@ typedef struct nd_sequence {
 /* Ours: as long as the bar in which the last note beside the drums ends; a
  * song of drums alone, as the bar of its last one. Original: as facts of the
  * 2023 system have it, up to the song's last onset and four steps more, with
- * the last of several drum instruments. ND_FORMAT when there are no notes. */
+ * the last of several drum instruments, without notes of no length. ND_FORMAT
+ * when there are no notes. */
 nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
                              const nd_song *song, nd_error *err);
 
