@@ -118,23 +118,21 @@ end
 local parts = {}
 
 function parts.training()
-  -- the preset's own batch, and PyTorch's best ground: few long products
-  for _, shape in ipairs { { 64, 32 }, { 32, 8 } } do
+  -- the preset's own batch, and a small one
+  local config = core.model({ preset = "drummer" }):config()
+  for _, shape in ipairs { { config.steps, config.batch }, { 32, 8 } } do
     local steps, streams = shape[1], shape[2]
     local net = training("drummer", steps, streams)
-    local name = ("training drummer, %d x %d, "):format(streams, steps)
     for threads = 1, 2 do
-      local on = threads == 1 and "1 thread" or "2 threads"
       local ours, theirs = compare(net, threads)
       local sgemm = core.sgemm_rate(2048, threads)
-      say(name .. on, ("%.1f GFLOP/s"):format(ours * net.flops / 1e9),
+      local name = ("training drummer, %d x %d, %d thread%s"):format(streams, steps, threads,
+        threads == 1 and "" or "s")
+      local function rate(updates) return ("%.0f steps/s"):format(updates * steps * streams) end
+      say(name, rate(ours), theirs and ("%s %s"):format(rate(theirs), torch),
+        theirs and held(ours / theirs, 2))
+      say("  its matrix products", ("%.1f GFLOP/s"):format(ours * net.flops / 1e9),
         ("%.1f GFLOP/s SGEMM"):format(sgemm / 1e9), held(ours * net.flops / sgemm, 0.4))
-      say(name .. on, ("%.0f steps/s"):format(ours * steps * streams),
-        ("%.2f updates/s"):format(ours))
-      if theirs then
-        say(name .. on, ("%.2f updates/s"):format(ours), ("%.2f %s"):format(theirs, torch),
-          held(ours / theirs, 2))
-      end
     end
   end
 end
