@@ -39,11 +39,11 @@ endif
 # Of lua5.4 the headers only: the host brings the library (one Lua a process).
 once = $(eval $1 := $2)$($1)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(if $(LUA_INCDIR),-I$(LUA_INCDIR),\
-  $(shell $(PKG_CONFIG) --cflags lua5.4)))
-CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas))
-CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas)) -lm
-SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0))
-SMF_LIBS = $(call once,SMF_LIBS,$(shell $(PKG_CONFIG) --libs smf glib-2.0)) -lm
+  $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null)))
+CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas 2>/dev/null))
+CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas 2>/dev/null)) -lm
+SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0 2>/dev/null))
+SMF_LIBS = $(call once,SMF_LIBS,$(shell $(PKG_CONFIG) --libs smf glib-2.0 2>/dev/null)) -lm
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup

@@ -107,7 +107,8 @@ function generate.drum(path, options)
   for name, value in pairs(check(options, KNOWN)) do o[name] = value end
   if o.original then
     for name, value in pairs(ORIGINAL) do
-      if o[name] == nil then o[name] = value end
+      -- a temperature is another way of choosing than a cut-off
+      if o[name] == nil and not (name == "cutoff" and o.temperature) then o[name] = value end
     end
   end
 
