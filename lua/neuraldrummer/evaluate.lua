@@ -65,16 +65,21 @@ local function bars_of(seq, n)
   return bars
 end
 
---- The songs to be played: those of `options.split` in the corpus' order.
+--- The songs to be played: those of `options.split` in the corpus' order; nil
+--- and a message when there are none.
 local function songs_of(corpus, options)
   local songs = {}
   for i = 1, #corpus do
     if #songs >= options.songs then break end
     if options.split == "all" or corpus:info(i).split == options.split then
-      local seq = assert(corpus:song(i))
+      local seq, message = corpus:song(i)
+      if not seq then return nil, message end
       local n = math.min(#seq, options.steps)
       songs[#songs + 1] = { seq = seq, n = n, real = masks_of(seq, n), bars = bars_of(seq, n) }
     end
+  end
+  if #songs == 0 then
+    return nil, ("no song of the split '%s' to play"):format(options.split)
   end
   return songs
 end
@@ -433,10 +438,13 @@ end
 ---@param model neuraldrummer.model
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options
----@return neuraldrummer.evaluate_row[] rows one
+---@return neuraldrummer.evaluate_row[]? rows one
+---@return string? message
 function evaluate.free(model, corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs, played = songs_of(corpus, o), {}
+  local songs, message = songs_of(corpus, o)
+  if not songs then return nil, message end
+  local played = {}
   for s, song in ipairs(songs) do
     local gen <close> = core.generator(model, { seed = o.seed + s - 1, temperature = o.temperature,
       cutoff = o.cutoff, forced = o.forced, start = o.start, threads = o.threads })
@@ -453,10 +461,12 @@ end
 --- The same figures of what needs no network, and of the recorded drums.
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options
----@return neuraldrummer.evaluate_row[] rows
+---@return neuraldrummer.evaluate_row[]? rows
+---@return string? message
 function evaluate.baselines(corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs = songs_of(corpus, o)
+  local songs, message = songs_of(corpus, o)
+  if not songs then return nil, message end
   local real = real_of(songs)
   local real_rows = stretches(songs, real)
   local rows = { measure("recorded drums", songs, real) }
@@ -479,14 +489,17 @@ end
 ---@param model neuraldrummer.model
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
----@return table[] rows one: name, loss (nats a hit), bits (a step, over all voices), steps
+---@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), steps
+---@return string? message
 function evaluate.teacher(model, corpus, options)
   local o = settle(check(options, KNOWN))
-  local batches <close> = corpus:batches { model = model, split = o.split, batch = o.batch,
-    shuffle = false, history_dropout = false, seed = o.seed }
+  local batches <close>, message = corpus:batches { model = model, split = o.split,
+    batch = o.batch, shuffle = false, history_dropout = false, seed = o.seed }
+  if not batches then return nil, message end
   local sum, count, done, total = 0, 0, 0, batches:count()
   while batches:next() do
     local loss, n = model:loss(batches)
+    if not loss then return nil, n end
     if n > 0 then sum, count = sum + loss * n, count + n end
     done = done + 1
     o.on_progress(done, total)
