@@ -112,6 +112,8 @@ describe("a song's table", function()
       { notes = { note { pitch = "C4" } } })
     refused("notes[2].duration is missing",
       { notes = { note(), { tick = 0, pitch = 1, velocity = 1 } } })
+    refused("notes[1].tick is missing",
+      { notes = { { duration = 1, pitch = 1, velocity = 1 } } })
     refused("notes[1].channel: 0 is not in 1..16", { notes = { note { channel = 0 } } })
     refused("notes[1]: unknown field 'chan'", { notes = { note { chan = 1 } } })
     refused("notes[1]: a table is needed, got number", { notes = { 60 } })

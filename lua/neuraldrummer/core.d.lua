@@ -21,7 +21,8 @@ local core = {}
 ---@class neuraldrummer.song : userdata
 local song = {}
 
---- A song from a host's notes.
+--- A song from a host's notes. Meters have denominators that are powers of two
+--- up to 128; what is wrong is named with its field and index.
 ---@param spec {ppq: integer, notes: neuraldrummer.note[], tempos?: {tick: integer, bpm: number}[], meters?: {tick: integer, numerator: integer, denominator: integer}[], drum_channel?: integer, name?: string}
 ---@return neuraldrummer.song
 function core.song(spec) end
@@ -40,7 +41,8 @@ function song:meters() end
 function song:tracks() end
 ---@return {offset: integer, lossy: boolean, text: string}[] what the reader mended
 function song:repairs() end
---- 1..16; nil when the song has no drums. Second: whether it was guessed from a track's name.
+--- 1..16; nil when the song has no drums. Second: whether it was guessed from a
+--- track's name (then notes of other tracks on that channel are none).
 ---@return integer? channel
 ---@return boolean guessed
 function song:drum_channel() end
@@ -48,12 +50,15 @@ function song:drum_channel() end
 function song:seconds() end
 ---@return integer ticks
 function song:length() end
---- The song's own drums taken out, `drums` put in as a track of their own.
+--- The song's own drums taken out, `drums` put in as a track of their own, on
+--- the song's drum channel, or 10 where it has none of its own. Of a song that
+--- was read, every other track stays byte for byte. `velocity`: a factor.
 ---@param drums neuraldrummer.sequence
 ---@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string}  length: of a drum note in steps (default 0.5)
 ---@return neuraldrummer.song
 function song:with_drums(drums, options) end
---- The whole MIDI file as a string.
+--- The whole MIDI file as a string: the one that was read, or one written for
+--- a host's notes.
 ---@return string bytes
 function song:bytes() end
 --- Written beside and renamed: never half a file.
@@ -70,12 +75,14 @@ local tokeniser = {}
 
 ---@class neuraldrummer.tokeniser_options
 ---@field preset? "drummer"|"neuraldrummer2023"
----@field kit? string|{name: string, [integer]: {name: string, pitches: integer[]}}
+---@field kit? string|{name: string, [integer]: {name: string, pitches: integer[]}} "gm9",
+--- "basic6", "full17", a kit_text, or voices of one's own: the first pitch is the one written
 ---@field steps_per_beat? integer 2, 4, 6, 8 or 12
----@field beat? "quarter"|"meter"
----@field include_drums? boolean
----@field max_steps? integer
+---@field beat? "quarter"|"meter" what a beat is
+---@field include_drums? boolean drums count in the intensity
+---@field max_steps? integer longer songs are refused (default 2^20)
 
+--- Two tokenisers of the same settings are equal (==).
 ---@param options? neuraldrummer.tokeniser_options
 ---@return neuraldrummer.tokeniser
 function core.tokeniser(options) end
@@ -85,14 +92,15 @@ function core.tokeniser(options) end
 ---@return neuraldrummer.sequence? sequence
 ---@return string? message
 function tokeniser:encode(s, name) end
---- One line of token text.
+--- One line of token text; malformed, the message names the column.
 ---@param line string
 ---@return neuraldrummer.sequence? sequence
 ---@return string? message
 function tokeniser:parse(line) end
 ---@return string[] names of the kit's voices
 function tokeniser:voices() end
---- {preset-free description}: kit (name), kit_text, steps_per_beat, beat, include_drums, original
+--- {preset-free description}: kit (name), kit_text, steps_per_beat,
+--- beat, include_drums, original, max_steps
 ---@return table settings
 function tokeniser:settings() end
 function tokeniser:close() end
@@ -128,7 +136,7 @@ function sequence:name() end
 ---@return table settings as tokeniser:settings()
 function sequence:settings() end
 --- A new Sequence with the same grid and metrics and other hits: a list of one
---- table a step, keyed by voice name (velocity 0..1, or true), or packed bytes.
+--- table a step, keyed by voice name (velocity 0..1; true is 1), or packed bytes.
 ---@param hits table<string, number|boolean>[]|string
 ---@return neuraldrummer.sequence
 function sequence:with_hits(hits) end
@@ -139,7 +147,8 @@ function sequence:close() end
 ---@class neuraldrummer.corpus : userdata
 local corpus = {}
 
---- A new corpus file, to be filled by `add` and ended by `finish`.
+--- A new corpus file, to be filled by `add` and ended by `finish`; until then
+--- the path is as it was. Sequences must have the tokeniser's settings.
 ---@param path string
 ---@param tok neuraldrummer.tokeniser
 ---@return neuraldrummer.corpus_writer? writer
