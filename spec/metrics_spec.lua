@@ -201,6 +201,19 @@ describe("metrics", function()
     end
   end)
 
+  it("are rounded to the nearest half, of two the even one", function()
+    local tok = core.tokeniser()
+    for text, want in pairs {
+      ["1.00048828125"] = 1, ["1.00146484375"] = 1.001953125, ["1.0005"] = 1.0009765625,
+      ["-1.00048828125"] = -1, ["65504"] = 65504, ["2049"] = 2048, ["2051"] = 2052,
+      ["0.00000002980232"] = 0, ["0.0000000298024"] = 2.0 ^ -24,
+      ["0.0000609755"] = 2.0 ^ -14 - 2.0 ^ -24,
+    } do
+      local seq = assert(tok:parse("i" .. text .. ",-1"))
+      assert.are.equal(want, seq:metrics(1).intensity, text)
+    end
+  end)
+
   it("cost no more for long notes", function()
     local notes = {}
     for i = 1, 20000 do notes[i] = { i % 64, 200000, 20 + i % 80 } end
