@@ -185,6 +185,7 @@ describe("the command-line tool", function()
     assert.matches("^corpus: 9 songs %(%d for validation%), %d+ steps\n", out)
     out = works("info", trained)
     assert.matches("^model: preset drummer, %d+ parameters\n", out)
+    assert.matches("\nnetwork: .*hidden 8, .*\nsaved with it: .*train.best 0%.%d+", out)
     assert.equal("model", json.decode(works("info", trained, "--json")).kind)
     works("plot", folder .. "/trained.tsv", "-o", folder .. "/losses.png")
     assert.equal("\x89PNG", shell.read(folder .. "/losses.png"):sub(1, 4))
@@ -192,7 +193,8 @@ describe("the command-line tool", function()
 
   it("preprocesses and trains as the original does", function()
     local saved, trained = folder .. "/saved.txt", folder .. "/2023.safetensors"
-    works("preprocess", folder .. "/songs", "-o", saved, "--original")
+    assert.matches("saved.txt: 9 of %d+ songs, %d+ steps; ",
+      works("preprocess", folder .. "/songs", "-o", saved, "--original"))
     assert.matches("^corpus: 9 songs.*as the system of 2023\n$", works("info", saved))
     works("train", saved, "-o", trained, "--hidden", "8", "--layers", "1", "--epochs", "2",
       "--batch", "3", "--quiet")

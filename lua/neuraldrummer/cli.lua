@@ -255,9 +255,10 @@ commands.preprocess = {
       return true
     end
     local seconds = math.max(summary.seconds, 1e-3)
-    say("%s: %d of %d songs (%d for validation), %d steps; %.1f s, %.0f files/s", args.output,
-      summary.kept, summary.files, summary.valid, summary.steps, seconds,
-      summary.files / seconds)
+    -- token text knows no splits
+    local valid = args.original and "" or (" (%d for validation)"):format(summary.valid)
+    say("%s: %d of %d songs%s, %d steps; %.1f s, %.0f files/s", args.output, summary.kept,
+      summary.files, valid, summary.steps, seconds, summary.files / seconds)
     if summary.left_out > 0 then say("%6d left out by --where", summary.left_out) end
     local reasons = {}
     for reason in pairs(summary.skipped) do reasons[#reasons + 1] = reason end
@@ -344,7 +345,8 @@ commands.train = {
               now.loss, bits, progress.time(now.seconds)))
           end
         end
-        bar:update(done, ("epoch %d  loss %.4f%s"):format(now.epoch, now.loss,
+        bar:update(done, ("epoch %d  loss %.4f%s"):format(
+          math.min(now.epoch, now.epochs), now.loss,
           now.valid_loss and ("  valid %.4f"):format(now.valid_loss) or ""))
       end,
     })
@@ -515,19 +517,31 @@ local function info_of_corpus(corpus)
   end
 end
 
+-- A table's fields in one line; numbers as short as they may be.
+local function say_fields(title, from)
+  local names, parts = {}, {}
+  for name in pairs(from) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local value = from[name]
+    if type(value) == "table" then
+      value = table.concat(value, "/")
+    elseif tonumber(value) then
+      value = ("%.6g"):format(tonumber(value))
+    end
+    parts[i] = ("%s %s"):format(name, tostring(value):gsub("%s+", " "))
+  end
+  if #parts > 0 then say("%s: %s", title, table.concat(parts, ", ")) end
+end
+
 local function info_of_model(model)
   local config, settings = model:config(), model:tokeniser():settings()
   local info = { kind = "model", config = config, settings = settings, extra = model:extra() }
   return info, function()
     say("model: preset %s, %d parameters", config.preset, config.parameters)
     say("grid: kit %s, %d steps a beat", settings.kit, settings.steps_per_beat)
-    for title, from in pairs { config = config, extra = info.extra } do
-      local names = {}
-      for name in pairs(from) do names[#names + 1] = name end
-      table.sort(names)
-      for i, name in ipairs(names) do names[i] = ("%s %s"):format(name, from[name]) end
-      if #names > 0 then say("%s: %s", title, table.concat(names, ", ")) end
-    end
+    say_fields("network", config)
+    say_fields("saved with it", info.extra)
   end
 end
 

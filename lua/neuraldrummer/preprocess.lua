@@ -211,7 +211,8 @@ function preprocess.run(folder, out, options)
         local ok, why = writer:add(seq, split)
         if not ok then return nil, why end
         summary.kept = summary.kept + 1
-        summary.valid = summary.valid + (split == "valid" and 1 or 0)
+        -- token text has no place for the split
+        summary.valid = summary.valid + (split == "valid" and not original and 1 or 0)
         summary.steps = summary.steps + #seq
       end
       seq:close()
