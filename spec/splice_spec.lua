@@ -70,7 +70,8 @@ describe("drums put into a file", function()
   it("leave other tracks, unknown chunks and trailing bytes as they were", function()
     local out = with(file(1, 96, {
       conductor, piano, midi.chunk("whatever", "XFIH"),
-      track { 0, hex "C900", 0, hex "992640", 24, hex "892640" }, "\1\2\3",
+      track { 0, hex "C900", 0, hex "992640", 24, hex "892640" }, midi.chunk("more", "XFKM"),
+      "\1\2\3",
     }))
     local chunks, tail = bodies(out)
     assert.equal("\0\1\0\4\0\x60", chunks[1].body)
@@ -79,6 +80,7 @@ describe("drums put into a file", function()
     assert.equal("XFIHwhatever", chunks[4].id .. chunks[4].body)
     assert.same({ "0 C900", "24 FF2F00" }, chunks[5].events)
     assert.same(our_kick, chunks[6].events)
+    assert.equal("XFKMmore", chunks[7].id .. chunks[7].body)
     assert.equal("\1\2\3", tail)
     assert.same({ "Song", "", "", "Drums" }, out:tracks())
   end)

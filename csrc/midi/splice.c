@@ -288,6 +288,11 @@ static nd_status splice_track(splice *s, const nd_midi_file *file, const nd_midi
   return end_track(s, body);
 }
 
+static void put_other(splice *s, const nd_midi_file *file, const nd_midi_chunk *chunk) {
+  if (chunk->kind == ND_MIDI_OTHER)
+    nd_midi_put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
+}
+
 static nd_status splice_file(splice *s, const nd_midi_file *file) {
   const nd_song *song = s->song;
   if (file->n_tracks != song->n_tracks)
@@ -303,12 +308,13 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
   uint16_t *place = nd_calloc(song->n_tracks, sizeof *place);  /* of a track, now */
   if (place == NULL) return nomem(s->err);
   nd_status status = ND_OK;
-  size_t number = 0;
-  for (size_t i = 0; i < file->n_chunks && status == ND_OK; i++) {
-    const nd_midi_chunk *chunk = &file->chunks[i];
-    if (chunk->kind == ND_MIDI_OTHER)
-      nd_midi_put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
-    if (chunk->kind != ND_MIDI_TRACK) continue;
+  size_t next = 0, number = 0;
+  while (number < song->n_tracks && status == ND_OK) {
+    const nd_midi_chunk *chunk = &file->chunks[next++];
+    if (chunk->kind != ND_MIDI_TRACK) {
+      put_other(s, file, chunk);
+      continue;
+    }
     bool kept;
     place[number] = (uint16_t)s->n_tracks;
     status = splice_track(s, file, chunk, number, &kept);
@@ -322,7 +328,9 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
     status = nd_song_add_note(s->result, note, s->err);
   }
   free(place);
+  /* next to the other tracks: many readers stop at a chunk they don't know */
   if (status == ND_OK) status = put_drums(s);
+  while (next < file->n_chunks) put_other(s, file, &file->chunks[next++]);
   nd_midi_set_int(&s->out, 10, (uint32_t)s->n_tracks, 2);
   nd_midi_put(&s->out, file->bytes + file->tail, file->end - file->tail);
   return status;
