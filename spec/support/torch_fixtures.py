@@ -18,11 +18,12 @@ import torch.nn.functional as F
 
 STEPS, SAMPLES = 50, 16
 RUNS = {
-    # `batches` different batches are gone through in turn
+    # `batches` different batches are gone through in turn; `clip` is such that some of
+    # the gradients are beyond it and some are not
     "drummer": dict(window=0, layers=2, hidden=256, inputs=96, voices=9, steps=32, batch=8,
-                    batches=10, rate=1e-3, clip=1.0, epsilon=1e-8),
+                    batches=10, rate=1e-3, clip=0.1, epsilon=1e-8),
     "drummer_tiny": dict(window=0, layers=2, hidden=12, inputs=7, voices=4, steps=6, batch=5,
-                         batches=10, rate=1e-2, clip=0.5, epsilon=1e-8, masked=True),
+                         batches=10, rate=1e-2, clip=0.1, epsilon=1e-8, masked=True),
     "original": dict(window=8, layers=3, hidden=512, inputs=7, voices=6, steps=8, batch=50,
                      batches=10, rate=1e-3, clip=None, epsilon=1e-7),
     "original_tiny": dict(window=5, layers=3, hidden=10, inputs=4, voices=3, steps=5, batch=12,
