@@ -100,7 +100,7 @@ $(BUILD)/obj/midi/smf.o: EXTRA = $(SMF_CFLAGS)
 # missing before the first compiler error could.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@tools/deps check $(BUILD_PACKAGES)
+	@.ci/deps check $(BUILD_PACKAGES)
 	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
 
@@ -111,22 +111,22 @@ define write_tool
 sed -e '1s|lua5.4|$(LUA)|' \
   -e "s|@LUADIR@|$$(realpath -m --relative-to='$(1)' '$(2)')|" \
   -e "s|@LIBDIR@|$$(realpath -m --relative-to='$(1)' '$(3)')|" \
-  bin/neuraldrummer.in >'$(4)' && chmod 755 '$(4)'
+  lua/neuraldrummer.in >'$(4)' && chmod 755 '$(4)'
 endef
 
-$(TOOL): bin/neuraldrummer.in $(BUILD)/flags
+$(TOOL): lua/neuraldrummer.in $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(call write_tool,$(BUILD)/bin,lua,$(BUILD)/lib,$@)
 
 deps:
-	@tools/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	@.ci/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES)
 
 test-deps:
-	@tools/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@.ci/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
 
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@$(PRELOAD) $(LUA) tools/demo.lua $(TOOL) $(BUILD)/demo
+	@$(PRELOAD) $(LUA) examples/demo.lua $(TOOL) $(BUILD)/demo
 
 # SPEC=spec/x_spec.lua runs that one alone.
 test: test-deps
@@ -152,7 +152,7 @@ FUZZ_CC ?= clang
 ENGINE = $(filter-out csrc/lua/%,$(SOURCES))
 
 fuzz:
-	@tools/deps check $(BUILD_PACKAGES) clang
+	@.ci/deps check $(BUILD_PACKAGES) clang
 	@mkdir -p $(BUILD)/fuzz/$(TARGET)
 	$(FUZZ_CC) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
 	  -fno-sanitize-recover=undefined -Icsrc $(CORE_CFLAGS) $(SMF_CFLAGS) \

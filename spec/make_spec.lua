@@ -91,26 +91,26 @@ describe("make", function()
   end)
 end)
 
-describe("tools/deps", function()
+describe(".ci/deps", function()
   local folder
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
 
   it("has nothing to say when nothing is missing", function()
     for _, mode in ipairs { "check", "install" } do
-      assert.same({ 0, "", "" }, { shell.run("tools/deps", mode, "lua5.4", "lua-dkjson", "make") })
+      assert.same({ 0, "", "" }, { shell.run(".ci/deps", mode, "lua5.4", "lua-dkjson", "make") })
     end
   end)
 
   it("names what is missing", function()
-    local status, out, err = shell.run("tools/deps", "check", "lua5.4", "frobnicate", "zonk")
+    local status, out, err = shell.run(".ci/deps", "check", "lua5.4", "frobnicate", "zonk")
     assert.equal(1, status)
     assert.equal("", out)
     assert.matches("^These are needed and not there: frobnicate zonk\n", err)
   end)
 
   it("names it, and stops, where there is no apt", function()
-    local status, out, err = shell.sh(("PATH=%s /bin/sh tools/deps install frobnicate sh")
+    local status, out, err = shell.sh(("PATH=%s /bin/sh .ci/deps install frobnicate sh")
       :format(folder))
     assert.equal(1, status)
     assert.equal("", out)
@@ -130,7 +130,7 @@ describe("tools/deps", function()
     shell.write(bin .. "/apt-cache", "#!/bin/sh\nexit 0\n")
     shell.write(bin .. "/sudo", '#!/bin/sh\nexec "$@"\n')
     shell.sh(("chmod 755 %s/*"):format(bin))
-    local line = ("PATH=%s /bin/sh tools/deps install frobnicate sh frob2"):format(bin)
+    local line = ("PATH=%s /bin/sh .ci/deps install frobnicate sh frob2"):format(bin)
     assert.same({ 0, "Installing packages: frobnicate frob2\n", "" }, { shell.sh(line) })
     assert.matches("install %-y %-%-no%-install%-recommends frobnicate frob2\n$",
       shell.read(folder .. "/log"))

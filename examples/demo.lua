@@ -1,5 +1,5 @@
 --- `make demo`: drums one of our own songs, and shows what came out.
---- lua5.4 tools/demo.lua TOOL FOLDER
+--- lua5.4 examples/demo.lua TOOL FOLDER
 local tool, folder = arg[1], arg[2]
 
 local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
