@@ -150,6 +150,10 @@ describe("evaluate", function()
     local row = evaluate.teacher(model, corpus)[1]
     assert.equal(n, row.steps)
     assert.is_true(math.abs(row.bits - want / n) < 1e-5, row.bits .. ", not " .. want / n)
+    -- odds of 1/2 and more: the closed hat, at every step
+    local all = hits.kick + hits.snare + hits.closed_hat
+    near(1, row.hits)
+    near(2 * hits.closed_hat / (n + all), row.f1)
   end)
 
   it("prints rows as a table", function()

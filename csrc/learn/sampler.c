@@ -1,12 +1,30 @@
 #include "sampler.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One stream: the song it walks through, NULL when it has none. */
-typedef struct stream { nd_sequence *seq; int32_t song, step, bar; } stream;
+/* One stream: the song it walks through, NULL when it has none, with what
+ * may be told of it. */
+typedef struct stream {
+  nd_sequence *seq;
+  int32_t song, step, bar;
+  float *density, *fill;                /* (n_bars) */
+  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+} stream;
+
+/* What a stretch is told and what is kept from it, drawn anew for each. */
+typedef struct lesson {
+  bool no_history, no_before, no_back[ND_MAX_BACK];
+  bool style, density, fill;
+  bool voices[ND_MAX_VOICES];           /* given whole */
+  float bars, cells;                    /* shares given */
+  int32_t opening;                      /* bars given from the song's start */
+  int32_t hole_from, hole_to;           /* bars not given though all others are; or equal */
+  uint32_t salt;
+} lesson;
 
 struct nd_sampler {
   const nd_corpus *corpus;
@@ -20,6 +38,13 @@ struct nd_sampler {
   nd_rng rng;                 /* windows, and what is erased */
   stream *streams;
 };
+
+static void let_go(stream *w) {
+  nd_sequence_free(w->seq);
+  free(w->density);
+  w->seq = NULL;
+  w->density = w->fill = NULL;
+}
 
 static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
@@ -116,7 +141,7 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   status = find_songs(s, err);
   if (status == ND_OK)
     status = nd_batch_make(&s->batch, s->options.steps, s->options.batch, c->inputs, c->voices,
-                           c->window > 0 ? 1 : s->options.steps, c->layers, c->hidden, err);
+                           c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
   if (status == ND_OK) {
     s->streams = nd_calloc((size_t)s->options.batch, sizeof *s->streams);
     status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
@@ -133,7 +158,7 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
 void nd_sampler_free(nd_sampler *s) {
   if (s == NULL) return;
   for (int32_t b = 0; s->streams != NULL && b < s->options.batch; b++)
-    nd_sequence_free(s->streams[b].seq);
+    let_go(&s->streams[b]);
   free(s->streams);
   free(s->songs);
   free(s->queue);
@@ -150,38 +175,114 @@ void nd_sampler_place(const nd_sampler *s, int64_t *epoch, int64_t *batch) {
   *batch = s->at;
 }
 
-/* One input row and one target row of `seq` at `step`. */
-static void fill_row(nd_sampler *s, const nd_sequence *seq, int32_t step, int32_t bar,
-                     const bool *erased_back, bool erased, float *x, float *y) {
-  int32_t V = nd_sequence_voices(seq);
-  nd_past past = {0};
-  if (!erased) {
-    past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, step, bar);
-    for (int32_t k = 0; k < s->drummer->features.n_back; k++)
-      if (erased_back[k]) past.back[k] = NULL;
-    if (erased_back[ND_MAX_BACK]) past.before = NULL;
-  }
-  nd_features_row(&s->drummer->features, V, seq->metrics + (size_t)step * ND_N_METRICS, &past, x);
-  if (y == NULL) return;
-  const uint8_t *hits = seq->hits + (size_t)step * (size_t)V;
-  for (int32_t v = 0; v < V; v++) y[v] = hits[v] > 0 ? 1.0f : 0.0f;
+static bool chance(nd_sampler *s, float share) {
+  return share > 0.0f && nd_rng_float(&s->rng) < share;
 }
 
-static bool chance(nd_sampler *s, float share) {
-  return s->options.erase && share > 0.0f && nd_rng_float(&s->rng) < share;
+/* Which drums a stretch is given: whole bars, whole voices, the song's first
+ * bars, scattered cells, or all but a few bars. */
+static void give_drums(nd_sampler *s, lesson *l, const stream *w) {
+  int32_t V = s->drummer->net.config.voices, bars = w->seq != NULL ? w->seq->grid.n_bars : 1;
+  switch (nd_rng_below(&s->rng, 5)) {
+    case 0: l->bars = 0.2f + 0.6f * nd_rng_float(&s->rng); break;
+    case 1:
+      for (int32_t v = 0; v < V; v++) l->voices[v] = chance(s, 0.4f);
+      break;
+    case 2: l->opening = 1 << nd_rng_below(&s->rng, 5); break;
+    case 3: l->cells = 0.8f * nd_rng_float(&s->rng); break;
+    default: {
+      int32_t ahead = (int32_t)nd_rng_below(&s->rng, 8), first = w->bar + ahead;
+      l->hole_from = first;
+      l->hole_to = first + 1 + (int32_t)nd_rng_below(&s->rng, 8);
+      if (l->hole_from >= bars) l->hole_from = l->hole_to = 0;
+    }
+  }
+}
+
+static void draw_lesson(nd_sampler *s, lesson *l, const stream *w) {
+  const nd_drummer *d = s->drummer;
+  *l = (lesson){0};
+  if (!s->options.erase) return;
+  l->no_history = chance(s, d->history_all);
+  l->no_before = chance(s, d->history_back);
+  for (int32_t k = 0; k < ND_MAX_BACK; k++) l->no_back[k] = chance(s, d->history_back);
+  if (d->features.kind != ND_FEATURES_WHOLE) return;
+  l->style = chance(s, d->style_given);
+  l->density = chance(s, d->asked);
+  l->fill = chance(s, d->asked);
+  l->salt = nd_rng_u32(&s->rng);
+  if (chance(s, d->given)) give_drums(s, l, w);
+}
+
+/* A number in 0..1 that belongs to a bar of a stretch. */
+static float bar_lot(const lesson *l, int32_t bar) {
+  nd_rng rng = nd_rng_seed(l->salt, (uint64_t)bar);
+  return nd_rng_float(&rng);
+}
+
+static void known_cells(nd_sampler *s, const lesson *l, int32_t bar, int32_t V, uint8_t *known) {
+  bool whole = bar < l->opening || (l->bars > 0.0f && bar_lot(l, bar) < l->bars) ||
+               (l->hole_to > l->hole_from && (bar < l->hole_from || bar >= l->hole_to));
+  for (int32_t v = 0; v < V; v++)
+    known[v] = whole || l->voices[v] || (l->cells > 0.0f && chance(s, l->cells));
+}
+
+/* One input row, target row and row of counted cells of a song's step. */
+static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, float *y,
+                     float *mask) {
+  const nd_sequence *seq = w->seq;
+  int32_t V = nd_sequence_voices(seq);
+  const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
+  uint8_t known[ND_MAX_VOICES], given[ND_MAX_VOICES];
+  nd_heard heard = {.metrics = seq->metrics + (size_t)w->step * ND_N_METRICS,
+                    .style = l->style ? w->style : NULL,
+                    .density = l->density ? w->density[w->bar] : NAN,
+                    .fill = l->fill ? w->fill[w->bar] : NAN};
+  if (!l->no_history && !(s->options.erase && chance(s, s->drummer->history_step))) {
+    heard.past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar);
+    for (int32_t k = 0; k < s->drummer->features.n_back; k++)
+      if (l->no_back[k]) heard.past.back[k] = NULL;
+    if (l->no_before) heard.past.before = NULL;
+  }
+  known_cells(s, l, w->bar, V, known);
+  for (int32_t v = 0; v < V; v++) given[v] = known[v] ? hits[v] : 0;
+  heard.known = known;
+  heard.given = given;
+  nd_features_row(&s->drummer->features, V, &heard, x);
+  if (y == NULL) return;
+  for (int32_t v = 0; v < V; v++) {
+    y[v] = hits[v] > 0 ? 1.0f : 0.0f;
+    mask[v] = known[v] ? 0.0f : 1.0f;
+  }
+}
+
+/* Reads a song and measures what may be told of it. */
+static nd_status take_up(nd_sampler *s, stream *w, int32_t song, nd_error *err) {
+  let_go(w);
+  nd_status status = nd_corpus_read(s->corpus, song, &w->seq, err);
+  if (status != ND_OK) return status;
+  size_t bars = (size_t)w->seq->grid.n_bars;
+  w->density = nd_calloc(2 * bars, sizeof *w->density);
+  if (w->density == NULL) {
+    let_go(w);
+    return no_memory(err);
+  }
+  w->fill = w->density + bars;
+  nd_style_bars(w->seq, w->density, w->fill);
+  nd_style_measure(w->seq, w->style);
+  w->song = song;
+  w->step = w->bar = 0;
+  return ND_OK;
 }
 
 /* The next song of the queue, or none: a walk that ends with its pass. */
 static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
-  nd_sequence_free(w->seq);
-  w->seq = NULL;
+  let_go(w);
   if (s->next == s->n_songs) {
     if (!s->options.shuffle) return ND_OK;
     begin_pass(s, s->pass + 1);
   }
-  w->song = s->queue[s->next];
-  w->step = w->bar = 0;
-  nd_status status = nd_corpus_read(s->corpus, w->song, &w->seq, err);
+  nd_status status = take_up(s, w, s->queue[s->next], err);
   if (status == ND_OK) s->next++;
   return status;
 }
@@ -189,28 +290,27 @@ static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
 static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
   stream *w = &s->streams[b];
   nd_batch *batch = &s->batch;
-  const nd_drummer *d = s->drummer;
   bool fresh = w->seq == NULL || w->step >= nd_sequence_steps(w->seq);
   if (fresh) {
     nd_status status = take_song(s, w, err);
     if (status != ND_OK) return status;
   }
   batch->fresh[b] = fresh;
-  bool all = chance(s, d->history_all), back[ND_MAX_BACK + 1];
-  for (int32_t k = 0; k <= ND_MAX_BACK; k++) back[k] = chance(s, d->history_back);
+  lesson l;
+  draw_lesson(s, &l, w);
   for (int32_t t = 0; t < batch->steps; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
-    bool here = w->seq != NULL && w->step < nd_sequence_steps(w->seq);
-    batch->mask[row] = here ? 1.0f : 0.0f;
-    if (!here) {
-      memset(batch->x + row * (size_t)batch->inputs, 0, (size_t)batch->inputs * sizeof *batch->x);
-      memset(batch->y + row * (size_t)batch->voices, 0, (size_t)batch->voices * sizeof *batch->y);
+    float *x = batch->x + row * (size_t)batch->inputs, *y = batch->y + row * (size_t)batch->voices;
+    float *mask = batch->mask + row * (size_t)batch->voices;
+    if (w->seq == NULL || w->step >= nd_sequence_steps(w->seq)) {
+      memset(x, 0, (size_t)batch->inputs * sizeof *x);
+      memset(y, 0, (size_t)batch->voices * sizeof *y);
+      memset(mask, 0, (size_t)batch->voices * sizeof *mask);
       continue;
     }
     const nd_grid *grid = &w->seq->grid;
     while (w->bar + 1 < grid->n_bars && grid->bars[w->bar + 1].step <= w->step) w->bar++;
-    fill_row(s, w->seq, w->step, w->bar, back, all || chance(s, d->history_step),
-             batch->x + row * (size_t)batch->inputs, batch->y + row * (size_t)batch->voices);
+    fill_row(s, w, &l, x, y, mask);
     w->step++;
   }
   return ND_OK;
@@ -220,21 +320,22 @@ static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
  * at + t and the intensity of at + t + 1, which is that row's metrics. */
 static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
   nd_batch *batch = &s->batch;
-  static const bool none[ND_MAX_BACK + 1] = {false};
-  nd_sequence *seq = NULL;
-  int32_t song = s->songs[nd_rng_below(&s->rng, (uint32_t)s->n_songs)];
-  nd_status status = nd_corpus_read(s->corpus, song, &seq, err);
+  stream w = {0};
+  lesson l = {0};
+  int32_t song = s->songs[nd_rng_below(&s->rng, (uint32_t)s->n_songs)], W = batch->steps;
+  nd_status status = nd_corpus_read(s->corpus, song, &w.seq, err);
   if (status != ND_OK) return status;
-  int32_t W = batch->steps;
-  int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_sequence_steps(seq) - W));
+  int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_sequence_steps(w.seq) - W));
+  size_t V = (size_t)batch->voices, target = (size_t)b * V;
   for (int32_t t = 0; t < W; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
-    fill_row(s, seq, at + t + 1, nd_grid_bar(&seq->grid, at + t + 1), none, false,
-             batch->x + row * (size_t)batch->inputs,
-             t + 1 == W ? batch->y + (size_t)b * (size_t)batch->voices : NULL);
+    bool last = t + 1 == W;
+    w.step = at + t + 1;
+    w.bar = nd_grid_bar(&w.seq->grid, w.step);
+    fill_row(s, &w, &l, batch->x + row * (size_t)batch->inputs, last ? batch->y + target : NULL,
+             batch->mask + target);
   }
-  batch->mask[b] = 1.0f;
-  nd_sequence_free(seq);
+  let_go(&w);
   return ND_OK;
 }
 
@@ -244,10 +345,7 @@ nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
     s->at = 0;
     s->epoch++;
     if (!s->options.shuffle && s->drummer->net.config.window == 0) {
-      for (int32_t b = 0; b < s->options.batch; b++) {
-        nd_sequence_free(s->streams[b].seq);
-        s->streams[b].seq = NULL;
-      }
+      for (int32_t b = 0; b < s->options.batch; b++) let_go(&s->streams[b]);
       begin_pass(s, s->pass + 1);
     }
     return ND_OK;
@@ -308,11 +406,11 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
         song >= nd_corpus_count(s->corpus) || step < 0)
       return nd_fail(err, ND_FORMAT, "the place of its batches is out of range");
     p += used;
-    nd_sequence_free(w->seq);
-    *w = (stream){NULL, song, step, 0};
+    let_go(w);
     if (song < 0) continue;
-    nd_status status = nd_corpus_read(s->corpus, song, &w->seq, err);
+    nd_status status = take_up(s, w, song, err);
     if (status != ND_OK) return status;
+    w->step = step;
   }
   return ND_OK;
 }

@@ -26,7 +26,8 @@ typedef struct nd_sampler_options {
   int32_t batch, steps;   /* 0: the drummer's own */
   uint64_t seed;
   bool shuffle;           /* and walk on from epoch to epoch */
-  bool erase;             /* history dropout, by the drummer's shares */
+  bool erase;             /* history dropout, and lessons: what is given and asked,
+                           * all by the drummer's shares */
 } nd_sampler_options;
 
 /* `corpus` and `drummer` must outlive the sampler. ND_FORMAT when no song of

@@ -77,16 +77,127 @@ static int core_generator(lua_State *L) {
   return 1;
 }
 
+/* ---- direction: a table, read into scratch that Lua owns */
+
+/* `style`: false (none), an index among the model's, a Sequence whose drums
+ * have it, or its numbers. */
+static void read_style(lua_State *L, int arg, const generator *g, nd_direction *d) {
+  const nd_styles *s = &g->drummer->styles;
+  int32_t size = nd_style_size(g->drummer->tokeniser.kit.n_voices);
+  int type = lua_getfield(L, arg, "style");                         /* style */
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  int at = lua_gettop(L);
+  float *style = lua_newuserdatauv(L, (size_t)size * sizeof *style, 0);
+  if (type == LUA_TBOOLEAN && !lua_toboolean(L, at)) {
+    d->no_style = true;
+  } else if (type == LUA_TNUMBER) {
+    lua_Integer i = luaL_checkinteger(L, at);
+    if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
+    memcpy(style, s->style + (size_t)(i - 1) * (size_t)size, (size_t)size * sizeof *style);
+    d->style = style;
+  } else if (type == LUA_TTABLE) {
+    if (lua_rawlen(L, at) != (size_t)size) luaL_error(L, "option 'style': %d numbers are needed", size);
+    for (int32_t k = 0; k < size; k++) {
+      double v = lua_rawgeti(L, at, k + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : (double)NAN;
+      if (!(v >= 0.0 && v <= 1.0)) luaL_error(L, "option 'style': number %d is not in 0..1", k + 1);
+      style[k] = (float)v;
+      lua_pop(L, 1);
+    }
+    d->style = style;
+  } else {
+    const nd_sequence *of = lnd_check(L, at, LND_SEQUENCE);
+    if (!nd_kit_equal(&of->settings.kit, &g->drummer->tokeniser.kit))
+      luaL_error(L, "option 'style': the sequence has another kit than the model");
+    nd_style_measure(of, style);
+    d->style = style;
+  }
+}
+
+/* A value a bar: numbers, or booleans as 0 and 1; false and nil in `numbers`
+ * are not asked for. NULL when the option is not given. */
+static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_bars, bool flags) {
+  if (lua_getfield(L, arg, key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  int at = lua_gettop(L);
+  if (!lua_istable(L, at)) luaL_error(L, "option '%s': a table of bars is needed", key);
+  float *out = lua_newuserdatauv(L, (size_t)n_bars * sizeof *out, 0);
+  for (int32_t b = 0; b < n_bars; b++) {
+    int type = lua_rawgeti(L, at, b + 1);
+    out[b] = NAN;
+    if (flags && type == LUA_TBOOLEAN) {
+      out[b] = lua_toboolean(L, -1) ? 1.0f : 0.0f;
+    } else if (!flags && type == LUA_TNUMBER) {
+      double v = lua_tonumber(L, -1);
+      if (!(v >= -3.0 && v <= 3.0)) luaL_error(L, "option '%s': bar %d is not in -3..3", key, b + 1);
+      out[b] = (float)v;
+    } else if (type != LUA_TNIL && !(type == LUA_TBOOLEAN && !lua_toboolean(L, -1))) {
+      luaL_error(L, "option '%s': bar %d has a %s", key, b + 1, luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+  }
+  return out;
+}
+
+/* `given` is a Sequence of the same length, `known` a byte a cell (not 0:
+ * kept), by step and voice; without it every cell of `given` is kept. */
+static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
+  size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song), n = 0;
+  if (lua_getfield(L, arg, "given") == LUA_TNIL) return;
+  const nd_sequence *given = lnd_check(L, -1, LND_SEQUENCE);
+  if (nd_sequence_steps(given) != nd_sequence_steps(song) ||
+      nd_sequence_voices(given) != nd_sequence_voices(song))
+    luaL_error(L, "option 'given': it has another length or kit than the song");
+  d->given = given->hits;
+  if (lua_getfield(L, arg, "known") == LUA_TSTRING) {
+    d->known = (const uint8_t *)lua_tolstring(L, -1, &n);
+    if (n != cells) luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
+  } else if (lua_isnil(L, -1)) {
+    uint8_t *all = lua_newuserdatauv(L, cells, 0);
+    memset(all, 1, cells);
+    d->known = all;
+  } else {
+    luaL_error(L, "option 'known': a string is needed");
+  }
+}
+
 static int generator_play(lua_State *L) {
+  static const char *const names[] = {"given", "known", "style", "density", "fills", NULL};
   generator *g = check(L);
   const nd_sequence *song = lnd_check(L, 2, LND_SEQUENCE);
+  nd_direction d = {0};
+  lnd_opts(L, 3, names);
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) {
+    read_given(L, 3, song, &d);
+    read_style(L, 3, g, &d);
+    d.density = read_bars(L, 3, "density", song->grid.n_bars, false);
+    d.fill = read_bars(L, 3, "fills", song->grid.n_bars, true);
+  }
   nd_sequence *played;
   nd_error err;
   int former = nd_blas_threads(g->threads);
-  nd_status status = nd_generator_play(g->g, song, &played, &err);
+  nd_status status = nd_generator_play(g->g, song, &d, &played, &err);
   (void)nd_blas_threads(former);
   if (status != ND_OK) return lnd_raise(L, &err);
   return lnd_push_sequence(L, played);
+}
+
+/* generator:style(): index and name of the style that the last song was
+ * played in, or nil */
+static int generator_style(lua_State *L) {
+  generator *g = check(L);
+  int32_t i = nd_generator_style(g->g);
+  if (i < 0) return lua_pushnil(L), 1;
+  size_t n;
+  const char *name = nd_styles_name(&g->drummer->styles, i, &n);
+  lua_pushinteger(L, i + 1);
+  lua_pushlstring(L, name, n);
+  return 2;
 }
 
 /* {intensity = …, bar = true, …} -> metrics; unknown names raise. */
@@ -118,6 +229,8 @@ static int generator_step(lua_State *L) {
   const nd_kit *kit = &g->drummer->tokeniser.kit;
   float metrics[ND_N_METRICS] = {0};
   uint8_t hits[ND_MAX_VOICES];
+  if (!nd_generator_live(g->g))
+    return luaL_error(L, "this model hears the whole song first: use play, or a causal model");
   bool bar = read_metrics(L, 2, metrics);
   int former = nd_blas_threads(g->threads);
   nd_generator_step(g->g, metrics, bar, hits);
@@ -158,7 +271,7 @@ static int generator_tostring(lua_State *L) {
 }
 
 void lnd_open_generator(lua_State *L) {
-  static const luaL_Reg methods[] = {{"play", generator_play},   {"step", generator_step},
+  static const luaL_Reg methods[] = {{"play", generator_play},   {"style", generator_style}, {"step", generator_step},
                                      {"odds", generator_odds},   {"reset", generator_reset},
                                      {"close", generator_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", generator_close}, {"__close", generator_close},

@@ -52,7 +52,8 @@ static model *push(lua_State *L) {
 
 static int core_model(lua_State *L) {
   static const char *const names[] = {"preset", "tokeniser", "layers", "hidden", "window",
-                                      "dropout", "seed", "inputs", "voices", NULL};
+                                      "dropout", "seed", "inputs", "voices", "encoder", "causal",
+                                      "encoded", NULL};
   lnd_opts(L, 1, names);
   nd_drummer_options o = nd_drummer_defaults;
   o.preset = lnd_opt_str(L, 1, "preset", "drummer");
@@ -61,6 +62,9 @@ static int core_model(lua_State *L) {
   o.window = (int32_t)lnd_opt_int(L, 1, "window", -1, 0, ND_MAX_WINDOW);
   o.inputs = (int32_t)lnd_opt_int(L, 1, "inputs", -1, 1, ND_MAX_INPUTS);
   o.voices = (int32_t)lnd_opt_int(L, 1, "voices", -1, 1, ND_MAX_VOICES);
+  o.encoder = (int32_t)lnd_opt_int(L, 1, "encoder", -1, 0, ND_MAX_UNITS);
+  o.encoded = (int32_t)lnd_opt_int(L, 1, "encoded", -1, 1, ND_MAX_INPUTS);
+  o.causal = lnd_opt_bool(L, 1, "causal", false) ? 1 : -1;
   o.dropout = (float)lnd_opt_num(L, 1, "dropout", -1.0, 0.0, 0.99);
   o.seed = (uint64_t)lnd_opt_int(L, 1, "seed", 1, 0, LUA_MAXINTEGER);
   lua_settop(L, 1);
@@ -212,7 +216,7 @@ static void set_number(lua_State *L, const char *key, double v) {
 }
 
 static int model_config(lua_State *L) {
-  static const char *const features[] = {"drummer", "original", "raw"};
+  static const char *const features[] = {"drummer", "original", "raw", "whole"};
   const nd_drummer *d = check(L, 1)->drummer;
   const nd_net_config *c = &d->net.config;
   lua_newtable(L);
@@ -225,6 +229,10 @@ static int model_config(lua_State *L) {
   set_integer(L, "layers", c->layers);
   set_integer(L, "hidden", c->hidden);
   set_integer(L, "window", c->window);
+  set_integer(L, "encoder", c->encoder);
+  lua_pushboolean(L, c->causal);
+  lua_setfield(L, -2, "causal");
+  set_integer(L, "styles", d->styles.n);
   set_integer(L, "steps", d->steps);
   set_integer(L, "batch", d->batch);
   set_integer(L, "parameters", (lua_Integer)d->net.n_trained);
@@ -252,6 +260,46 @@ static int model_threads(lua_State *L) {
   luaL_argcheck(L, n >= 1 && n <= 256, 2, "threads are in 1..256");
   m->threads = (int)n;
   return 0;
+}
+
+/* ---------------------------------------------------------------------- styles */
+
+/* model:learn_styles(corpus, split): how many */
+static int model_learn_styles(lua_State *L) {
+  static const char *const splits[] = {"train", "valid", "all", NULL};
+  model *m = check(L, 1);
+  const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
+  int split = luaL_checkoption(L, 3, "train", splits);
+  nd_error err;
+  if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
+    return luaL_argerror(L, 2, "the corpus has another kit than the model");
+  if (nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err) != ND_OK)
+    return lnd_fail(L, &err, NULL);
+  lua_pushinteger(L, m->drummer->styles.n);
+  return 1;
+}
+
+/* model:styles(seq): {{index, name, odds}, …}, the likeliest first */
+static int model_styles(lua_State *L) {
+  const nd_styles *s = &check(L, 1)->drummer->styles;
+  const nd_sequence *seq = lua_isnoneornil(L, 2) ? NULL : lnd_check(L, 2, LND_SEQUENCE);
+  float *odds = lua_newuserdatauv(L, (size_t)(s->n + 1) * sizeof *odds, 0);
+  nd_error err;
+  for (int32_t i = 0; i < s->n; i++) odds[i] = 1.0f / (float)s->n;
+  if (seq != NULL && nd_styles_odds(s, seq, odds, &err) != ND_OK) return lnd_raise(L, &err);
+  lua_createtable(L, s->n, 0);                                /* list */
+  const char *name = s->names;
+  for (int32_t i = 0; i < s->n; i++) {
+    size_t n = strcspn(name, "\n");
+    lua_createtable(L, 0, 3);                                 /* list,style */
+    set_integer(L, "index", i + 1);
+    set_number(L, "odds", (double)odds[i]);
+    lua_pushlstring(L, name, n);
+    lua_setfield(L, -2, "name");
+    lua_rawseti(L, -2, i + 1);
+    name += n + 1;
+  }
+  return 1;
 }
 
 /* -------------------------------------------------------------------- learning */
@@ -294,16 +342,29 @@ static int model_loss(lua_State *L) {
   nd_error err;
   double sum = 0;
   int64_t count = 0;
+  size_t rows = (size_t)batch->targets * (size_t)batch->streams, V = (size_t)batch->voices;
+  float *logits = lua_newuserdatauv(L, rows * V * sizeof *logits, 0);
   nd_status status = need_trainer(L, m, &err);
   if (status == ND_OK) {
     int former = nd_blas_threads(m->threads);
-    status = nd_trainer_loss(&m->trainer, batch, &sum, &count, NULL, &err);
+    status = nd_trainer_loss(&m->trainer, batch, &sum, &count, logits, &err);
     (void)nd_blas_threads(former);
   }
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_Integer guessed = 0, struck = 0, both = 0;
+  for (size_t i = 0; i < rows * V; i++) {
+    if (batch->mask[i / V] <= 0.0f) continue;
+    bool guess = logits[i] >= 0.0f, hit = batch->y[i] > 0.5f;
+    guessed += guess;
+    struck += hit;
+    both += guess && hit;
+  }
   lua_pushnumber(L, count > 0 ? sum / (double)count : 0.0);
   lua_pushinteger(L, (lua_Integer)count);
-  return 2;
+  lua_pushinteger(L, guessed);
+  lua_pushinteger(L, struck);
+  lua_pushinteger(L, both);
+  return 5;
 }
 
 /* --------------------------------------------------------------------- tensors */
@@ -418,6 +479,7 @@ void lnd_open_model(lua_State *L) {
       {"train_step", model_train_step}, {"loss", model_loss},
       {"tensor", model_tensor},       {"gradient", model_gradient},
       {"set_tensor", model_set_tensor}, {"tensors", model_tensors},
+      {"learn_styles", model_learn_styles}, {"styles", model_styles},
       {"threads", model_threads},     {"close", model_close},
       {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", model_close}, {"__close", model_close},

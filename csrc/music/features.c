@@ -1,10 +1,20 @@
 #include "features.h"
 
+#include <math.h>
 #include <string.h>
 
+int32_t nd_features_encoded(const nd_features *f, int32_t voices) {
+  return f->kind == ND_FEATURES_WHOLE ? ND_N_METRICS + 2 * voices + 4 : 0;
+}
+
 int32_t nd_features_inputs(const nd_features *f, int32_t voices) {
-  if (f->kind == ND_FEATURES_ORIGINAL) return voices + 1;
-  return ND_N_METRICS + voices * (1 + f->n_back);
+  int32_t history = voices * (1 + f->n_back);
+  switch (f->kind) {
+    case ND_FEATURES_ORIGINAL: return voices + 1;
+    case ND_FEATURES_WHOLE:
+      return nd_features_encoded(f, voices) + history + nd_style_size(voices) + 1;
+    default: return ND_N_METRICS + history;
+  }
 }
 
 static float *put_hits(float *to, const uint8_t *hits, int32_t voices) {
@@ -12,16 +22,39 @@ static float *put_hits(float *to, const uint8_t *hits, int32_t voices) {
   return to + voices;
 }
 
-void nd_features_row(const nd_features *f, int32_t voices, const float *metrics,
-                     const nd_past *past, float *row) {
+static float *put_history(float *to, const nd_features *f, const nd_past *past, int32_t voices) {
+  to = put_hits(to, past->before, voices);
+  for (int32_t k = 0; k < f->n_back; k++) to = put_hits(to, past->back[k], voices);
+  return to;
+}
+
+/* A control and whether it is given. */
+static float *put_control(float *to, float value) {
+  bool given = !isnan(value);
+  to[0] = given ? value : 0.0f;
+  to[1] = given ? 1.0f : 0.0f;
+  return to + 2;
+}
+
+void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard, float *row) {
   if (f->kind == ND_FEATURES_ORIGINAL) {
-    row = put_hits(row, past->before, voices);
-    *row = metrics[ND_M_INTENSITY];
+    row = put_hits(row, heard->past.before, voices);
+    *row = heard->metrics[ND_M_INTENSITY];
     return;
   }
-  memcpy(row, metrics, ND_N_METRICS * sizeof *row);
-  row = put_hits(row + ND_N_METRICS, past->before, voices);
-  for (int32_t k = 0; k < f->n_back; k++) row = put_hits(row, past->back[k], voices);
+  memcpy(row, heard->metrics, ND_N_METRICS * sizeof *row);
+  row += ND_N_METRICS;
+  if (f->kind == ND_FEATURES_WHOLE) {
+    row = put_hits(row, heard->given, voices);
+    row = put_hits(row, heard->known, voices);
+    row = put_control(row, heard->density);
+    row = put_control(row, heard->fill);
+  }
+  row = put_history(row, f, &heard->past, voices);
+  if (f->kind != ND_FEATURES_WHOLE) return;
+  int32_t n = nd_style_size(voices);
+  for (int32_t i = 0; i < n; i++) row[i] = heard->style != NULL ? heard->style[i] : 0.0f;
+  row[n] = heard->style != NULL ? 1.0f : 0.0f;
 }
 
 nd_past nd_features_past(const nd_features *f, const nd_grid *grid, int32_t voices,

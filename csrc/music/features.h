@@ -1,23 +1,30 @@
 /* features.h - from what is heard and what was played to one input row of a
  * network: the same function for training and for playing.
  *
+ *   ND_FEATURES_WHOLE     for a net with an encoder. Encoded: all metrics of
+ *                         the step, the hits that are given there and which of
+ *                         its cells are given, the density and fill asked of
+ *                         its bar. Behind them: the hits one step before and
+ *                         those one bar back, two, four …, and the style.
  *   ND_FEATURES_DRUMMER   all metrics of the step to be played, the hits one
  *                         step before, and those one bar back, two, four …
- *                         (bars of the meter: the same place in a bar of
- *                         another length, nothing where that bar is shorter)
  *   ND_FEATURES_ORIGINAL  the hits one step before, and the intensity of the
  *                         step to be played (stored one step early, this is
  *                         one row of the 2023 system's window)
  *   ND_FEATURES_RAW       none of ours: rows come from the caller
+ *
+ * "A bar back" is by bars of the meter: the same place in a bar of another
+ * length, nothing where that bar is shorter.
  */
 #ifndef ND_MUSIC_FEATURES_H
 #define ND_MUSIC_FEATURES_H
 
 #include "grid.h"
 #include "metrics.h"
+#include "style.h"
 
 typedef enum nd_features_kind {
-  ND_FEATURES_DRUMMER, ND_FEATURES_ORIGINAL, ND_FEATURES_RAW
+  ND_FEATURES_DRUMMER, ND_FEATURES_ORIGINAL, ND_FEATURES_RAW, ND_FEATURES_WHOLE
 } nd_features_kind;
 
 enum { ND_MAX_BACK = 4 };
@@ -34,11 +41,22 @@ typedef struct nd_past {
   const uint8_t *back[ND_MAX_BACK];    /* the same place so many bars ago */
 } nd_past;
 
-int32_t nd_features_inputs(const nd_features *f, int32_t voices);
+/* All that a step's row is made of. */
+typedef struct nd_heard {
+  const float *metrics;     /* (ND_N_METRICS) */
+  nd_past past;
+  const uint8_t *given;     /* (voices) hits that are given; NULL: none */
+  const uint8_t *known;     /* (voices) 1 where a cell is given, hit or not */
+  const float *style;       /* (nd_style_size); NULL: not given */
+  float density;            /* of the bar, log2 of its share of the mean; NAN: not given */
+  float fill;               /* 1: the bar is to be a fill, 0: not; NAN: not given */
+} nd_heard;
 
-/* Fills `row` (inputs) for a step with the given metrics (ND_N_METRICS). */
-void nd_features_row(const nd_features *f, int32_t voices, const float *metrics,
-                     const nd_past *past, float *row);
+int32_t nd_features_inputs(const nd_features *f, int32_t voices);
+int32_t nd_features_encoded(const nd_features *f, int32_t voices);
+
+/* Fills `row` (inputs). */
+void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard, float *row);
 
 /* The past of `step` in hits (n_steps, voices) on a grid; `bar` is the index
  * of the step's bar. */

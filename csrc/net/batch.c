@@ -4,8 +4,7 @@
 #include <string.h>
 
 nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
-                        int32_t voices, int32_t targets, int32_t layers, int32_t hidden,
-                        nd_error *err) {
+                        int32_t voices, int32_t targets, int32_t carried, nd_error *err) {
   memset(b, 0, sizeof *b);
   if (steps < 1 || streams < 1 || inputs < 1 || voices < 1 || (targets != steps && targets != 1))
     return nd_fail(err, ND_MISUSE, "a batch needs at least one step, stream, input and voice");
@@ -17,11 +16,10 @@ nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inp
   b->inputs = inputs;
   b->voices = voices;
   b->targets = targets;
-  b->layers = layers;
-  b->hidden = hidden;
+  b->carried = carried;
   b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
   b->y = nd_calloc(out * (size_t)voices, sizeof *b->y);
-  b->mask = nd_calloc(out, sizeof *b->mask);
+  b->mask = nd_calloc(out * (size_t)voices, sizeof *b->mask);
   b->fresh = nd_calloc((size_t)streams, 1);
   b->state = nd_calloc(nd_batch_state_size(b), sizeof *b->state);
   if (!b->x || !b->y || !b->mask || !b->fresh || !b->state) {

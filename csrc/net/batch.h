@@ -9,20 +9,20 @@ typedef struct nd_batch {
   int32_t targets;  /* T, or 1 for a network that is asked for the last step alone */
   float *x;         /* (T, B, I) */
   float *y;         /* (targets, B, V): 0 or 1 */
-  float *mask;      /* (targets, B): 1 where the step counts, 0 where there is none */
+  float *mask;      /* (targets, B, V): 1 where the hit counts, 0 where there is no step
+                     * or the hit is given */
   uint8_t *fresh;   /* (B): the stream starts from nothing in this stretch */
-  float *state;     /* (layers, 2, B, H): h and c that each stream carries on */
-  int32_t layers, hidden;
+  float *state;     /* (B, carried) by layer: h and c that each stream carries on */
+  int32_t carried;  /* floats of state a stream */
 } nd_batch;
 
 /* All zeroed, streams marked fresh. ND_LIMIT when the sizes overflow. */
 nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t inputs,
-                        int32_t voices, int32_t targets, int32_t layers, int32_t hidden,
-                        nd_error *err);
+                        int32_t voices, int32_t targets, int32_t carried, nd_error *err);
 void nd_batch_clear(nd_batch *batch);
 
 static inline size_t nd_batch_state_size(const nd_batch *b) {
-  return 2u * (size_t)b->layers * (size_t)b->streams * (size_t)b->hidden;
+  return (size_t)b->carried * (size_t)b->streams;
 }
 
 #endif

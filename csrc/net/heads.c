@@ -1,7 +1,6 @@
 #include "heads.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "blas.h"
 #include "dense.h"
@@ -23,23 +22,18 @@ void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *featur
 
 double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
                     float *logits, bool gradient, int64_t *count) {
+  size_t n = (size_t)rows * (size_t)voices;
   double sum = 0;
   int64_t counted = 0;
-  for (int32_t r = 0; r < rows; r++) counted += mask[r] > 0.0f ? voices : 0;
+  for (size_t i = 0; i < n; i++) counted += mask[i] > 0.0f;
   float scale = counted > 0 ? 1.0f / (float)counted : 0.0f;
-  for (int32_t r = 0; r < rows; r++) {
-    float *z = logits + (size_t)r * (size_t)voices;
-    const float *y = hits + (size_t)r * (size_t)voices;
-    if (!(mask[r] > 0.0f)) {
-      if (gradient) memset(z, 0, (size_t)voices * sizeof *z);
-      continue;
-    }
-    for (int32_t v = 0; v < voices; v++) {
-      float e = expf(-fabsf(z[v]));
-      /* max(z, 0) - z y + ln(1 + e^-|z|): no overflow for any z */
-      sum += (double)((z[v] > 0.0f ? z[v] : 0.0f) - z[v] * y[v] + log1pf(e));
-      if (gradient) z[v] = ((z[v] >= 0.0f ? 1.0f : e) / (1.0f + e) - y[v]) * scale;
-    }
+  for (size_t i = 0; i < n; i++) {
+    float z = logits[i], e = expf(-fabsf(z));
+    bool counts = mask[i] > 0.0f;
+    /* max(z, 0) - z y + ln(1 + e^-|z|): no overflow for any z */
+    if (counts) sum += (double)((z > 0.0f ? z : 0.0f) - z * hits[i] + log1pf(e));
+    if (gradient)
+      logits[i] = counts ? ((z >= 0.0f ? 1.0f : e) / (1.0f + e) - hits[i]) * scale : 0.0f;
   }
   *count = counted;
   return sum;

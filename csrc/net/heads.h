@@ -21,8 +21,8 @@ typedef struct nd_hits_head {
 void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
                      const float *inputs, const float *hits, float *logits);
 
-/* Binary cross-entropy in nats, summed over counted hits (mask > 0) in double,
- * the number of which goes to *count. When `gradient`, logits become the
+/* Binary cross-entropy in nats, summed in double over the counted hits, where
+ * mask (rows, V) is above 0; the number of those goes to *count. When `gradient`, logits become the
  * gradient of the mean over those hits. */
 double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
                     float *logits, bool gradient, int64_t *count);

@@ -46,6 +46,20 @@ static int32_t widest(const nd_net_config *c) {
   return w;
 }
 
+int32_t nd_net_readers(const nd_net_config *c) {
+  return c->encoder == 0 ? 0 : c->causal ? 1 : 2;
+}
+
+int32_t nd_net_encoding(const nd_net_config *c) { return nd_net_readers(c) * c->encoder; }
+
+int32_t nd_net_front(const nd_net_config *c) {
+  return c->encoder == 0 ? c->inputs : c->inputs - c->encoded + nd_net_encoding(c);
+}
+
+int32_t nd_net_carried(const nd_net_config *c) {
+  return 2 * (c->layers * c->hidden + (c->encoder > 0 ? c->encoder : 0));
+}
+
 /* ----------------------------------------------------------------- parameters */
 
 /* "lstm.2.wx"; layers that there is one of have no number: "out.w" */
@@ -71,7 +85,12 @@ static void declare(nd_net *net, bool trained, int32_t rows, int32_t columns, co
 static void declare_all(nd_net *net) {
   const nd_net_config *c = &net->config;
   op ops[MAX_OPS];
-  int32_t n_ops = head_ops(c, ops), in = c->inputs;
+  int32_t n_ops = head_ops(c, ops), in = nd_net_front(c);
+  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+    declare(net, true, c->encoded, 4 * c->encoder, "encoder", k + 1, "wx");
+    declare(net, true, c->encoder, 4 * c->encoder, "encoder", k + 1, "wh");
+    declare(net, true, 0, 4 * c->encoder, "encoder", k + 1, "b");
+  }
   for (int32_t l = 0; l < c->layers; l++) {
     declare(net, true, in, 4 * c->hidden, "lstm", l + 1, "wx");
     declare(net, true, c->hidden, 4 * c->hidden, "lstm", l + 1, "wh");
@@ -152,7 +171,7 @@ void nd_net_first_weights(nd_net *net, uint64_t seed) {
     } else {
       bool one = strcmp(which, "gamma") == 0 || strcmp(which, "var") == 0;
       for (size_t j = 0; j < t->size; j++) w[j] = one ? 1.0f : 0.0f;
-      if (strncmp(t->name, "lstm.", 5) == 0) {
+      if (strncmp(t->name, "lstm.", 5) == 0 || strncmp(t->name, "encoder.", 8) == 0) {
         size_t H = t->size / 4;
         for (size_t j = 0; j < H; j++) w[H + j] = 1.0f;
       }
@@ -160,16 +179,19 @@ void nd_net_first_weights(nd_net *net, uint64_t seed) {
   }
 }
 
+static nd_lstm bind_lstm(nd_net *net, const char *kind, int32_t number, int32_t inputs,
+                         int32_t hidden) {
+  return (nd_lstm){inputs, hidden, part(net, net->block, kind, number, "wx"),
+                   part(net, net->block, kind, number, "wh"),
+                   part(net, net->block, kind, number, "b")};
+}
+
 static void bind(nd_net *net) {
   const nd_net_config *c = &net->config;
-  for (int32_t l = 0; l < c->layers; l++) {
-    nd_lstm *k = &net->lstm[l];
-    k->inputs = l == 0 ? c->inputs : c->hidden;
-    k->hidden = c->hidden;
-    k->wx = part(net, net->block, "lstm", l + 1, "wx");
-    k->wh = part(net, net->block, "lstm", l + 1, "wh");
-    k->b = part(net, net->block, "lstm", l + 1, "b");
-  }
+  for (int32_t k = 0; k < nd_net_readers(c); k++)
+    net->reader[k] = bind_lstm(net, "encoder", k + 1, c->encoded, c->encoder);
+  for (int32_t l = 0; l < c->layers; l++)
+    net->lstm[l] = bind_lstm(net, "lstm", l + 1, l == 0 ? nd_net_front(c) : c->hidden, c->hidden);
   net->hits = (nd_hits_head){features(c), c->inputs, c->voices,
                              part(net, net->block, "out", 0, "w"),
                              part(net, net->block, "out", 0, "b"),
@@ -196,8 +218,12 @@ static nd_status check_config(const nd_net_config *c, nd_error *err) {
   if (!(c->dropout >= 0.0f && c->dropout < 1.0f) ||
       !(c->head_dropout >= 0.0f && c->head_dropout < 1.0f))
     return nd_fail(err, ND_MISUSE, "dropout is in 0..1, without 1");
-  if (c->window > 0 && c->skip)
-    return nd_fail(err, ND_MISUSE, "a window net has no wires from inputs to hits");
+  if (c->encoder < 0 || c->encoder > ND_MAX_UNITS)
+    return nd_fail(err, ND_MISUSE, "encoder: %d is not in 0..%d", c->encoder, ND_MAX_UNITS);
+  if (c->encoder > 0 && (c->encoded < 1 || c->encoded > c->inputs))
+    return nd_fail(err, ND_MISUSE, "encoded: %d is not in 1..%d", c->encoded, c->inputs);
+  if (c->window > 0 && (c->skip || c->encoder > 0))
+    return nd_fail(err, ND_MISUSE, "a window net has neither an encoder nor wires to the hits");
   return ND_OK;
 }
 
@@ -235,7 +261,8 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
 double nd_net_products(const nd_net *net) {
   const nd_net_config *c = &net->config;
   double H = c->hidden, lstm = 0, head = (double)features(c) * c->voices;
-  for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? c->inputs : c->hidden));
+  for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? nd_net_front(c) : c->hidden));
+  lstm += nd_net_readers(c) * 4.0 * c->encoder * (c->encoder + c->encoded);
   op ops[MAX_OPS];
   int32_t n_ops = head_ops(c, ops);
   for (int32_t k = 0; k < n_ops; k++)
@@ -272,10 +299,37 @@ const float *nd_net_head(const nd_net *net, int32_t rows, float *x, float *scrat
   return from;
 }
 
+/* ----------------------------------------------------------- encoder, playing */
+
+nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float *out,
+                        nd_error *err) {
+  const nd_net_config *c = &net->config;
+  int32_t He = c->encoder, readers = nd_net_readers(c);
+  size_t wide = 4 * (size_t)He, n = (size_t)steps;
+  float *z = nd_calloc(n * wide + 2 * (size_t)He, sizeof *z);
+  if (z == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  float *h = z + n * wide, *cell = h + He;
+  for (int32_t k = 0; k < readers; k++) {
+    memset(h, 0, 2 * (size_t)He * sizeof *h);
+    nd_gemm(ND_N, ND_N, steps, 4 * He, c->encoded, x, net->reader[k].wx, 0.0f, z);
+    for (int32_t i = 0; i < steps; i++) {
+      size_t t = (size_t)(k == 0 ? i : steps - 1 - i);
+      nd_lstm_step(&net->reader[k], 1, z + t * wide, h, cell);
+      memcpy(out + t * (size_t)(readers * He) + (size_t)k * (size_t)He, h, (size_t)He * sizeof *h);
+    }
+  }
+  free(z);
+  return ND_OK;
+}
+
 /* ------------------------------------------------------------------- training */
 
 /* Where everything of one pass lies in the trainer's work block. */
 typedef struct pass {
+  nd_lstm_trace read[2];        /* the encoder; the second runs backwards */
+  float *heard[2];              /* (T, B, encoded): what each reads, in its order */
+  float *front;                 /* (T, B, front): what the first layer takes */
+  float *dfront;
   nd_lstm_trace trace[ND_MAX_LAYERS];
   float *out[ND_MAX_LAYERS];    /* (T, B, H): outputs as the next layer sees them */
   float *keep[ND_MAX_LAYERS];   /* dropout masks, NULL without dropout */
@@ -292,8 +346,18 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
   size_t used = 0;
 #define TAKE(n) (used += (n), block != NULL ? block + (used - (n)) : NULL)
   int32_t T = b->steps, B = b->streams;
-  size_t cells = (size_t)T * (size_t)B * (size_t)c->hidden;
+  size_t all = (size_t)T * (size_t)B, cells = all * (size_t)c->hidden;
+  size_t broad = all * (size_t)(c->hidden > c->encoder ? c->hidden : c->encoder);
   memset(p, 0, sizeof *p);
+  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+    float *at = TAKE(nd_lstm_trace_size(c->encoder, T, B));
+    if (at != NULL) p->read[k] = nd_lstm_trace_at(at, c->encoder, T, B);
+    p->heard[k] = TAKE(all * (size_t)c->encoded);
+  }
+  if (c->encoder > 0) {
+    p->front = TAKE(all * (size_t)nd_net_front(c));
+    if (training) p->dfront = TAKE(all * (size_t)nd_net_front(c));
+  }
   for (int32_t l = 0; l < c->layers; l++) {
     float *at = TAKE(nd_lstm_trace_size(c->hidden, T, B));
     if (at != NULL) {
@@ -317,10 +381,10 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
   p->head[n_ops] = TAKE(n_ops > 0 ? wide : 0);
   p->logits = TAKE(rows * (size_t)c->voices);
   if (training) {
-    p->dz = TAKE(4 * cells);
-    p->dh = TAKE(cells);
-    p->dx = TAKE(cells);
-    p->dc = TAKE((size_t)B * (size_t)c->hidden);
+    p->dz = TAKE(4 * broad);
+    p->dh = TAKE(broad);
+    p->dx = TAKE(broad);
+    p->dc = TAKE(broad / (size_t)T);
     p->dhead = TAKE(wide);
     p->dhead2 = TAKE(wide);
   }
@@ -330,13 +394,12 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
 
 static nd_status prepare(nd_trainer *t, const nd_batch *b, bool training, pass *p, nd_error *err) {
   const nd_net_config *c = &t->net->config;
-  if (b->inputs != c->inputs || b->voices != c->voices || b->layers != c->layers ||
-      b->hidden != c->hidden)
+  if (b->inputs != c->inputs || b->voices != c->voices || b->carried != nd_net_carried(c))
     return nd_fail(err, ND_MISUSE, "the batch was made for another model");
   if (b->targets != (c->window > 0 ? 1 : b->steps) || (c->window > 0 && b->steps != c->window))
     return nd_fail(err, ND_MISUSE, "the batch has %d steps and %d targets, which this model has not",
                    b->steps, b->targets);
-  if ((double)b->steps * b->streams * 4.0 * widest(c) > (double)INT32_MAX)
+  if ((double)b->steps * b->streams * 4.0 * (widest(c) + c->encoder) > (double)INT32_MAX)
     return nd_fail(err, ND_LIMIT, "a batch of %d x %d steps is too large", b->streams, b->steps);
   size_t need = lay_out(c, b, NULL, training, p);
   if (need > t->work_size) {
@@ -350,25 +413,54 @@ static nd_status prepare(nd_trainer *t, const nd_batch *b, bool training, pass *
   return ND_OK;
 }
 
-static void load_state(const nd_net_config *c, const nd_batch *b, int32_t layer,
+/* The carried state of one layer lies at `at` floats into the batch's: h of
+ * all streams, then c. */
+static void load_state(const nd_batch *b, size_t at, int32_t hidden, bool none,
                        nd_lstm_trace *trace) {
-  size_t H = (size_t)c->hidden, cells = H * (size_t)b->streams;
-  const float *h = b->state + 2 * (size_t)layer * cells, *cell = h + cells;
-  memcpy(trace->h, h, cells * sizeof *h);
-  memcpy(trace->c, cell, cells * sizeof *h);
+  size_t H = (size_t)hidden, cells = H * (size_t)b->streams;
+  memcpy(trace->h, b->state + at, cells * sizeof *b->state);
+  memcpy(trace->c, b->state + at + cells, cells * sizeof *b->state);
   for (int32_t s = 0; s < b->streams; s++)
-    if (b->fresh[s] || c->window > 0) {
-      memset(trace->h + (size_t)s * H, 0, H * sizeof *h);
-      memset(trace->c + (size_t)s * H, 0, H * sizeof *h);
+    if (b->fresh[s] || none) {
+      memset(trace->h + (size_t)s * H, 0, H * sizeof *b->state);
+      memset(trace->c + (size_t)s * H, 0, H * sizeof *b->state);
     }
 }
 
-static void store_state(const nd_net_config *c, nd_batch *b, int32_t layer,
-                        const nd_lstm_trace *trace) {
-  size_t cells = (size_t)c->hidden * (size_t)b->streams, last = cells * (size_t)b->steps;
-  float *h = b->state + 2 * (size_t)layer * cells;
-  memcpy(h, trace->h + last, cells * sizeof *h);
-  memcpy(h + cells, trace->c + last, cells * sizeof *h);
+static void store_state(nd_batch *b, size_t at, int32_t hidden, const nd_lstm_trace *trace) {
+  size_t cells = (size_t)hidden * (size_t)b->streams, last = cells * (size_t)b->steps;
+  memcpy(b->state + at, trace->h + last, cells * sizeof *b->state);
+  memcpy(b->state + at + cells, trace->c + last, cells * sizeof *b->state);
+}
+
+/* Copies `n` columns of each of `rows` rows. */
+static void copy_columns(int32_t rows, int32_t n, const float *from, int32_t from_width, float *to,
+                         int32_t to_width) {
+  for (int32_t r = 0; r < rows; r++, from += from_width, to += to_width)
+    memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+/* The encoder over a stretch: the forward reader carries its state on, the
+ * backward one starts at the stretch's end. Returns the first layer's input. */
+static const float *encode(nd_trainer *t, nd_batch *b, pass *p) {
+  const nd_net_config *c = &t->net->config;
+  int32_t B = b->streams, T = b->steps, E = c->encoded, He = c->encoder;
+  int32_t front = nd_net_front(c), readers = nd_net_readers(c), encoding = nd_net_encoding(c);
+  size_t at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)B;
+  size_t slice = (size_t)B * (size_t)c->inputs, cells = (size_t)B * (size_t)He;
+  for (int32_t k = 0; k < readers; k++) {
+    for (int32_t i = 0; i < T; i++)
+      copy_columns(B, E, b->x + (size_t)(k == 0 ? i : T - 1 - i) * slice, c->inputs,
+                   p->heard[k] + (size_t)i * (size_t)B * (size_t)E, E);
+    load_state(b, at, He, k == 1, &p->read[k]);
+    nd_lstm_forward(&t->net->reader[k], T, B, p->heard[k], &p->read[k]);
+    if (k == 0) store_state(b, at, He, &p->read[k]);
+    for (int32_t i = 0; i < T; i++)
+      copy_columns(B, He, p->read[k].h + (size_t)(1 + (k == 0 ? i : T - 1 - i)) * cells, He,
+                   p->front + (size_t)i * (size_t)B * (size_t)front + (size_t)k * (size_t)He, front);
+  }
+  copy_columns(T * B, c->inputs - E, b->x + E, c->inputs, p->front + encoding, front);
+  return p->front;
 }
 
 /* Features of the hits head. */
@@ -376,11 +468,12 @@ static float *forward(nd_trainer *t, nd_batch *b, bool training, pass *p) {
   nd_net *net = t->net;
   const nd_net_config *c = &net->config;
   size_t B = (size_t)b->streams, H = (size_t)c->hidden, cells = (size_t)b->steps * B * H;
-  const float *x = b->x;
+  const float *x = c->encoder > 0 ? encode(t, b, p) : b->x;
   for (int32_t l = 0; l < c->layers; l++) {
-    load_state(c, b, l, &p->trace[l]);
+    size_t at = 2 * (size_t)l * B * H;
+    load_state(b, at, c->hidden, c->window > 0, &p->trace[l]);
     nd_lstm_forward(&net->lstm[l], b->steps, b->streams, x, &p->trace[l]);
-    store_state(c, b, l, &p->trace[l]);
+    store_state(b, at, c->hidden, &p->trace[l]);
     if (p->keep[l] != NULL) {
       memcpy(p->out[l], p->trace[l].h + B * H, cells * sizeof *x);
       nd_dropout((int32_t)cells, c->dropout, &t->rng, p->keep[l], p->out[l]);
@@ -454,15 +547,27 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
   } else {
     memcpy(dh, d, cells * sizeof *dh);
   }
+  const float *first = c->encoder > 0 ? p->front : b->x;
   for (int32_t l = c->layers - 1; l >= 0; l--) {
     if (p->keep[l] != NULL) nd_multiply((int32_t)cells, p->keep[l], dh);
-    nd_lstm_backward(&net->lstm[l], b->steps, b->streams, l == 0 ? b->x : p->out[l - 1],
+    nd_lstm_backward(&net->lstm[l], b->steps, b->streams, l == 0 ? first : p->out[l - 1],
                      &p->trace[l], dh, p->dz, p->dc, part(net, g, "lstm", l + 1, "wx"),
                      part(net, g, "lstm", l + 1, "wh"), part(net, g, "lstm", l + 1, "b"),
-                     l == 0 ? NULL : dx);
+                     l > 0 ? dx : p->dfront);
     float *swap = dh;
     dh = dx;
     dx = swap;
+  }
+  int32_t front = nd_net_front(c), He = c->encoder, T = b->steps;
+  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+    for (int32_t i = 0; i < T; i++)
+      copy_columns(b->streams, He,
+                   p->dfront + (size_t)(k == 0 ? i : T - 1 - i) * B * (size_t)front +
+                       (size_t)k * (size_t)He,
+                   front, p->dh + (size_t)i * B * (size_t)He, He);
+    nd_lstm_backward(&net->reader[k], T, b->streams, p->heard[k], &p->read[k], p->dh, p->dz,
+                     p->dc, part(net, g, "encoder", k + 1, "wx"),
+                     part(net, g, "encoder", k + 1, "wh"), part(net, g, "encoder", k + 1, "b"), NULL);
   }
 }
 

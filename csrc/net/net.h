@@ -3,6 +3,11 @@
  *   streaming nets (window 0): logits at every step, state carried on;
  *   window nets: every window starts from zero state, logits at its last step.
  *
+ * With an encoder, the first `encoded` inputs of a step go through a layer of
+ * its own that reads the stretch forwards and (unless `causal`) one that reads
+ * it backwards (Graves & Schmidhuber 2005); their outputs take those inputs'
+ * place in front of the others. Such a net hears what is to come.
+ *
  * Parameters stand in one block, so that the optimiser, the checkpoint and
  * the gradient check are one loop each. An nd_net is read-only while it plays;
  * everything that changes in training is the nd_trainer's.
@@ -27,6 +32,8 @@ typedef struct nd_net_config {
   int32_t inputs, voices;      /* I, V */
   int32_t layers, hidden;      /* L, H */
   int32_t window;              /* 0: streaming */
+  int32_t encoder, encoded;    /* units a direction, inputs that it reads; 0: none */
+  bool causal;                 /* the encoder reads forwards only */
   int32_t n_dense, dense[ND_MAX_DENSE];
   bool norm;                   /* batch normalisation in the head */
   bool skip;                   /* the inputs wired straight to the logits */
@@ -50,6 +57,7 @@ typedef struct nd_net {
   int32_t n_tensors;
   /* views into the block */
   nd_lstm lstm[ND_MAX_LAYERS];
+  nd_lstm reader[2];           /* the encoder: forwards, backwards */
   nd_hits_head hits;
 } nd_net;
 
@@ -64,6 +72,18 @@ const nd_tensor *nd_net_tensor(const nd_net *net, const char *name);  /* NULL: n
 
 /* ND_FORMAT, naming the tensor, when a value is not finite. */
 nd_status nd_net_check(const nd_net *net, nd_error *err);
+
+/* Readers of the encoder (0, 1, 2), width of what they give together, width of
+ * what the first LSTM layer takes, and floats of state that a stream carries. */
+int32_t nd_net_readers(const nd_net_config *c);
+int32_t nd_net_encoding(const nd_net_config *c);
+int32_t nd_net_front(const nd_net_config *c);
+int32_t nd_net_carried(const nd_net_config *c);
+
+/* Reads a whole song for playing: x (steps, encoded) to out (steps, encoding).
+ * ND_NOMEM alone can go wrong. */
+nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float *out,
+                        nd_error *err);
 
 /* The head on `rows` feature vectors x (rows, H) without dropout, for playing:
  * returns the features of the hits, in x or in scratch (rows, widest dense). */

@@ -8,7 +8,7 @@
 static const char format_name[] = "neuraldrummer 1";
 
 const nd_drummer_options nd_drummer_defaults = {
-    "drummer", NULL, -1, -1, -1, -1, -1, -1.0f, 1};
+    "drummer", NULL, -1, -1, -1, -1, -1, -1, -1, -1, -1.0f, 1};
 
 static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_error *err) {
   nd_status status = nd_tokeniser_preset(&d->tokeniser, name, err);
@@ -31,9 +31,10 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
     d->forced = 1;
     return ND_OK;
   }
-  d->features = (nd_features){.kind = ND_FEATURES_DRUMMER, .n_back = 3, .back = {1, 2, 4}};
+  d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 3, .back = {1, 2, 4}};
   net->layers = 2;
   net->hidden = 192;
+  net->encoder = 96;
   net->skip = true;
   net->mix = true;
   net->dropout = 0.3f;
@@ -42,6 +43,9 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->history_all = 0.2f;
   d->history_back = 0.1f;
   d->history_step = 0.1f;
+  d->given = 0.5f;
+  d->style_given = 0.6f;
+  d->asked = 0.3f;
   d->temperature = 0.8f;
   d->cutoff = 0.5f;
   return ND_OK;
@@ -59,12 +63,19 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
     if (o->window >= 0) net.window = d->steps = o->window;
     if (o->dropout >= 0.0f) net.dropout = net.head_dropout = o->dropout;
     if (strcmp(d->preset, "neuraldrummer2023") == 0) net.dropout = 0.0f;
+    if (o->encoder >= 0) net.encoder = o->encoder;
+    if (o->causal >= 0) net.causal = o->causal > 0;
+    if (net.encoder == 0 && d->features.kind == ND_FEATURES_WHOLE)
+      d->features.kind = ND_FEATURES_DRUMMER;
     net.voices = d->tokeniser.kit.n_voices;
     net.inputs = nd_features_inputs(&d->features, net.voices);
+    net.encoded = nd_features_encoded(&d->features, net.voices);
     if (o->inputs > 0 || o->voices > 0) {
       d->features = (nd_features){.kind = ND_FEATURES_RAW};
       if (o->inputs > 0) net.inputs = o->inputs;
       if (o->voices > 0) net.voices = o->voices;
+      if (o->encoder < 0) net.encoder = 0;
+      net.encoded = net.encoder == 0 ? 0 : o->encoded;
     }
     if (d->steps < 1) status = nd_fail(err, ND_MISUSE, "window: a '%s' net needs one", d->preset);
   }
@@ -82,6 +93,7 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
 void nd_drummer_free(nd_drummer *d) {
   if (d == NULL) return;
   nd_net_clear(&d->net);
+  nd_styles_clear(&d->styles);
   free(d);
 }
 
@@ -97,9 +109,10 @@ typedef struct setting {
   void *value;          /* int32_t, float, bool, char[] */
   double min, max;
   size_t size;          /* of TEXT */
+  bool optional;        /* files of the first version have it not: 0 */
 } setting;
 
-enum { MAX_SETTINGS = 32, LIST_TEXT = 96 };
+enum { MAX_SETTINGS = 40, LIST_TEXT = 96 };
 
 /* Texts that stand for lists and enumerations while they are on disk. */
 typedef struct texts {
@@ -109,11 +122,12 @@ typedef struct texts {
 
 static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting *s) {
   int32_t n = 0;
-#define TEXT_(key, field) s[n++] = (setting){key, TEXT, t->field, 0, 0, sizeof t->field}
-#define INT_(key, field, min, max) s[n++] = (setting){key, INTEGER, &(field), min, max, 0}
-#define NUM_(key, field, min, max) s[n++] = (setting){key, NUMBER, &(field), min, max, 0}
-#define FLAG_(key, field) s[n++] = (setting){key, FLAG, &(field), 0, 1, 0}
-  s[n++] = (setting){"preset", TEXT, d->preset, 0, 0, sizeof d->preset};
+#define TEXT_(key, field) s[n++] = (setting){key, TEXT, t->field, 0, 0, sizeof t->field, false}
+#define INT_(key, field, min, max) s[n++] = (setting){key, INTEGER, &(field), min, max, 0, false}
+#define NUM_(key, field, min, max) s[n++] = (setting){key, NUMBER, &(field), min, max, 0, false}
+#define FLAG_(key, field) s[n++] = (setting){key, FLAG, &(field), 0, 1, 0, false}
+#define LATER_ s[n - 1].optional = true
+  s[n++] = (setting){"preset", TEXT, d->preset, 0, 0, sizeof d->preset, false};
   TEXT_("kit", kit);
   TEXT_("beat", beat);
   INT_("steps_per_beat", d->tokeniser.steps_per_beat, 1, 48);
@@ -142,10 +156,17 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   NUM_("temperature", d->temperature, 0, 100);
   NUM_("cutoff", d->cutoff, 0, 1);
   INT_("forced", d->forced, 0, ND_MAX_VOICES);
+  INT_("encoder", c->encoder, 0, ND_MAX_UNITS), LATER_;
+  INT_("encoded", c->encoded, 0, ND_MAX_INPUTS), LATER_;
+  FLAG_("causal", c->causal), LATER_;
+  NUM_("given", d->given, 0, 1), LATER_;
+  NUM_("style_given", d->style_given, 0, 1), LATER_;
+  NUM_("asked", d->asked, 0, 1), LATER_;
 #undef TEXT_
 #undef INT_
 #undef NUM_
 #undef FLAG_
+#undef LATER_
   return n;
 }
 
@@ -181,7 +202,7 @@ static void all_metrics(char *text, size_t size) {
   }
 }
 
-static const char *const feature_names[] = {"drummer", "original", "raw"};
+static const char *const feature_names[] = {"drummer", "original", "raw", "whole", NULL};
 
 nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_error *err) {
   nd_drummer d = *given;  /* the table below takes no const */
@@ -208,6 +229,13 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
     }
     status = nd_checkpoint_say(c, list[i].key, value, err);
   }
+  if (status == ND_OK && given->styles.n > 0) {
+    const nd_styles *s = &given->styles;
+    int64_t style[2] = {s->n, s->size}, song[2] = {s->n, ND_SONG_TRAITS};
+    status = nd_checkpoint_add(c, "styles.style", 2, style, s->style, err);
+    if (status == ND_OK) status = nd_checkpoint_add(c, "styles.song", 2, song, s->song, err);
+    if (status == ND_OK) status = nd_checkpoint_say(c, "styles", s->names, err);
+  }
   for (int32_t i = 0; i < given->net.n_tensors && status == ND_OK; i++) {
     const nd_tensor *x = &given->net.tensors[i];
     int64_t shape[2] = {x->shape[0], x->shape[1]};
@@ -217,6 +245,7 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
 }
 
 static nd_status read_setting(const setting *s, const char *text, nd_error *err) {
+  if (text == NULL && s->optional) return ND_OK;
   if (text == NULL) return nd_fail(err, ND_FORMAT, "setting '%s' is missing", s->key);
   if (s->kind == TEXT) {
     if (strlen(text) >= s->size) return nd_fail(err, ND_FORMAT, "setting '%s' is too long", s->key);
@@ -250,18 +279,47 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
   if (!split(t->back, d->features.back, ND_MAX_BACK, 1, &d->features.n_back))
     return nd_fail(err, ND_FORMAT, "setting 'look_back' is broken");
   int kind = 0;
-  while (kind < 3 && strcmp(t->features, feature_names[kind]) != 0) kind++;
-  if (kind == 3) return nd_fail(err, ND_FORMAT, "setting 'features' is unknown: '%s'", t->features);
+  while (feature_names[kind] != NULL && strcmp(t->features, feature_names[kind]) != 0) kind++;
+  if (feature_names[kind] == NULL) return nd_fail(err, ND_FORMAT, "setting 'features' is unknown: '%s'", t->features);
   d->features.kind = (nd_features_kind)kind;
   all_metrics(metrics, sizeof metrics);
-  if (kind == ND_FEATURES_DRUMMER && strcmp(metrics, t->metrics) != 0)
+  if ((kind == ND_FEATURES_DRUMMER || kind == ND_FEATURES_WHOLE) && strcmp(metrics, t->metrics) != 0)
     return nd_fail(err, ND_FORMAT, "the model hears other metrics than this version measures");
   if (strcmp(t->beat, "meter") != 0 && strcmp(t->beat, "quarter") != 0)
     return nd_fail(err, ND_FORMAT, "setting 'beat' is unknown: '%s'", t->beat);
   d->tokeniser.beat = t->beat[0] == 'm' ? ND_BEAT_METER : ND_BEAT_QUARTER;
   if (kind != ND_FEATURES_RAW && (net->voices != d->tokeniser.kit.n_voices ||
-                                  net->inputs != nd_features_inputs(&d->features, net->voices)))
+                                  net->inputs != nd_features_inputs(&d->features, net->voices) ||
+                                  net->encoded != nd_features_encoded(&d->features, net->voices)))
     return nd_fail(err, ND_FORMAT, "its inputs and voices do not fit its kit and features");
+  return ND_OK;
+}
+
+static nd_status restore_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *err) {
+  const nd_entry *style = nd_checkpoint_entry(c, "styles.style");
+  const nd_entry *song = nd_checkpoint_entry(c, "styles.song");
+  const char *names = nd_checkpoint_string(c, "styles");
+  if (style == NULL && song == NULL && names == NULL) return ND_OK;
+  int64_t lines = 0, n = style != NULL ? style->shape[0] : 0;
+  for (const char *p = names; p != NULL && *p != '\0'; p++) lines += *p == '\n';
+  if (style == NULL || song == NULL || style->rank != 2 || song->rank != 2 || n < 1 ||
+      n > 1 << 20 || song->shape[0] != n || lines != n || song->shape[1] != ND_SONG_TRAITS ||
+      style->shape[1] != nd_style_size(d->tokeniser.kit.n_voices))
+    return nd_fail(err, ND_FORMAT, "its styles are broken");
+  for (size_t i = 0; i < style->size; i++)
+    if (!isfinite(style->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
+  for (size_t i = 0; i < song->size; i++)
+    if (!isfinite(song->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
+  nd_styles *s = &d->styles;
+  s->style = nd_calloc(style->size, sizeof *s->style);
+  s->song = nd_calloc(song->size, sizeof *s->song);
+  s->names = nd_calloc(strlen(names) + 1, 1);
+  if (!s->style || !s->song || !s->names) return nd_fail(err, ND_NOMEM, "out of memory");
+  memcpy(s->style, style->values, style->size * sizeof *s->style);
+  memcpy(s->song, song->values, song->size * sizeof *s->song);
+  memcpy(s->names, names, strlen(names));
+  s->n = (int32_t)n;
+  s->size = (int32_t)style->shape[1];
   return ND_OK;
 }
 
@@ -304,6 +362,7 @@ nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error 
            x->size * sizeof *d->net.block);
   }
   if (status == ND_OK) status = nd_net_check(&d->net, err);
+  if (status == ND_OK) status = restore_styles(d, c, err);
   if (status != ND_OK) {
     nd_drummer_free(d);
     return status;

@@ -7,17 +7,21 @@
 #include "../music/sequence.h"
 #include "../net/checkpoint.h"
 #include "../net/net.h"
+#include "styles.h"
 
 typedef struct nd_drummer {
   char preset[24];
   nd_tokeniser tokeniser;
   nd_features features;
   nd_net net;
+  nd_styles styles;              /* to choose among; may be none */
   /* how it is taught */
   int32_t steps, batch;          /* a batch: B stretches of T steps */
   float history_all;             /* share of stretches with all history erased */
   float history_back;            /* ... with one look-back input erased */
   float history_step;            /* share of steps with all history erased */
+  float given;                   /* share of stretches with some drums given */
+  float style_given, asked;      /* ... with the style, with density or fills */
   /* how it plays unless told otherwise */
   float temperature;             /* 0: by cut-off */
   float cutoff;
@@ -29,7 +33,10 @@ typedef struct nd_drummer_options {
   const char *preset;            /* "drummer", "neuraldrummer2023" */
   const nd_tokeniser *tokeniser;
   int32_t layers, hidden, window;
-  int32_t inputs, voices;        /* > 0: a raw net without features */
+  int32_t encoder;               /* units a direction; 0: hears no more than the step */
+  int32_t causal;                /* 1: the encoder hears the past only */
+  int32_t inputs, voices;        /* > 0: a raw net without features, */
+  int32_t encoded;               /* so many of whose inputs are the encoder's */
   float dropout;
   uint64_t seed;
 } nd_drummer_options;

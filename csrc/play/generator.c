@@ -23,6 +23,13 @@ struct nd_generator {
   float *h, *c;               /* (layers, rows, hidden) */
   float *z;                   /* (rows, 4 hidden) */
   float *x;                   /* (inputs) */
+  float *front;               /* (front) what the first layer takes, with an encoder */
+  float *reader;              /* (2, encoder) h and c of the forward reader, live */
+  float *reading;             /* (4 encoder) its scratch */
+  const float *encoding;      /* of this step, when the whole song was read; or NULL */
+  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  int32_t chosen;             /* index of the style among the drummer's, or -1 */
+  bool has_style;
   float *feature, *scratch;   /* of the head, one row */
   float logits[ND_MAX_VOICES], odds[ND_MAX_VOICES];
 };
@@ -63,10 +70,12 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
   g->c = nd_calloc(L * rows * H, sizeof *g->c);
   g->z = nd_calloc(rows * 4 * H, sizeof *g->z);
   g->x = nd_calloc((size_t)c->inputs, sizeof *g->x);
+  g->front = nd_calloc((size_t)nd_net_front(c), sizeof *g->front);
+  g->reader = nd_calloc(6 * (size_t)c->encoder, sizeof *g->reader);
   g->feature = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->feature);
   g->scratch = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->scratch);
   g->ring = nd_calloc((size_t)RING * (size_t)c->voices, 1);
-  status = g->h && g->c && g->z && g->x && g->feature && g->scratch && g->ring
+  status = g->h && g->c && g->z && g->x && g->front && g->reader && g->feature && g->scratch && g->ring
                ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   if (status == ND_OK && prime != NULL) {
     status = nd_sequence_blank(&g->prime, prime);
@@ -77,6 +86,7 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
     nd_generator_free(g);
     return status;
   }
+  g->reading = g->reader + 2 * c->encoder;
   nd_generator_reset(g);
   *out = g;
   return ND_OK;
@@ -89,6 +99,8 @@ void nd_generator_free(nd_generator *g) {
   free(g->c);
   free(g->z);
   free(g->x);
+  free(g->front);
+  free(g->reader);
   free(g->feature);
   free(g->scratch);
   free(g->ring);
@@ -117,15 +129,48 @@ static nd_past look_back(nd_generator *g) {
 
 /* -------------------------------------------------------------------- one step */
 
+/* z (4H) += x w (inputs, 4H), skipping the inputs that are 0: most are hits
+ * that were not struck. */
+static void add_rows(int32_t inputs, size_t wide, const float *x, const float *w, float *z) {
+  for (int32_t i = 0; i < inputs; i++)
+    if (x[i] != 0.0f) nd_axpy((int32_t)wide, x[i], w + (size_t)i * wide, z);
+}
+
+/* What the first layer takes: the inputs, or the encoder's reading of the
+ * first of them and the others. Live, the forward reader moves on; a backward
+ * one has nothing to read. */
+static const float *front(nd_generator *g) {
+  const nd_net *net = &g->drummer->net;
+  const nd_net_config *c = &net->config;
+  if (c->encoder == 0) return g->x;
+  size_t He = (size_t)c->encoder, encoding = (size_t)nd_net_encoding(c);
+  if (g->encoding != NULL) {
+    memcpy(g->front, g->encoding, encoding * sizeof *g->front);
+  } else {
+    float *h = g->reader, *cell = h + He;
+    memset(g->reading, 0, 4 * He * sizeof *g->reading);
+    add_rows(c->encoded, 4 * He, g->x, net->reader[0].wx, g->reading);
+    nd_lstm_step(&net->reader[0], 1, g->reading, h, cell);
+    memset(g->front, 0, encoding * sizeof *g->front);
+    memcpy(g->front, h, He * sizeof *h);
+  }
+  memcpy(g->front + encoding, g->x + c->encoded,
+         (size_t)(c->inputs - c->encoded) * sizeof *g->front);
+  return g->front;
+}
+
 /* Moves every state on by one step and leaves the feature vector of the
  * oldest; NULL while no window is old enough. */
-static const float *advance(nd_generator *g, const float *metrics) {
+static const float *advance(nd_generator *g, const nd_heard *heard) {
   const nd_net *net = &g->drummer->net;
   const nd_net_config *c = &net->config;
   int32_t rows = g->rows, H = c->hidden;
   size_t cells = (size_t)rows * (size_t)H, wide = 4 * (size_t)H;
-  nd_past past = look_back(g);
-  nd_features_row(&g->drummer->features, c->voices, metrics, &past, g->x);
+  nd_heard all = *heard;
+  all.past = look_back(g);
+  if (g->has_style) all.style = g->style;
+  nd_features_row(&g->drummer->features, c->voices, &all, g->x);
+  const float *in = front(g);
   /* the window that begins here starts from nothing */
   size_t begins = (size_t)(g->steps % rows) * (size_t)H;
   for (int32_t l = 0; l < c->layers; l++) {
@@ -135,11 +180,9 @@ static const float *advance(nd_generator *g, const float *metrics) {
       memset(h + begins, 0, (size_t)H * sizeof *h);
       memset(cell + begins, 0, (size_t)H * sizeof *h);
     }
-    memset(g->z, 0, (size_t)rows * wide * sizeof *g->z);
+    if (l == 0 || rows == 1) memset(g->z, 0, wide * sizeof *g->z);
     if (l == 0) {
-      /* most inputs are hits that were not struck: add the rows of the others */
-      for (int32_t i = 0; i < c->inputs; i++)
-        if (g->x[i] != 0.0f) nd_axpy(4 * H, g->x[i], k->wx + (size_t)i * wide, g->z);
+      add_rows(k->inputs, wide, in, k->wx, g->z);
       for (int32_t r = 1; r < rows; r++) memcpy(g->z + (size_t)r * wide, g->z, wide * sizeof *g->z);
     } else if (rows == 1) {
       nd_gemv(H, 4 * H, h - cells, k->wx, g->z);
@@ -154,8 +197,9 @@ static const float *advance(nd_generator *g, const float *metrics) {
   return nd_net_head(net, 1, g->feature, g->scratch);
 }
 
-/* Voice after voice, each seeing those before it. */
-static void choose(nd_generator *g, uint8_t *hits) {
+/* Voice after voice, each seeing those before it; known cells are taken as
+ * they are given. */
+static void choose(nd_generator *g, const nd_heard *heard, uint8_t *hits) {
   const nd_generator_options *o = &g->options;
   const float *mix = g->drummer->net.hits.mix;
   int32_t V = g->drummer->net.config.voices;
@@ -166,6 +210,10 @@ static void choose(nd_generator *g, uint8_t *hits) {
                       ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / o->temperature))
                       : g->odds[v] >= o->cutoff;
     hits[v] = struck ? o->velocity : 0;
+    if (heard->known != NULL && heard->known[v]) {
+      hits[v] = heard->given[v];
+      struck = hits[v] > 0;
+    }
     if (struck && mix != NULL)
       for (int32_t w = v + 1; w < V; w++) g->logits[w] += mix[v * V + w];
   }
@@ -175,7 +223,7 @@ static void choose(nd_generator *g, uint8_t *hits) {
     for (int32_t v = 0; v < V; v++)
       if (!taken[v] && (best < 0 || g->odds[v] > g->odds[best])) best = v;
     taken[best] = true;
-    hits[best] = o->velocity;
+    if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
   }
 }
 
@@ -188,26 +236,40 @@ static void end_step(nd_generator *g, const uint8_t *hits) {
   g->steps++;
 }
 
+static nd_heard only(const float *metrics) {
+  return (nd_heard){.metrics = metrics, .density = NAN, .fill = NAN};
+}
+
 /* A step whose hits are given: the state hears it, nothing is drawn. */
 static void hear(nd_generator *g, const float *metrics, bool bar, const uint8_t *hits) {
+  nd_heard heard = only(metrics);
   begin_step(g, bar);
-  (void)advance(g, metrics);
+  (void)advance(g, &heard);
   end_step(g, hits);
 }
 
-void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
+static void play_step(nd_generator *g, const nd_heard *heard, bool bar, uint8_t *hits) {
   const nd_net *net = &g->drummer->net;
   begin_step(g, bar);
-  const float *feature = advance(g, metrics);
+  const float *feature = advance(g, heard);
   if (feature != NULL) {
     nd_hits_head head = net->hits;
     head.mix = NULL;  /* added voice by voice, as they are struck */
     nd_hits_forward(&head, 1, feature, g->x, NULL, g->logits);
-    choose(g, hits);
+    choose(g, heard, hits);
   } else {
     memset(hits, 0, (size_t)net->config.voices);
   }
   end_step(g, hits);
+}
+
+bool nd_generator_live(const nd_generator *g) {
+  return nd_net_readers(&g->drummer->net.config) < 2;
+}
+
+void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
+  nd_heard heard = only(metrics);
+  play_step(g, &heard, bar, hits);
 }
 
 const float *nd_generator_odds(const nd_generator *g) { return g->odds; }
@@ -275,6 +337,10 @@ void nd_generator_reset(nd_generator *g) {
   memset(g->h, 0, cells * sizeof *g->h);
   memset(g->c, 0, cells * sizeof *g->c);
   memset(g->odds, 0, sizeof g->odds);
+  memset(g->reader, 0, 2 * (size_t)c->encoder * sizeof *g->reader);
+  g->encoding = NULL;
+  g->has_style = false;
+  g->chosen = -1;
   g->rng = nd_rng_seed(g->options.seed, 4);
   g->steps = g->bars = 0;
   if (g->prime == NULL) {
@@ -293,29 +359,106 @@ void nd_generator_reset(nd_generator *g) {
   }
 }
 
-nd_status nd_generator_play(nd_generator *g, const nd_sequence *song, nd_sequence **out,
-                            nd_error *err) {
+int32_t nd_generator_style(const nd_generator *g) { return g->chosen; }
+
+/* Commits to one style: the one given, or one drawn for this song. */
+static nd_status commit(nd_generator *g, const nd_sequence *song, const nd_direction *d,
+                        nd_error *err) {
+  const nd_styles *s = &g->drummer->styles;
+  size_t size = (size_t)nd_style_size(g->drummer->net.config.voices) * sizeof *g->style;
+  if (g->drummer->features.kind != ND_FEATURES_WHOLE || d->no_style) return ND_OK;
+  if (d->style != NULL) {
+    memcpy(g->style, d->style, size);
+    g->has_style = true;
+    return ND_OK;
+  }
+  if (s->n == 0) return ND_OK;
+  float *odds = nd_calloc((size_t)s->n, sizeof *odds);
+  if (odds == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  nd_status status = nd_styles_odds(s, song, odds, err);
+  if (status == ND_OK) {
+    nd_rng rng = nd_rng_seed(g->options.seed, 5);
+    g->chosen = nd_styles_draw(s, odds, &rng);
+    memcpy(g->style, s->style + (size_t)g->chosen * (size_t)s->size, size);
+    g->has_style = true;
+  }
+  free(odds);
+  return status;
+}
+
+/* What is heard at a step of a song under direction, without the past. */
+static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, int32_t t, int32_t bar) {
+  size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
+  nd_heard h = only(song->metrics + (size_t)t * ND_N_METRICS);
+  if (d->known != NULL) {
+    h.given = d->given + at;
+    h.known = d->known + at;
+  }
+  if (d->density != NULL) h.density = d->density[bar];
+  if (d->fill != NULL) h.fill = d->fill[bar];
+  return h;
+}
+
+/* The whole song through the encoder; *encoding is malloc'd, NULL without one. */
+static nd_status read_song(nd_generator *g, const nd_sequence *song, const nd_direction *d,
+                           float **encoding, nd_error *err) {
+  const nd_net_config *c = &g->drummer->net.config;
+  *encoding = NULL;
+  if (c->encoder == 0) return ND_OK;
+  int32_t n = nd_sequence_steps(song), bar = 0;
+  size_t E = (size_t)c->encoded;
+  float *x = nd_calloc((size_t)n * E, sizeof *x);
+  float *out = nd_calloc((size_t)n * (size_t)nd_net_encoding(c), sizeof *out);
+  nd_status status = x && out ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  for (int32_t t = 0; t < n && status == ND_OK; t++) {
+    while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) bar++;
+    nd_heard h = heard_at(song, d, t, bar);
+    nd_features_row(&g->drummer->features, c->voices, &h, g->x);
+    memcpy(x + (size_t)t * E, g->x, E * sizeof *x);
+  }
+  if (status == ND_OK) status = nd_net_encode(&g->drummer->net, n, x, out, err);
+  free(x);
+  if (status == ND_OK) *encoding = out;
+  else free(out);
+  return status;
+}
+
+nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
+                            const nd_direction *direction, nd_sequence **out, nd_error *err) {
+  static const nd_direction none = {0};
+  const nd_direction *d = direction != NULL ? direction : &none;
   nd_status status = check_sequence(g->drummer, song, "the song", err);
   if (status != ND_OK) return status;
+  if (g->drummer->features.kind != ND_FEATURES_WHOLE &&
+      (d->known != NULL || d->style != NULL || d->density != NULL || d->fill != NULL))
+    return nd_fail(err, ND_MISUSE, "this model takes no direction: it has no encoder");
   nd_sequence *played = NULL;
+  float *encoding = NULL;
   int32_t V = nd_sequence_voices(song), n = nd_sequence_steps(song), bar = 0;
+  size_t width = (size_t)nd_net_encoding(&g->drummer->net.config);
   uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
-  status = hits != NULL ? nd_sequence_blank(&played, song) : ND_NOMEM;
-  if (status == ND_OK) {
-    nd_generator_reset(g);
-    for (int32_t t = 0; t < n; t++) {
-      bool begins = bar < song->grid.n_bars && song->grid.bars[bar].step == t;
-      if (begins) bar++;
-      nd_generator_step(g, song->metrics + (size_t)t * ND_N_METRICS, begins,
-                        hits + (size_t)t * (size_t)V);
+  if (hits == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  nd_generator_reset(g);
+  status = commit(g, song, d, err);
+  if (status == ND_OK) status = read_song(g, song, d, &encoding, err);
+  for (int32_t t = 0; t < n && status == ND_OK; t++) {
+    bool begins = t == 0;
+    while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) {
+      bar++;
+      begins = true;
     }
-    status = nd_sequence_set_hits(played, hits, NULL);
+    nd_heard h = heard_at(song, d, t, bar);
+    g->encoding = encoding != NULL ? encoding + (size_t)t * width : NULL;
+    play_step(g, &h, begins, hits + (size_t)t * (size_t)V);
+  }
+  g->encoding = NULL;
+  free(encoding);
+  if (status == ND_OK && (nd_sequence_blank(&played, song) != ND_OK ||
+                          nd_sequence_set_hits(played, hits, NULL) != ND_OK)) {
+    nd_sequence_free(played);
+    status = nd_fail(err, ND_NOMEM, "out of memory");
   }
   free(hits);
-  if (status != ND_OK) {
-    nd_sequence_free(played);
-    return nd_fail(err, ND_NOMEM, "out of memory");
-  }
-  *out = played;
-  return ND_OK;
+  if (status == ND_OK) *out = played;
+  return status;
 }

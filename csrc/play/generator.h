@@ -28,6 +28,17 @@ typedef struct nd_generator_options {
   nd_start start;
 } nd_generator_options;
 
+/* Direction: what the player keeps and asks for. All may be NULL: the drummer
+ * decides. */
+typedef struct nd_direction {
+  const uint8_t *given;    /* (n_steps, voices) velocities of the hits that are kept */
+  const uint8_t *known;    /* (n_steps, voices) 1 where a cell is kept, hit or not */
+  const float *style;      /* (nd_style_size); NULL: one is drawn by the seed */
+  bool no_style;           /* none is drawn either */
+  const float *density;    /* (n_bars) as nd_style_bars; NAN where not asked */
+  const float *fill;       /* (n_bars) likewise */
+} nd_direction;
+
 /* The drummer's own temperature, cut-off and forced hits. */
 nd_generator_options nd_generator_defaults(const nd_drummer *d);
 
@@ -41,6 +52,9 @@ void nd_generator_free(nd_generator *g);
 /* Back to the start: same seed, same prime, nothing else behind. */
 void nd_generator_reset(nd_generator *g);
 
+/* Whether the drummer can play step by step: it hears no step to come. */
+bool nd_generator_live(const nd_generator *g);
+
 /* One step: `metrics` (ND_N_METRICS) of the step to be played, `bar` where a
  * bar starts there; `hits` (voices) gets velocities. Neither allocates, locks
  * nor does I/O. */
@@ -51,8 +65,13 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
 const float *nd_generator_odds(const nd_generator *g);
 
 /* Resets, then plays a whole song: a new Sequence with its grid. ND_MISUSE
- * when it was encoded otherwise than the drummer hears. */
-nd_status nd_generator_play(nd_generator *g, const nd_sequence *song, nd_sequence **out,
-                            nd_error *err);
+ * when it was encoded otherwise than the drummer hears, or when the drummer
+ * takes no direction but is given some. */
+nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
+                            const nd_direction *direction, nd_sequence **out, nd_error *err);
+
+/* The style that the last song was played in: its index among the drummer's,
+ * or -1. */
+int32_t nd_generator_style(const nd_generator *g);
 
 #endif

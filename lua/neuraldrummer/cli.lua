@@ -301,6 +301,9 @@ commands.train = {
     command:option("--steps", "stretch of truncated BPTT."):argname("N"):convert(positive)
     command:option("--hidden", "LSTM units a layer."):argname("N"):convert(positive)
     command:option("--layers", "LSTM layers."):argname("N"):convert(positive)
+    command:option("--encoder", "units that read the song each way; 0: it hears each step alone.")
+      :argname("N"):convert(natural)
+    command:flag("--causal", "hears no step to come: for playing along live.")
     command:option("--dropout", "0-1."):argname("P"):convert(number)
     command:option("--seed", "default 1."):argname("N"):convert(integer)
     command:option("--threads", "default 1."):argname("N"):convert(positive)
@@ -326,7 +329,7 @@ commands.train = {
       batch = args.batch, steps = args.steps, hidden = args.hidden, layers = args.layers,
       dropout = args.dropout, seed = args.seed, threads = args.threads, half = args.half,
       keep_epochs = args.keep_epochs, checkpoint_every = args.checkpoint_every,
-      resume = args.resume, log = log,
+      resume = args.resume, log = log, encoder = args.encoder, causal = args.causal,
       on_progress = function(now)
         local done = (now.epoch - 1) * now.batches + now.batch
         if not bar then
@@ -424,10 +427,16 @@ commands.evaluate = {
       end,
     }
     local rows = {}
-    local function add(more) table.move(more, 1, #more, #rows + 1, rows) end
-    add(evaluate.teacher(model, corpus, options))
-    add(evaluate.free(model, corpus, options))
-    add(evaluate.baselines(corpus, options))
+    for _, measure in ipairs { "teacher", "free", "baselines" } do
+      local more
+      if measure == "baselines" then
+        more, message = evaluate.baselines(corpus, options)
+      else
+        more, message = evaluate[measure](model, corpus, options)
+      end
+      if not more then return nil, ("%s: %s"):format(args.corpus, message) end
+      table.move(more, 1, #more, #rows + 1, rows)
+    end
     if bar then bar:finish() end
     if args.json then say_json(rows) else write(evaluate.format(rows)) end
     return true

@@ -230,10 +230,14 @@ function model:tokeniser() end
 ---@return number loss
 ---@return number norm
 function model:train_step(batch, options) end
---- The loss without learning (no dropout), and the number of hits counted.
+--- The loss without learning (no dropout), the number of hits counted, and of
+--- these how many have odds of at least 1/2, are struck, and are both.
 ---@param batch neuraldrummer.batches after its `next`
 ---@return number loss
 ---@return integer count
+---@return integer guessed
+---@return integer struck
+---@return integer both
 function model:loss(batch) end
 --- A tensor's values, its gradient's after train_step, or new values for it.
 ---@param name string

@@ -489,25 +489,29 @@ end
 ---@param model neuraldrummer.model
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
----@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), steps
+---@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), f1
+--- and hits (a step) of the voices with odds of at least 1/2, steps
 ---@return string? message
 function evaluate.teacher(model, corpus, options)
   local o = settle(check(options, KNOWN))
   local batches <close>, message = corpus:batches { model = model, split = o.split,
     batch = o.batch, shuffle = false, history_dropout = false, seed = o.seed }
   if not batches then return nil, message end
-  local sum, count, done, total = 0, 0, 0, batches:count()
+  local sum, count, guessed, struck, both = 0, 0, 0, 0, 0
+  local done, total = 0, batches:count()
   while batches:next() do
-    local loss, n = model:loss(batches)
+    local loss, n, guesses, hits, right = model:loss(batches)
     if not loss then return nil, n end
-    if n > 0 then sum, count = sum + loss * n, count + n end
+    sum, count = sum + loss * n, count + n
+    guessed, struck, both = guessed + guesses, struck + hits, both + right
     done = done + 1
     o.on_progress(done, total)
   end
   local voices = #model:tokeniser():voices()
   local loss = sum / math.max(1, count)
   return { { name = "teacher forcing", loss = loss, bits = loss * voices / math.log(2),
-    steps = count // voices } }
+    f1 = guessed + struck > 0 and 2 * both / (guessed + struck) or nil,
+    hits = guessed / math.max(1, count // voices), steps = count // voices } }
 end
 
 local columns = {

@@ -19,6 +19,8 @@ local train = {}
 ---@field hidden? integer of a new model
 ---@field layers? integer of a new model
 ---@field dropout? number of a new model
+---@field encoder? integer of a new model: units a direction; 0: it hears no more than the step
+---@field causal? boolean of a new model: it hears no step to come
 ---@field epochs? integer
 ---@field rate? number Adam's, at its highest
 ---@field warmup? integer batches until it is reached
@@ -40,7 +42,8 @@ local train = {}
 
 local KNOWN = {
   out = "string", model = "userdata|table", preset = "string", hidden = "integer",
-  layers = "integer", dropout = "number", epochs = "integer", rate = "number",
+  layers = "integer", dropout = "number", encoder = "integer", causal = "boolean",
+  epochs = "integer", rate = "number",
   warmup = "integer", cosine = "boolean", floor = "number", clip = "number",
   epsilon = "number", batch = "integer", steps = "integer", seed = "integer",
   history_dropout = "boolean", threads = "integer", half = "boolean",
@@ -166,7 +169,12 @@ local function starting_model(corpus, options, last)
   local model = core.model {
     preset = preset, tokeniser = corpus:tokeniser(), seed = options.seed or 1,
     hidden = options.hidden, layers = options.layers, dropout = options.dropout,
+    encoder = options.encoder, causal = options.causal,
   }
+  if model:config().features == "whole" then
+    local styles, message = model:learn_styles(corpus)
+    if not styles then return nil, message end
+  end
   return model, {}
 end
 
