@@ -99,10 +99,10 @@ describe("drums put into a file", function()
   it("write a status where the one it ran on went, or ran over a meta", function()
     local out = with(file(1, 96, { conductor, midi.chunk(hex [[
       00 99 26 40  08 26 00  00 90 3C 40  08 FF 01 01 41  00 3C 00  00 B9 07 40
-      00 99 26 40  01 F0 01 F7  01 26 00  00 99 81 40  02 24 83  00 FF 2F 00]]) }))
+      00 99 26 40  01 F0 01 F7  01 26 90  00 98 81 40  02 24 83  00 FF 2F 00]]) }))
     assert.equal(hex [[
       08 90 3C 40  08 FF 01 01 41  00 90 3C 00  00 B9 07 40
-      01 F0 01 F7  01 99 81 40  02 24 83  00 FF 2F 00]], midi.chunks(out:bytes())[3].body)
+      01 F0 01 F7  01 98 81 40  02 24 83  00 FF 2F 00]], midi.chunks(out:bytes())[3].body)
   end)
 
   it("make format 1 of format 0, with the same events", function()

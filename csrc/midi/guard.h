@@ -48,7 +48,7 @@ static inline bool nd_midi_is_end(const nd_midi_event *e) {
   return e->status == 0xFF && e->type == 0x2F;
 }
 static inline bool nd_midi_is_note(const nd_midi_event *e) {
-  return (e->status & 0xE0) == 0x80 && !e->bad_data;  /* on or off */
+  return (e->status & 0xE0) == 0x80;  /* on or off, with bad data too */
 }
 
 /* What a tempo or a time signature says; false where it says nothing valid. */
