@@ -141,7 +141,7 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   status = find_songs(s, err);
   if (status == ND_OK)
     status = nd_batch_make(&s->batch, s->options.steps, s->options.batch, c->inputs, c->voices,
-                           c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
+                           nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
   if (status == ND_OK) {
     s->streams = nd_calloc((size_t)s->options.batch, sizeof *s->streams);
     status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
@@ -248,8 +248,18 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   for (int32_t v = 0; v < V; v++) given[v] = known[v] ? hits[v] : 0;
   heard.known = known;
   heard.given = given;
+  if (s->drummer->net.config.touch) heard.given = hits;
   nd_features_row(&s->drummer->features, V, &heard, x);
   if (y == NULL) return;
+  if (s->drummer->net.config.touch) {
+    const int8_t *offsets = seq->offsets + (size_t)w->step * (size_t)V;
+    for (int32_t v = 0; v < V; v++) {
+      y[v] = (float)hits[v] / 127.0f;
+      y[V + v] = (float)offsets[v] / 256.0f;
+      mask[v] = hits[v] > 0 ? 1.0f : 0.0f;
+    }
+    return;
+  }
   for (int32_t v = 0; v < V; v++) {
     y[v] = hits[v] > 0 ? 1.0f : 0.0f;
     mask[v] = known[v] ? 0.0f : 1.0f;
@@ -300,11 +310,11 @@ static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
   draw_lesson(s, &l, w);
   for (int32_t t = 0; t < batch->steps; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
-    float *x = batch->x + row * (size_t)batch->inputs, *y = batch->y + row * (size_t)batch->voices;
+    float *x = batch->x + row * (size_t)batch->inputs, *y = batch->y + row * (size_t)batch->y_width;
     float *mask = batch->mask + row * (size_t)batch->voices;
     if (w->seq == NULL || w->step >= nd_sequence_steps(w->seq)) {
       memset(x, 0, (size_t)batch->inputs * sizeof *x);
-      memset(y, 0, (size_t)batch->voices * sizeof *y);
+      memset(y, 0, (size_t)batch->y_width * sizeof *y);
       memset(mask, 0, (size_t)batch->voices * sizeof *mask);
       continue;
     }

@@ -150,12 +150,12 @@ static int core_batch(lua_State *L) {
   lnd_box *box;
   batches *b = push(L, &box);
   nd_error err;
-  if (nd_batch_make(&b->own, T, B, c->inputs, c->voices, c->window > 0 ? 1 : T,
-                    nd_net_carried(c), &err) != ND_OK)
+  if (nd_batch_make(&b->own, T, B, c->inputs, c->voices, nd_net_targets(c),
+                    c->window > 0 ? 1 : T, nd_net_carried(c), &err) != ND_OK)
     return lnd_raise(L, &err);
   size_t rows = (size_t)T * (size_t)B, targets = (size_t)b->own.targets * (size_t)B;
   read_numbers(L, "x", b->own.x, rows * (size_t)c->inputs, true);
-  read_numbers(L, "y", b->own.y, targets * (size_t)c->voices, true);
+  read_numbers(L, "y", b->own.y, targets * (size_t)nd_net_targets(c), true);
   for (size_t i = 0; i < targets; i++) b->own.mask[i] = 1.0f;
   read_numbers(L, "mask", b->own.mask, targets, false);
   for (size_t i = targets; i-- > 0;)  /* one number a step serves all its voices */

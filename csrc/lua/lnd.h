@@ -56,6 +56,9 @@ lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
                         lua_Integer min, lua_Integer max);
 double lnd_opt_num(lua_State *L, int arg, const char *key, double def, double min, double max);
 bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def);
+/* Pushes the value and returns its type: LUA_TNIL when it is not given. No
+ * metamethod is called: one could close what was checked before. */
+int lnd_opt(lua_State *L, int arg, const char *key);
 /* The string stays valid while the table is on the stack. */
 const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def);
 /* Index in the NULL-ended `choices`. */
@@ -101,5 +104,6 @@ void lnd_open_batches(lua_State *L);
 void lnd_open_model(lua_State *L);
 void lnd_open_generator(lua_State *L);
 void lnd_open_host(lua_State *L);
+void lnd_open_touch(lua_State *L);
 
 #endif

@@ -216,7 +216,7 @@ static void set_number(lua_State *L, const char *key, double v) {
 }
 
 static int model_config(lua_State *L) {
-  static const char *const features[] = {"drummer", "original", "raw", "whole"};
+  static const char *const features[] = {"drummer", "original", "raw", "whole", "touch"};
   const nd_drummer *d = check(L, 1)->drummer;
   const nd_net_config *c = &d->net.config;
   lua_newtable(L);
@@ -342,8 +342,9 @@ static int model_loss(lua_State *L) {
   nd_error err;
   double sum = 0;
   int64_t count = 0;
-  size_t rows = (size_t)batch->targets * (size_t)batch->streams, V = (size_t)batch->voices;
-  float *logits = lua_newuserdatauv(L, rows * V * sizeof *logits, 0);
+  const nd_net_config *c = &m->drummer->net.config;
+  size_t rows = (size_t)batch->targets * (size_t)batch->streams;
+  float *logits = lua_newuserdatauv(L, rows * (size_t)nd_net_outputs(c) * sizeof *logits, 0);
   nd_status status = need_trainer(L, m, &err);
   if (status == ND_OK) {
     int former = nd_blas_threads(m->threads);
@@ -352,8 +353,8 @@ static int model_loss(lua_State *L) {
   }
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_Integer guessed = 0, struck = 0, both = 0;
-  for (size_t i = 0; i < rows * V; i++) {
-    if (batch->mask[i / V] <= 0.0f) continue;
+  for (size_t i = 0; i < rows * (size_t)c->voices && !c->touch; i++) {
+    if (batch->mask[i] <= 0.0f) continue;
     bool guess = logits[i] >= 0.0f, hit = batch->y[i] > 0.5f;
     guessed += guess;
     struck += hit;

@@ -90,6 +90,14 @@ static int sequence_packed_hits(lua_State *L) {
   return 1;
 }
 
+/* Signed bytes, 1/256 of a step each, one a cell as packed_hits. */
+static int sequence_packed_offsets(lua_State *L) {
+  const nd_sequence *seq = lnd_check(L, 1, LND_SEQUENCE);
+  lua_pushlstring(L, (const char *)seq->offsets,
+                  (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq));
+  return 1;
+}
+
 static int sequence_metrics(lua_State *L) {
   nd_sequence *seq = check(L);
   const float *metrics = seq->metrics + (size_t)check_step(L, seq, 2) * ND_N_METRICS;
@@ -232,6 +240,7 @@ static int sequence_tostring(lua_State *L) {
 void lnd_open_sequence(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"tokens", sequence_tokens}, {"hits", sequence_hits}, {"packed_hits", sequence_packed_hits},
+    {"packed_offsets", sequence_packed_offsets},
     {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
     {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
     {"with_hits", sequence_with_hits}, {"close", sequence_close}, {NULL, NULL},

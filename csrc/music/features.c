@@ -3,7 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+/* What does not depend on the song's notes: people who drum alone have it too. */
+static const int places[] = {ND_M_TEMPO,    ND_M_BEAT_SIN,   ND_M_BEAT_COS, ND_M_BAR_SIN,
+                             ND_M_BAR_COS,  ND_M_PHRASE_SIN, ND_M_PHRASE_COS,
+                             ND_M_DOWNBEAT, ND_M_ON_BEAT,    ND_M_METER};
+enum { PLACES = sizeof places / sizeof *places };
+
 int32_t nd_features_encoded(const nd_features *f, int32_t voices) {
+  if (f->kind == ND_FEATURES_TOUCH) return PLACES + voices;
   return f->kind == ND_FEATURES_WHOLE ? ND_N_METRICS + 2 * voices + 4 : 0;
 }
 
@@ -11,6 +18,7 @@ int32_t nd_features_inputs(const nd_features *f, int32_t voices) {
   int32_t history = voices * (1 + f->n_back);
   switch (f->kind) {
     case ND_FEATURES_ORIGINAL: return voices + 1;
+    case ND_FEATURES_TOUCH: return nd_features_encoded(f, voices);
     case ND_FEATURES_WHOLE:
       return nd_features_encoded(f, voices) + history + nd_style_size(voices) + 1;
     default: return ND_N_METRICS + history;
@@ -40,6 +48,11 @@ void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard
   if (f->kind == ND_FEATURES_ORIGINAL) {
     row = put_hits(row, heard->past.before, voices);
     *row = heard->metrics[ND_M_INTENSITY];
+    return;
+  }
+  if (f->kind == ND_FEATURES_TOUCH) {
+    for (int k = 0; k < PLACES; k++) row[k] = heard->metrics[places[k]];
+    (void)put_hits(row + PLACES, heard->given, voices);
     return;
   }
   memcpy(row, heard->metrics, ND_N_METRICS * sizeof *row);

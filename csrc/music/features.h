@@ -11,6 +11,9 @@
  *   ND_FEATURES_ORIGINAL  the hits one step before, and the intensity of the
  *                         step to be played (stored one step early, this is
  *                         one row of the 2023 system's window)
+ *   ND_FEATURES_TOUCH     for a net that says how known hits are struck: the
+ *                         place in beat, bar and phrase, the tempo, and the
+ *                         hits of the step; all encoded
  *   ND_FEATURES_RAW       none of ours: rows come from the caller
  *
  * "A bar back" is by bars of the meter: the same place in a bar of another
@@ -24,7 +27,8 @@
 #include "style.h"
 
 typedef enum nd_features_kind {
-  ND_FEATURES_DRUMMER, ND_FEATURES_ORIGINAL, ND_FEATURES_RAW, ND_FEATURES_WHOLE
+  ND_FEATURES_DRUMMER, ND_FEATURES_ORIGINAL, ND_FEATURES_RAW, ND_FEATURES_WHOLE,
+  ND_FEATURES_TOUCH
 } nd_features_kind;
 
 enum { ND_MAX_BACK = 4 };

@@ -4,7 +4,8 @@
 #include <string.h>
 
 nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
-                        int32_t voices, int32_t targets, int32_t carried, nd_error *err) {
+                        int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
+                        nd_error *err) {
   memset(b, 0, sizeof *b);
   if (steps < 1 || streams < 1 || inputs < 1 || voices < 1 || (targets != steps && targets != 1))
     return nd_fail(err, ND_MISUSE, "a batch needs at least one step, stream, input and voice");
@@ -16,9 +17,10 @@ nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inp
   b->inputs = inputs;
   b->voices = voices;
   b->targets = targets;
+  b->y_width = y_width;
   b->carried = carried;
   b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
-  b->y = nd_calloc(out * (size_t)voices, sizeof *b->y);
+  b->y = nd_calloc(out * (size_t)y_width, sizeof *b->y);
   b->mask = nd_calloc(out * (size_t)voices, sizeof *b->mask);
   b->fresh = nd_calloc((size_t)streams, 1);
   b->state = nd_calloc(nd_batch_state_size(b), sizeof *b->state);

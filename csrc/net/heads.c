@@ -39,6 +39,45 @@ double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float
   return sum;
 }
 
+static const float least_log = -5.0f, most_log = 1.0f;
+
+float nd_touch_deviation(float logarithm) {
+  return expf(fminf(fmaxf(logarithm, least_log), most_log));
+}
+
+/* One value under one normal; `mean` and `log` become gradients. */
+static double normal_loss(float y, float *mean, float *log, bool gradient, float scale) {
+  float s = fminf(fmaxf(*log, least_log), most_log), z = (y - *mean) * expf(-s);
+  bool free = *log > least_log && *log < most_log;  /* a clamped one stays where it is pushed */
+  if (gradient) {
+    *mean = -z * expf(-s) * scale;
+    *log = free || (*log <= least_log) == (z * z > 1.0f) ? (1.0f - z * z) * scale : 0.0f;
+  }
+  return (double)(s + 0.5f * z * z + 0.918938533f);
+}
+
+double nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
+                     bool gradient, int64_t *count) {
+  size_t n = (size_t)rows * (size_t)voices, V = (size_t)voices;
+  double sum = 0;
+  int64_t counted = 0;
+  for (size_t i = 0; i < n; i++) counted += mask[i] > 0.0f;
+  float scale = counted > 0 ? 1.0f / (float)counted : 0.0f;
+  for (size_t r = 0; r < (size_t)rows; r++)
+    for (size_t v = 0; v < V; v++) {
+      float *o = out + r * ND_TOUCH_OUTPUTS * V + v;
+      const float *target = y + r * ND_TOUCH_TARGETS * V + v;
+      if (mask[r * V + v] > 0.0f) {
+        sum += normal_loss(target[0], &o[0], &o[V], gradient, scale);
+        sum += normal_loss(target[V], &o[2 * V], &o[3 * V], gradient, scale);
+      } else if (gradient) {
+        o[0] = o[V] = o[2 * V] = o[3 * V] = 0.0f;
+      }
+    }
+  *count = counted;
+  return sum;
+}
+
 void nd_hits_backward(const nd_hits_head *head, int32_t rows, const float *features,
                       const float *inputs, const float *hits, const float *dlogits, float *dw,
                       float *db, float *dskip, float *dmix, float *dfeatures) {

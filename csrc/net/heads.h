@@ -27,6 +27,18 @@ void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *featur
 double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
                     float *logits, bool gradient, int64_t *count);
 
+/* Touch: how a hit that is known is struck. out (rows, 4 V): the mean of its
+ * velocity, the logarithm of that one's deviation, the same of its offset,
+ * each for all voices. Negative log-likelihood under the two normals, summed
+ * over counted hits (mask (rows, V)); y (rows, 2 V). When `gradient`, out
+ * becomes the gradient of the mean over those hits. */
+enum { ND_TOUCH_OUTPUTS = 4, ND_TOUCH_TARGETS = 2 };
+double nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
+                     bool gradient, int64_t *count);
+
+/* The deviation that a logarithm stands for, within what touch can need. */
+float nd_touch_deviation(float logarithm);
+
 /* dlogits as nd_hits_loss left them. Adds to dw, db, dskip, dmix; writes
  * dfeatures. */
 void nd_hits_backward(const nd_hits_head *head, int32_t rows, const float *features,

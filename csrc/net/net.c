@@ -60,6 +60,14 @@ int32_t nd_net_carried(const nd_net_config *c) {
   return 2 * (c->layers * c->hidden + (c->encoder > 0 ? c->encoder : 0));
 }
 
+int32_t nd_net_outputs(const nd_net_config *c) {
+  return c->touch ? ND_TOUCH_OUTPUTS * c->voices : c->voices;
+}
+
+int32_t nd_net_targets(const nd_net_config *c) {
+  return c->touch ? ND_TOUCH_TARGETS * c->voices : c->voices;
+}
+
 /* ----------------------------------------------------------------- parameters */
 
 /* "lstm.2.wx"; layers that there is one of have no number: "out.w" */
@@ -106,9 +114,10 @@ static void declare_all(nd_net *net) {
       declare(net, true, 0, ops[k].out, "dense", ops[k].number, "b");
     }
   }
-  declare(net, true, features(c), c->voices, "out", 0, "w");
-  declare(net, true, 0, c->voices, "out", 0, "b");
-  if (c->skip) declare(net, true, c->inputs, c->voices, "out", 0, "skip");
+  int32_t outputs = nd_net_outputs(c);
+  declare(net, true, features(c), outputs, "out", 0, "w");
+  declare(net, true, 0, outputs, "out", 0, "b");
+  if (c->skip) declare(net, true, c->inputs, outputs, "out", 0, "skip");
   if (c->mix) declare(net, true, c->voices, c->voices, "out", 0, "mix");
   net->n_trained = net->size;
   for (int32_t k = 0; k < n_ops; k++)
@@ -192,7 +201,7 @@ static void bind(nd_net *net) {
     net->reader[k] = bind_lstm(net, "encoder", k + 1, c->encoded, c->encoder);
   for (int32_t l = 0; l < c->layers; l++)
     net->lstm[l] = bind_lstm(net, "lstm", l + 1, l == 0 ? nd_net_front(c) : c->hidden, c->hidden);
-  net->hits = (nd_hits_head){features(c), c->inputs, c->voices,
+  net->hits = (nd_hits_head){features(c), c->inputs, nd_net_outputs(c),
                              part(net, net->block, "out", 0, "w"),
                              part(net, net->block, "out", 0, "b"),
                              part(net, net->block, "out", 0, "skip"),
@@ -218,6 +227,8 @@ static nd_status check_config(const nd_net_config *c, nd_error *err) {
   if (!(c->dropout >= 0.0f && c->dropout < 1.0f) ||
       !(c->head_dropout >= 0.0f && c->head_dropout < 1.0f))
     return nd_fail(err, ND_MISUSE, "dropout is in 0..1, without 1");
+  if (c->touch && (c->mix || c->window > 0))
+    return nd_fail(err, ND_MISUSE, "a touch net has neither a window nor voices that see each other");
   if (c->encoder < 0 || c->encoder > ND_MAX_UNITS)
     return nd_fail(err, ND_MISUSE, "encoder: %d is not in 0..%d", c->encoder, ND_MAX_UNITS);
   if (c->encoder > 0 && (c->encoded < 1 || c->encoded > c->inputs))
@@ -260,14 +271,14 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
 
 double nd_net_products(const nd_net *net) {
   const nd_net_config *c = &net->config;
-  double H = c->hidden, lstm = 0, head = (double)features(c) * c->voices;
+  double H = c->hidden, lstm = 0, head = (double)features(c) * nd_net_outputs(c);
   for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? nd_net_front(c) : c->hidden));
   lstm += nd_net_readers(c) * 4.0 * c->encoder * (c->encoder + c->encoded);
   op ops[MAX_OPS];
   int32_t n_ops = head_ops(c, ops);
   for (int32_t k = 0; k < n_ops; k++)
     if (ops[k].kind == OP_DENSE) head += (double)ops[k].in * ops[k].out;
-  if (c->skip) head += (double)c->inputs * c->voices;
+  if (c->skip) head += (double)c->inputs * nd_net_outputs(c);
   return lstm * (c->window > 0 ? c->window : 1) + head;
 }
 
@@ -379,7 +390,7 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
     p->inverse[k] = TAKE((size_t)ops[k].in);
   }
   p->head[n_ops] = TAKE(n_ops > 0 ? wide : 0);
-  p->logits = TAKE(rows * (size_t)c->voices);
+  p->logits = TAKE(rows * (size_t)nd_net_outputs(c));
   if (training) {
     p->dz = TAKE(4 * broad);
     p->dh = TAKE(broad);
@@ -394,7 +405,8 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
 
 static nd_status prepare(nd_trainer *t, const nd_batch *b, bool training, pass *p, nd_error *err) {
   const nd_net_config *c = &t->net->config;
-  if (b->inputs != c->inputs || b->voices != c->voices || b->carried != nd_net_carried(c))
+  if (b->inputs != c->inputs || b->voices != c->voices ||
+      b->y_width != nd_net_targets(c) || b->carried != nd_net_carried(c))
     return nd_fail(err, ND_MISUSE, "the batch was made for another model");
   if (b->targets != (c->window > 0 ? 1 : b->steps) || (c->window > 0 && b->steps != c->window))
     return nd_fail(err, ND_MISUSE, "the batch has %d steps and %d targets, which this model has not",
@@ -571,6 +583,13 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
   }
 }
 
+/* The loss of the pass's logits, summed; they become its gradient if asked. */
+static double loss_of(const nd_net_config *c, const nd_batch *b, pass *p, bool gradient,
+                      int64_t *count) {
+  return c->touch ? nd_touch_loss(p->rows, c->voices, b->y, b->mask, p->logits, gradient, count)
+                  : nd_hits_loss(p->rows, c->voices, b->y, b->mask, p->logits, gradient, count);
+}
+
 nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err) {
   memset(t, 0, sizeof *t);
   t->net = net;
@@ -600,7 +619,7 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   const float *top = forward(t, batch, true, &p);
   nd_hits_forward(&net->hits, p.rows, top, batch->x, batch->y, p.logits);
   int64_t count = 0;
-  double sum = nd_hits_loss(p.rows, net->config.voices, batch->y, batch->mask, p.logits, true, &count);
+  double sum = loss_of(&net->config, batch, &p, true, &count);
   *loss = count > 0 ? sum / (double)count : 0.0;
   *norm = 0.0;
   if (count == 0) return ND_OK;  /* nothing to learn from */
@@ -619,8 +638,9 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   if (status != ND_OK) return status;
   const float *top = forward(t, batch, false, &p);
   nd_hits_forward(&t->net->hits, p.rows, top, batch->x, batch->y, p.logits);
-  *sum = nd_hits_loss(p.rows, t->net->config.voices, batch->y, batch->mask, p.logits, false, count);
+  *sum = loss_of(&t->net->config, batch, &p, false, count);
   if (logits != NULL)
-    memcpy(logits, p.logits, (size_t)p.rows * (size_t)t->net->config.voices * sizeof *logits);
+    memcpy(logits, p.logits,
+           (size_t)p.rows * (size_t)nd_net_outputs(&t->net->config) * sizeof *logits);
   return ND_OK;
 }

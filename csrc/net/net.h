@@ -38,6 +38,7 @@ typedef struct nd_net_config {
   bool norm;                   /* batch normalisation in the head */
   bool skip;                   /* the inputs wired straight to the logits */
   bool mix;                    /* a voice sees the voices before it */
+  bool touch;                  /* velocities and offsets of known hits, not hits */
   float dropout;               /* on each LSTM layer's output */
   float head_dropout;
 } nd_net_config;
@@ -80,6 +81,10 @@ int32_t nd_net_encoding(const nd_net_config *c);
 int32_t nd_net_front(const nd_net_config *c);
 int32_t nd_net_carried(const nd_net_config *c);
 
+/* Outputs of the head, and targets of a batch, a step. */
+int32_t nd_net_outputs(const nd_net_config *c);
+int32_t nd_net_targets(const nd_net_config *c);
+
 /* Reads a whole song for playing: x (steps, encoded) to out (steps, encoding).
  * ND_NOMEM alone can go wrong. */
 nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float *out,
@@ -117,7 +122,7 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
 
 /* No dropout, no learning: *sum of the loss in nats over *count hits. The
  * batch's carried state moves on. When `logits` is not NULL, they are copied
- * there: (targets, B, V). */
+ * there: (targets, B, outputs). */
 nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,
                           float *logits, nd_error *err);
 

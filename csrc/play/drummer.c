@@ -11,7 +11,8 @@ const nd_drummer_options nd_drummer_defaults = {
     "drummer", NULL, -1, -1, -1, -1, -1, -1, -1, -1, -1.0f, 1};
 
 static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_error *err) {
-  nd_status status = nd_tokeniser_preset(&d->tokeniser, name, err);
+  bool touch = strcmp(name, "touch") == 0;
+  nd_status status = nd_tokeniser_preset(&d->tokeniser, touch ? "drummer" : name, err);
   if (status != ND_OK) return status;
   (void)snprintf(d->preset, sizeof d->preset, "%s", name);
   *net = (nd_net_config){0};
@@ -29,6 +30,18 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
     d->batch = 50;
     d->cutoff = 0.2f;
     d->forced = 1;
+    return ND_OK;
+  }
+  if (touch) {
+    d->features = (nd_features){.kind = ND_FEATURES_TOUCH};
+    net->layers = 1;
+    net->hidden = 64;
+    net->encoder = 48;
+    net->skip = true;
+    net->touch = true;
+    net->dropout = 0.2f;
+    d->steps = 128;
+    d->batch = 32;
     return ND_OK;
   }
   d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 3, .back = {1, 2, 4}};
@@ -159,6 +172,7 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("encoder", c->encoder, 0, ND_MAX_UNITS), LATER_;
   INT_("encoded", c->encoded, 0, ND_MAX_INPUTS), LATER_;
   FLAG_("causal", c->causal), LATER_;
+  FLAG_("touch", c->touch), LATER_;
   NUM_("given", d->given, 0, 1), LATER_;
   NUM_("style_given", d->style_given, 0, 1), LATER_;
   NUM_("asked", d->asked, 0, 1), LATER_;
@@ -202,7 +216,7 @@ static void all_metrics(char *text, size_t size) {
   }
 }
 
-static const char *const feature_names[] = {"drummer", "original", "raw", "whole", NULL};
+static const char *const feature_names[] = {"drummer", "original", "raw", "whole", "touch", NULL};
 
 nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_error *err) {
   nd_drummer d = *given;  /* the table below takes no const */

@@ -30,7 +30,7 @@ typedef struct nd_drummer {
 
 /* What a caller may change of a preset; negative or NULL: the preset's own. */
 typedef struct nd_drummer_options {
-  const char *preset;            /* "drummer", "neuraldrummer2023" */
+  const char *preset;            /* "drummer", "neuraldrummer2023", "touch" */
   const nd_tokeniser *tokeniser;
   int32_t layers, hidden, window;
   int32_t encoder;               /* units a direction; 0: hears no more than the step */

@@ -57,6 +57,8 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
                             nd_error *err) {
   if (d->features.kind == ND_FEATURES_RAW)
     return nd_fail(err, ND_MISUSE, "a raw model has no features to play by");
+  if (d->net.config.touch)
+    return nd_fail(err, ND_MISUSE, "a touch model says how hits are struck, not which");
   nd_status status = prime != NULL ? check_sequence(d, prime, "the prime", err) : ND_OK;
   if (status != ND_OK) return status;
   nd_generator *g = nd_calloc(1, sizeof *g);

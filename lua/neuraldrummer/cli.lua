@@ -290,8 +290,8 @@ commands.train = {
   define = function(command)
     command:argument("corpus", "made by preprocess; or token text (saved.txt)."):argname "FILE"
     command:option("-o --output", "the best model; MODEL.last… goes on."):argname("MODEL"):count(1)
-    command:option("--preset", "drummer or neuraldrummer2023; default: as the corpus was made.")
-      :choices { "drummer", "neuraldrummer2023" }
+    command:option("--preset", "drummer, neuraldrummer2023 or touch (velocity and timing); "
+      .. "default: as the corpus was made."):choices { "drummer", "neuraldrummer2023", "touch" }
     command:option("--epochs", "times through the corpus."):argname("N"):convert(positive)
     command:option("--rate", "Adam's learning rate, at its highest."):argname("R"):convert(number)
     command:option("--warmup", "batches until the rate is reached."):argname("N"):convert(natural)

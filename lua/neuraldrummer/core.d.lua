@@ -120,6 +120,9 @@ function sequence:hits(i) end
 --- Hits as one string of #seq * voices bytes (velocity 0..127), for fast work.
 ---@return string
 function sequence:packed_hits() end
+--- Offsets likewise: a signed byte each, in 1/256 of a step.
+---@return string
+function sequence:packed_offsets() end
 ---@param i integer
 ---@return table<string, number> metrics by name
 function sequence:metrics(i) end
@@ -194,13 +197,23 @@ function corpus:close() end
 local model = {}
 
 ---@class neuraldrummer.model_options
----@field preset? "drummer"|"neuraldrummer2023"
+---@field preset? "drummer"|"neuraldrummer2023"|"touch"
+---@field encoder? integer units that read the song each way; 0: it hears each step alone
+---@field causal? boolean it hears no step to come
+---@field inputs? integer of a raw net, fed by core.batch
+---@field voices? integer of a raw net
+---@field encoded? integer so many of a raw net's inputs are the encoder's
 ---@field tokeniser? neuraldrummer.tokeniser default: the preset's own
 ---@field layers? integer LSTM layers
 ---@field hidden? integer LSTM units a layer
 ---@field window? integer 0: streaming
 ---@field dropout? number
 ---@field seed? integer of the first weights
+---@field encoder? integer units a direction of what hears the whole song first; 0: each step as it comes
+---@field causal? boolean the encoder hears the past only, so that the model can play along
+---@field inputs? integer a network by itself, of so many inputs, as tests want it
+---@field voices? integer the same
+---@field encoded? integer so many of these inputs are the encoder's
 
 ---@param options? neuraldrummer.model_options
 ---@return neuraldrummer.model
@@ -226,15 +239,15 @@ function model:tokeniser() end
 --- One step of training: forward, backward, clip, Adam. Returns the loss (mean
 --- binary cross-entropy a hit, in nats) before the step, and the gradient's norm.
 ---@param batch neuraldrummer.batches after its `next`
----@param options {rate: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
----@return number loss
----@return number norm
+---@param options? {rate?: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
+---@return number? loss nil where it is no number any more: the step is not taken
+---@return number|string norm or message
 function model:train_step(batch, options) end
 --- The loss without learning (no dropout), the number of hits counted, and of
 --- these how many have odds of at least 1/2, are struck, and are both.
 ---@param batch neuraldrummer.batches after its `next`
----@return number loss
----@return integer count
+---@return number? loss
+---@return integer|string count or message
 ---@return integer guessed
 ---@return integer struck
 ---@return integer both
@@ -252,6 +265,17 @@ function model:gradient(name) end
 function model:set_tensor(name, values) end
 ---@return string[] names of all tensors
 function model:tensors() end
+--- Gathers from a corpus how drum tracks are played as a whole, for the player
+--- to draw from; takes the place of what was gathered before.
+---@param c neuraldrummer.corpus of the model's kit
+---@param split? "train"|"valid"|"all" default "train"
+---@return integer? styles how many
+---@return string? message
+function model:learn_styles(c, split) end
+--- The styles, the likeliest for a song first; without one, all alike.
+---@param seq? neuraldrummer.sequence
+---@return {index: integer, name: string, odds: number}[]
+function model:styles(seq) end
 --- BLAS threads of this model's calls (default 1).
 ---@param n integer
 function model:threads(n) end
@@ -270,20 +294,38 @@ local batches = {}
 ---@field seed? integer
 ---@field shuffle? boolean default true
 ---@field history_dropout? boolean default: as the preset says for train, false for valid
+---@field resume? boolean go on at the place that the model's checkpoint holds
 
 --- Batches from a corpus. Keeps the corpus alive.
 ---@param options neuraldrummer.batches_options
 ---@return neuraldrummer.batches
 function corpus:batches(options) end
 --- Fills the next batch; false at the end of an epoch (call again for the next).
----@return boolean more
+---@return boolean? more
+---@return string? message
 function batches:next() end
 ---@return integer batches in an epoch
 function batches:count() end
 ---@return integer epoch from 1
 ---@return integer batch within it, from 1
 function batches:place() end
+---@return integer steps
+---@return integer streams
+---@return integer inputs
+---@return integer voices
+function batches:shape() end
+---@return integer songs of the split; 0 for a batch of one's own
+function batches:songs() end
 function batches:close() end
+
+--- A batch of one's own numbers, for looking into a model: x (steps, batch,
+--- inputs), y (steps, or one step with a window; batch, voices), mask (y's steps,
+--- batch: 0 where no loss is counted; default all 1), fresh (batch: whether a
+--- stream starts from an empty state). All are flat lists, the last index fastest.
+---@param m neuraldrummer.model
+---@param spec {steps?: integer, batch?: integer, x: number[], y: number[], mask?: number[], fresh?: boolean[]}
+---@return neuraldrummer.batches
+function core.batch(m, spec) end
 
 ---------------------------------------------------------------- Generator
 
@@ -304,12 +346,27 @@ local generator = {}
 ---@param options? neuraldrummer.generator_options
 ---@return neuraldrummer.generator
 function core.generator(m, options) end
+---@class neuraldrummer.direction
+---@field given? neuraldrummer.sequence of the song's length and kit, whose drums are kept
+---@field known? string a byte a step and voice, not 0 where `given` is kept, struck or not;
+--- default: everywhere
+---@field style? false|integer|neuraldrummer.sequence|number[] none; a model's by its index; that of
+--- a Sequence's drums; its numbers. Default: one is drawn by the seed
+---@field density? table<integer, number|false> by bar, -3..3: hits, as a power of two of the usual
+---@field fills? table<integer, boolean> by bar: whether it ends in a fill
+
 --- Plays the whole song; a new Sequence with the drummer's hits.
 ---@param seq neuraldrummer.sequence
+---@param direction? neuraldrummer.direction what is kept, and what is asked for
 ---@return neuraldrummer.sequence
-function generator:play(seq) end
+function generator:play(seq, direction) end
+--- The style that the last song was played in, nil when there was none.
+---@return integer? index
+---@return string? name
+function generator:style() end
 --- Plays one step, given what is heard there (names as sequence:metrics, `bar`
---- = true where a bar starts). No allocation in the engine.
+--- = true where a bar starts): not with a model whose encoder wants the whole
+--- song first. No allocation in the engine.
 ---@param metrics table<string, number|boolean>
 ---@return table<string, number> hits by voice name, velocities 0..1
 function generator:step(metrics) end
@@ -321,6 +378,15 @@ function generator:reset() end
 function generator:close() end
 
 ----------------------------------------------------------------- the rest
+
+--- Velocities and offsets for hits that are known, drawn as a touch model
+--- learnt them from people. `amount` 0: as they are, 1: as learnt (default).
+--- Cells with a byte above 0 in `known` (one a step and voice) stay as they are.
+---@param m neuraldrummer.model of preset "touch"
+---@param seq neuraldrummer.sequence
+---@param options? {amount?: number, seed?: integer, known?: string}
+---@return neuraldrummer.sequence
+function core.touch(m, seq, options) end
 
 --- Seconds of a monotonic clock.
 ---@return number

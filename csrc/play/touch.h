@@ -1,0 +1,20 @@
+/* touch.h - how hard and when: velocities and offsets for hits that are
+ * known, by a touch net that learnt them from people.
+ *
+ * Each is drawn from the normal that the net gives for it. Half of the
+ * variance is the performance's own, one draw a voice (a hand that is light
+ * today), half the hit's.
+ */
+#ifndef ND_PLAY_TOUCH_H
+#define ND_PLAY_TOUCH_H
+
+#include "drummer.h"
+
+/* A copy of `seq` with touch. `amount` 0: as it is; 1: as learnt; between:
+ * between. Cells with a byte above 0 in `known` (n_steps, voices; may be
+ * NULL) stay as they are. The same seed gives the same touch. ND_MISUSE when
+ * the drummer is no touch net or plays another kit or grid. */
+nd_status nd_touch_apply(const nd_drummer *touch, const nd_sequence *seq, float amount,
+                         uint64_t seed, const uint8_t *known, nd_sequence **out, nd_error *err);
+
+#endif
