@@ -46,7 +46,8 @@ static int catch_interrupt(lua_State *L) {
 }
 
 static int interrupt_seen(lua_State *L) {
-  (void)luaL_checkudata(L, 1, LND_INTERRUPT);
+  const interrupt *i = luaL_checkudata(L, 1, LND_INTERRUPT);
+  luaL_argcheck(L, i->open, 1, LND_INTERRUPT " is closed");
   lua_pushboolean(L, caught != 0);
   return 1;
 }

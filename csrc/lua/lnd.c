@@ -109,8 +109,7 @@ void lnd_opts(lua_State *L, int arg, const char *const *names) {
   }
 }
 
-/* Pushes the option; LUA_TNIL when it is not given. */
-static int opt(lua_State *L, int arg, const char *key) {
+int lnd_opt(lua_State *L, int arg, const char *key) {
   if (lua_isnoneornil(L, arg)) {
     lua_pushnil(L);
     return LUA_TNIL;
@@ -121,7 +120,7 @@ static int opt(lua_State *L, int arg, const char *key) {
 
 lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
                         lua_Integer min, lua_Integer max) {
-  if (opt(L, arg, key) != LUA_TNIL) {
+  if (lnd_opt(L, arg, key) != LUA_TNIL) {
     int ok = 0;
     def = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &ok) : 0;
     if (!ok) luaL_error(L, "option '%s': a whole number is needed, got %s", key, luaL_typename(L, -1));
@@ -134,7 +133,7 @@ lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
 }
 
 double lnd_opt_num(lua_State *L, int arg, const char *key, double def, double min, double max) {
-  if (opt(L, arg, key) != LUA_TNIL) {
+  if (lnd_opt(L, arg, key) != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TNUMBER)
       luaL_error(L, "option '%s': a number is needed, got %s", key, luaL_typename(L, -1));
     def = lua_tonumber(L, -1);
@@ -146,7 +145,7 @@ double lnd_opt_num(lua_State *L, int arg, const char *key, double def, double mi
 }
 
 bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def) {
-  if (opt(L, arg, key) != LUA_TNIL) {
+  if (lnd_opt(L, arg, key) != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TBOOLEAN)
       luaL_error(L, "option '%s': true or false is needed, got %s", key, luaL_typename(L, -1));
     def = lua_toboolean(L, -1);
@@ -156,7 +155,7 @@ bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def) {
 }
 
 const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def) {
-  if (opt(L, arg, key) != LUA_TNIL) {
+  if (lnd_opt(L, arg, key) != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "option '%s': a string is needed, got %s", key, luaL_typename(L, -1));
     def = lua_tostring(L, -1);
