@@ -32,8 +32,9 @@ static generator *check(lua_State *L) {
 /* core.generator(model, {…}) */
 static int core_generator(lua_State *L) {
   static const char *const names[] = {"seed", "temperature", "cutoff", "forced", "start",
-                                      "prime", "velocity", "threads", NULL};
+                                      "prime", "velocity", "threads", "limbs", "enter", NULL};
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
+  static const char *const entries[] = {"band", "always", NULL};
   const nd_drummer *d = lnd_check_drummer(L, 1);
   lnd_opts(L, 2, names);
   lua_settop(L, 2);
@@ -52,6 +53,8 @@ static int core_generator(lua_State *L) {
   o.start = (nd_start)lnd_opt_choice(L, 2, "start", (int)o.start, starts);
   double velocity = lnd_opt_num(L, 2, "velocity", (double)o.velocity / 127.0, 0.0, 1.0);
   o.velocity = (uint8_t)fmax(1.0, round(velocity * 127.0));
+  o.limbs = lnd_opt_bool(L, 2, "limbs", o.limbs);
+  o.always = lnd_opt_choice(L, 2, "enter", o.always ? 1 : 0, entries) == 1;
   int threads = (int)lnd_opt_int(L, 2, "threads", 1, 1, 256);
   const nd_sequence *prime = NULL;
   if (!lua_isnil(L, 2) && lua_getfield(L, 2, "prime") != LUA_TNIL)
@@ -79,17 +82,13 @@ static int core_generator(lua_State *L) {
 
 /* ---- direction: a table, read into scratch that Lua owns */
 
-/* `style`: false (none), an index among the model's, a Sequence whose drums
- * have it, or its numbers. */
-static void read_style(lua_State *L, int arg, const generator *g, nd_direction *d) {
+/* The style at the top of the stack: false (none), an index among the model's,
+ * a Sequence whose drums have it, or its numbers. */
+static void read_style(lua_State *L, const generator *g, nd_direction *d) {
   const nd_styles *s = &g->drummer->styles;
   int32_t size = nd_style_size(g->drummer->tokeniser.kit.n_voices);
-  int type = lua_getfield(L, arg, "style");                         /* style */
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
-  int at = lua_gettop(L);
+  int at = lua_gettop(L), type = lua_type(L, at);
+  if (type == LUA_TNIL) return;
   float *style = lua_newuserdatauv(L, (size_t)size * sizeof *style, 0);
   if (type == LUA_TBOOLEAN && !lua_toboolean(L, at)) {
     d->no_style = true;
@@ -147,12 +146,18 @@ static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_
  * kept), by step and voice; without it every cell of `given` is kept. */
 static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
   size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song), n = 0;
-  if (lua_getfield(L, arg, "given") == LUA_TNIL) return;
+  if (lua_getfield(L, arg, "given") == LUA_TNIL) {
+    if (lua_getfield(L, arg, "known") != LUA_TNIL)
+      luaL_error(L, "option 'known': it needs 'given'");
+    return;
+  }
   const nd_sequence *given = lnd_check(L, -1, LND_SEQUENCE);
-  if (nd_sequence_steps(given) != nd_sequence_steps(song) ||
-      nd_sequence_voices(given) != nd_sequence_voices(song))
-    luaL_error(L, "option 'given': it has another length or kit than the song");
-  d->given = given->hits;
+  if (nd_sequence_steps(given) != nd_sequence_steps(song))
+    luaL_error(L, "option 'given': it has %d steps, the song %d", (int)nd_sequence_steps(given),
+               (int)nd_sequence_steps(song));
+  if (!nd_kit_equal(&given->settings.kit, &song->settings.kit))
+    luaL_error(L, "option 'given': it has another kit than the song");
+  d->given = given;
   if (lua_getfield(L, arg, "known") == LUA_TSTRING) {
     d->known = (const uint8_t *)lua_tolstring(L, -1, &n);
     if (n != cells) luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
@@ -174,7 +179,8 @@ static int generator_play(lua_State *L) {
   lua_settop(L, 3);
   if (!lua_isnil(L, 3)) {
     read_given(L, 3, song, &d);
-    read_style(L, 3, g, &d);
+    (void)lua_getfield(L, 3, "style");
+    read_style(L, g, &d);
     d.density = read_bars(L, 3, "density", song->grid.n_bars, false);
     d.fill = read_bars(L, 3, "fills", song->grid.n_bars, true);
   }
@@ -187,17 +193,42 @@ static int generator_play(lua_State *L) {
   return lnd_push_sequence(L, played);
 }
 
-/* generator:style(): index and name of the style that the last song was
- * played in, or nil */
-static int generator_style(lua_State *L) {
-  generator *g = check(L);
-  int32_t i = nd_generator_style(g->g);
-  if (i < 0) return lua_pushnil(L), 1;
+/* numbers, index, name of the style that it has committed to; nil for none */
+static int push_style(lua_State *L, const generator *g) {
+  const float *numbers;
+  int32_t i = nd_generator_style(g->g, &numbers);
+  if (numbers == NULL) return lua_pushnil(L), 1;
+  int32_t size = nd_style_size(g->drummer->tokeniser.kit.n_voices);
+  lua_createtable(L, size, 0);
+  for (int32_t k = 0; k < size; k++) {
+    lua_pushnumber(L, (lua_Number)numbers[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  if (i < 0) return 1;
   size_t n;
   const char *name = nd_styles_name(&g->drummer->styles, i, &n);
   lua_pushinteger(L, i + 1);
   lua_pushlstring(L, name, n);
+  return 3;
+}
+
+/* generator:style(): index and name of the style that the last song was
+ * played in, or nil */
+static int generator_style(lua_State *L) {
+  if (push_style(L, check(L)) < 3) return lua_pushnil(L), 1;
   return 2;
+}
+
+/* generator:choose(seq, style): the style that it would play the song in */
+static int generator_choose(lua_State *L) {
+  generator *g = check(L);
+  const nd_sequence *song = lnd_check(L, 2, LND_SEQUENCE);
+  nd_direction d = {0};
+  nd_error err;
+  lua_settop(L, 3);
+  read_style(L, g, &d);
+  if (nd_generator_choose(g->g, song, &d, &err) != ND_OK) return lnd_raise(L, &err);
+  return push_style(L, g);
 }
 
 /* {intensity = …, bar = true, …} -> metrics; unknown names raise. */
@@ -271,7 +302,8 @@ static int generator_tostring(lua_State *L) {
 }
 
 void lnd_open_generator(lua_State *L) {
-  static const luaL_Reg methods[] = {{"play", generator_play},   {"style", generator_style}, {"step", generator_step},
+  static const luaL_Reg methods[] = {{"play", generator_play},   {"choose", generator_choose},
+                                     {"style", generator_style}, {"step", generator_step},
                                      {"odds", generator_odds},   {"reset", generator_reset},
                                      {"close", generator_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", generator_close}, {"__close", generator_close},

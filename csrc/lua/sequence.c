@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../music/style.h"
 #include "../music/tokens.h"
 #include "lnd.h"
 
@@ -210,6 +211,43 @@ static int sequence_with_hits(lua_State *L) {
   }
 }
 
+/* sequence:with_bars(map, from): bar b with the drums of from's bar map[b] */
+static int sequence_with_bars(lua_State *L) {
+  nd_sequence *seq = check(L), *other;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const nd_sequence *from = lua_isnoneornil(L, 3) ? seq : lnd_check(L, 3, LND_SEQUENCE);
+  int32_t n = seq->grid.n_bars;
+  int32_t *bars = lua_newuserdatauv(L, (size_t)n * sizeof *bars, 0);
+  for (int32_t b = 0; b < n; b++) {
+    int type = lua_rawgeti(L, 2, b + 1), whole = 0;
+    lua_Integer bar = lua_tointegerx(L, -1, &whole);
+    bars[b] = -1;
+    if (type == LUA_TNUMBER && whole && bar >= 1 && bar <= INT32_MAX) {
+      bars[b] = (int32_t)(bar - 1);
+    } else if (type != LUA_TNIL && !(type == LUA_TBOOLEAN && !lua_toboolean(L, -1))) {
+      return luaL_argerror(L, 2, lua_pushfstring(L, "bar %d: a bar's number is needed", (int)b + 1));
+    }
+    lua_pop(L, 1);
+  }
+  nd_error err;
+  if (nd_sequence_bars(&other, seq, from, bars, &err) != ND_OK) return lnd_raise(L, &err);
+  return lnd_push_sequence(L, other);
+}
+
+/* sequence:style(): its numbers, as style.h has them */
+static int sequence_style(lua_State *L) {
+  nd_sequence *seq = check(L);
+  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  nd_style_measure(seq, style);
+  int32_t n = nd_style_size(nd_sequence_voices(seq));
+  lua_createtable(L, n, 0);                               /* list */
+  for (int32_t k = 0; k < n; k++) {
+    lua_pushnumber(L, (lua_Number)style[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  return 1;
+}
+
 static int sequence_close(lua_State *L) {
   lnd_box *box = luaL_checkudata(L, 1, LND_SEQUENCE);
   nd_sequence_free(box->p);
@@ -243,7 +281,8 @@ void lnd_open_sequence(lua_State *L) {
     {"packed_offsets", sequence_packed_offsets},
     {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
     {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
-    {"with_hits", sequence_with_hits}, {"close", sequence_close}, {NULL, NULL},
+    {"with_hits", sequence_with_hits}, {"with_bars", sequence_with_bars},
+    {"style", sequence_style}, {"close", sequence_close}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
     {"__gc", sequence_close}, {"__close", sequence_close}, {"__len", sequence_len},

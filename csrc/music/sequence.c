@@ -255,29 +255,96 @@ nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like) {
   return status;
 }
 
-nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets) {
-  size_t voices = (size_t)nd_sequence_voices(seq), cells = (size_t)seq->grid.n_steps * voices;
-  size_t struck = 0;
-  for (size_t i = 0; i < cells; i++) {
+/* Whether a strike at a step whose cells are known (voices) is kept. */
+static bool keeps(const nd_kit *kit, const uint8_t *known, uint8_t pitch) {
+  int8_t voice = kit->voice_of[pitch];
+  if (voice >= 0) return known[voice] != 0;
+  for (int32_t v = 0; v < kit->n_voices; v++)
+    if (known[v] == 0) return false;
+  return true;
+}
+
+nd_status nd_sequence_set_kept(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
+                               const nd_sequence *given, const uint8_t *known) {
+  const nd_kit *kit = &seq->settings.kit;
+  size_t voices = (size_t)kit->n_voices, steps = (size_t)seq->grid.n_steps;
+  size_t room = given != NULL ? (size_t)given->first[steps] : 0;
+  for (size_t i = 0; i < steps * voices; i++) {
     if (hits[i] > 127) return ND_MISUSE;
-    struck += hits[i] > 0;
+    room += hits[i] > 0;
   }
-  if (struck > INT32_MAX) return ND_LIMIT;
-  nd_strike *strikes = nd_calloc(struck, sizeof *strikes);
+  if (room > INT32_MAX) return ND_LIMIT;
+  nd_strike *strikes = nd_calloc(room, sizeof *strikes);
   if (strikes == NULL) return ND_NOMEM;
   int32_t n = 0;
-  for (size_t i = 0; i < cells; i++) {
-    size_t voice = i % voices;
-    if (voice == 0) seq->first[i / voices] = n;
-    if (hits[i] == 0) continue;
-    int8_t offset = 0;
-    if (offsets != NULL) offset = offsets[i];
-    strikes[n++] = (nd_strike){seq->settings.kit.pitch_of[voice], hits[i], offset};
+  for (size_t t = 0; t < steps; t++) {
+    const uint8_t *kept = known != NULL ? known + t * voices : NULL;
+    int32_t from = kept != NULL ? given->first[t] : 0, to = kept != NULL ? given->first[t + 1] : 0;
+    seq->first[t] = n;
+    for (int32_t i = from; i < to; i++)
+      if (keeps(kit, kept, given->strikes[i].pitch)) strikes[n++] = given->strikes[i];
+    for (size_t v = 0; v < voices; v++) {
+      size_t cell = t * voices + v;
+      if (hits[cell] == 0 || (kept != NULL && kept[v] != 0)) continue;
+      int8_t offset = 0;
+      if (offsets != NULL) offset = offsets[cell];
+      strikes[n++] = (nd_strike){kit->pitch_of[v], hits[cell], offset};
+    }
   }
-  seq->first[seq->grid.n_steps] = n;
+  seq->first[steps] = n;
   free(seq->strikes);
   seq->strikes = strikes;
   nd_sequence_settle(seq);
+  return ND_OK;
+}
+
+nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets) {
+  return nd_sequence_set_kept(seq, hits, offsets, NULL, NULL);
+}
+
+static int32_t bar_end(const nd_grid *grid, int32_t bar) {
+  return bar + 1 < grid->n_bars ? grid->bars[bar + 1].step : grid->n_steps;
+}
+
+nd_status nd_sequence_bars(nd_sequence **out, const nd_sequence *like, const nd_sequence *from,
+                           const int32_t *bars, nd_error *err) {
+  const nd_grid *to = &like->grid, *grid = &from->grid;
+  size_t room = 0;
+  if (!nd_kit_equal(&like->settings.kit, &from->settings.kit))
+    return nd_fail(err, ND_MISUSE, "the drums are of another kit");
+  for (int32_t b = 0; b < to->n_bars; b++) {
+    if (bars[b] < 0) continue;
+    if (bars[b] >= grid->n_bars)
+      return nd_fail(err, ND_MISUSE, "there is no bar %d to take drums from", bars[b] + 1);
+    int32_t steps = bar_end(to, b) - to->bars[b].step;
+    int32_t start = grid->bars[bars[b]].step, stop = bar_end(grid, bars[b]);
+    if (stop - start != steps)
+      return nd_fail(err, ND_MISUSE, "bar %d has %d steps, and bar %d, to take drums from, %d",
+                     b + 1, steps, bars[b] + 1, stop - start);
+    room += (size_t)(from->first[stop] - from->first[start]);
+  }
+  if (room > INT32_MAX) return nd_fail(err, ND_LIMIT, "too many drum notes");
+  nd_sequence *seq;
+  if (nd_sequence_blank(&seq, like) != ND_OK) return nomem(err);
+  nd_strike *strikes = nd_calloc(room, sizeof *strikes);
+  if (strikes == NULL) {
+    nd_sequence_free(seq);
+    return nomem(err);
+  }
+  free(seq->strikes);
+  seq->strikes = strikes;
+  int32_t n = 0;
+  for (int32_t b = 0; b < to->n_bars; b++)
+    for (int32_t t = to->bars[b].step; t < bar_end(to, b); t++) {
+      seq->first[t] = n;
+      if (bars[b] < 0) continue;
+      int32_t source = grid->bars[bars[b]].step + t - to->bars[b].step;
+      for (int32_t i = from->first[source]; i < from->first[source + 1]; i++)
+        strikes[n++] = from->strikes[i];
+    }
+  seq->first[to->n_steps] = n;
+  nd_sequence_settle(seq);
+  *out = seq;
   return ND_OK;
 }
 

@@ -65,6 +65,19 @@ nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like);
  * copied; strikes follow from them, by the kit's pitches. ND_MISUSE for a
  * velocity above 127. */
 nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets);
+
+/* The same, but where a cell of `known` (n_steps, n_voices) is not 0 with what
+ * `given`, of the same length and kit, has there: its strikes as they are, by
+ * pitch, velocity and offset, doubled ones too. Strikes beside the kit are
+ * taken where all of a step is known. */
+nd_status nd_sequence_set_kept(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
+                               const nd_sequence *given, const uint8_t *known);
+
+/* A copy of `like`'s grid and metrics in which bar `b` has the strikes of
+ * `from`'s bar `bars[b]`; silent where that is negative. ND_MISUSE for another
+ * kit, a bar that is not there, or one of another length. */
+nd_status nd_sequence_bars(nd_sequence **out, const nd_sequence *like, const nd_sequence *from,
+                           const int32_t *bars, nd_error *err);
 void nd_sequence_free(nd_sequence *seq);
 
 static inline int32_t nd_sequence_steps(const nd_sequence *s) { return s->grid.n_steps; }

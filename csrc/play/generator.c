@@ -6,6 +6,7 @@
 
 #include "../net/blas.h"
 #include "../net/kernels.h"
+#include "limbs.h"
 
 /* History is kept in rings: RING steps hold four bars of any usual meter. */
 enum { RING = 4096, BARS = 32 };
@@ -38,7 +39,8 @@ nd_generator_options nd_generator_defaults(const nd_drummer *d) {
   bool original = d->features.kind == ND_FEATURES_ORIGINAL;
   return (nd_generator_options){.seed = 1, .temperature = d->temperature, .cutoff = d->cutoff,
                                 .forced = d->forced, .velocity = original ? 127 : 100,
-                                .start = original ? ND_START_BASIC : ND_START_BLANK};
+                                .start = original ? ND_START_BASIC : ND_START_BLANK,
+                                .limbs = !original, .always = original};
 }
 
 static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
@@ -200,8 +202,8 @@ static const float *advance(nd_generator *g, const nd_heard *heard) {
 }
 
 /* Voice after voice, each seeing those before it; known cells are taken as
- * they are given. */
-static void choose(nd_generator *g, const nd_heard *heard, uint8_t *hits) {
+ * they are given, and others stay empty where the drummer is to be silent. */
+static void choose(nd_generator *g, const nd_heard *heard, bool silent, uint8_t *hits) {
   const nd_generator_options *o = &g->options;
   const float *mix = g->drummer->net.hits.mix;
   int32_t V = g->drummer->net.config.voices;
@@ -211,6 +213,7 @@ static void choose(nd_generator *g, const nd_heard *heard, uint8_t *hits) {
     bool struck = o->temperature > 0.0f
                       ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / o->temperature))
                       : g->odds[v] >= o->cutoff;
+    struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
     if (heard->known != NULL && heard->known[v]) {
       hits[v] = heard->given[v];
@@ -220,13 +223,14 @@ static void choose(nd_generator *g, const nd_heard *heard, uint8_t *hits) {
       for (int32_t w = v + 1; w < V; w++) g->logits[w] += mix[v * V + w];
   }
   bool taken[ND_MAX_VOICES] = {false};
-  for (int32_t n = 0; n < o->forced && n < V; n++) {
+  for (int32_t n = 0; n < o->forced && n < V && !silent; n++) {
     int32_t best = -1;
     for (int32_t v = 0; v < V; v++)
       if (!taken[v] && (best < 0 || g->odds[v] > g->odds[best])) best = v;
     taken[best] = true;
     if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
   }
+  if (o->limbs) nd_limbs_fit(&g->drummer->tokeniser.kit, g->odds, heard->known, hits);
 }
 
 static void begin_step(nd_generator *g, bool bar) {
@@ -250,7 +254,8 @@ static void hear(nd_generator *g, const float *metrics, bool bar, const uint8_t 
   end_step(g, hits);
 }
 
-static void play_step(nd_generator *g, const nd_heard *heard, bool bar, uint8_t *hits) {
+static void play_step(nd_generator *g, const nd_heard *heard, bool bar, bool silent,
+                      uint8_t *hits) {
   const nd_net *net = &g->drummer->net;
   begin_step(g, bar);
   const float *feature = advance(g, heard);
@@ -258,7 +263,7 @@ static void play_step(nd_generator *g, const nd_heard *heard, bool bar, uint8_t 
     nd_hits_head head = net->hits;
     head.mix = NULL;  /* added voice by voice, as they are struck */
     nd_hits_forward(&head, 1, feature, g->x, NULL, g->logits);
-    choose(g, heard, hits);
+    choose(g, heard, silent, hits);
   } else {
     memset(hits, 0, (size_t)net->config.voices);
   }
@@ -271,7 +276,7 @@ bool nd_generator_live(const nd_generator *g) {
 
 void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
   nd_heard heard = only(metrics);
-  play_step(g, &heard, bar, hits);
+  play_step(g, &heard, bar, false, hits);
 }
 
 const float *nd_generator_odds(const nd_generator *g) { return g->odds; }
@@ -361,7 +366,10 @@ void nd_generator_reset(nd_generator *g) {
   }
 }
 
-int32_t nd_generator_style(const nd_generator *g) { return g->chosen; }
+int32_t nd_generator_style(const nd_generator *g, const float **numbers) {
+  *numbers = g->has_style ? g->style : NULL;
+  return g->chosen;
+}
 
 /* Commits to one style: the one given, or one drawn for this song. */
 static nd_status commit(nd_generator *g, const nd_sequence *song, const nd_direction *d,
@@ -393,7 +401,7 @@ static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, int32_t
   size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
   nd_heard h = only(song->metrics + (size_t)t * ND_N_METRICS);
   if (d->known != NULL) {
-    h.given = d->given + at;
+    h.given = d->given->hits + at;
     h.known = d->known + at;
   }
   if (d->density != NULL) h.density = d->density[bar];
@@ -425,6 +433,30 @@ static nd_status read_song(nd_generator *g, const nd_sequence *song, const nd_di
   return status;
 }
 
+nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
+                              const nd_direction *direction, nd_error *err) {
+  static const nd_direction none = {0};
+  nd_status status = check_sequence(g->drummer, song, "the song", err);
+  if (status != ND_OK) return status;
+  nd_generator_reset(g);
+  return commit(g, song, direction != NULL ? direction : &none, err);
+}
+
+/* Steps between which the song sounds, from *from to before *to; all of them
+ * where nothing is known of that: drums alone, or token text. */
+static void find_band(const nd_sequence *song, int32_t *from, int32_t *to) {
+  int32_t n = nd_sequence_steps(song);
+  const float *playing = song->metrics + ND_M_PLAYING;
+  *from = 0;
+  *to = n;
+  while (*from < n && playing[(size_t)*from * ND_N_METRICS] == 0.0f) ++*from;
+  if (*from == n) {
+    *from = 0;
+    return;
+  }
+  while (playing[(size_t)(*to - 1) * ND_N_METRICS] == 0.0f) --*to;
+}
+
 nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
                             const nd_direction *direction, nd_sequence **out, nd_error *err) {
   static const nd_direction none = {0};
@@ -440,6 +472,8 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   size_t width = (size_t)nd_net_encoding(&g->drummer->net.config);
   uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
   if (hits == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  int32_t enter = 0, leave = n;
+  if (!g->options.always) find_band(song, &enter, &leave);
   nd_generator_reset(g);
   status = commit(g, song, d, err);
   if (status == ND_OK) status = read_song(g, song, d, &encoding, err);
@@ -451,12 +485,12 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
     }
     nd_heard h = heard_at(song, d, t, bar);
     g->encoding = encoding != NULL ? encoding + (size_t)t * width : NULL;
-    play_step(g, &h, begins, hits + (size_t)t * (size_t)V);
+    play_step(g, &h, begins, t < enter || t >= leave, hits + (size_t)t * (size_t)V);
   }
   g->encoding = NULL;
   free(encoding);
   if (status == ND_OK && (nd_sequence_blank(&played, song) != ND_OK ||
-                          nd_sequence_set_hits(played, hits, NULL) != ND_OK)) {
+                          nd_sequence_set_kept(played, hits, NULL, d->given, d->known) != ND_OK)) {
     nd_sequence_free(played);
     status = nd_fail(err, ND_NOMEM, "out of memory");
   }

@@ -26,12 +26,14 @@ typedef struct nd_generator_options {
   int32_t forced;      /* so many of the likeliest voices are struck as well */
   uint8_t velocity;    /* 1..127, of every hit */
   nd_start start;
+  bool limbs;          /* no more at once than two hands and two feet strike */
+  bool always;         /* plays also before the song's first note and after its last */
 } nd_generator_options;
 
 /* Direction: what the player keeps and asks for. All may be NULL: the drummer
  * decides. */
 typedef struct nd_direction {
-  const uint8_t *given;    /* (n_steps, voices) velocities of the hits that are kept */
+  const nd_sequence *given;  /* whose hits are kept; of the song's length and kit */
   const uint8_t *known;    /* (n_steps, voices) 1 where a cell is kept, hit or not */
   const float *style;      /* (nd_style_size); NULL: one is drawn by the seed */
   bool no_style;           /* none is drawn either */
@@ -39,7 +41,8 @@ typedef struct nd_direction {
   const float *fill;       /* (n_bars) likewise */
 } nd_direction;
 
-/* The drummer's own temperature, cut-off and forced hits. */
+/* The drummer's own temperature, cut-off and forced hits; with limbs, and in
+ * when the band is, unless it is of the 2023 system. */
 nd_generator_options nd_generator_defaults(const nd_drummer *d);
 
 /* `prime` (may be NULL) is heard in place of `start`; it is copied.
@@ -64,14 +67,18 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
  * each, at temperature 1. */
 const float *nd_generator_odds(const nd_generator *g);
 
-/* Resets, then plays a whole song: a new Sequence with its grid. ND_MISUSE
- * when it was encoded otherwise than the drummer hears, or when the drummer
- * takes no direction but is given some. */
+/* Resets, then plays a whole song: a new Sequence with its grid, in which what
+ * is kept stands as it was given. ND_MISUSE when it was encoded otherwise than
+ * the drummer hears, or when the drummer takes no direction but is given some. */
 nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
                             const nd_direction *direction, nd_sequence **out, nd_error *err);
 
+/* Resets, and commits to the style that `play` would play this song in. */
+nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
+                              const nd_direction *direction, nd_error *err);
+
 /* The style that the last song was played in: its index among the drummer's,
- * or -1. */
-int32_t nd_generator_style(const nd_generator *g);
+ * or -1. In *numbers (nd_style_size), NULL when it was played in none. */
+int32_t nd_generator_style(const nd_generator *g, const float **numbers);
 
 #endif
