@@ -15,6 +15,7 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lnd_open_model(L);
   lnd_open_batches(L);
   lnd_open_generator(L);
+  lnd_open_judge(L);
   lnd_open_touch(L);
   lnd_open_host(L);
   return 1;

@@ -377,6 +377,26 @@ function generator:odds() end
 function generator:reset() end
 function generator:close() end
 
+------------------------------------------------------------------- Judge
+
+---@class neuraldrummer.judge_options
+---@field song? neuraldrummer.sequence|neuraldrummer.sequence[] whose music is heard; default: `seq`'s own
+---@field at? integer|integer[] its step heard with the first step judged (default: that step's
+--- number); the song goes round at its end
+---@field from? integer first step judged
+---@field steps? integer how many; default: to the end
+---@field style? neuraldrummer.sequence|integer|number[]|false as of generator:play; default: not given
+---@field history? boolean false: what was played before is not told
+
+--- Log-likelihood, in nats, of every step's drums under what is heard: the hits
+--- that were played are the history, voices of one step are judged one after
+--- another. A list of numbers; of such lists when `song` or `at` is a list.
+---@param m neuraldrummer.model
+---@param seq neuraldrummer.sequence whose drums are judged
+---@param options? neuraldrummer.judge_options
+---@return number[]|number[][]
+function core.judge(m, seq, options) end
+
 ----------------------------------------------------------------- the rest
 
 --- Velocities and offsets for hits that are known, drawn as a touch model

@@ -1,0 +1,133 @@
+local core = require "neuraldrummer.core"
+local tiny = require "spec.support.tiny"
+
+local rock = {
+  { kick = "x.......x.......", snare = "....x.......x...", closed_hat = "x.x.x.x.x.x.x.x.",
+    bass = "x...x...x...x..." },
+  { kick = "x.....x.x.......", snare = "....x.......x..x", closed_hat = "x.x.x.x.x.x.x.x.",
+    bass = "x.....x.x......." },
+}
+local other = { { bass = "..x..x....x.x...", lead = "x.x.x.x.x.x.x.x." } }
+
+local function sum(list)
+  local s = 0
+  for _, x in ipairs(list) do s = s + x end
+  return s
+end
+
+local function near(want, got, within)
+  assert.is_true(math.abs(want - got) < (within or 1e-4), got .. ", not " .. want)
+end
+
+describe("judge", function()
+  local tok = core.tokeniser()
+  local seq = tok:encode(tiny.song { patterns = rock, bars = 6 })
+  local song = tok:encode(tiny.song { patterns = other, bars = 5 })
+
+  -- every weight at work, also those that start as none
+  local function stirred(options)
+    local model = core.model(options)
+    for k, name in ipairs { "out.skip", "out.mix" } do
+      local ok, values = pcall(model.tensor, model, name)
+      for i = 1, ok and #values or 0 do values[i] = math.sin(i * k) / 4 end
+      if ok then model:set_tensor(name, values) end
+    end
+    return model
+  end
+  local model = stirred { hidden = 12, layers = 2, encoder = 6, dropout = 0, seed = 3 }
+
+  -- the loss of the training's own pass, the song being one stretch of it
+  it("agrees with the loss of a whole song", function()
+    local corpus <close>, path = tiny.corpus(tok, { { seq, "valid" } })
+    local batches <close> = corpus:batches { model = model, split = "valid", batch = 1,
+      steps = #seq, shuffle = false, history_dropout = false }
+    assert(batches:next())
+    local loss, cells = model:loss(batches)
+    os.remove(path)
+    assert.equal(#seq * 9, cells)
+    local steps = core.judge(model, seq)
+    assert.equal(#seq, #steps)
+    near(loss * cells, -sum(steps), 1e-3)
+  end)
+
+  it("agrees with one window after another", function()
+    local heard = core.tokeniser { preset = "neuraldrummer2023" }
+    local drums = heard:encode(tiny.song { patterns = rock, bars = 2 })
+    local net <close> = core.model { preset = "neuraldrummer2023", hidden = 5, layers = 2,
+      window = 4, seed = 2 }
+    local hits, voices, intensity = drums:packed_hits(), 6, drums:metric "intensity"
+    local function row(t, to)
+      for v = 1, voices do
+        to[#to + 1] = t > 1 and hits:byte((t - 2) * voices + v) > 0 and 1 or 0
+      end
+      to[#to + 1] = t > 0 and intensity[t] or 0
+    end
+    local judged = core.judge(net, drums)
+    for t = 1, #drums do
+      local x, y = {}, {}
+      for at = t - 3, t do row(at, x) end
+      for v = 1, voices do y[v] = hits:byte((t - 1) * voices + v) > 0 and 1 or 0 end
+      local loss, cells = net:loss(core.batch(net, { steps = 4, batch = 1, x = x, y = y }))
+      near(-loss * cells, judged[t])
+    end
+  end)
+
+  it("hears another song, from any of its steps, round its end", function()
+    local own = core.judge(model, seq)
+    local heard = core.judge(model, seq, { song = { seq, song, song }, at = { 1, 1, 17 } })
+    near(sum(own), sum(heard[1]), 1e-6)
+    near(sum(core.judge(model, seq, { song = song })), sum(heard[2]), 1e-6)
+    for i = 1, 3 do
+      assert.equal(#seq, #heard[i])
+      assert.is_true(math.abs(sum(heard[i]) - sum(heard[i % 3 + 1])) > 1e-3)
+    end
+  end)
+
+  it("judges a stretch as the song's other steps do not matter to it", function()
+    local cut = core.judge(model, seq, { from = 17, steps = 32 })
+    assert.equal(32, #cut)
+    local hits = seq:packed_hits()
+    local changed = seq:with_hits(hits:sub(1, 48 * 9) .. ("\0"):rep(#hits - 48 * 9))
+    assert.same(cut, core.judge(model, changed, { from = 17, steps = 32 }))
+  end)
+
+  it("takes a style, and history away", function()
+    local with = core.judge(model, seq, { style = seq })
+    assert.not_same(with, core.judge(model, seq))
+    assert.same(core.judge(model, seq), core.judge(model, seq, { style = false }))
+    local zeros = {}
+    for i = 1, 12 do zeros[i] = 0 end
+    assert.not_same(with, core.judge(model, seq, { style = zeros }))
+    -- without history, steps that hear the same and are struck the same are the same:
+    -- of a net that hears the past only, the first step knows nothing of the hits
+    local blind = core.judge(model, seq, { history = false })
+    local hits = seq:packed_hits()
+    local changed = seq:with_hits(("\127"):rep(9) .. hits:sub(10))
+    local also = core.judge(model, changed, { history = false })
+    for t = 2, #blind do assert.equal(blind[t], also[t]) end
+    assert.not_equal(blind[1], also[1])
+  end)
+
+  it("refuses what cannot be judged", function()
+    local function refuses(pattern, ...)
+      local args = table.pack(...)
+      local ok, message = pcall(core.judge, table.unpack(args, 1, args.n))
+      assert.is_false(ok)
+      assert.matches(pattern, message)
+    end
+    local eighths = core.tokeniser { steps_per_beat = 2 }
+    local coarse = eighths:encode(tiny.song { patterns = rock, bars = 2 })
+    refuses("another grid", model, coarse)
+    refuses("the song: another grid", model, seq, { song = coarse })
+    refuses("'from'", model, seq, { from = #seq + 1 })
+    refuses("'steps'", model, seq, { from = 2, steps = #seq })
+    refuses("'at'", model, seq, { at = 0 })
+    refuses("'at'", model, seq, { song = song, at = #song + 1 })
+    refuses("same length", model, seq, { song = { song, song }, at = { 1 } })
+    refuses("12 numbers", model, seq, { style = { 1, 2 } })
+    refuses("'sogn'.*'song'", model, seq, { sogn = song })
+    refuses("sequence", model, seq, { song = { song, 3 } })
+    local raw <close> = core.model { inputs = 3, voices = 2, hidden = 4, layers = 1 }
+    refuses("raw model", raw, seq)
+  end)
+end)
