@@ -1,15 +1,7 @@
 -- The numbered examples, run one after another as a person would, in a folder
 -- of their own and with a few epochs only; what they print must have the shape
 -- of what stands at their ends.
-local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
-
-local function content(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local bytes = file:read "a"
-  file:close()
-  return bytes
-end
+local shell = require "spec.support.shell"
 
 -- Lines without their numbers, spaces and paths: what is left is the shape.
 local function shape(text)
@@ -26,9 +18,9 @@ describe("examples", function()
 
   local function run(name, ...)
     local words = { "lua5.4", "examples/" .. name .. ".lua", folder, ... }
-    for i, word in ipairs(words) do words[i] = quote(word) end
+    for i, word in ipairs(words) do words[i] = shell.quote(word) end
     local pipe = assert(io.popen(("LUA_PATH=%s LUA_CPATH=%s %s 2>&1"):format(
-      quote(package.path), quote(package.cpath), table.concat(words, " "))))
+      shell.quote(package.path), shell.quote(package.cpath), table.concat(words, " "))))
     local text = pipe:read "a"
     local ok = pipe:close()
     assert(ok, text)
@@ -37,7 +29,7 @@ describe("examples", function()
 
   -- What stands in the comment at the end of the script.
   local function promised(name)
-    local text = content("examples/" .. name .. ".lua"):match "%-%-%[%[ printed:\n(.*)\n%]%]\n$"
+    local text = shell.read("examples/" .. name .. ".lua"):match "%-%-%[%[ printed:\n(.*)\n%]%]\n$"
     return assert(text, name .. ": no output at its end")
   end
 
@@ -45,21 +37,21 @@ describe("examples", function()
     folder = os.tmpname()
     os.remove(folder)
   end)
-  teardown(function() os.execute("rm -rf " .. quote(folder)) end)
+  teardown(function() os.execute("rm -rf " .. shell.quote(folder)) end)
 
   it("01 makes the songs and the corpus, and prints just what it says", function()
     local text = run "01_preprocess"
     text = text:gsub(folder, "build/examples"):gsub("\n$", "")
     assert.equal(promised "01_preprocess", text)
-    assert.is_true(#content(folder .. "/songs.ndc") > 10000)
-    local lines = select(2, content(folder .. "/saved.txt"):gsub("\n", ""))
+    assert.is_true(#shell.read(folder .. "/songs.ndc") > 10000)
+    local lines = select(2, shell.read(folder .. "/saved.txt"):gsub("\n", ""))
     assert.equal(8, lines)
   end)
 
   it("02 trains, and the loss falls", function()
     local text = run("02_train", "5")
     local losses = {}
-    for line in content(folder .. "/drummer.tsv"):gmatch "[^\n]+" do
+    for line in shell.read(folder .. "/drummer.tsv"):gmatch "[^\n]+" do
       losses[#losses + 1] = tonumber(line:match "^%d+\t%d+\t([%d.]+)")
     end
     assert.is_true(losses[#losses] < 0.7 * losses[1])
@@ -67,19 +59,20 @@ describe("examples", function()
     assert.equal(wanted[1], given[1])
     assert.equal(wanted[2], given[2])
     for i = 0, 3 do assert.equal(wanted[#wanted - i], given[#given - i]) end
-    assert.truthy(content(folder .. "/drummer.safetensors"))
-    assert.truthy(content(folder .. "/original.safetensors"))
+    assert.truthy(shell.read(folder .. "/drummer.safetensors"))
+    assert.truthy(shell.read(folder .. "/original.safetensors"))
   end)
 
   it("03 draws", function()
     local text = run "03_plot"
     for _, name in ipairs { "funk", "journey" } do
-      assert.matches("^step\tbar\tbeat\tintensity\tkick", content(folder .. "/" .. name .. ".tsv"))
+      assert.matches("^step\tbar\tbeat\tintensity\tkick",
+        shell.read(("%s/%s.tsv"):format(folder, name)))
     end
     if os.execute "command -v gnuplot >/dev/null 2>&1" then
       assert.same(shape(promised "03_plot"), shape(text))
       for _, name in ipairs { "loss", "funk", "journey" } do
-        assert.equal("\x89PNG", content(folder .. "/" .. name .. ".png"):sub(1, 4))
+        assert.equal("\x89PNG", shell.read(folder .. "/" .. name .. ".png"):sub(1, 4))
       end
     end
   end)
@@ -88,7 +81,7 @@ describe("examples", function()
     local text = run "04_generate"
     for _, name in ipairs { "trained", "original-basic", "original-count-in" } do
       assert.matches("\n" .. name:gsub("%-", "%%-") .. "%.mid: %d+%.%d+ hits a step\n", text)
-      assert.equal("MThd", content(folder .. "/" .. name .. ".mid"):sub(1, 4))
+      assert.equal("MThd", shell.read(folder .. "/" .. name .. ".mid"):sub(1, 4))
     end
     assert.matches("same seed, same drums: true; another seed: false", text, 1, true)
     assert.equal(shape(promised "04_generate")[1], shape(text)[1])

@@ -1,4 +1,5 @@
 local plot = require "neuraldrummer.plot"
+local shell = require "spec.support.shell"
 
 -- What plot needs of a Sequence: two bars of 4/4 and one of 3/4, four steps a beat.
 local function sequence(name)
@@ -26,16 +27,8 @@ local function sequence(name)
   }, { __len = function() return steps end })
 end
 
-local function content(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local bytes = file:read "a"
-  file:close()
-  return bytes
-end
-
 local function size(path)
-  local bytes = assert(content(path), "no picture")
+  local bytes = shell.read(path)
   assert.equal("\x89PNG\r\n\26\n", bytes:sub(1, 8))
   local width, height = string.unpack(">I4I4", bytes, 17)
   return width, height
@@ -83,7 +76,7 @@ describe("plot", function()
         local png = folder .. "/a.png"
         assert.is_true(plot.song(sequence(), { png = png }))
         assert.same({ 1600, 700 }, { size(png) })
-        assert.is_nil(content(png .. ".part"))
+        assert.is_false(shell.exists(png .. ".part"))
       end)
 
       it("draws the hits that are there", function()
@@ -92,8 +85,8 @@ describe("plot", function()
         assert.is_true(plot.song(sequence(), { png = folder .. "/b.png", title = "t" }))
         assert.is_true(plot.song(silent, { png = folder .. "/c.png", title = "t" }))
         assert.is_true(plot.song(sequence(), { png = folder .. "/d.png", title = "t" }))
-        assert.equal(content(folder .. "/b.png"), content(folder .. "/d.png"))
-        assert.not_equal(content(folder .. "/b.png"), content(folder .. "/c.png"))
+        assert.equal(shell.read(folder .. "/b.png"), shell.read(folder .. "/d.png"))
+        assert.not_equal(shell.read(folder .. "/b.png"), shell.read(folder .. "/c.png"))
       end)
 
       it("takes names as they are", function()
@@ -109,8 +102,8 @@ describe("plot", function()
           assert.is_true(plot.song(sequence(name), { png = png }))
           assert.same({ 1600, 700 }, { size(png) })
         end
-        assert.is_nil(content(trap))
-        assert.is_nil(content "trap")
+        assert.is_false(shell.exists(trap))
+        assert.is_false(shell.exists "trap")
       end)
 
       it("writes a bare name that begins with a bar into this folder", function()
@@ -125,7 +118,7 @@ describe("plot", function()
         assert.equal(folder .. "/none/a.png: No such file or directory", message)
         local png = folder .. "/kept.png"
         assert.is_true(plot.song(sequence(), { png = png }))
-        local before, broken = content(png), sequence()
+        local before, broken = shell.read(png), sequence()
         broken.metric = function()
           local values = {}
           for i = 1, 44 do values[i] = 0 / 0 end
@@ -134,8 +127,8 @@ describe("plot", function()
         ok, message = plot.song(broken, { png = png })
         assert.is_nil(ok)
         assert.matches("kept.png: gnuplot: ", message, 1, true)
-        assert.equal(before, content(png))
-        assert.is_nil(content(png .. ".part"))
+        assert.equal(before, shell.read(png))
+        assert.is_false(shell.exists(png .. ".part"))
       end)
     end
 
@@ -159,9 +152,9 @@ describe("plot", function()
       run:close()
       assert.equal("nil\tgnuplot is not installed (Debian: gnuplot-nox);"
         .. " no picture was drawn\n", said)
-      assert.is_nil(content(folder .. "/x.png"))
+      assert.is_false(shell.exists(folder .. "/x.png"))
       assert.equal("step\tbar\tbeat\tintensity\tkick\n1\t1\t1\t0\t0\n2\t1\t1.25\t1\t100\n",
-        content(folder .. "/x.tsv"))
+        shell.read(folder .. "/x.tsv"))
     end)
   end)
 
@@ -181,7 +174,7 @@ describe("plot", function()
       assert.same({ nil, folder .. "/log.tsv: empty" }, { plot.loss(log "", png) })
       assert.same({ nil, folder .. "/log.tsv: no losses in it" },
         { plot.loss(log "epoch\tloss\n1\tnan\n2\t-\n", png) })
-      assert.is_nil(content(png))
+      assert.is_false(shell.exists(png))
     end)
 
     if installed then

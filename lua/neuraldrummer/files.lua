@@ -26,25 +26,20 @@ function files.infix(path, infix)
 end
 
 ---@param path string
----@return boolean
-function files.exists(path)
-  return lfs.attributes(path, "mode") ~= nil
-end
-
----@param path string
+---@param most? integer only the first so many bytes
 ---@return string? bytes
 ---@return string? message
-function files.read(path)
+function files.read(path, most)
   local mode = lfs.attributes(path, "mode")
   if mode == nil then return nil, path .. ": no such file" end
   if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
   local file, message = io.open(path, "rb")
   if not file then return nil, message end
   local bytes
-  bytes, message = file:read "a"
+  bytes, message = file:read(most or "a")
   file:close()
-  if not bytes then return nil, ("%s: %s"):format(path, message) end
-  return bytes
+  if message then return nil, ("%s: %s"):format(path, message) end
+  return bytes or ""  -- so many bytes of an empty file: none
 end
 
 --- Opens a file that takes its place only when it is finished: `finish` ends

@@ -1,8 +1,10 @@
 --- A folder of MIDI files to a corpus: one pass, each file read, laid on the
 --- grid and added, or skipped with its reason.
+local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local count = require "neuraldrummer.generate".count
 local check = require "neuraldrummer.options".check
 
 local preprocess = {}
@@ -46,7 +48,7 @@ end
 
 -- An absolute path without "." and "..", to tell whether one lies in another.
 local function plain(path)
-  if path:sub(1, 1) ~= "/" then path = require "lfs".currentdir() .. "/" .. path end
+  if path:sub(1, 1) ~= "/" then path = lfs.currentdir() .. "/" .. path end
   local parts = {}
   for part in path:gmatch "[^/]+" do
     if part == ".." then
@@ -147,19 +149,6 @@ local function read(file, tokeniser, options)
   return seq, split
 end
 
--- Adds the hits of a song, voice by voice; zeros are skipped over by find.
-local function count_hits(counts, seq, n_voices)
-  local hits = seq:packed_hits()
-  local any, at = false, hits:find "[^\0]"
-  while at do
-    local voice = (at - 1) % n_voices + 1
-    counts[voice] = counts[voice] + 1
-    any = true
-    at = hits:find("[^\0]", at + 1)
-  end
-  return any
-end
-
 --- Writes `out` when all is done; a run that is killed leaves nothing there.
 ---@param folder string
 ---@param out string a corpus (.ndc), or token text when `options.original`
@@ -204,8 +193,10 @@ function preprocess.run(folder, out, options)
     local seq, split = read(file, tokeniser, options)
     local skip = not seq and split
     if seq then
+      local struck, hits = count(seq)
+      for v, voice in ipairs(struck) do counts[v] = counts[v] + voice.hits end
       -- pitches outside the kit are in token text, so there they count as drums
-      if not count_hits(counts, seq, #voices) and not original then
+      if hits == 0 and not original then
         skip = "no drums of the kit"
       else
         local ok, why = writer:add(seq, split)
