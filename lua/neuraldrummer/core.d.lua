@@ -143,6 +143,18 @@ function sequence:settings() end
 ---@param hits table<string, number|boolean>[]|string
 ---@return neuraldrummer.sequence
 function sequence:with_hits(hits) end
+--- A new Sequence with the same grid and metrics, whose bar `b` has the drums of
+--- bar `map[b]` of `from` (default: of itself), and none where there is no
+--- number. Both bars have as many steps.
+---@param map table<integer, integer|false>
+---@param from? neuraldrummer.sequence of the same kit
+---@return neuraldrummer.sequence
+function sequence:with_bars(map, from) end
+--- How its drums are played as a whole: for each voice the square root of its
+--- rate a step; then the shares of bars that repeat the one before, of hits off
+--- the eighths, and of snare hits on back-beats. All 0..1.
+---@return number[]
+function sequence:style() end
 function sequence:close() end
 
 ------------------------------------------------------------------- Corpus
@@ -341,13 +353,18 @@ local generator = {}
 ---@field prime? neuraldrummer.sequence hits to start from
 ---@field velocity? number 0..1
 ---@field threads? integer
+---@field limbs? boolean no more at once than two hands and two feet can strike, kept hits aside
+--- (default true; the original: false)
+---@field enter? "band"|"always" "band": nothing before the song's first note and after its last,
+--- kept hits aside (default; the original: "always"). Steps played one by one know no band.
 
 ---@param m neuraldrummer.model
 ---@param options? neuraldrummer.generator_options
 ---@return neuraldrummer.generator
 function core.generator(m, options) end
 ---@class neuraldrummer.direction
----@field given? neuraldrummer.sequence of the song's length and kit, whose drums are kept
+---@field given? neuraldrummer.sequence of the song's length and kit, whose drums are kept as they
+--- are: pitch, velocity, offset, doubled notes
 ---@field known? string a byte a step and voice, not 0 where `given` is kept, struck or not;
 --- default: everywhere
 ---@field style? false|integer|neuraldrummer.sequence|number[] none; a model's by its index; that of
@@ -364,6 +381,14 @@ function generator:play(seq, direction) end
 ---@return integer? index
 ---@return string? name
 function generator:style() end
+--- The style that `play` would play a song in, when given this one for `style`
+--- (nil: one is drawn by the seed). Forgets what was played.
+---@param seq neuraldrummer.sequence
+---@param style? false|integer|neuraldrummer.sequence|number[]
+---@return number[]? numbers nil: none
+---@return integer? index nil when it is none of the model's own
+---@return string? name
+function generator:choose(seq, style) end
 --- Plays one step, given what is heard there (names as sequence:metrics, `bar`
 --- = true where a bar starts): not with a model whose encoder wants the whole
 --- song first. No allocation in the engine.
