@@ -18,6 +18,7 @@ void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
 /* Sets the number of BLAS threads of the process and returns the former one,
  * which the caller puts back: a host's own setting survives our calls. */
 int nd_blas_threads(int n);
+int nd_blas_threads_now(void);
 
 /* The kernels that the library chose for this CPU, e.g. "SkylakeX". */
 const char *nd_blas_core(void);

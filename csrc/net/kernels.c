@@ -18,11 +18,12 @@
 #endif
 
 /* e^x by 2^n e^r, |r| <= ln 2 / 2, with a polynomial for e^r (Cephes expf's
- * coefficients). Saturates instead of overflowing. */
+ * coefficients). Saturates instead of overflowing; not a number stays none. */
 INLINE float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
-  float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  /* to nearest */
+  /* 1.5 * 2^23 pushes the fraction out: n stands in the lowest bits of `shifted` */
+  float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
   float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -31,7 +32,9 @@ INLINE float fast_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t bits = ((int32_t)n + 127) << 23;
+  uint32_t bits;
+  memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits << 23) + 0x3f800000u;  /* 2^n; unsigned, for x that is not a number */
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   return p * scale;
