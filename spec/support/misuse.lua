@@ -91,6 +91,7 @@ local right = {
   ["neuraldrummer.core.touch"] = function()
     return core.model { preset = "touch", hidden = 4, layers = 1 }, new "sequence"
   end,
+  ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.smf.parse"] = function() return song:bytes() end,
   ["neuraldrummer.smf.load"] = function()
@@ -104,6 +105,7 @@ local right = {
   ["neuraldrummer.sequence:metrics"] = function() return 1 end,
   ["neuraldrummer.sequence:metric"] = function() return "intensity" end,
   ["neuraldrummer.sequence:with_hits"] = function() return four_bars:packed_hits() end,
+  ["neuraldrummer.sequence:with_bars"] = function() return { 1, false } end,
   ["neuraldrummer.corpus_writer:add"] = function() return new "sequence", "train" end,
   ["neuraldrummer.corpus_writer:finish"] = function(writer) writer:add(four_bars) end,
   ["neuraldrummer.corpus:song"] = function() return 1 end,
@@ -128,6 +130,7 @@ local right = {
     local sequence = new "sequence"
     return sequence, { given = sequence }
   end,
+  ["neuraldrummer.generator:choose"] = function() return new "sequence" end,
   ["neuraldrummer.generator:step"] = function() return { bar = true } end,
 }
 
