@@ -91,7 +91,7 @@ int lnd_corpus_batches(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lnd_opts(L, 2, names);
   lua_settop(L, 2);
-  lua_getfield(L, 2, "model");                                      /* model at 3 */
+  lnd_opt(L, 2, "model");                                      /* model at 3 */
   if (lua_isnil(L, 3)) return luaL_error(L, "option 'model': whose inputs are to be filled");
   nd_drummer *d = lnd_check_drummer(L, 3);
   int split = lnd_opt_choice(L, 2, "split", 0, splits);
@@ -123,7 +123,7 @@ int lnd_corpus_batches(lua_State *L) {
 /* ------------------------------------------------------------- own numbers */
 
 static void read_numbers(lua_State *L, const char *key, float *to, size_t n, bool needed) {
-  if (lua_getfield(L, 2, key) == LUA_TNIL && !needed) {
+  if (lnd_opt(L, 2, key) == LUA_TNIL && !needed) {
     lua_pop(L, 1);
     return;
   }
@@ -161,7 +161,7 @@ static int core_batch(lua_State *L) {
   for (size_t i = targets; i-- > 0;)  /* one number a step serves all its voices */
     for (size_t v = (size_t)c->voices; v-- > 0;)
       b->own.mask[i * (size_t)c->voices + v] = b->own.mask[i];
-  if (lua_getfield(L, 2, "fresh") != LUA_TNIL) {
+  if (lnd_opt(L, 2, "fresh") != LUA_TNIL) {
     luaL_argcheck(L, lua_istable(L, -1), 2, "option 'fresh': a list is needed");
     for (int32_t s = 0; s < B; s++) {
       lua_rawgeti(L, -1, s + 1);

@@ -9,7 +9,7 @@
  * numbers, or false and nil: not given. */
 static const float *read_style(lua_State *L, int arg, const nd_drummer *d) {
   int32_t size = nd_style_size(d->tokeniser.kit.n_voices);
-  int type = lua_getfield(L, arg, "style"), at = lua_gettop(L);        /* style */
+  int type = lnd_opt(L, arg, "style"), at = lua_gettop(L);        /* style */
   if (type == LUA_TNIL || (type == LUA_TBOOLEAN && !lua_toboolean(L, at))) return NULL;
   float *style = lua_newuserdatauv(L, (size_t)size * sizeof *style, 0);
   if (type == LUA_TNUMBER) {
@@ -35,7 +35,7 @@ static const float *read_style(lua_State *L, int arg, const nd_drummer *d) {
 
 /* Element i of option `key`, or the option itself where it is no list; pushed. */
 static int element(lua_State *L, int arg, const char *key, lua_Integer i) {
-  int type = lua_isnil(L, arg) ? (lua_pushnil(L), LUA_TNIL) : lua_getfield(L, arg, key);
+  int type = lua_isnil(L, arg) ? (lua_pushnil(L), LUA_TNIL) : lnd_opt(L, arg, key);
   if (type != LUA_TTABLE) return type;
   type = lua_rawgeti(L, -1, i);
   lua_remove(L, -2);
@@ -60,7 +60,7 @@ static lua_Integer count_cases(lua_State *L, int arg) {
   static const char *const lists[] = {"song", "at", NULL};
   lua_Integer n = 0;
   for (int k = 0; lists[k] != NULL && !lua_isnil(L, arg); k++) {
-    if (lua_getfield(L, arg, lists[k]) == LUA_TTABLE) {
+    if (lnd_opt(L, arg, lists[k]) == LUA_TTABLE) {
       lua_Integer many = (lua_Integer)lua_rawlen(L, -1);
       if (many < 1 || many > 65536) luaL_error(L, "option '%s': 1 to 65536 are needed", lists[k]);
       if (n > 0 && many != n) luaL_error(L, "options 'song' and 'at' are lists of the same length");

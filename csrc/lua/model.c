@@ -68,7 +68,7 @@ static int core_model(lua_State *L) {
   o.dropout = (float)lnd_opt_num(L, 1, "dropout", -1.0, 0.0, 0.99);
   o.seed = (uint64_t)lnd_opt_int(L, 1, "seed", 1, 0, LUA_MAXINTEGER);
   lua_settop(L, 1);
-  if (!lua_isnil(L, 1) && lua_getfield(L, 1, "tokeniser") != LUA_TNIL)
+  if (!lua_isnil(L, 1) && lnd_opt(L, 1, "tokeniser") != LUA_TNIL)
     o.tokeniser = lnd_check(L, 2, LND_TOKENISER);
   nd_error err;
   model *m = push(L);
@@ -168,9 +168,9 @@ static int model_save(lua_State *L) {
   lua_settop(L, 3);
   bool given = !lua_isnil(L, 3), batches = false, extra = false;
   if (given) {
-    batches = lua_getfield(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
+    batches = lnd_opt(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
     if (batches) luaL_checkudata(L, 4, LND_BATCHES);
-    extra = lua_getfield(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
+    extra = lnd_opt(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
     if (extra) {
       luaL_checktype(L, 5, LUA_TTABLE);
       check_extra(L, 5);

@@ -13,7 +13,7 @@ static int core_touch(lua_State *L) {
   float amount = (float)lnd_opt_num(L, 3, "amount", 1.0, 0.0, 1.0);
   uint64_t seed = (uint64_t)lnd_opt_int(L, 3, "seed", 1, 0, LUA_MAXINTEGER);
   const uint8_t *known = NULL;
-  if (!lua_isnil(L, 3) && lua_getfield(L, 3, "known") != LUA_TNIL) {
+  if (!lua_isnil(L, 3) && lnd_opt(L, 3, "known") != LUA_TNIL) {
     size_t n = 0, cells = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
     if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "option 'known': a string is needed");
     known = (const uint8_t *)lua_tolstring(L, -1, &n);

@@ -47,14 +47,14 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 3, .back = {1, 2, 4}};
   net->layers = 2;
   net->hidden = 192;
-  net->encoder = 96;
+  net->encoder = 128;
   net->skip = true;
   net->mix = true;
   net->dropout = 0.3f;
   d->steps = 128;
   d->batch = 32;
-  d->history_all = 0.2f;
-  d->history_back = 0.1f;
+  d->history_all = 0.3f;
+  d->history_back = 0.15f;
   d->history_step = 0.1f;
   d->given = 0.5f;
   d->style_given = 0.6f;
