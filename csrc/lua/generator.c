@@ -57,7 +57,7 @@ static int core_generator(lua_State *L) {
   o.always = lnd_opt_choice(L, 2, "enter", o.always ? 1 : 0, entries) == 1;
   int threads = (int)lnd_opt_int(L, 2, "threads", 1, 1, 256);
   const nd_sequence *prime = NULL;
-  if (!lua_isnil(L, 2) && lua_getfield(L, 2, "prime") != LUA_TNIL)
+  if (!lua_isnil(L, 2) && lnd_opt(L, 2, "prime") != LUA_TNIL)
     prime = lnd_check(L, -1, LND_SEQUENCE);
 
   lnd_box *box = lnd_push(L, LND_GENERATOR, 1);                     /* box */
@@ -95,8 +95,7 @@ static void read_style(lua_State *L, const generator *g, nd_direction *d) {
   } else if (type == LUA_TNUMBER) {
     lua_Integer i = luaL_checkinteger(L, at);
     if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
-    memcpy(style, s->style + (size_t)(i - 1) * (size_t)size, (size_t)size * sizeof *style);
-    d->style = style;
+    d->own_style = (int32_t)i;
   } else if (type == LUA_TTABLE) {
     if (lua_rawlen(L, at) != (size_t)size) luaL_error(L, "option 'style': %d numbers are needed", size);
     for (int32_t k = 0; k < size; k++) {
@@ -118,7 +117,7 @@ static void read_style(lua_State *L, const generator *g, nd_direction *d) {
 /* A value a bar: numbers, or booleans as 0 and 1; false and nil in `numbers`
  * are not asked for. NULL when the option is not given. */
 static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_bars, bool flags) {
-  if (lua_getfield(L, arg, key) == LUA_TNIL) {
+  if (lnd_opt(L, arg, key) == LUA_TNIL) {
     lua_pop(L, 1);
     return NULL;
   }
@@ -146,8 +145,8 @@ static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_
  * kept), by step and voice; without it every cell of `given` is kept. */
 static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
   size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song), n = 0;
-  if (lua_getfield(L, arg, "given") == LUA_TNIL) {
-    if (lua_getfield(L, arg, "known") != LUA_TNIL)
+  if (lnd_opt(L, arg, "given") == LUA_TNIL) {
+    if (lnd_opt(L, arg, "known") != LUA_TNIL)
       luaL_error(L, "option 'known': it needs 'given'");
     return;
   }
@@ -158,7 +157,7 @@ static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direct
   if (!nd_kit_equal(&given->settings.kit, &song->settings.kit))
     luaL_error(L, "option 'given': it has another kit than the song");
   d->given = given;
-  if (lua_getfield(L, arg, "known") == LUA_TSTRING) {
+  if (lnd_opt(L, arg, "known") == LUA_TSTRING) {
     d->known = (const uint8_t *)lua_tolstring(L, -1, &n);
     if (n != cells) luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
   } else if (lua_isnil(L, -1)) {
@@ -179,7 +178,7 @@ static int generator_play(lua_State *L) {
   lua_settop(L, 3);
   if (!lua_isnil(L, 3)) {
     read_given(L, 3, song, &d);
-    (void)lua_getfield(L, 3, "style");
+    (void)lnd_opt(L, 3, "style");
     read_style(L, g, &d);
     d.density = read_bars(L, 3, "density", song->grid.n_bars, false);
     d.fill = read_bars(L, 3, "fills", song->grid.n_bars, true);

@@ -383,6 +383,12 @@ static nd_status commit(nd_generator *g, const nd_sequence *song, const nd_direc
     return ND_OK;
   }
   if (s->n == 0) return ND_OK;
+  if (d->own_style > 0) {
+    g->chosen = d->own_style - 1;
+    memcpy(g->style, s->style + (size_t)g->chosen * (size_t)s->size, size);
+    g->has_style = true;
+    return ND_OK;
+  }
   float *odds = nd_calloc((size_t)s->n, sizeof *odds);
   if (odds == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   nd_status status = nd_styles_odds(s, song, odds, err);
@@ -464,7 +470,8 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   nd_status status = check_sequence(g->drummer, song, "the song", err);
   if (status != ND_OK) return status;
   if (g->drummer->features.kind != ND_FEATURES_WHOLE &&
-      (d->known != NULL || d->style != NULL || d->density != NULL || d->fill != NULL))
+      (d->known != NULL || d->style != NULL || d->own_style > 0 || d->density != NULL ||
+       d->fill != NULL))
     return nd_fail(err, ND_MISUSE, "this model takes no direction: it has no encoder");
   nd_sequence *played = NULL;
   float *encoding = NULL;

@@ -36,6 +36,7 @@ typedef struct nd_direction {
   const nd_sequence *given;  /* whose hits are kept; of the song's length and kit */
   const uint8_t *known;    /* (n_steps, voices) 1 where a cell is kept, hit or not */
   const float *style;      /* (nd_style_size); NULL: one is drawn by the seed */
+  int32_t own_style;       /* one of the drummer's own, from 1; 0: `style` counts */
   bool no_style;           /* none is drawn either */
   const float *density;    /* (n_bars) as nd_style_bars; NAN where not asked */
   const float *fill;       /* (n_bars) likewise */

@@ -128,59 +128,188 @@ end
 
 local commands = {}
 
+-- What all commands that play have in common.
+local function playing_options(command, output)
+  command:option("-o --output", "where the result goes."):argname("FILE"):default(output)
+  command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
+  command:option("--seed", "another seed, another take (default 1)."):argname("N"):convert(natural)
+  command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
+  command:option("--cutoff", "strike from this probability on, instead of drawing lots.")
+    :argname("C"):convert(number)
+  command:option("--velocity", "0-1."):argname("V"):convert(number)
+  command:option("--length", "of a drum note, in steps."):argname("STEPS"):convert(number)
+  command:option("--style", "play in one style: its number or name of --styles, a file "
+    .. "(mine.style), or changes to the style it would choose (ride=0.6,toms=0.2)."):argname "STYLE"
+  command:option("--style-of", "play in the style of the drums in this file."):argname "FILE.mid"
+  command:flag("--no-style", "commit to no style.")
+  command:option("--energy", "-3 to 3 for all bars or by bar: 1-8:-1,9-16:-1>1; 0 is the usual, "
+    .. "1 twice its hits."):argname "E"
+  command:option("--fills", "none, sections (at their ends), N (every N bars) or bars (12,24).")
+    :argname "WHERE"
+  command:flag("--no-return", "a section that returns does not get its groove back.")
+  command:option("--vary", "share of such a groove that is played anew (default 0.5).")
+    :argname("X"):convert(number)
+  command:flag("--no-limbs", "more at once than two hands and two feet can strike.")
+  command:option("--threads", "default 1."):argname("N"):convert(positive)
+  command:flag("--json", "the result as JSON.")
+end
+
+local function played_as(args)
+  local style = args.style
+  if args.no_style then
+    if style or args.style_of then error("option '--no-style': with a style?", 0) end
+    style = false
+  end
+  local function off(flag) if flag then return false end end
+  return {
+    out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
+    cutoff = args.cutoff, velocity = args.velocity, length = args.length, style = style,
+    style_of = args.style_of, energy = args.energy, fills = args.fills, vary = args.vary,
+    returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
+  }
+end
+
+local function say_played(args, result, what)
+  if args.json then
+    local voices = {}
+    for _, voice in ipairs(result.voices) do voices[voice.name] = voice.hits end
+    say_json({
+      output = args.output, steps = result.steps, hits = result.hits, voices = voices,
+      seconds = result.song:seconds(), seed = args.seed or 1, style = result.style,
+    }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name" })
+    return
+  end
+  say("%s: %s of %s, %d hits on %d steps: %s", args.output, progress.time(result.song:seconds()),
+    what, result.hits, result.steps, voice_text(result.voices))
+  if result.style then say("in style %d, %s", result.style.index, result.style.name) end
+end
+
+local function list_styles(args)
+  local styles, message = require "neuraldrummer.generate".styles(args.song, {
+    model = args.model, drum_channel = args.drum_channel,
+  })
+  if not styles then return nil, message end
+  if args.json then
+    say_json(styles, { "index", "name", "odds" })
+    return true
+  end
+  if #styles == 0 then say "the model has no styles to choose among" end
+  local rest, left = 0, 0
+  for i, style in ipairs(styles) do
+    if i <= 20 then
+      say("%5d %5.1f %%  %s", style.index, 100 * style.odds, style.name)
+    else
+      rest, left = rest + style.odds, left + 1
+    end
+  end
+  if left > 0 then say("      %5.1f %%  %d others (--json lists them)", 100 * rest, left) end
+  return true
+end
+
 commands.drum = {
   summary = "Play drums to a song.",
   define = function(command)
     command:argument("song", "a MIDI file."):argname "SONG.mid"
-    command:option("-o --output", "the song with its new drums."):argname("FILE")
-      :default "combined.mid"
-    command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
-    command:option("--seed", "another seed, another take (default 1).")
-      :argname("N"):convert(integer)
-    command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
-    command:option("--cutoff", "strike from this probability on, instead of drawing lots.")
-      :argname("C"):convert(number)
+    playing_options(command, "combined.mid")
+    command:flag("--styles", "list the styles it would choose among, with their odds, and leave.")
+    command:option("--keep", "voices of the song's own drums to keep: kick,snare, hats, toms, "
+      .. "cymbals."):argname "VOICES"
+    command:option("--bars --redo-bars", "play these bars again (9-12,17) and keep all others of "
+      .. "the song's own drums; with --keep, those voices in these bars too."):argname "BARS"
+    command:option("--extend", "keep so many bars at the start, and go on from there.")
+      :argname("N"):convert(positive)
+    command:option("--loop", "a MIDI file whose drums stand at the start.")
+      :argname "FILE.mid"
+    command:option("--enter", "band: when the song does, and no longer than it; or always.")
+      :argname("WHEN"):choices { "band", "always" }
     command:option("--forced", "strike the N likeliest voices at every step as well.")
       :argname("N"):convert(integer)
     command:option("--start", "what went before: blank, count-in, basic or random.")
       :argname("HOW"):choices { "blank", "count-in", "basic", "random" }
     command:option("--prime", "a MIDI file whose drums went before."):argname "FILE.mid"
-    command:option("--velocity", "0-1."):argname("V"):convert(number)
-    command:option("--length", "of a drum note, in steps."):argname("STEPS"):convert(number)
     command:flag("--keep-drums", "leave the song's own drums in as well.")
     command:flag("--drums-alone", "write the drums only.")
     command:option("--tempo", "write the drums only, in 4/4 at this tempo.")
       :argname("BPM"):convert(number)
     command:flag("--original", "as the system of 2023; needs a model of that preset.")
     drum_channel_option(command)
-    command:option("--threads", "default 1."):argname("N"):convert(positive)
-    command:flag("--json", "the result as JSON.")
   end,
   run = function(args)
     if args.tempo and not (args.tempo >= 4 and args.tempo <= 1000) then
       return nil, ("option '--tempo': %g is not in 4-1000"):format(args.tempo), MISUSED
     end
-    local result, message = require "neuraldrummer.generate".drum(args.song, {
-      out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
-      cutoff = args.cutoff, forced = args.forced, start = args.start, prime = args.prime,
-      velocity = args.velocity, length = args.length, keep_drums = args.keep_drums,
-      drums_alone = args.drums_alone, tempo = args.tempo, original = args.original,
-      drum_channel = args.drum_channel, threads = args.threads,
-    })
+    if args.styles then return list_styles(args) end
+    local options = played_as(args)
+    for _, name in ipairs { "keep", "bars", "extend", "loop", "enter", "forced", "start", "prime",
+      "keep_drums", "drums_alone", "tempo", "original", "drum_channel" } do
+      options[name] = args[name]
+    end
+    local result, message = require "neuraldrummer.generate".drum(args.song, options)
     if not result then return nil, message end
     remark_on(result.source, args.song)
-    if args.json then
-      local voices = {}
-      for _, voice in ipairs(result.voices) do voices[voice.name] = voice.hits end
-      say_json({
-        output = args.output, steps = result.steps, hits = result.hits, voices = voices,
-        seconds = result.song:seconds(), seed = args.seed or 1,
-      }, { "output", "seconds", "steps", "hits", "voices", "seed" })
-    else
-      say("%s: %s of song, %d hits on %d steps: %s", args.output,
-        progress.time(result.song:seconds()), result.hits, result.steps,
-        voice_text(result.voices))
+    say_played(args, result, "song")
+    return true
+  end,
+}
+
+commands.continue = {
+  summary = "Go on from the drums of a file, without a song.",
+  define = function(command)
+    command:argument("song", "a MIDI file with drums."):argname "GROOVE.mid"
+    command:option("--bars", "how many to play (default 16)."):argname("N"):convert(positive)
+    playing_options(command, "continued.mid")
+    drum_channel_option(command)
+  end,
+  run = function(args)
+    local options = played_as(args)
+    options.bars, options.drum_channel = args.bars, args.drum_channel
+    local result, message = require "neuraldrummer.sketch".continue(args.song, options)
+    if not result then return nil, message end
+    say_played(args, result, "drums")
+    return true
+  end,
+}
+
+commands.sketch = {
+  summary = "Play a drum track from a seed alone.",
+  define = function(command)
+    command:option("--form", "sections with their bars; one that returns gets its groove back "
+      .. "(default intro4,verse8,chorus8,verse8,chorus8,outro4)."):argname "FORM"
+    command:option("--bpm", "default 120."):argname("BPM"):convert(number)
+    command:option("--meter", "default 4/4."):argname "N/D"
+    playing_options(command, "sketch.mid")
+  end,
+  run = function(args)
+    local options = played_as(args)
+    options.form, options.bpm, options.meter = args.form, args.bpm, args.meter
+    local result, message = require "neuraldrummer.sketch".play(options)
+    if not result then return nil, message end
+    say_played(args, result, "drums")
+    return true
+  end,
+}
+
+commands.style = {
+  summary = "Keep the style of a file's drums as a small file.",
+  define = function(command)
+    command:argument("song", "a MIDI file with drums."):argname "SONG.mid"
+    command:option("-o --output", "ends in .style; drum --style takes it."):argname("FILE"):count(1)
+    command:option("--name", "default: the song's."):argname "NAME"
+    tokeniser_options(command)
+    drum_channel_option(command)
+  end,
+  run = function(args)
+    if not args.output:find "%.style$" then
+      return nil, ("option '--output': '%s' does not end in .style"):format(args.output), MISUSED
     end
+    local song, seq = load_song(args)
+    if not song then return nil, seq end
+    if not seq:packed_hits():find "[^\0]" then return nil, args.song .. ": has no drums" end
+    local name = args.name or files.name(args.song):gsub("%.[^.]*$", "")
+    local ok, message = files.write(args.output,
+      require "neuraldrummer.direct".style_text(name, seq))
+    if not ok then return nil, message end
+    say("%s: the style of %s", args.output, args.song)
     return true
   end,
 }
@@ -386,27 +515,88 @@ commands.train = {
   end,
 }
 
+-- "FILE" or "FILE=LABEL".
+local function labelled(text)
+  local path, label = text:match "^(.-)=([^=]*)$"
+  if path == "" or label == "" then return nil, ("'%s' is not MODEL=LABEL"):format(text) end
+  return { path or text, label or files.name(text):gsub("%.safetensors$", "") }
+end
+
+-- The rows of `evaluate --free`.
+local function evaluate_freely(args, model, corpus, options)
+  local evaluate = require "neuraldrummer.evaluate"
+  local message
+  local entries = { { model = model, label = labelled(args.model)[2] } }
+  for _, each in ipairs(args.also) do
+    local other
+    other, message = nd.model.load(each[1])
+    if not other then return nil, message end
+    if args.threads then other:threads(args.threads) end
+    entries[#entries + 1] = { model = other, label = each[2] }
+  end
+  for _, each in ipairs(args.corpus_of) do
+    local found
+    for _, entry in ipairs(entries) do
+      if entry.label == each[1] then
+        entry.corpus, message = nd.corpus.open(each[2], entry.model:tokeniser())
+        if not entry.corpus then return nil, message end
+        found = true
+      end
+    end
+    if not found then return nil, ("option '--corpus-of': no model is '%s'"):format(each[1]) end
+  end
+  if args.touch then
+    options.touch, message = nd.model.load(args.touch)
+    if not options.touch then return nil, message end
+  end
+  options.temperature = nil
+  options.temperatures = args.temperature
+  options.style_of_own, options.given_bars = args.style_of_own, args.given_bars
+  return evaluate.table(entries, corpus, options)
+end
+
 commands.evaluate = {
   summary = "Measure a model on a corpus: teacher-forced, and playing freely.",
   define = function(command)
     command:argument("model", "a trained model."):argname "MODEL"
     command:argument("corpus", "made by preprocess."):argname "FILE"
     command:option("--split", "valid (default), train or all."):choices { "valid", "train", "all" }
-    command:option("--songs", "at most so many (default 60)."):argname("N"):convert(positive)
+    command:option("--songs", "at most so many (default 60; with --free all)."):argname("N")
+      :convert(positive)
     command:option("--steps", "of each at most (default 512)."):argname("N"):convert(positive)
     command:option("--seed", "of the first song."):argname("N"):convert(integer)
-    command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
+    command:option("--temperature", "below 1 surer, above 1 freer; with --free also several.")
+      :argname("T"):convert(number):count "*"
     command:option("--cutoff", "strike from this probability on."):argname("C"):convert(number)
     command:option("--forced", "strike the N likeliest voices as well."):argname("N")
       :convert(integer)
     command:option("--start", "what went before: blank, count-in, basic or random.")
       :argname("HOW"):choices { "blank", "count-in", "basic", "random" }
+    command:flag("--free", "all of it in one table, a row for each player.")
+    command:option("--also", "another model for the table; may be repeated.")
+      :argname("MODEL=LABEL"):count("*"):convert(labelled)
+    command:option("--corpus-of", "the same songs as one of the models hears them, where its "
+      .. "kit or grid is another."):argname("LABEL=FILE"):count("*"):convert(pair)
+    command:flag("--style-of-own", "with --free: the style of each song's own drums is given.")
+    command:option("--given-bars", "with --free: the first N bars of its drums are given.")
+      :argname("N"):convert(positive)
+    command:option("--touch", "with --free: a model that gives velocities and offsets.")
+      :argname "MODEL"
     command:option("--threads", "default 1."):argname("N"):convert(positive)
     command:flag("-q --quiet", "no progress bar.")
     command:flag("--json", "the figures as JSON.")
   end,
   run = function(args)
     local evaluate = require "neuraldrummer.evaluate"
+    if not args.free then
+      local odd = #args.also > 0 and "--also" or #args.corpus_of > 0 and "--corpus-of"
+        or args.style_of_own and "--style-of-own" or args.given_bars and "--given-bars"
+        or args.touch and "--touch"
+      if odd then return nil, ("option '%s' needs '--free'"):format(odd), MISUSED end
+      if #args.temperature > 1 then
+        return nil, "several temperatures need '--free'", MISUSED
+      end
+    end
     local model, corpus, message
     model, message = nd.model.load(args.model)
     if not model then return nil, message end
@@ -416,7 +606,7 @@ commands.evaluate = {
     local bar
     local options = {
       split = args.split, songs = args.songs, steps = args.steps, seed = args.seed,
-      temperature = args.temperature, cutoff = args.cutoff, forced = args.forced,
+      temperature = args.temperature[1], cutoff = args.cutoff, forced = args.forced,
       start = args.start, threads = args.threads,
       on_progress = function(done, total)
         if not bar or bar.total ~= total then
@@ -427,13 +617,15 @@ commands.evaluate = {
       end,
     }
     local rows = {}
-    for _, measure in ipairs { "teacher", "free", "baselines" } do
+    for _, measure in ipairs(args.free and {
+      function() return evaluate_freely(args, model, corpus, options) end,
+    } or {
+      function() return evaluate.teacher(model, corpus, options) end,
+      function() return evaluate.free(model, corpus, options) end,
+      function() return evaluate.baselines(corpus, options) end,
+    }) do
       local more
-      if measure == "baselines" then
-        more, message = evaluate.baselines(corpus, options)
-      else
-        more, message = evaluate[measure](model, corpus, options)
-      end
+      more, message = measure()
       if not more then return nil, ("%s: %s"):format(args.corpus, message) end
       table.move(more, 1, #more, #rows + 1, rows)
     end
@@ -454,10 +646,10 @@ commands.plot = {
   end,
   run = function(args)
     local plot = require "neuraldrummer.plot"
-    local bytes, ok, message
-    bytes, message = files.read(args.song)
-    if not bytes then return nil, message end
-    if bytes:find "^epoch\t" then
+    local head, ok, message
+    head, message = files.read(args.song, 64)
+    if not head then return nil, message end
+    if head:find "^epoch\t" then
       ok, message = plot.loss(args.song, args.output)
       if not ok then return nil, message end
       say("%s: the losses of %s", args.output, args.song)
@@ -556,13 +748,8 @@ end
 
 -- What a file is, by its first bytes.
 local function kind_of(path)
-  local mode = require "lfs".attributes(path, "mode")
-  if mode == nil then return nil, path .. ": no such file" end
-  if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
-  local file, message = io.open(path, "rb")
-  if not file then return nil, message end
-  local head = file:read(64) or ""
-  file:close()
+  local head, message = files.read(path, 64)
+  if not head then return nil, message end
   if head:find "^NDCORPUS" then return "corpus" end
   if #head > 8 and head:find("^{", 9) and ("<I8"):unpack(head) < 1 << 32 then return "model" end
   if head:find "^[%di][%d%-%.,i ]*[\n\r]?" and head:find "^[%di%-%., \r\n]+$" then
@@ -601,7 +788,8 @@ commands.info = {
 
 -- The tool ------------------------------------------------------------------
 
-local ORDER = { "drum", "tokens", "preprocess", "train", "evaluate", "plot", "info" }
+local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train", "evaluate",
+  "plot", "info" }
 
 local function build_parser()
   local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")

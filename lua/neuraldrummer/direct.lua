@@ -250,7 +250,7 @@ local function change(numbers, item, voices)
   -- a style's numbers are square roots of rates
   for _, i in ipairs(found) do sum = sum + numbers[i] ^ 2 end
   for _, i in ipairs(found) do
-    numbers[i] = sum > 0 and numbers[i] * x / sum ^ 0.5 or x / #found ^ 0.5
+    numbers[i] = sum > 0 and numbers[i] * x / sum ^ 0.5 or x / (#found) ^ 0.5
     numbers[i] = math.min(numbers[i], 1.0)
   end
 end
@@ -512,8 +512,10 @@ end
 
 -- Playing -------------------------------------------------------------------
 
--- A stream of numbers in [0, 1), by the seed (xorshift64*).
-local function lots(seed)
+--- A stream of numbers in [0, 1), by the seed (xorshift64*).
+---@param seed integer
+---@return fun(): number
+function direct.lots(seed)
   local state = (seed + 1) * 0x9E3779B97F4A7C15 | 1
   return function()
     state = state ~ state >> 12
@@ -553,7 +555,7 @@ end
 
 ---@class neuraldrummer.returns
 ---@field sections? neuraldrummer.section[] default: those of the song
----@field vary? number 0-1, share of a returning bar that is played anew (default 0.2)
+---@field vary? number 0-1, share of a returning bar that is played anew (default 0.5)
 ---@field seed? integer
 
 --- Plays a song under direction, then gives each section that returns the groove
@@ -564,12 +566,12 @@ end
 ---@param options neuraldrummer.returns
 ---@return neuraldrummer.sequence drums
 function direct.play_returning(generator, seq, direction, options)
-  local vary = options.vary or 0.2
+  local vary = options.vary or 0.5
   if not (vary >= 0 and vary <= 1) then fail("vary", "%g is not in 0-1", vary) end
   local drums = generator:play(seq, direction)
   local map = returning(seq, options.sections or direct.sections(seq), direction)
   if not map then return drums end
-  local draw = lots(options.seed or 1)
+  local draw = direct.lots(options.seed or 1)
   local n_voices, bars, parts = #seq:voices(), seq:bars(), {}
   for b, bar in ipairs(bars) do
     local cells = ((bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step) * n_voices

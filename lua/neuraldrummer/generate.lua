@@ -1,5 +1,6 @@
 --- From a song's file to the song with our drums in it.
 local nd = require "neuraldrummer"
+local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
 
 local generate = {}
@@ -21,13 +22,33 @@ local generate = {}
 ---@field tempo? number beats a minute: drums alone, in 4/4, at this tempo
 ---@field drum_channel? integer 1..16
 ---@field threads? integer
+---@field style? string|integer|false|number[]|neuraldrummer.sequence as direct.style takes it
+---@field style_of? string path of a MIDI file whose drums have the style
+---@field energy? number|string|(number|false)[] as direct.energy takes it
+---@field fills? string|integer|table<integer, boolean> as direct.fills takes it
+---@field keep? string|string[] voices of the song's own drums that are kept
+---@field bars? string|integer|integer[] bars that are played again, the others kept
+---@field extend? integer so many bars at the start are kept, and gone on with
+---@field loop? string path of a MIDI file whose drums stand at the start
+---@field returns? boolean sections that return get their groove back (default true)
+---@field vary? number 0..1, how much of it is played anew
+---@field limbs? boolean two hands and two feet (default true; the original: false)
+---@field enter? "band"|"always"
 
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
   temperature = "number", cutoff = "number", forced = "integer", start = "string",
   prime = "string", velocity = "number", length = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
+  style = "integer|string|boolean|table|userdata", style_of = "string",
+  energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
+  bars = "string|integer|table", extend = "integer", loop = "string", returns = "boolean",
+  vary = "number", limbs = "boolean", enter = "string",
 }
+generate.KNOWN = KNOWN
+
+-- What only a model that hears the whole song takes.
+local DIRECTION = { "style", "style_of", "energy", "fills", "keep", "bars", "extend", "loop" }
 
 -- As the 2023 system plays, where the user says nothing else.
 local ORIGINAL = { cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, length = 1.0 }
@@ -40,6 +61,7 @@ local ORIGINAL = { cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, le
 ---@field steps integer
 ---@field hits integer
 ---@field voices {name: string, hits: integer}[]
+---@field style? {index: integer, name: string} of the model's, that was drawn or asked for
 
 --- Hits of each voice, in the kit's order.
 ---@param seq neuraldrummer.sequence
@@ -89,12 +111,126 @@ local function alone_at(drums, options)
   }
 end
 
-local function open_model(given)
+--- The model of an option: itself, of a file, or the one that comes along.
+---@param given? string|neuraldrummer.model
+---@return neuraldrummer.model? model
+---@return string? message
+function generate.open_model(given)
   if given ~= nil and type(given) ~= "string" then return given end
   if given then return nd.model.load(given) end
   local path, message = nd.default_model()
   if not path then return nil, message end
   return nd.model.load(path)
+end
+
+local function encode(tokeniser, path, options)
+  local song, message = nd.song.load(path, options)
+  if not song then return nil, message end
+  local seq
+  seq, message = tokeniser:encode(song, path:match "[^/]*$")
+  if not seq then return nil, ("%s: %s"):format(path, message) end
+  return seq, song
+end
+
+local function has_drums(seq) return seq:packed_hits():find "[^\0]" ~= nil end
+
+-- A file's drums, for a loop or a style.
+local function encode_drums(tokeniser, path)
+  local seq, message = encode(tokeniser, path)
+  if not seq then return nil, message end
+  if not has_drums(seq) then return nil, path .. ": has no drums" end
+  return seq
+end
+
+-- What `play` takes, from the options.
+local function direction_of(model, seq, generator, o)
+  local d = {}
+  local message, loop
+  if o.loop then
+    loop, message = encode_drums(model:tokeniser(), o.loop)
+    if not loop then return nil, message end
+  end
+  d.given, d.known = direct.kept(seq, {
+    keep = o.keep, bars = o.bars, extend = o.extend, loop = loop,
+  })
+  if o.style_of then
+    if o.style ~= nil then error("options 'style' and 'style_of' are two styles: give one", 0) end
+    d.style, message = encode_drums(model:tokeniser(), o.style_of)
+    if not d.style then return nil, message end
+  elseif o.style ~= nil then
+    d.style, message = direct.style(o.style, seq, model, generator)
+    if d.style == nil then return nil, message end
+  end
+  if o.energy then d.density = direct.energy(o.energy, #seq:bars()) end
+  if o.fills then d.fills = direct.fills(o.fills, seq, o.sections) end
+  return d
+end
+
+--- Plays a Sequence as the options have it.
+---@param model neuraldrummer.model
+---@param seq neuraldrummer.sequence
+---@param o neuraldrummer.generate_options with `sections`, where they are not the song's
+---@return neuraldrummer.sequence? drums
+---@return table|string? style {index, name}, or message
+---@return table? direction what was kept and asked
+function generate.play(model, seq, o)
+  local prime, message
+  if o.prime then
+    prime, message = encode(model:tokeniser(), o.prime)
+    if not prime then return nil, message end
+  end
+  local whole = model:config().features == "whole"
+  for _, name in ipairs(DIRECTION) do
+    if o[name] ~= nil and not whole then
+      return nil, ("option '%s': the model takes no direction (one of preset drummer does)")
+        :format(name)
+    end
+  end
+  local generator <close> = nd.generator(model, {
+    seed = o.seed, temperature = o.temperature, cutoff = o.cutoff, forced = o.forced,
+    start = o.start, prime = prime, velocity = o.velocity, threads = o.threads,
+    limbs = o.limbs, enter = o.enter,
+  })
+  if not whole then return generator:play(seq) end
+  local direction, drums
+  direction, message = direction_of(model, seq, generator, o)
+  if not direction then return nil, message end
+  if o.returns == false then
+    drums = generator:play(seq, direction)
+  else
+    drums = direct.play_returning(generator, seq, direction, {
+      sections = o.sections, vary = o.vary, seed = o.seed,
+    })
+  end
+  local index, name = generator:style()
+  return drums, index and { index = index, name = name } or nil, direction
+end
+
+--- Puts drums into their song, and writes it where `o.out` says.
+---@param model neuraldrummer.model
+---@param song neuraldrummer.song
+---@param drums neuraldrummer.sequence
+---@param o neuraldrummer.generate_options
+---@return neuraldrummer.generate_result? result
+---@return string? message
+function generate.finish(model, song, drums, o)
+  local combined
+  if o.tempo then
+    combined = alone_at(drums, o)
+  else
+    combined = song:with_drums(drums, {
+      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length,
+    })
+  end
+  if o.out then
+    local ok, message = combined:save(o.out)
+    if not ok then return nil, message end
+  end
+  local voices, hits = generate.count(drums)
+  return {
+    song = combined, source = song, drums = drums, model = model, steps = #drums,
+    hits = hits, voices = voices,
+  }
 end
 
 --- Drums a song. Same song, model, options and seed: the same bytes.
@@ -112,54 +248,42 @@ function generate.drum(path, options)
     end
   end
 
-  local model, message = open_model(o.model)
+  local model, message = generate.open_model(o.model)
   if not model then return nil, message end
   if o.original and model:config().preset ~= "neuraldrummer2023" then
     return nil, ("%s: is of preset '%s'; to play as the original does, a model trained with "
       .. "preset neuraldrummer2023 is needed"):format(
       type(o.model) == "string" and o.model or "the model", model:config().preset)
   end
-  local song, seq, prime
-  song, message = nd.song.load(path, { drum_channel = o.drum_channel })
-  if not song then return nil, message end
-  local tokeniser = model:tokeniser()
-  seq, message = tokeniser:encode(song, path:match "[^/]*$")
-  if not seq then return nil, ("%s: %s"):format(path, message) end
-  if o.prime then
-    local source
-    source, message = nd.song.load(o.prime)
-    if not source then return nil, message end
-    prime, message = tokeniser:encode(source)
-    source:close()
-    if not prime then return nil, ("%s: %s"):format(o.prime, message) end
-  end
-
-  local generator = nd.generator(model, {
-    seed = o.seed, temperature = o.temperature, cutoff = o.cutoff, forced = o.forced,
-    start = o.start, prime = prime, velocity = o.velocity, threads = o.threads,
-  })
-  local drums = generator:play(seq)
-  generator:close()
+  local seq, song = encode(model:tokeniser(), path, { drum_channel = o.drum_channel })
+  if not seq then return nil, song end
+  local drums, style = generate.play(model, seq, o)
+  if not drums then return nil, style end
   seq:close()
+  local result
+  result, message = generate.finish(model, song, drums, o)
+  if not result then return nil, message end
+  result.style = style
+  return result
+end
 
-  local combined
-  if o.tempo then
-    combined = alone_at(drums, o)
-  else
-    combined = song:with_drums(drums, {
-      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length,
-    })
-  end
-  if o.out then
-    local ok
-    ok, message = combined:save(o.out)
-    if not ok then return nil, message end
-  end
-  local voices, hits = generate.count(drums)
-  return {
-    song = combined, source = song, drums = drums, model = model, steps = #drums,
-    hits = hits, voices = voices,
-  }
+--- The styles that a model would choose among for a song, the likeliest first.
+---@param path string a MIDI file
+---@param options? neuraldrummer.generate_options model and drum_channel count
+---@return {index: integer, name: string, odds: number}[]? styles
+---@return string? message
+function generate.styles(path, options)
+  local o = check(options, KNOWN)
+  local model, message = generate.open_model(o.model)
+  if not model then return nil, message end
+  local seq, song = encode(model:tokeniser(), path, { drum_channel = o.drum_channel })
+  if not seq then return nil, song end
+  local styles = model:styles(seq)
+  table.sort(styles, function(a, b)
+    if a.odds ~= b.odds then return a.odds > b.odds end
+    return a.index < b.index
+  end)
+  return styles
 end
 
 return generate
