@@ -10,14 +10,6 @@ nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
   return rng;
 }
 
-uint32_t nd_rng_u32(nd_rng *rng) {
-  uint64_t old = rng->state;
-  rng->state = old * 6364136223846793005u + rng->stream;
-  uint32_t shifted = (uint32_t)(((old >> 18) ^ old) >> 27);
-  uint32_t rot = (uint32_t)(old >> 59);
-  return (shifted >> rot) | (shifted << ((32u - rot) & 31u));
-}
-
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound) {
   uint32_t threshold = (0u - bound) % bound;
   for (;;) {

@@ -26,11 +26,13 @@ void nd_dropout(int32_t n, float p, nd_rng *rng, float *mask, float *x) {
   float keep = 1.0f / (1.0f - p);
   /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
+  nd_rng own = *rng;  /* in registers: the mask's floats might be its state */
   for (int32_t i = 0; i < n; i += 2) {
-    uint32_t bits = nd_rng_u32(rng);
+    uint32_t bits = nd_rng_u32(&own);
     mask[i] = (bits & 0xffffu) < cut ? 0.0f : keep;
     if (i + 1 < n) mask[i + 1] = (bits >> 16) < cut ? 0.0f : keep;
   }
+  *rng = own;
   nd_multiply(n, mask, x);
 }
 

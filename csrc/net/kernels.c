@@ -94,24 +94,22 @@ CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
   }
 }
 
-CLONES void nd_cell_backward(int32_t rows, int32_t hidden, const float *restrict gates,
+CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
                              const float *restrict c_before, const float *restrict tc,
-                             const float *restrict dh, float *restrict dc, float *restrict dz) {
+                             const float *restrict dh, float *restrict dc) {
   for (int32_t r = 0; r < rows; r++) {
-    size_t wide = (size_t)r * 4 * (size_t)hidden, row = (size_t)r * (size_t)hidden;
-    const float *restrict gi = gates + wide, *restrict gf = gi + hidden;
-    const float *restrict gg = gf + hidden, *restrict go = gg + hidden;
-    float *restrict di = dz + wide, *restrict df = di + hidden;
-    float *restrict dg = df + hidden, *restrict d_o = dg + hidden;
+    size_t row = (size_t)r * (size_t)hidden;
+    float *restrict gi = gates + 4 * row, *restrict gf = gi + hidden;
+    float *restrict gg = gf + hidden, *restrict go = gg + hidden;
     for (int32_t j = 0; j < hidden; j++) {
       size_t k = row + (size_t)j;
       float t = tc[k], o = go[j], d = dh[k];
       float cell = dc[k] + d * o * (1.0f - t * t);
       float i = gi[j], f = gf[j], g = gg[j];
-      di[j] = cell * g * i * (1.0f - i);
-      df[j] = cell * c_before[k] * f * (1.0f - f);
-      dg[j] = cell * i * (1.0f - g * g);
-      d_o[j] = d * t * o * (1.0f - o);
+      gi[j] = cell * g * i * (1.0f - i);
+      gf[j] = cell * c_before[k] * f * (1.0f - f);
+      gg[j] = cell * i * (1.0f - g * g);
+      go[j] = d * t * o * (1.0f - o);
       dc[k] = cell * f;
     }
   }

@@ -18,11 +18,11 @@ void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z, const floa
 void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
                   const float *restrict bias, float *restrict h, float *restrict c);
 
-/* gates: (rows, 4H) as left by the forward pass. dh: gradient of h. dc: in,
- * gradient of c' from the step after; out, gradient of c. dz: (rows, 4H). */
-void nd_cell_backward(int32_t rows, int32_t hidden, const float *restrict gates,
+/* gates: (rows, 4H) in, as left by the forward pass; out, the gradient of z.
+ * dh: gradient of h. dc: in, gradient of c' from the step after; out, of c. */
+void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
                       const float *restrict c_before, const float *restrict tc,
-                      const float *restrict dh, float *restrict dc, float *restrict dz);
+                      const float *restrict dh, float *restrict dc);
 
 void nd_sigmoid(int32_t n, float *restrict x);
 void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y);  /* y += a x */

@@ -40,14 +40,14 @@ static void forward_plain(const nd_lstm *l, int32_t steps, int32_t streams, cons
 }
 
 static void backward_plain(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
-                           const nd_lstm_trace *trace, float *dh, float *dz, float *dc,
-                           float *dwx, float *dwh, float *db, float *dx) {
+                           const nd_lstm_trace *trace, float *dh, float *dc, float *dwx,
+                           float *dwh, float *db, float *dx) {
   int32_t H = l->hidden;
+  float *dz = trace->gates;
   size_t cells = (size_t)streams * (size_t)H;
   for (int32_t t = steps - 1; t >= 0; t--) {
     size_t at = (size_t)t * cells;
-    nd_cell_backward(streams, H, trace->gates + 4 * at, trace->c + at, trace->tc + at, dh + at,
-                     dc, dz + 4 * at);
+    nd_cell_backward(streams, H, dz + 4 * at, trace->c + at, trace->tc + at, dh + at, dc);
     if (t > 0)  /* the gradient of h joins that of the step before's output */
       nd_gemm(ND_N, ND_T, streams, H, 4 * H, dz + 4 * at, l->wh, 1.0f, dh + at - cells);
   }
@@ -67,7 +67,7 @@ typedef struct stretch {
   int32_t steps, streams;
   const float *x;
   const nd_lstm_trace *trace;
-  float *dh, *dz, *dc, *dwx, *dwh, *db, *dx;
+  float *dh, *dc, *dwx, *dwh, *db, *dx;
   float *wx, *wh;          /* packed; the backward pass's are transposed */
   float *scratch;          /* of nd_packed_gradient, for each thread */
   size_t scratch_size;
@@ -96,9 +96,9 @@ static void backward_streams(void *job, int part, int parts) {
   size_t cells = (size_t)s->streams * (size_t)H;
   for (int32_t t = s->steps - 1; t >= 0; t--) {
     size_t row = (size_t)t * (size_t)s->streams + (size_t)from, at = row * (size_t)H;
-    float *dz = s->dz + 4 * at;
-    nd_cell_backward(rows, H, s->trace->gates + 4 * at, s->trace->c + at, s->trace->tc + at,
-                     s->dh + at, s->dc + (size_t)from * (size_t)H, dz);
+    float *dz = s->trace->gates + 4 * at;
+    nd_cell_backward(rows, H, dz, s->trace->c + at, s->trace->tc + at, s->dh + at,
+                     s->dc + (size_t)from * (size_t)H);
     if (t > 0) nd_packed_gemm(rows, H, 4 * H, dz, s->wh, true, s->dh + at - cells);
     if (s->dx != NULL)
       nd_packed_gemm(rows, l->inputs, 4 * H, dz, s->wx, false, s->dx + row * (size_t)l->inputs);
@@ -110,8 +110,8 @@ static void gradient_columns(void *job, int part, int parts) {
   int32_t n = 4 * s->l->hidden, unit = nd_packed_width();
   nd_packed_gradient(s->steps * s->streams, s->l->inputs, s->l->hidden, n,
                      nd_share_from(n, unit, part, parts), nd_share_from(n, unit, part + 1, parts),
-                     s->x, s->trace->h, s->dz, s->scratch + (size_t)part * s->scratch_size, s->dwx,
-                     s->dwh, s->db);
+                     s->x, s->trace->h, s->trace->gates,
+                     s->scratch + (size_t)part * s->scratch_size, s->dwx, s->dwh, s->db);
 }
 
 /* Threads that `n` things are worth, each at least a fifth of a millisecond. */
@@ -124,26 +124,33 @@ static int threads_for(const stretch *s, int32_t n) {
   return parts < 1 ? 1 : parts;
 }
 
-/* Memory for packed weights and `more` floats; NULL when there is none, or no
+/* Lays packed weights and `more` floats into `room` where they fit, else into
+ * memory of their own, which *block then is. False when there is none, or no
  * kernels, or when packing is more work than it spares. */
-static float *take(stretch *s, size_t wx, size_t wh, size_t more) {
-  if (nd_packed_width() == 0 || s->steps < 2) return NULL;
+static bool lay_out(stretch *s, size_t wx, size_t wh, size_t more, float *room, size_t size,
+                    float **block) {
+  *block = NULL;
+  if (nd_packed_width() == 0 || s->steps < 2) return false;
   wx = (wx + 15) / 16 * 16;
   wh = (wh + 15) / 16 * 16;
   more = (more + 15) / 16 * 16;
-  float *block = aligned_alloc(64, (wx + wh + more) * sizeof *block);
-  s->wx = block;
-  s->wh = block != NULL ? block + wx : NULL;
-  s->scratch = block != NULL ? block + wx + wh : NULL;
-  return block;
+  if (wx + wh + more + 16 <= size) {
+    s->wx = room + (64 - (uintptr_t)room % 64) / sizeof *room;
+  } else {
+    s->wx = *block = aligned_alloc(64, (wx + wh + more) * sizeof **block);
+    if (*block == NULL) return false;
+  }
+  s->wh = s->wx + wx;
+  s->scratch = s->wh + wh;
+  return true;
 }
 
 void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
                      nd_lstm_trace *trace) {
   int32_t H = l->hidden, I = l->inputs;
   stretch s = {.l = l, .steps = steps, .streams = streams, .x = x, .trace = trace};
-  float *block = take(&s, nd_packed_size(I, 4 * H), nd_packed_size(H, 4 * H), 0);
-  if (block == NULL) {
+  float *block;
+  if (!lay_out(&s, nd_packed_size(I, 4 * H), nd_packed_size(H, 4 * H), 0, NULL, 0, &block)) {
     forward_plain(l, steps, streams, x, trace);
     return;
   }
@@ -154,19 +161,20 @@ void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const flo
 }
 
 void nd_lstm_backward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
-                      const nd_lstm_trace *trace, float *dh, float *dz, float *dc, float *dwx,
-                      float *dwh, float *db, float *dx) {
+                      const nd_lstm_trace *trace, float *dh, float *scratch, float *dc,
+                      float *dwx, float *dwh, float *db, float *dx) {
   int32_t H = l->hidden, I = l->inputs;
   memset(dc, 0, (size_t)streams * (size_t)H * sizeof *dc);
   stretch s = {.l = l, .steps = steps, .streams = streams, .x = x, .trace = trace, .dh = dh,
-               .dz = dz, .dc = dc, .dwx = dwx, .dwh = dwh, .db = db, .dx = dx};
+               .dc = dc, .dwx = dwx, .dwh = dwh, .db = db, .dx = dx};
   int32_t width = nd_packed_width();
   int threads = threads_for(&s, width > 0 ? (4 * H + width - 1) / width : 1);
   s.scratch_size = nd_packed_gradient_size(I, H);
-  float *block = take(&s, dx != NULL ? nd_packed_size(4 * H, I) : 0, nd_packed_size(4 * H, H),
-                      s.scratch_size * (size_t)threads);
-  if (block == NULL) {
-    backward_plain(l, steps, streams, x, trace, dh, dz, dc, dwx, dwh, db, dx);
+  float *block;
+  if (!lay_out(&s, dx != NULL ? nd_packed_size(4 * H, I) : 0, nd_packed_size(4 * H, H),
+               s.scratch_size * (size_t)threads, scratch,
+               (size_t)steps * (size_t)streams * 4 * (size_t)H, &block)) {
+    backward_plain(l, steps, streams, x, trace, dh, dc, dwx, dwh, db, dx);
     return;
   }
   if (dx != NULL) nd_pack(ND_T, 4 * H, I, l->wx, s.wx);

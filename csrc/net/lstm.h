@@ -33,12 +33,12 @@ nd_lstm_trace nd_lstm_trace_at(float *block, int32_t hidden, int32_t steps, int3
 void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
                      nd_lstm_trace *trace);
 
-/* dh: (T, B, H), gradient of the outputs, destroyed. dz: (T, B, 4H) scratch;
- * dc: (B, H) scratch. Adds to dwx, dwh, db; writes dx (T, B, I) unless
+/* dh: (T, B, H), gradient of the outputs, destroyed; of the trace, the gates
+ * become the gradient of z. Scratch: (T, B, 4H), dc (B, H). Adds to dwx, dwh, db; writes dx (T, B, I) unless
  * it is NULL. Nothing flows past the stretch (truncated BPTT). */
 void nd_lstm_backward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
-                      const nd_lstm_trace *trace, float *dh, float *dz, float *dc, float *dwx,
-                      float *dwh, float *db, float *dx);
+                      const nd_lstm_trace *trace, float *dh, float *scratch, float *dc,
+                      float *dwx, float *dwh, float *db, float *dx);
 
 /* One step for playing: `rows` states side by side. z: (rows, 4H), on entry
  * x wx of each row, destroyed. h, c: (rows, H), updated in place. */
