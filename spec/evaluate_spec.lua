@@ -156,12 +156,190 @@ describe("evaluate", function()
     near(2 * hits.closed_hat / (n + all), row.f1)
   end)
 
+  --- Calls `f` while `play` stands in for every generator's.
+  local function with_player(play, f)
+    local make = core.generator
+    core.generator = function() -- luacheck: ignore
+      return setmetatable({ play = function(_, ...) return play(...) end },
+        { __close = function() end })
+    end
+    local results = table.pack(pcall(f))
+    core.generator = make -- luacheck: ignore
+    return assert(table.unpack(results, 1, results.n))
+  end
+
+  --- The figures of one song's bars against another's.
+  local function judge_bars(real, played)
+    local alone <close>, place = tiny.corpus(tok, {
+      { tiny.song { patterns = real, bars = #real }, "valid" } })
+    os.remove(place)
+    local seq = assert(tok:encode(tiny.song { patterns = played, bars = #played }))
+    local model <close> = constant {}
+    local _, rows = with_player(function(song) return song:with_hits(seq:packed_hits()) end,
+      function() return evaluate.free(model, alone) end)
+    return rows[1]
+  end
+
+  it("says how near, how regular and how rooted the hits are", function()
+    local bar = { kick = "x.......x.......", snare = "....x.......x...",
+      bass = "x..............." }
+    local early = { kick = ".x........x.....", snare = "....x..x........" }
+    local real = { bar, bar, bar, bar }
+    local late = { early, early, { kick = early.kick, snare = "............x..." }, early }
+    local row = judge_bars(real, late)
+    near(2 * 4 / (16 + 15), row.f1)          -- a back-beat in each bar
+    near(2 * (4 + 4) / (16 + 15), row.near)  -- and a kick a step late
+    near(1 - (0 + 3 + 3) / (3 * 16), row.groove)
+    near(4 / 7, row.back_beat)
+    near(0, row.kick_bass)
+    near(1, row.pattern)
+    local own = judge_bars(real, real)
+    near(1, own.near)
+    near(1, own.groove)
+    near(1, own.back_beat)
+    near(1 / 2, own.kick_bass)
+    near(1, own.intervals)
+    near(1 / 13, row.intervals)  -- always 8 steps; so once of 13 times in what was played
+  end)
+
+  it("finds the bars that stand out, a bar early or late as well", function()
+    local groove = { kick = "x.......x.......", snare = "....x.......x..." }
+    local fill = { snare = "xxxxxxxxxxxxxxxx", crash = "x..............." }
+    groove.bass, fill.bass = fill.crash, fill.crash
+    local function with_fills(...)
+      local bars = {}
+      for i = 1, 16 do bars[i] = groove end
+      for _, i in ipairs { ... } do bars[i] = fill end
+      return bars
+    end
+    near(1, judge_bars(with_fills(8, 16), with_fills(8, 16)).fills)
+    near(1, judge_bars(with_fills(8, 16), with_fills(7, 15)).fills)
+    near(0, judge_bars(with_fills(8, 16), with_fills(4, 12)).fills)
+    near(2 / 3, judge_bars(with_fills(8, 16), with_fills(8)).fills)
+  end)
+
+  it("compares velocities and offsets where they vary", function()
+    local function touched(velocity, shift)
+      local notes = { { tick = 0, duration = 960 * 8, pitch = 36, velocity = 90, channel = 1 } }
+      for i = 0, 63 do
+        notes[#notes + 1] = { tick = i * 120 + shift(i), duration = 60, pitch = 38,
+          velocity = velocity(i), channel = 10 }
+      end
+      return core.song { ppq = 480, notes = notes }
+    end
+    local human = touched(function(i) return 30 + i end, function(i) return i % 5 * 8 end)
+    local flat = touched(function() return 100 end, function() return 0 end)
+    local lively <close>, place = tiny.corpus(tok, { { human, "valid" } })
+    local dead <close>, other = tiny.corpus(tok, { { flat, "valid" } })
+    os.remove(place)
+    os.remove(other)
+    local row = evaluate.baselines(lively)[1]
+    near(1, row.velocity)
+    near(1, row.offset)
+    assert.is_true(row.pattern < 1)
+    row = evaluate.baselines(dead)[1]
+    assert.is_nil(row.velocity)
+    assert.is_nil(row.offset)
+    local model <close> = constant { 0.99, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01 }
+    row = evaluate.free(model, lively, { cutoff = 0.5 })[1]
+    assert.is_true(row.velocity < 0.3, row.velocity)
+    assert.is_true(row.offset < 0.5, row.offset)
+  end)
+
+  it("matches drums with their songs", function()
+    -- the kick follows the bass, or nothing does
+    local songs = {}
+    for i = 1, 10 do
+      local line = {}
+      for k = 1, 16 do line[k] = (k * i * 7 + i * i) % 11 < 4 and "x" or "." end
+      line = table.concat(line)
+      songs[i] = { tiny.song { patterns = { { kick = line, bass = line } }, bars = 20 }, "valid" }
+    end
+    local ten <close>, place = tiny.corpus(tok, songs)
+    os.remove(place)
+    local model <close> = core.model { hidden = 4, layers = 1, encoder = 0, dropout = 0 }
+    for _, name in ipairs(model:tensors()) do
+      local values = model:tensor(name)
+      for i = 1, #values do values[i] = 0 end
+      if name == "out.skip" then values[4 * 9 + 1] = 8 end   -- bass to kick
+      if name == "out.b" then values[1] = -4 end
+      model:set_tensor(name, values)
+    end
+    local row = evaluate.matching(model, ten)[1]
+    near(1, row.matching)
+    assert.equal(10, row.songs)
+    local deaf <close> = constant {}
+    assert.is_true(evaluate.matching(deaf, ten)[1].matching <= 0.1)
+    local none, message = evaluate.matching(model, ten, { songs = 9 })
+    assert.is_nil(none)
+    assert.matches("needs 10 songs of 256 steps", message)
+  end)
+
+  it("measures what follows the bars that are given", function()
+    local function beside(...)
+      local by = {}
+      for _, row in ipairs(assert(evaluate.baselines(...))) do by[row.name] = row end
+      return by
+    end
+    local by = beside(corpus, { given_bars = 2 })
+    assert.equal(6 * (14 * 16) + 14 * 12, by["recorded drums"].steps)
+    assert.is_true(by["given bars again"].f1 > 0.97)
+    assert.equal(32, beside(corpus, { split = "train", given_bars = 2, steps = 32 })
+      ["recorded drums"].steps)
+    assert.is_true(beside(corpus, { split = "train", given_bars = 2 })["given bars again"].f1 == 1)
+    -- two bars in turn: of one alone, every other is right
+    local one = beside(corpus, { split = "train", given_bars = 1 })["given bars again"]
+    assert.is_true(one.f1 < 1 and one.f1 > 0.8)
+  end)
+
+  it("tells the drummer its song's own style, or its first bars, and nothing else", function()
+    local model <close> = core.model { hidden = 4, layers = 1, encoder = 4, dropout = 0 }
+    local plain <close> = core.model { hidden = 4, layers = 1, encoder = 0 }
+    local asked = {}
+    with_player(function(song, direction)
+      assert.is_nil(song:packed_hits():find "[^\0]")
+      asked[#asked + 1] = direction or false
+      return song
+    end, function()
+      assert(evaluate.free(model, corpus, { songs = 1 }))
+      assert(evaluate.free(model, corpus, { songs = 1, style_of_own = true }))
+      assert(evaluate.free(model, corpus, { songs = 1, given_bars = 3 }))
+      assert(evaluate.free(plain, corpus, { songs = 1, given_bars = 3 }))
+    end)
+    assert.equal(4, #asked)
+    assert.is_false(asked[1])
+    assert.is_true(asked[2].style ~= nil and asked[2].given == nil and asked[2].known == nil)
+    assert.is_nil(asked[3].style)
+    assert.equal(("\1"):rep(3 * 16 * 9) .. ("\0"):rep(13 * 16 * 9), asked[3].known)
+    assert.is_false(asked[4])
+  end)
+
+  it("puts models and temperatures into one table", function()
+    local a <close> = core.model { hidden = 4, layers = 1, encoder = 4, seed = 1 }
+    local b <close> = core.model { hidden = 4, layers = 1, encoder = 0, seed = 2 }
+    local rows = assert(evaluate.table({ { model = a, label = "a" }, { model = b, label = "b" } },
+      corpus, { temperatures = { 0.5, 1 }, steps = 64, style_of_own = true }))
+    local names = {}
+    for i, row in ipairs(rows) do names[i] = row.name end
+    assert.same({ "silence", "stock beat", "last recorded bar (oracle)",
+      "song's commonest bar (oracle)", "a, 0.5", "a, 1", "b, 0.5 (takes no direction)",
+      "b, 1 (takes no direction)", "recorded drums" }, names)
+    assert.equal(evaluate.teacher(a, corpus)[1].bits, rows[5].bits)
+    assert.equal(rows[5].bits, rows[6].bits)
+    assert.is_nil(rows[5].matching)          -- seven songs are too few
+    assert.is_true(rows[5].hits ~= rows[6].hits)
+    local free = evaluate.free(a, corpus, { temperature = 0.5, steps = 64, style_of_own = true })
+    assert.equal(free[1].f1, rows[5].f1)
+    assert.has_error(function() evaluate.table({}, corpus, { tepmeratures = {} }) end)
+  end)
+
   it("prints rows as a table", function()
     local text = evaluate.format(evaluate.baselines(corpus, { songs = 2, steps = 64 }))
     local lines = {}
     for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(6, #lines)
-    assert.matches("^ +F1  +hits/step  +of real  +repeats .*consistency  +AUC  +songs", lines[1])
+    assert.matches("^ +F1  +F1 near  +hits/step  +of real  +repeats .*consistency .*AUC  +songs",
+      lines[1])
     for _, line in ipairs(lines) do assert.equal(#lines[1], #line) end
     assert.matches("^recorded drums +1%.000", lines[2])
   end)
