@@ -132,7 +132,7 @@ local commands = {}
 local function playing_options(command, output)
   command:option("-o --output", "where the result goes."):argname("FILE"):default(output)
   command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
-  command:option("--seed", "another seed, another take (default 1)."):argname("N"):convert(natural)
+  command:option("--seed", "another seed, another take (default 1)."):argname("N"):convert(integer)
   command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
   command:option("--cutoff", "strike from this probability on, instead of drawing lots.")
     :argname("C"):convert(number)

@@ -1,0 +1,362 @@
+local core = require "neuraldrummer.core"
+local direct = require "neuraldrummer.direct"
+local json = require "dkjson"
+local shell = require "spec.support.shell"
+local tiny = require "spec.support.tiny"
+
+local quiet = { bass = "x.......x.......", kick = "x.......x.......",
+  closed_hat = "x...x...x...x..." }
+local busy = { bass = "x.x.x.x.x.x.x.x.", lead = "xxxxxxxxxxxxxxxx", kick = "x...x...x...x...",
+  snare = "....x.......x...", ride = "x.x.x.x.x.x.x.x." }
+
+-- A sections of eight bars, B of eight, A again, B again.
+local function abab()
+  local patterns = {}
+  for bar = 1, 32 do patterns[bar] = (bar - 1) // 8 % 2 == 0 and quiet or busy end
+  return tiny.song { patterns = patterns, bars = 32 }
+end
+
+local function listed(set)
+  local list = {}
+  for key in pairs(set) do list[#list + 1] = key end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+local function misuse(pattern, f, ...)
+  local ok, message = pcall(f, ...)
+  assert.is_false(ok)
+  assert.matches(pattern, message)
+end
+
+describe("a user's words", function()
+  local tok, seq
+  setup(function()
+    tok = core.tokeniser()
+    seq = assert(tok:encode(abab()))
+  end)
+
+  it("name bars", function()
+    assert.equal("9 10 11 12 17", listed(direct.bars("bars", "9-12, 17", 20)))
+    assert.equal("18 19 20", listed(direct.bars("bars", "18-", 20)))
+    assert.equal("3", listed(direct.bars("bars", 3, 20)))
+    assert.equal("3 5", listed(direct.bars("bars", { 5, 3 }, 20)))
+    misuse("^option 'bars': there is no bar 21: the last is 20$", direct.bars, "bars", "19-21", 20)
+    misuse("^option 'bars': '4%-2' goes backwards$", direct.bars, "bars", "4-2", 20)
+    misuse("^option 'bars': an empty item in '1,,2'$", direct.bars, "bars", "1,,2", 20)
+    for _, text in ipairs { "0", "-3", "x", "1.5", "1-x", "" } do
+      misuse("^option 'bars': ", direct.bars, "bars", text, 20)
+    end
+  end)
+
+  it("name voices", function()
+    local voices = seq:voices()
+    assert.equal("1 2", listed(direct.voices("keep", "kick, snare", voices)))
+    assert.equal("3 4 5 6 7 8 9", listed(direct.voices("keep", "hats,toms,cymbals", voices)))
+    misuse("^option 'keep': the kit has no voice 'cowbell'; there are kick, snare, ",
+      direct.voices, "keep", "cowbell", voices)
+    misuse("no voice 'toms'", direct.voices, "keep", "toms", { "kick" })
+  end)
+
+  it("ask for energy", function()
+    assert.same({ 0.5, 0.5, 0.5 }, direct.energy(0.5, 3))
+    assert.same({ -1, -1, false, 2, false }, direct.energy("1-2:-1,4:2", 5))
+    assert.same({ -1, 0, 1, 0 }, direct.energy("1-3:-1>1,4-:0", 4))
+    assert.same({ 1, false }, direct.energy({ 1 }, 2))
+    for _, text in ipairs { "4", "x", "1:", "1:nan", "1:1>9", "9:1", "1-2" } do
+      misuse("^option 'energy': ", direct.energy, text, 5)
+    end
+  end)
+
+  it("ask for fills", function()
+    local function at(value)
+      local set = {}
+      local list = direct.fills(value, seq)
+      for bar = 1, 32 do
+        assert.is_boolean(list[bar])
+        if list[bar] then set[bar] = true end
+      end
+      return listed(set)
+    end
+    assert.equal("", at "none")
+    assert.equal("8 16 24 32", at "every 8")
+    assert.equal("8 16 24 32", at(8))
+    assert.equal("9 17 18", at "9,17-18")
+    assert.equal("8 16 24", at "sections")
+    assert.same({ nil, true }, direct.fills({ nil, true }, seq))
+    for _, value in ipairs { "never", "every 0", "9,33", "0", { 1 } } do
+      misuse("^option 'fills': ", direct.fills, value, seq)
+    end
+    -- bars are counted from after a pickup
+    local spec = { ppq = 480, meters = { { tick = 0, numerator = 1, denominator = 4 },
+      { tick = 480, numerator = 4, denominator = 4 } }, notes = {
+      { tick = 480 + 1920 * 7, duration = 480, pitch = 40, velocity = 90 } } }
+    local fills = direct.fills(4, assert(tok:encode(core.song(spec))))
+    assert.same({ false, false, false, false, true, false, false, false, true }, fills)
+  end)
+end)
+
+describe("sections", function()
+  it("are where a song changes, and known again", function()
+    local seq = assert(core.tokeniser():encode(abab()))
+    assert.same({ { first = 1, last = 8, kind = 1 }, { first = 9, last = 16, kind = 2 },
+      { first = 17, last = 24, kind = 1, of = 1 }, { first = 25, last = 32, kind = 2, of = 2 } },
+      direct.sections(seq))
+    local alike = direct.likeness(seq)
+    assert.near(1, alike(1, 20), 1e-9)
+    assert.is_true(alike(1, 9) < 0)
+  end)
+
+  it("are one where nothing changes, and of any length and meter", function()
+    local tok = core.tokeniser()
+    local seq = assert(tok:encode(tiny.song { patterns = { quiet }, bars = 20 }))
+    assert.same({ { first = 1, last = 20, kind = 1 } }, direct.sections(seq))
+    for _, bars in ipairs { 1, 2, 3 } do
+      seq = assert(tok:encode(tiny.song { patterns = { quiet, busy }, bars = bars }))
+      local sections = direct.sections(seq)
+      assert.equal(bars, sections[#sections].last)
+    end
+    for _, name in ipairs { "journey", "five", "waltz" } do
+      seq = assert(tok:encode(assert(require "neuraldrummer".song.parse(
+        assert(dofile "examples/songs/all.lua".load(name):bytes())))))
+      local next_bar = 1
+      for _, section in ipairs(direct.sections(seq)) do
+        assert.equal(next_bar, section.first)
+        assert.is_true(section.last >= section.first)
+        next_bar = section.last + 1
+      end
+      assert.equal(#seq:bars() + 1, next_bar)
+    end
+  end)
+end)
+
+describe("what is kept", function()
+  local seq, V
+  setup(function()
+    seq = assert(core.tokeniser():encode(abab()))
+    V = #seq:voices()
+  end)
+
+  -- The cells "bar.voice" (voice by its index) are kept, or not; a bar's steps
+  -- are all alike.
+  local function keeps(known, kept, open)
+    for cells, byte in pairs { [kept] = 1, [open] = 0 } do
+      for bar, voice in cells:gmatch "(%d+)%.(%d+)" do
+        local at = (bar - 1) * 16 * V + tonumber(voice)
+        for step = 0, 15 do assert.equal(byte, known:byte(at + step * V)) end
+      end
+    end
+  end
+
+  it("is a voice everywhere, all other bars, or those voices in these bars", function()
+    local given, known = direct.kept(seq, { keep = "kick" })
+    assert.equal(seq, given)
+    assert.equal(#seq * V, #known)
+    keeps(known, "1.1 32.1", "9.2")
+    keeps(select(2, direct.kept(seq, { bars = "9-12" })), "8.2 13.3", "9.1 12.9")
+    keeps(select(2, direct.kept(seq, { keep = "kick", bars = "9-12" })), "8.2 9.1 13.3", "9.2")
+    keeps(select(2, direct.kept(seq, { extend = 4 })), "1.2 4.1", "5.1")
+    assert.is_nil((direct.kept(seq, {})))
+  end)
+
+  it("may be a loop's", function()
+    local loop = assert(core.tokeniser():encode(tiny.song { patterns = { { snare =
+      "x.x.x.x.x.x.x.x." }, { snare = "xxxxxxxxxxxxxxxx" } }, bars = 2 }))
+    local given, known = direct.kept(seq, { loop = loop })
+    assert.equal(loop:packed_hits(), given:packed_hits():sub(1, 32 * V))
+    keeps(known, "1.2 2.1", "3.1")
+    given, known = direct.kept(seq, { loop = loop, extend = 1 })
+    assert.equal(loop:packed_hits():sub(1, 16 * V), given:packed_hits():sub(1, 16 * V))
+    keeps(known, "1.9", "2.1")
+    misuse("^option 'extend': the loop has 2 bars, not 3$", direct.kept, seq,
+      { loop = loop, extend = 3 })
+    misuse("^option 'loop': ", direct.kept, seq, { loop = loop, keep = "kick" })
+    local waltz = assert(core.tokeniser():encode(tiny.song { patterns = { { kick =
+      "x...........", bass = "x..........." } }, bars = 2, numerator = 3 }))
+    misuse("^option 'loop': bar 1 has 16 steps, and bar 1, ", direct.kept, seq, { loop = waltz })
+  end)
+
+  it("is something", function()
+    local bare = seq:with_hits(("\0"):rep(#seq * V))
+    misuse("^option 'bars': the song has no drums of its own to keep$", direct.kept, bare,
+      { bars = "1" })
+    misuse("^option 'extend': the song has 32 bars, not 40$", direct.kept, seq, { extend = 40 })
+    misuse("^option 'extend': ", direct.kept, seq, { extend = 4, bars = "1" })
+  end)
+end)
+
+describe("a style", function()
+  local folder, model, seq, generator
+  setup(function()
+    folder = shell.folder()
+    model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    local corpus, path = tiny.corpus(model:tokeniser(), {
+      { tiny.song { patterns = { quiet }, bars = 4 }, "train" },
+      { tiny.song { patterns = { busy }, bars = 4 }, "train" },
+    })
+    assert.equal(2, model:learn_styles(corpus))
+    os.remove(path)
+    seq = assert(model:tokeniser():encode(abab(), "abab"))
+    generator = core.generator(model, { seed = 1 })
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  local function style(value) return direct.style(value, seq, model, generator) end
+
+  it("has a number or a name", function()
+    assert.equal(2, style "2")
+    assert.equal(2, style "song 2")
+    assert.equal(1, style "G 1")
+    assert.is_false(style(false))
+    misuse("2 styles have 'song' in their names", style, "song")
+    misuse("no style is named 'swing'", style, "swing")
+  end)
+
+  it("may be changed", function()
+    local base = generator:choose(seq, 2)
+    local numbers = style "2, ride=0.6,toms=0.3,back_beats=1"
+    assert.near(0.6, numbers[9], 1e-9)
+    assert.near(0.3, (numbers[5] ^ 2 + numbers[6] ^ 2 + numbers[7] ^ 2) ^ 0.5, 1e-9)
+    assert.equal(1, numbers[12])
+    assert.equal(base[1], numbers[1])
+    -- members of a group keep their shares
+    numbers = style "1,hats=1"
+    assert.equal(1, numbers[3])
+    assert.equal(0, numbers[4])
+    numbers = style "ride=0.1"
+    assert.near(0.1, numbers[9], 1e-9)
+    misuse("^option 'style': no 'rode'; there are kick", style, "rode=1")
+    misuse("^option 'style': 'ride=2': a number 0%-1 is needed$", style, "ride=2")
+    misuse("^option 'style': 'ride=': ", style, "1,ride=")
+  end)
+
+  it("may be kept in a file", function()
+    local path = folder .. "/mine.style"
+    local text = direct.style_text("mine", seq)
+    shell.write(path, text)
+    local numbers = style(path)
+    for i, x in ipairs(seq:style()) do assert.near(x, numbers[i], 1e-6) end
+    assert.is_table(generator:play(seq, { style = numbers }):hits(1))
+    assert.near(0.9, style(path .. ",ride=0.9")[9], 1e-9)
+
+    local function broken(change)
+      local object = json.decode(text)
+      change(object)
+      shell.write(path, json.encode(object))
+      local got, message = style(path)
+      assert.is_nil(got)
+      return message
+    end
+    assert.matches("mine.style: 'kick' is not a number in 0%-1$",
+      broken(function(o) o.numbers.kick = 2 end))
+    assert.matches("'ride' is not", broken(function(o) o.numbers.ride = nil end))
+    assert.matches("of another kit than the model's, gm9$", broken(function(o) o.kit = "x" end))
+    assert.matches("is not a style", broken(function(o) o.format = nil end))
+    shell.write(path, "{")
+    assert.matches("is not a style", (select(2, style(path))))
+    assert.matches("none.style: ", (select(2, style(folder .. "/none.style"))))
+  end)
+end)
+
+describe("a section that returns", function()
+  local model, seq, generator, n
+  setup(function()
+    model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    seq = assert(model:tokeniser():encode(abab()))
+    generator = core.generator(model, { seed = 5, temperature = 2 })
+    n = 16 * #seq:voices()
+  end)
+
+  local function bar(drums, b) return drums:packed_hits():sub((b - 1) * n + 1, b * n) end
+
+  it("gets its groove back", function()
+    local plain = generator:play(seq)
+    local same = direct.play_returning(generator, seq, {}, { vary = 0 })
+    local varied = direct.play_returning(generator, seq, {}, { seed = 3 })
+    local differ = 0
+    for b = 1, 32 do
+      local returns = b > 16 and b % 8 ~= 0
+      assert.equal(bar(plain, returns and b - 16 or b), bar(same, b))
+      if not returns then assert.equal(bar(plain, b), bar(varied, b)) end
+      if bar(varied, b) ~= bar(same, b) then differ = differ + 1 end
+    end
+    assert.is_true(differ > 4)
+    assert.equal(varied:packed_hits(),
+      direct.play_returning(generator, seq, {}, { seed = 3 }):packed_hits())
+    assert.not_equal(varied:packed_hits(),
+      direct.play_returning(generator, seq, {}, { seed = 4 }):packed_hits())
+    misuse("^option 'vary': 2 is not in 0%-1$", direct.play_returning, generator, seq, {},
+      { vary = 2 })
+  end)
+
+  it("has what is kept and asked before that", function()
+    local given, known = direct.kept(seq, { extend = 20 })
+    local drums = direct.play_returning(generator, seq, { given = given, known = known },
+      { vary = 0 })
+    for b = 1, 20 do assert.equal(bar(seq, b), bar(drums, b)) end
+    for b = 21, 23 do assert.equal(bar(seq, b - 16), bar(drums, b)) end
+    local asked = { fills = { [18] = true }, density = direct.energy("19:1", 32) }
+    local plain = generator:play(seq, asked)
+    drums = direct.play_returning(generator, seq, asked, { vary = 0 })
+    assert.equal(bar(plain, 17 - 16), bar(drums, 17))
+    assert.equal(bar(plain, 18), bar(drums, 18))
+    assert.equal(bar(plain, 19), bar(drums, 19))
+    assert.equal(bar(plain, 20 - 16), bar(drums, 20))
+  end)
+end)
+
+describe("a sketch", function()
+  local sketch = require "neuraldrummer.sketch"
+
+  it("has a form", function()
+    assert.same({
+      { name = "intro", first = 1, last = 2, kind = 1 },
+      { name = "verse", first = 3, last = 6, kind = 2 },
+      { name = "verse", first = 7, last = 9, kind = 2, of = 2 },
+    }, (sketch.form "intro2, Verse4,verse3"))
+    for _, text in ipairs { "", "4", "verse", "verse0", "verse4,,", "verse5000", "a4000,b4000" } do
+      misuse("^option 'form': ", sketch.form, text)
+    end
+  end)
+
+  it("is played by the seed, in any meter", function()
+    local model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    local function play(seed, meter)
+      return assert(sketch.play { model = model, seed = seed, form = "a4,b2,a4", meter = meter,
+        bpm = 90, temperature = 2 })
+    end
+    local first = play(1)
+    assert.equal(160, first.steps)
+    assert.equal(0, #first.song:notes "others")
+    assert.near(90, first.song:tempos()[1].bpm, 1e-3)
+    assert.equal(first.song:bytes(), play(1).song:bytes())
+    assert.not_equal(first.song:bytes(), play(2).song:bytes())
+    assert.equal(120, play(1, "6/8").steps)
+    assert.equal(140, play(1, "7/8").steps)
+    misuse("^option 'meter': '4/5' is not a meter", play, 1, "4/5")
+    misuse("option 'keep': there is no song", sketch.play, { keep = "kick" })
+  end)
+
+  it("goes on from a groove, which stands as it was", function()
+    local folder = shell.folder()
+    local model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    local groove = tiny.song { patterns = { busy, quiet }, bars = 2 }
+    assert(groove:save(folder .. "/groove.mid"))
+    local result = assert(sketch.continue(folder .. "/groove.mid", { model = model, bars = 3,
+      temperature = 2 }))
+    assert.equal(80, result.steps)
+    local before, after = groove:notes "drums", result.song:notes "drums"
+    assert.is_true(#after > #before)
+    for i, note in ipairs(before) do
+      assert.same({ note.tick, note.pitch, note.velocity },
+        { after[i].tick, after[i].pitch, after[i].velocity })
+    end
+    assert.equal(0, #result.song:notes "others")
+    assert(tiny.song { patterns = { { bass = "x..............." } }, bars = 1 }:save(
+      folder .. "/none.mid"))
+    local none, message = sketch.continue(folder .. "/none.mid", { model = model })
+    assert.is_nil(none)
+    assert.matches("none.mid: has no drums", message)
+    shell.remove(folder)
+  end)
+end)
