@@ -40,7 +40,8 @@ describe("the command-line tool", function()
 
   it("helps", function()
     assert.matches("drum.*tokens.*preprocess.*train.*evaluate.*plot.*info", works "--help")
-    for _, name in ipairs { "drum", "tokens", "preprocess", "train", "evaluate", "plot", "info" } do
+    for _, name in ipairs { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train",
+      "evaluate", "plot", "info" } do
       local help = works(name, "--help")
       assert.matches("Usage: neuraldrummer " .. name, help)
       for line in help:gmatch "[^\n]+" do assert.is_true(#line <= 80) end
@@ -120,6 +121,106 @@ describe("the command-line tool", function()
     assert.near(97.5, alone:tempos()[1].bpm, 1e-3)
     assert.equal(0, #alone:notes "others")
     assert.is_true(#alone:notes "drums" >= report.steps)
+  end)
+
+  -- A model with the styles of two songs, and what `seq` of a file holds.
+  local function styled()
+    local tiny = require "spec.support.tiny"
+    local made = core.model { hidden = 8, layers = 1, encoder = 4, seed = 3 }
+    local corpus_of_two, path = tiny.corpus(made:tokeniser(), {
+      { tiny.song { patterns = { { kick = "x...x...x...x...", bass = "x...x...x...x..." } },
+        bars = 4 }, "train" },
+      { tiny.song { patterns = { { ride = "x.x.x.x.x.x.x.x.", bass = "x...x...x...x..." } },
+        bars = 4 }, "train" },
+    })
+    assert(made:learn_styles(corpus_of_two))
+    os.remove(path)
+    local to = folder .. "/styled.safetensors"
+    assert(made:save(to))
+    return to
+  end
+
+  local function drum_notes(path)
+    local list = {}
+    for i, n in ipairs(assert(nd.song.load(path)):notes "drums") do
+      list[i] = ("%d %d %d"):format(n.tick, n.pitch, n.velocity)
+    end
+    return list
+  end
+
+  it("takes direction", function()
+    local with_styles, out = styled(), folder .. "/directed.mid"
+    local function drum(...) return works("drum", song, "--model", with_styles, "-o", out, ...) end
+    assert.matches("\nin style [12], song [12]\n$", drum())
+    assert.matches("\nin style 2, song 2\n$", drum("--style", "2"))
+    assert.equal("song 1", json.decode(drum("--style", "song 1", "--json")).style.name)
+    assert.matches("^ +[12] +[%d.]+ %%  song [12]\n +[12] +[%d.]+ %%  song [12]\n$",
+      drum "--styles")
+    assert.is_true(json.decode(drum("--styles", "--json"))[1].odds >= 0.5)
+    assert.not_matches("in style", drum "--no-style")
+    assert.not_matches("in style", drum("--style-of", song))
+    drum("--energy", "-1", "--fills", "sections", "--no-return", "--no-limbs", "--enter", "always")
+    drum("--energy", "1-4:-1>1,5:0", "--fills", "4", "--vary", "0.5", "--style",
+      "ride=0.6,toms=0.2")
+
+    local own = drum_notes(song)
+    drum("--bars", "1", "--keep", "kick,snare,hats,toms,cymbals")
+    assert.same(own, drum_notes(out))
+    drum("--redo-bars", "3-4")
+    local again = drum_notes(out)
+    assert.equal(own[1], again[1])
+    assert.equal(own[#own], again[#again])
+    drum("--extend", "2")
+    assert.equal(own[1], drum_notes(out)[1])
+    drum("--loop", song, "--extend", "2")
+    assert.equal(own[1], drum_notes(out)[1])
+
+    local style = folder .. "/mine.style"
+    assert.equal(("%s: the style of %s\n"):format(style, song), works("style", song, "-o", style))
+    drum("--style", style)
+
+    local none = folder .. "/none.mid"
+    assert(dofile "examples/songs/waltz.lua":save(none, { drums = false }))
+    local function refused(status, pattern, ...)
+      fails(status, pattern, "drum", song, "--model", with_styles, ...)
+    end
+    refused(2, "option 'bars': there is no bar 900", "--bars", "900")
+    refused(2, "option 'keep': the kit has no voice 'cowbell'", "--keep", "cowbell")
+    refused(2, "option 'fills'", "--fills", "often")
+    refused(2, "option 'energy'", "--energy", "4")
+    refused(2, "option 'style': the model has 2 styles", "--style", "3")
+    refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
+    refused(2, "option '%-%-no%-style'", "--style", "1", "--no-style")
+    refused(2, "option 'vary'", "--vary", "2")
+    refused(1, "none.mid: has no drums", "--style-of", none)
+    refused(1, "none.mid: has no drums", "--loop", none)
+    refused(1, "nowhere.style: ", "--style", folder .. "/nowhere.style")
+    fails(2, "option 'keep': the song has no drums", "drum", none, "--model", with_styles, "--keep",
+      "kick")
+    fails(2, "does not end in .style", "style", song, "-o", folder .. "/x.json")
+    fails(1, "none.mid: has no drums", "style", none, "-o", style)
+    local plain = folder .. "/plain.safetensors"
+    assert(core.model { hidden = 8, layers = 1, encoder = 0 }:save(plain))
+    fails(1, "option 'fills': the model takes no direction", "drum", song, "--model", plain,
+      "--fills", "none")
+  end)
+
+  it("goes on from a groove, and sketches", function()
+    local out = folder .. "/alone.mid"
+    assert.matches("alone.mid: %d:%d%d of drums, %d+ hits on %d+ steps: ", works("continue", song,
+      "--model", model, "-o", out, "--bars", "2", "--seed", "4"))
+    assert.same(drum_notes(song)[1], drum_notes(out)[1])
+    local function sketch(...)
+      local report = json.decode(works("sketch", "--model", model, "-o", out, "--json", ...))
+      return report, shell.read(out)
+    end
+    local report, first = sketch("--seed", "7", "--form", "intro2,verse4,verse4", "--bpm", "97")
+    assert.equal(160, report.steps)
+    local _, second = sketch("--seed", "7", "--form", "intro2,verse4,verse4", "--bpm", "97")
+    assert.equal(first, second)
+    fails(2, "option 'form': 'verse' is not", "sketch", "--model", model, "--form", "verse")
+    fails(2, "option 'bpm': 0 is not in 4%-1000", "sketch", "--model", model, "--bpm", "0")
+    fails(2, "'0' is not 1 or more", "continue", song, "--bars", "0")
   end)
 
   it("drums as the original does", function()

@@ -289,6 +289,13 @@ describe("a section that returns", function()
       { vary = 2 })
   end)
 
+  it("may be longer than it was: the rest is played", function()
+    local plain = generator:play(seq)
+    local drums = direct.play_returning(generator, seq, {}, { vary = 0, sections = {
+      { first = 1, last = 4, kind = 1 }, { first = 5, last = 32, kind = 1, of = 1 } } })
+    for b = 1, 32 do assert.equal(bar(plain, b > 4 and b < 8 and b - 4 or b), bar(drums, b)) end
+  end)
+
   it("has what is kept and asked before that", function()
     local given, known = direct.kept(seq, { extend = 20 })
     local drums = direct.play_returning(generator, seq, { given = given, known = known },
