@@ -66,6 +66,69 @@ describe("gradients equal numeric ones", function()
       { steps = 9, batch = 1, inputs = 5, voices = 3 })
   end)
 
+  it("of every tensor of the drummer with an encoder that reads both ways", function()
+    local seen, net = check(
+      { preset = "drummer", layers = 2, hidden = 5, encoder = 4, encoded = 3 },
+      { steps = 6, batch = 3, inputs = 7, voices = 4 })
+    assert.equal(2 * 3 + 2 * 3 + 4, seen)
+    assert.equal(7 - 3 + 2 * 4, net.tensors["lstm.1.wx"].rows)
+  end)
+
+  it("of a wide causal encoder that reads all inputs, with steps that do not count", function()
+    local seen = check(
+      { preset = "drummer", layers = 1, hidden = 3, encoder = 9, encoded = 4, causal = true },
+      { steps = 7, batch = 2, inputs = 4, voices = 3, masked = true })
+    assert.equal(3 + 3 + 4, seen)
+  end)
+
+  it("of an encoder that reads one input, one stream, sizes that fill no vector", function()
+    check({ preset = "drummer", layers = 3, hidden = 7, encoder = 1, encoded = 1 },
+      { steps = 9, batch = 1, inputs = 5, voices = 3 })
+  end)
+
+  it("of every tensor of the touch net", function()
+    for _, masked in ipairs { false, true } do
+      local seen, net = check(
+        { preset = "touch", layers = 1, hidden = 6, encoder = 5, encoded = 6 },
+        { steps = 6, batch = 3, inputs = 6, voices = 4, touch = true, masked = masked })
+      assert.equal(2 * 3 + 3 + 3, seen)
+      assert.is_true(net.touch)
+    end
+  end)
+
+  it("of a touch net of two layers without an encoder", function()
+    local seen = check({ preset = "touch", layers = 2, hidden = 5, encoder = 0 },
+      { steps = 4, batch = 2, inputs = 3, voices = 2, touch = true })
+    assert.equal(2 * 3 + 3, seen)
+  end)
+
+  it("lead back a deviation beyond its bounds, and no further away", function()
+    -- one voice, one step; the outputs are the biases alone
+    local model <close> = core.model { preset = "touch", layers = 1, hidden = 2, dropout = 0,
+      inputs = 1, voices = 1 }
+    for _, name in ipairs(model:tensors()) do
+      local zero = {}
+      for i = 1, #model:tensor(name) do zero[i] = 0 end
+      model:set_tensor(name, zero)
+    end
+    for _, case in ipairs {  -- log-deviation, target, whether it is moved
+      { -7, 0.5, -1 }, { -7, 0.001, 0 }, { 3, 0.5, 1 }, { 3, 20, 0 },
+    } do
+      local deviation, y, way = table.unpack(case)
+      model:set_tensor("out.b", { 0, deviation, 0, 0 })
+      local batch <close> = core.batch(model, { steps = 1, batch = 1, x = { 0 }, y = { y, 0 } })
+      batch:next()
+      local s = math.max(-5, math.min(1, deviation))
+      local loss = model:train_step(batch, { rate = 0 })
+      local want = s + (y / math.exp(s)) ^ 2 / 2 + math.log(2 * math.pi)
+      assert.is_true(math.abs(loss - want) < 1e-5 * math.abs(want))
+      local gradient = model:gradient "out.b"
+      local slope = 1 - (y / math.exp(s)) ^ 2
+      assert.is_true(math.abs(gradient[2] - math.abs(way) * slope) <= 1e-4 * math.abs(slope))
+      assert.is_true(way == 0 and gradient[2] == 0 or way * gradient[2] > 0)
+    end
+  end)
+
   it("of every tensor of the original, through both batch norms", function()
     local seen, net = check(
       { preset = "neuraldrummer2023", layers = 3, hidden = 5, window = 4 },

@@ -28,11 +28,24 @@ describe("the network's loss", function()
     { layers = 2, hidden = 16, steps = 12, batch = 4, inputs = 11, voices = 9 },
     { layers = 3, hidden = 13, steps = 7, batch = 3, inputs = 2, voices = 5, masked = true },
     { layers = 1, hidden = 33, steps = 3, batch = 17, inputs = 40, voices = 17 },
+    { layers = 1, hidden = 1, steps = 1, batch = 1, inputs = 1, voices = 1, encoder = 1,
+      encoded = 1 },
+    { layers = 2, hidden = 16, steps = 12, batch = 4, inputs = 11, voices = 9, encoder = 10,
+      encoded = 6 },
+    { layers = 1, hidden = 5, steps = 9, batch = 3, inputs = 8, voices = 2, encoder = 17,
+      encoded = 8, masked = true },
+    { layers = 2, hidden = 8, steps = 12, batch = 5, inputs = 11, voices = 4, encoder = 7,
+      encoded = 6, causal = true },
+    { layers = 1, hidden = 9, steps = 11, batch = 4, inputs = 7, voices = 5, encoder = 6,
+      encoded = 7, preset = "touch", touch = true, masked = true },
+    { layers = 2, hidden = 9, steps = 5, batch = 2, inputs = 7, voices = 3, preset = "touch",
+      touch = true },
   }
   for i, size in ipairs(shapes) do
     it(("is the naive one, streaming, shape %d"):format(i), function()
-      local model <close> = make({ preset = "drummer", layers = size.layers, hidden = size.hidden },
-        size)
+      local model <close> = make({ preset = size.preset or "drummer", layers = size.layers,
+        hidden = size.hidden, encoder = size.encoder, encoded = size.encoded,
+        causal = size.causal }, size)
       local spec = formula.batch(0, size)
       local batch <close> = batch_of(model, spec)
       local want, count = naive.loss(naive.net(model), spec)
@@ -54,6 +67,30 @@ describe("the network's loss", function()
     local second = naive.loss(net, spec, false, states)
     assert.is_true(math.abs(first - second) > 1e-4)
     near(second, (model:train_step(batch, { rate = 0 })))
+  end)
+
+  it("goes on so in the forward reader; the backward one begins at each stretch's end", function()
+    for _, causal in ipairs { false, true } do
+      local size = { steps = 5, batch = 4, inputs = 6, voices = 3 }
+      local model <close> = make({ preset = "drummer", layers = 1, hidden = 8, encoder = 7,
+        encoded = 4, causal = causal }, size)
+      local spec = formula.batch(2, size)
+      local batch <close> = batch_of(model, spec)
+      local net, states = naive.net(model), {}
+      local first = naive.loss(net, spec, false, states)
+      near(first, (model:train_step(batch, { rate = 0 })))
+      -- with the layers put back and the reader not, the loss is another
+      local layers = {}
+      for b, state in ipairs(states) do
+        layers[b] = naive.state(net)
+        layers[b][1] = { h = state[1].h, c = state[1].c }
+      end
+      local forgotten = naive.loss(net, spec, false, layers)
+      local second = naive.loss(net, spec, false, states)
+      assert.is_true(math.abs(forgotten - second) > 1e-5)
+      near(second, (model:loss(batch)))
+      near(naive.loss(net, spec, false, states), (model:loss(batch)))
+    end
   end)
 
   it("is the naive one, by windows, with running and with the batch's own norms", function()
@@ -133,7 +170,8 @@ describe("the generator's odds", function()
     local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
     local bars, back = seq:bars(), model:config().look_back
     local state, bar, rows, drawn = naive.state(net), 0, {}, 0
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 3, temperature = 1.5 })
+    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 3,
+      temperature = 1.5 })
     play(gen, seq, #seq, function(t, hits, odds)
       if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
       local heard, x = seq:metrics(t), {}
@@ -178,8 +216,8 @@ describe("the generator's odds", function()
         for v, name in ipairs(tok:voices()) do rows[t][v] = hits[name] and 1 or 0 end
       end
       local before = #rows
-      local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5, prime = case.prime,
-        start = case.start })
+      local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5,
+        prime = case.prime, start = case.start })
       play(gen, seq, 40, function(t, hits, odds)
         local now = before + t
         heard[now] = seq:metrics(t).intensity
@@ -196,12 +234,115 @@ describe("the generator's odds", function()
     end
   end)
 
+  --- Rows of features.h for a model with an encoder, from a song and direction
+  --- (`given`, `known`: 0 and 1 by step and voice; density, fills by bar).
+  local function row_of(net, back, seq, bars, t, bar, played, d)
+    local V, x, heard = net.voices, {}, seq:metrics(t)
+    for i, name in ipairs(METRICS) do x[i] = heard[name] end
+    local function put(row)
+      for v = 1, V do x[#x + 1] = row and row[v] or 0 end
+    end
+    local known, given = d.known[t], {}
+    for v = 1, V do given[v] = known[v] * d.given[t][v] end
+    put(given)
+    put(known)
+    local density, fill = d.density[bar], d.fills[bar]
+    table.move({ density or 0, density and 1 or 0, fill and 1 or 0, fill ~= nil and 1 or 0 },
+      1, 4, #x + 1, x)
+    assert.equal(net.encoded, #x)
+    put(played[t - 1])
+    for _, n in ipairs(back) do
+      local from = bars[bar - n]
+      local at = from and from.step + t - bars[bar].step
+      put(at and at < bars[bar - n + 1].step and played[at] or nil)
+    end
+    for i = 1, V + 3 do x[#x + 1] = d.style and d.style[i] or 0 end
+    x[#x + 1] = d.style and 1 or 0
+    assert.equal(net.inputs, #x)
+    return x
+  end
+
+  it("lead to the naive ones' hits, of a whole song read both ways, under direction", function()
+    local model <close> = core.model { preset = "drummer", layers = 1, hidden = 8, encoder = 6,
+      seed = 5 }
+    formula.fill(model)
+    local tok = model:tokeniser()
+    local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
+    assert.equal(2, net.readers)
+    local bars, back = seq:bars(), model:config().look_back
+    local d = { given = {}, known = {}, density = { 1.5, nil, -2, 0 },
+      fills = { nil, true, false } }
+    for t = 1, #seq do
+      d.given[t], d.known[t] = formula.hits("given." .. t, V), formula.hits("known." .. t, V)
+    end
+    d.style = formula.uniform("style", V + 3)
+    for i, v in ipairs(d.style) do d.style[i] = math.abs(v) end
+    local function bytes(rows)
+      local list = {}
+      for t, row in ipairs(rows) do list[t] = string.char(table.unpack(row)) end
+      return table.concat(list)
+    end
+    local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5 })
+    local whole = gen:play(seq, { given = seq:with_hits(bytes(d.given)), known = bytes(d.known),
+      style = d.style, density = d.density, fills = d.fills })
+    local odds = gen:odds()
+
+    local played, places, bar = {}, {}, 0
+    for t = 1, #seq do
+      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+      places[t] = bar
+      played[t] = {}
+      local struck = whole:hits(t)
+      for v, name in ipairs(seq:voices()) do played[t][v] = struck[name] and 1 or 0 end
+    end
+    local xs = {}
+    for t = 1, #seq do xs[t] = row_of(net, back, seq, bars, t, places[t], played, d) end
+    local state, free = naive.state(net), 0
+    for t, front in ipairs(naive.front(net, state, xs)) do
+      local z = naive.logits(net, naive.step(net, state, front), xs[t], played[t])
+      for v, name in ipairs(seq:voices()) do
+        if d.known[t][v] == 1 then
+          assert.equal(d.given[t][v], played[t][v])
+        elseif math.abs(z[v]) > 1e-4 then
+          assert.equal(z[v] > 0 and 1 or 0, played[t][v])
+          free = free + played[t][v]
+        end
+        if t == #seq then near(naive.sigmoid(z[v]), odds[name], 1e-5) end
+      end
+    end
+    assert.is_true(free > #seq)
+  end)
+
+  it("are the naive ones of a causal drummer, heard step by step", function()
+    local model <close> = core.model { preset = "drummer", hidden = 7, encoder = 6, causal = true,
+      seed = 5 }
+    formula.fill(model)
+    local seq, net = song_of(model:tokeniser()), naive.net(model)
+    assert.equal(1, net.readers)
+    local bars, back, V = seq:bars(), model:config().look_back, net.voices
+    local none, d = {}, { given = {}, known = {}, density = {}, fills = {} }
+    for v = 1, V do none[v] = 0 end
+    for t = 1, #seq do d.given[t], d.known[t] = none, none end
+    local state, bar, played = naive.state(net), 0, {}
+    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 3,
+      temperature = 1.5 })
+    play(gen, seq, #seq, function(t, hits, odds)
+      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+      played[t] = hits
+      local x = row_of(net, back, seq, bars, t, bar, played, d)
+      local h = naive.step(net, state, naive.front(net, state, { x })[1])
+      local z = naive.logits(net, h, x, hits)
+      for v = 1, V do near(naive.sigmoid(z[v]), odds[v], 1e-5) end
+    end)
+  end)
+
   it("are the same step by step as over a whole song", function()
     for _, preset in ipairs { "drummer", "neuraldrummer2023" } do
       local causal = preset == "drummer"
       local model <close> = core.model { preset = preset, hidden = 16, causal = causal }
       local seq = song_of(model:tokeniser())
-      local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 9, temperature = 1 })
+      local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 9,
+        temperature = 1 })
       local whole = gen:play(seq)
       gen:reset()
       local voices = seq:voices()
@@ -216,7 +357,8 @@ describe("the generator's odds", function()
     -- the generator's own hits, taught back: the loss is that of its odds
     local model <close> = core.model { preset = "drummer", hidden = 12, encoder = 0, dropout = 0 }
     local seq = song_of(model:tokeniser())
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 2, temperature = 1 })
+    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 2,
+      temperature = 1 })
     local whole, sum, n = gen:play(seq), 0, 0
     gen:reset()
     play(gen, seq, #seq, function(_, hits, odds)

@@ -57,7 +57,7 @@ end
 --- every visit in batch 0 and, so that both are met, in every fifth place after;
 --- the others go on from where their batch left them.
 ---@param k integer from 0
----@param size table steps, batch, inputs, voices, window (boolean), masked (boolean?)
+---@param size table steps, batch, inputs, voices, window, masked, touch (booleans)
 ---@return table spec
 function formula.batch(k, size)
   local t, b = size.steps, size.batch
@@ -66,6 +66,10 @@ function formula.batch(k, size)
     x = formula.uniform("x." .. k, t * b * size.inputs),
     y = formula.hits("y." .. k, (size.window and 1 or t) * b * size.voices),
   }
+  if size.touch then  -- velocities and offsets, ±1/2
+    spec.y = formula.uniform("y." .. k, t * b * 2 * size.voices)
+    for i = 1, #spec.y do spec.y[i] = spec.y[i] / 2 end
+  end
   if not size.window then
     spec.fresh = {}
     for i = 1, b do spec.fresh[i] = k == 0 or (k + i - 1) % 5 == 0 end
