@@ -4,7 +4,7 @@ local core = require "neuraldrummer.core"
 local json = require "dkjson"
 local formula = require "spec.support.formula"
 
-local presets = { drummer = "drummer", original = "neuraldrummer2023" }
+local presets = { drummer = "drummer", original = "neuraldrummer2023", touch = "touch" }
 
 local function fixture(name)
   local file = assert(io.open("spec/fixtures/torch_" .. name .. ".json"))
@@ -18,6 +18,7 @@ local function model_of(name, run)
     preset = presets[name:match "^%a+"], layers = run.layers, hidden = run.hidden,
     window = run.window > 0 and run.window or nil, dropout = 0,
     inputs = run.inputs, voices = run.voices,
+    encoder = run.encoder, encoded = run.encoded, causal = run.causal,
   }
   formula.fill(model)
   return model
@@ -26,7 +27,7 @@ end
 local function batch_of(model, run, k)
   local batch = core.batch(model, formula.batch(k, {
     steps = run.steps, batch = run.batch, inputs = run.inputs, voices = run.voices,
-    window = run.window > 0, masked = run.masked,
+    window = run.window > 0, masked = run.masked, touch = run.touch,
   }))
   batch:next()
   return batch
@@ -59,7 +60,10 @@ local function alike(want, values, tolerance, noise, what)
   end
 end
 
-for _, name in ipairs { "drummer_tiny", "original_tiny", "drummer", "original" } do
+for _, name in ipairs {
+  "drummer_tiny", "original_tiny", "drummer_encoder_tiny", "drummer_causal_tiny", "touch_tiny",
+  "drummer", "original", "drummer_encoder",
+} do
   describe("training like PyTorch: " .. name, function()
     local want = fixture(name)
     local run = want.run

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Reference runs of both networks in PyTorch, kept as fixtures:
+"""Reference runs of the networks in PyTorch, kept as fixtures:
 
-    python3 spec/support/torch_fixtures.py spec/fixtures
+    python3 spec/support/torch_fixtures.py spec/fixtures [RUN...]
 
 writes torch_<run>.json: fifty losses of training (Adam), the loss after it,
 and of the first step every tensor's gradient (norm and samples). Weights and
@@ -28,6 +28,19 @@ RUNS = {
                      batches=10, rate=1e-3, clip=None, epsilon=1e-7),
     "original_tiny": dict(window=5, layers=3, hidden=10, inputs=4, voices=3, steps=5, batch=12,
                           batches=10, rate=1e-3, clip=None, epsilon=1e-7),
+    # `encoded` of the inputs are read both ways by `encoder` units each
+    "drummer_encoder": dict(window=0, layers=2, hidden=192, inputs=91, voices=9, encoder=128,
+                            encoded=42, steps=32, batch=8, batches=10, rate=1e-3, clip=0.1,
+                            epsilon=1e-8),
+    "drummer_encoder_tiny": dict(window=0, layers=2, hidden=12, inputs=9, voices=4, encoder=7,
+                                 encoded=5, steps=6, batch=5, batches=10, rate=1e-2, clip=0.1,
+                                 epsilon=1e-8, masked=True),
+    "drummer_causal_tiny": dict(window=0, layers=1, hidden=12, inputs=9, voices=4, encoder=16,
+                                encoded=5, causal=True, steps=6, batch=5, batches=10, rate=1e-2,
+                                clip=0.1, epsilon=1e-8),
+    "touch_tiny": dict(window=0, layers=1, hidden=12, inputs=8, voices=4, encoder=9, encoded=8,
+                       touch=True, steps=6, batch=5, batches=10, rate=1e-3, clip=1,
+                       epsilon=1e-8, masked=True),
 }
 
 
@@ -58,19 +71,27 @@ def batch(k, run):
     t, b, window = run["steps"], run["batch"], run["window"]
     x = uniform(f"x.{k}", t * b * run["inputs"]).astype(np.float32)
     y = (uniform(f"y.{k}", (1 if window else t) * b * run["voices"]) >= 0.5).astype(np.float32)
+    if run.get("touch"):
+        y = (uniform(f"y.{k}", t * b * 2 * run["voices"]) / 2).astype(np.float32)
     mask = uniform(f"mask.{k}", t * b) < 0.5 if run.get("masked") else np.ones(t * b)
     fresh = [k == 0 or (k + i) % 5 == 0 for i in range(b)]
-    return (torch.from_numpy(x).reshape(t, b, -1), torch.from_numpy(y).reshape(-1, b, run["voices"]),
-            torch.from_numpy(mask.astype(np.float32)).reshape(t, b, 1), torch.tensor(fresh))
+    return (torch.from_numpy(x).reshape(t, b, -1),
+            torch.from_numpy(y).reshape(1 if window else t, b, -1), torch.from_numpy(mask.astype(np.float32)).reshape(t, b, 1), torch.tensor(fresh))
 
 
 class Net:
     def __init__(self, run):
         self.run, self.p, self.running = run, {}, {}
         h, i, v, layers = run["hidden"], run["inputs"], run["voices"], run["layers"]
+        he, ways = run.get("encoder", 0), 1 if run.get("causal") else 2
+        front = i - run["encoded"] + ways * he if he else i
         shapes = {}
+        for k in range(1, ways + 1 if he else 1):
+            shapes[f"encoder.{k}.wx"] = (run["encoded"], 4 * he)
+            shapes[f"encoder.{k}.wh"] = (he, 4 * he)
+            shapes[f"encoder.{k}.b"] = (4 * he,)
         for l in range(1, layers + 1):
-            shapes[f"lstm.{l}.wx"] = (i if l == 1 else h, 4 * h)
+            shapes[f"lstm.{l}.wx"] = (front if l == 1 else h, 4 * h)
             shapes[f"lstm.{l}.wh"] = (h, 4 * h)
             shapes[f"lstm.{l}.b"] = (4 * h,)
         if run["window"]:
@@ -81,23 +102,45 @@ class Net:
                     self.running[f"norm.{k}.{part}"] = tensor(f"norm.{k}.{part}", (n,))
             shapes.update({"dense.1.w": (h, 256), "dense.1.b": (256,), "dense.2.w": (256, 128),
                            "dense.2.b": (128,), "out.w": (128, v), "out.b": (v,)})
+        elif run.get("touch"):
+            shapes.update({"out.w": (h, 4 * v), "out.b": (4 * v,), "out.skip": (i, 4 * v)})
         else:
             shapes.update({"out.w": (h, v), "out.b": (v,), "out.skip": (i, v), "out.mix": (v, v)})
         for name, shape in shapes.items():
             self.p[name] = tensor(name, shape).requires_grad_()
-        self.lstm = torch.nn.LSTM(i, h, layers)
+        self.lstm = torch.nn.LSTM(front, h, layers)
         # each batch carries the state of its own streams on
         self.states = torch.zeros(run["batches"], 2, layers, run["batch"], h)
+        self.encoder = torch.nn.LSTM(run["encoded"], he, bidirectional=ways == 2) if he else None
+        self.read = torch.zeros(run["batches"], 2, 1, run["batch"], he)
 
-    def recur(self, x, h0, c0):
+    def call(self, lstm, names, x, h0, c0):
         """torch.nn.LSTM itself, on our tensors: its gates too stand in the order i, f, g, o."""
         weights = {}
-        for l in range(self.run["layers"]):
-            weights[f"weight_ih_l{l}"] = self.p[f"lstm.{l + 1}.wx"].t()
-            weights[f"weight_hh_l{l}"] = self.p[f"lstm.{l + 1}.wh"].t()
-            weights[f"bias_ih_l{l}"] = self.p[f"lstm.{l + 1}.b"]
-            weights[f"bias_hh_l{l}"] = torch.zeros(4 * self.run["hidden"])
-        return torch.func.functional_call(self.lstm, weights, (x, (h0, c0)))
+        for suffix, name in names.items():
+            weights[f"weight_ih_{suffix}"] = self.p[f"{name}.wx"].t()
+            weights[f"weight_hh_{suffix}"] = self.p[f"{name}.wh"].t()
+            weights[f"bias_ih_{suffix}"] = self.p[f"{name}.b"]
+            weights[f"bias_hh_{suffix}"] = torch.zeros_like(self.p[f"{name}.b"])
+        return torch.func.functional_call(lstm, weights, (x, (h0, c0)))
+
+    def recur(self, x, h0, c0):
+        names = {f"l{l}": f"lstm.{l + 1}" for l in range(self.run["layers"])}
+        return self.call(self.lstm, names, x, h0, c0)
+
+    def encode(self, x, k, keep, training):
+        """The first inputs read by the encoder; its backward half starts at the end from zero."""
+        if self.encoder is None:
+            return x
+        e, (h0, c0) = self.run["encoded"], self.read[k] * keep
+        names = {"l0": "encoder.1"}
+        if self.encoder.bidirectional:
+            names["l0_reverse"] = "encoder.2"
+            h0, c0 = (torch.cat([s, torch.zeros_like(s)]) for s in (h0, c0))
+        out, state = self.call(self.encoder, names, x[..., :e], h0, c0)
+        if training:
+            self.read[k] = torch.stack([s[:1] for s in state]).detach()
+        return torch.cat([out, x[..., e:]], -1)
 
     def norm(self, x, k, training):
         p, mean, var = self.p, self.running[f"norm.{k}.mean"], self.running[f"norm.{k}.var"]
@@ -118,12 +161,19 @@ class Net:
             h = self.norm(h @ p["dense.2.w"] + p["dense.2.b"], 2, training)
             return F.binary_cross_entropy_with_logits(h @ p["out.w"] + p["out.b"], y[0])
         keep = (~fresh).float().reshape(1, -1, 1)
-        out, state = self.recur(x, self.states[k, 0] * keep, self.states[k, 1] * keep)
+        front = self.encode(x, k, keep, training)
+        out, state = self.recur(front, self.states[k, 0] * keep, self.states[k, 1] * keep)
         if training:
             self.states[k] = torch.stack(state).detach()
-        logits = (out @ p["out.w"] + x @ p["out.skip"] + p["out.b"]
-                  + y @ torch.triu(p["out.mix"], diagonal=1))
-        each = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+        z = out @ p["out.w"] + x @ p["out.skip"] + p["out.b"]
+        if self.run.get("touch"):
+            velocity, hard, offset, late = z.chunk(4, -1)
+            means, logs = torch.cat([velocity, offset], -1), torch.cat([hard, late], -1)
+            each = F.gaussian_nll_loss(means, y, torch.exp(2 * logs.clamp(-5, 1)), full=True,
+                                       reduction="none")
+        else:
+            z = z + y @ torch.triu(p["out.mix"], diagonal=1)
+            each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
         return (each * mask).sum() / (mask.sum() * self.run["voices"])
 
 
@@ -136,7 +186,8 @@ def samples(values, n=SAMPLES):
 def main():
     folder = sys.argv[1]
     torch.set_num_threads(1)
-    for name, run in RUNS.items():
+    for name in sys.argv[2:] or RUNS:
+        run = RUNS[name]
         net = Net(run)
         data = [batch(k, run) for k in range(run["batches"])]
         adam = torch.optim.Adam(net.p.values(), lr=run["rate"], eps=run["epsilon"])
