@@ -131,6 +131,8 @@ static bool lay_out(stretch *s, size_t wx, size_t wh, size_t more, float *room, 
                     float **block) {
   *block = NULL;
   if (nd_packed_width() == 0 || s->steps < 2) return false;
+  /* weights beyond the second-level cache, in a few steps: BLAS is as fast */
+  if (wx + wh > (size_t)1 << 20 && s->steps < 16) return false;
   wx = (wx + 15) / 16 * 16;
   wh = (wh + 15) / 16 * 16;
   more = (more + 15) / 16 * 16;
