@@ -402,12 +402,22 @@ static nd_status commit(nd_generator *g, const nd_sequence *song, const nd_direc
   return status;
 }
 
+/* The hits that are kept, and nothing of what is to be played again: it must
+ * not be heard. malloc'd; NULL when memory runs out. */
+static uint8_t *kept_hits(const nd_direction *d, size_t cells) {
+  uint8_t *kept = nd_calloc(cells, 1);
+  if (kept != NULL && d->known != NULL)
+    for (size_t i = 0; i < cells; i++) kept[i] = d->known[i] ? d->given->hits[i] : 0;
+  return kept;
+}
+
 /* What is heard at a step of a song under direction, without the past. */
-static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, int32_t t, int32_t bar) {
+static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, const uint8_t *kept,
+                         int32_t t, int32_t bar) {
   size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
   nd_heard h = only(song->metrics + (size_t)t * ND_N_METRICS);
   if (d->known != NULL) {
-    h.given = d->given->hits + at;
+    h.given = kept + at;
     h.known = d->known + at;
   }
   if (d->density != NULL) h.density = d->density[bar];
@@ -417,7 +427,7 @@ static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, int32_t
 
 /* The whole song through the encoder; *encoding is malloc'd, NULL without one. */
 static nd_status read_song(nd_generator *g, const nd_sequence *song, const nd_direction *d,
-                           float **encoding, nd_error *err) {
+                           const uint8_t *kept, float **encoding, nd_error *err) {
   const nd_net_config *c = &g->drummer->net.config;
   *encoding = NULL;
   if (c->encoder == 0) return ND_OK;
@@ -428,7 +438,7 @@ static nd_status read_song(nd_generator *g, const nd_sequence *song, const nd_di
   nd_status status = x && out ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   for (int32_t t = 0; t < n && status == ND_OK; t++) {
     while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) bar++;
-    nd_heard h = heard_at(song, d, t, bar);
+    nd_heard h = heard_at(song, d, kept, t, bar);
     nd_features_row(&g->drummer->features, c->voices, &h, g->x);
     memcpy(x + (size_t)t * E, g->x, E * sizeof *x);
   }
@@ -478,19 +488,24 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   int32_t V = nd_sequence_voices(song), n = nd_sequence_steps(song), bar = 0;
   size_t width = (size_t)nd_net_encoding(&g->drummer->net.config);
   uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
-  if (hits == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  uint8_t *kept = kept_hits(d, (size_t)n * (size_t)V);
+  if (hits == NULL || kept == NULL) {
+    free(hits);
+    free(kept);
+    return nd_fail(err, ND_NOMEM, "out of memory");
+  }
   int32_t enter = 0, leave = n;
   if (!g->options.always) find_band(song, &enter, &leave);
   nd_generator_reset(g);
   status = commit(g, song, d, err);
-  if (status == ND_OK) status = read_song(g, song, d, &encoding, err);
+  if (status == ND_OK) status = read_song(g, song, d, kept, &encoding, err);
   for (int32_t t = 0; t < n && status == ND_OK; t++) {
     bool begins = t == 0;
     while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) {
       bar++;
       begins = true;
     }
-    nd_heard h = heard_at(song, d, t, bar);
+    nd_heard h = heard_at(song, d, kept, t, bar);
     g->encoding = encoding != NULL ? encoding + (size_t)t * width : NULL;
     play_step(g, &h, begins, t < enter || t >= leave, hits + (size_t)t * (size_t)V);
   }
@@ -502,6 +517,7 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
     status = nd_fail(err, ND_NOMEM, "out of memory");
   }
   free(hits);
+  free(kept);
   if (status == ND_OK) *out = played;
   return status;
 }

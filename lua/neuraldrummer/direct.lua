@@ -555,7 +555,7 @@ end
 
 ---@class neuraldrummer.returns
 ---@field sections? neuraldrummer.section[] default: those of the song
----@field vary? number 0-1, share of a returning bar that is played anew (default 0.5)
+---@field vary? number 0-1, share of a returning bar that is played anew (default 0.75)
 ---@field seed? integer
 
 --- Plays a song under direction, then gives each section that returns the groove
@@ -566,7 +566,7 @@ end
 ---@param options neuraldrummer.returns
 ---@return neuraldrummer.sequence drums
 function direct.play_returning(generator, seq, direction, options)
-  local vary = options.vary or 0.5
+  local vary = options.vary or 0.75
   if not (vary >= 0 and vary <= 1) then fail("vary", "%g is not in 0-1", vary) end
   local drums = generator:play(seq, direction)
   local map = returning(seq, options.sections or direct.sections(seq), direction)
