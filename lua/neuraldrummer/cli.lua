@@ -147,7 +147,7 @@ local function playing_options(command, output)
   command:option("--fills", "none, sections (at their ends), N (every N bars) or bars (12,24).")
     :argname "WHERE"
   command:flag("--no-return", "a section that returns does not get its groove back.")
-  command:option("--vary", "share of such a groove that is played anew (default 0.5).")
+  command:option("--vary", "share of such a groove that is played anew (default 0.75).")
     :argname("X"):convert(number)
   command:flag("--no-limbs", "more at once than two hands and two feet can strike.")
   command:option("--threads", "default 1."):argname("N"):convert(positive)
