@@ -635,6 +635,76 @@ commands.evaluate = {
   end,
 }
 
+-- A model, given or the one that comes along, and a song as it hears it.
+local function load_heard(args)
+  local path, model, song, seq, why = args.model
+  if not path then
+    path, why = nd.default_model()
+    if not path then return nil, why end
+  end
+  model, why = nd.model.load(path)
+  if not model then return nil, why end
+  song, why = nd.song.load(args.song, { drum_channel = args.drum_channel })
+  if not song then return nil, why end
+  seq, why = model:tokeniser():encode(song, files.name(args.song))
+  if not seq then return nil, ("%s: %s"):format(args.song, why) end
+  return model, seq
+end
+
+commands.score = {
+  summary = "Say how well the drums of a song fit it.",
+  define = function(command)
+    command:argument("song", "a MIDI file with drums."):argname "SONG.mid"
+    command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
+    command:option("--others", "other songs that are heard with the drums (default 8).")
+      :argname("N"):convert(positive)
+    command:option("--against", "take songs of this corpus as well.")
+      :argname "FILE"
+    command:option("--seed", "which of them."):argname("N"):convert(natural)
+    command:option("--bars", "list so many of the bars that fit least (default 8).")
+      :argname("N"):convert(natural)
+    command:option("--png", "a picture: the fit of each bar above the drums."):argname "PNG"
+    drum_channel_option(command)
+    command:flag("--json", "all bars, as JSON.")
+  end,
+  run = function(args)
+    local score = require "neuraldrummer.score"
+    local model, seq = load_heard(args)
+    if not model then return nil, seq end
+    local corpus, result, message
+    if args.against then
+      corpus, message = nd.corpus.open(args.against, model:tokeniser())
+      if not corpus then return nil, message end
+    end
+    result, message = score.run(model, seq, { others = args.others, against = corpus,
+      seed = args.seed })
+    if not result then return nil, ("%s: %s"):format(args.song, message) end
+    local least = score.least(result, args.bars)
+    if args.png then
+      local drawn
+      drawn, message = require "neuraldrummer.plot".score(seq, result, { png = args.png })
+      if not drawn then return nil, message end
+    end
+    if args.json then
+      result.song, result.picture, result.least = args.song, args.png, {}
+      for i, bar in ipairs(least) do result.least[i] = bar.bar end
+      say_json(result, { "song", "fit", "likelihood", "others", "better", "of", "least", "bars",
+        "picture", "bar", "step", "steps", "hits" })
+      return true
+    end
+    say("%s: %+.3f bits a step for its own song; likelier with it than with %d of %d others",
+      args.song, result.fit, result.better, result.of)
+    say("log-likelihood: %.3f bits a step, under the others %.3f", result.likelihood,
+      result.others)
+    if #least > 0 then
+      say("bars that fit least:")
+      for _, bar in ipairs(least) do say("%6d  %+.3f, %d hits", bar.bar, bar.fit, bar.hits) end
+    end
+    if args.png then say("%s: the fit of each bar", args.png) end
+    return true
+  end,
+}
+
 commands.plot = {
   summary = "Draw a song's drums under its intensity, or a training's losses.",
   define = function(command)
@@ -789,7 +859,7 @@ commands.info = {
 -- The tool ------------------------------------------------------------------
 
 local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train", "evaluate",
-  "plot", "info" }
+  "score", "plot", "info" }
 
 local function build_parser()
   local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")

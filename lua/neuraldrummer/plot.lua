@@ -16,8 +16,12 @@ local METAL <const> = { { 0xf1, 0xd9, 0xae }, { 0x9a, 0x4f, 0x0d } }
 
 -- A string for gnuplot, all but the plainest characters by their numbers: it
 -- would look for commands (`…`) and macros (@name) within quotes as well.
+-- A digit behind a number would be read as part of it.
 local function quote(text)
-  return '"' .. text:gsub("[^%w ,./_-]", function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
+  local function numbered(c) return ("\\%03o"):format(c:byte()) end
+  return '"' .. text:gsub("([^%w ,./_-]+)(%d*)", function(odd, digits)
+    return (odd .. digits):gsub(".", numbered)
+  end) .. '"'
 end
 
 -- A label: one line of valid UTF-8.
@@ -143,24 +147,13 @@ local function bar_stride(n)
   return n // 20
 end
 
-local function song_script(seq, title, intensity)
+-- The drum roll: its data ($bars and $hits) and its panel, of all songs'
+-- pictures. Steps are those of `seq`, from 0. `paint(step, voice, velocity)` gives a
+-- stroke its colour.
+local function add_roll(add, seq, paint)
   local voices, bars, hits, n = seq:voices(), seq:bars(), seq:packed_hits(), #seq
   local rows = #voices
   local stride = bar_stride(#bars)
-  local lines, add = new_script()
-
-  add("$intensity << END")
-  local lengths, at_bar = {}, 1
-  for step = 1, n do
-    if bars[at_bar + 1] and bars[at_bar + 1].step <= step then at_bar = at_bar + 1 end
-    lengths[step] = (bars[at_bar + 1] and bars[at_bar + 1].step or n + 1) - bars[at_bar].step
-  end
-  local curve = smooth(intensity, function(step) return lengths[step] end)
-  for i, value in ipairs(curve) do
-    add("%g %.4g %.4g", i - 0.5, intensity[i], value)
-  end
-  add("END")
-
   -- bar lines: of four kinds of weight, drawn as vectors (x, y, dx, dy, colour)
   add("$bars << END")
   for i, bar in ipairs(bars) do
@@ -178,17 +171,65 @@ local function song_script(seq, title, intensity)
   local drawn, at = 0, hits:find "[^\0]"
   while at do
     local step, voice = (at - 1) // rows, (at - 1) % rows + 1
-    local velocity = hits:byte(at)
     add("%.2f %d %.2f %.2f %.2f %.2f %d", step, voice, step, step + mark, voice - 0.38,
-      voice + 0.38, colour(is_metal(voices[voice]) and METAL or SKIN, velocity))
+      voice + 0.38, paint(step, voice, hits:byte(at)))
     drawn = drawn + 1
     at = hits:find("[^\0]", at + 1)
   end
   add("%d 0 %d %d 0 0 %d\nEND", -n, -n, -n, 0xffffff)   -- never an empty plot
+  return drawn
+end
 
-  local marks, meters, before = {}, {}, nil
+local function by_velocity(seq)
+  local voices = seq:voices()
+  return function(_, voice, velocity)
+    return colour(is_metal(voices[voice]) and METAL or SKIN, velocity)
+  end
+end
+
+local function add_roll_panel(add, seq, top, bottom)
+  local voices, bars = seq:voices(), seq:bars()
+  local rows, stride, marks, names = #voices, bar_stride(#bars), {}, {}
   for i, bar in ipairs(bars) do
     if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.step - 1) end
+  end
+  for i, name in ipairs(voices) do
+    names[i] = ("%s %d"):format(label((name:gsub("_", " "))), i)
+  end
+  add("set tmargin at screen %g\nset bmargin at screen %g", top, bottom)
+  add("set yrange [0.5:%g]", rows + 0.5)
+  add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
+    table.concat(names, ", "), INK)
+  add("set xtics (%s) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
+    table.concat(marks, ", "), GREY)
+  add("set xlabel 'bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", GREY)
+  for row = 1, rows, 2 do
+    add("set object %d rectangle from graph 0, first %g to graph 1, first %g"
+      .. " fc rgb '#f5f6f8' fs solid noborder behind", row, row - 0.5, row + 0.5)
+  end
+  add("plot $bars using 1:2:3:4:5 with vectors nohead lw 1 lc rgb variable,"
+    .. " $hits using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
+end
+
+local function song_script(seq, title, intensity)
+  local bars, n = seq:bars(), #seq
+  local lines, add = new_script()
+
+  add("$intensity << END")
+  local lengths, at_bar = {}, 1
+  for step = 1, n do
+    if bars[at_bar + 1] and bars[at_bar + 1].step <= step then at_bar = at_bar + 1 end
+    lengths[step] = (bars[at_bar + 1] and bars[at_bar + 1].step or n + 1) - bars[at_bar].step
+  end
+  local curve = smooth(intensity, function(step) return lengths[step] end)
+  for i, value in ipairs(curve) do
+    add("%g %.4g %.4g", i - 0.5, intensity[i], value)
+  end
+  add("END")
+
+  local drawn = add_roll(add, seq, by_velocity(seq))
+  local meters, before = {}, nil
+  for _, bar in ipairs(bars) do
     local meter = bar.numerator .. "/" .. bar.denominator
     if meter ~= before and #meters < 40 then
       local last = meters[#meters]
@@ -199,10 +240,6 @@ local function song_script(seq, title, intensity)
       end
       before = meter
     end
-  end
-  local names = {}
-  for i, voice in ipairs(voices) do
-    names[i] = ("%s %d"):format(label((voice:gsub("_", " "))), i)
   end
 
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
@@ -256,20 +293,7 @@ local function song_script(seq, title, intensity)
     bottom, top - bottom, bottom, bottom, math.max(0.8, math.min(4, 1400 / n)), bottom)
   add("unset object\nunset label\nset ylabel")
 
-  -- the drummer
-  add("set tmargin at screen 0.62\nset bmargin at screen 0.095")
-  add("set yrange [0.5:%g]", rows + 0.5)
-  add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
-    table.concat(names, ", "), INK)
-  add("set xtics (%s) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
-    table.concat(marks, ", "), GREY)
-  add("set xlabel 'bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", GREY)
-  for row = 1, rows, 2 do
-    add("set object %d rectangle from graph 0, first %g to graph 1, first %g"
-      .. " fc rgb '#f5f6f8' fs solid noborder behind", row, row - 0.5, row + 0.5)
-  end
-  add("plot $bars using 1:2:3:4:5 with vectors nohead lw 1 lc rgb variable,"
-    .. " $hits using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
+  add_roll_panel(add, seq, 0.62, 0.095)
   add("unset multiplot")
   return lines
 end
@@ -297,6 +321,55 @@ function plot.song(seq, options)
   if not options.png then return true end
   local title = options.title or seq:name()
   return draw(options.png, WIDTH, song_script(seq, title == "" and "drum roll" or title, intensity))
+end
+
+------------------------------------------------------------------- score
+
+local FITS <const>, FAILS <const> = 0x2a7567, 0xc0392b
+
+---@class neuraldrummer.plot_score_options
+---@field png string path of the picture: the fit of each bar above the drum roll
+---@field title? string default: the Sequence's name
+
+--- Draws what score.run found of a Sequence.
+---@param seq neuraldrummer.sequence
+---@param result neuraldrummer.score
+---@param options neuraldrummer.plot_score_options
+---@return boolean? ok
+---@return string? message
+function plot.score(seq, result, options)
+  options = check(options, { png = "string", title = "string" })
+  if not options.png then error("options: png is needed", 2) end
+  local lines, add = new_script()
+  add_roll(add, seq, by_velocity(seq))
+  add("$fit << END")
+  local low, high = -0.1, 0.1
+  for _, bar in ipairs(result.bars) do
+    local x, fit = bar.step - 1, bar.fit
+    low, high = math.min(low, fit), math.max(high, fit)
+    add("%.2f 0 %.2f %.2f %.4g %.4g %d", x, x, x + bar.steps - math.min(0.5, bar.steps * 0.1),
+      math.min(0, fit), math.max(0, fit), fit < 0 and FAILS or FITS)
+  end
+  add("END")
+  local title = options.title or seq:name()
+  add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
+  add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
+  add("set label 1 %s at screen %g,0.955 left noenhanced font 'sans Bold,17' tc rgb '%s'",
+    label(title == "" and "score" or title), LEFT, INK)
+  add("set label 2 %s at screen %g,0.905 left noenhanced font 'sans,11.5' tc rgb '%s'",
+    label(("%.3f bits a step; under other songs %.3f: %+.3f for its own, better than %d of %d")
+      :format(result.likelihood, result.others, result.fit, result.better, result.of)),
+    LEFT, GREY)
+  add("set tmargin at screen 0.87\nset bmargin at screen 0.655")
+  add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
+  add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
+  add("set ylabel 'fit, bits a step' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  add("plot $fit using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
+    .. " 0 with lines lw 1 lc rgb '%s'", GREY)
+  add("unset label\nset ylabel")
+  add_roll_panel(add, seq, 0.62, 0.095)
+  add("unset multiplot")
+  return draw(options.png, WIDTH, lines)
 end
 
 ---------------------------------------------------------------- training
