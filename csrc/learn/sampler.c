@@ -19,6 +19,8 @@ typedef struct stream {
 typedef struct lesson {
   bool no_history, no_before, no_back[ND_MAX_BACK];
   bool style, density, fill;
+  bool deaf[ND_N_METRICS];              /* metrics that are not heard */
+  float blur[ND_MAX_VOICES + ND_STYLE_TRAITS];
   bool voices[ND_MAX_VOICES];           /* given whole */
   float bars, cells;                    /* shares given */
   int32_t opening;                      /* bars given from the song's start */
@@ -211,6 +213,10 @@ static void draw_lesson(nd_sampler *s, lesson *l, const stream *w) {
   l->density = chance(s, d->asked);
   l->fill = chance(s, d->asked);
   l->salt = nd_rng_u32(&s->rng);
+  for (int k = 0; k < ND_N_METRICS; k++) l->deaf[k] = !nd_metric_is_place(k) && chance(s, d->deaf);
+  /* a style to the last digit is a song's name, and would be learnt as one */
+  for (int32_t k = 0; l->style && k < nd_style_size(d->net.config.voices); k++)
+    l->blur[k] = d->style_noise * nd_rng_normal(&s->rng);
   if (chance(s, d->given)) give_drums(s, l, w);
 }
 
@@ -234,8 +240,12 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
   uint8_t known[ND_MAX_VOICES], given[ND_MAX_VOICES];
-  nd_heard heard = {.metrics = seq->metrics + (size_t)w->step * ND_N_METRICS,
-                    .style = l->style ? w->style : NULL,
+  float metrics[ND_N_METRICS], style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  for (int k = 0; k < ND_N_METRICS; k++)
+    metrics[k] = l->deaf[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
+  for (int32_t k = 0; k < nd_style_size(V); k++) style[k] = w->style[k] + l->blur[k];
+  nd_heard heard = {.metrics = metrics,
+                    .style = l->style ? style : NULL,
                     .density = l->density ? w->density[w->bar] : NAN,
                     .fill = l->fill ? w->fill[w->bar] : NAN};
   if (!l->no_history && !(s->options.erase && chance(s, s->drummer->history_step))) {

@@ -16,6 +16,10 @@ static const char *const names[ND_N_METRICS] = {
   [ND_M_ENERGY] = "energy", [ND_M_PLAYING] = "playing",
 };
 
+bool nd_metric_is_place(int metric) {
+  return (metric >= ND_M_BEAT_SIN && metric <= ND_M_METER) || metric == ND_M_PLAYING;
+}
+
 const char *nd_metric_name(int metric) {
   return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
 }

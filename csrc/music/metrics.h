@@ -34,6 +34,9 @@ enum nd_metric {
   ND_N_METRICS
 };
 
+/* Whether it says where in its bars a step is, not what the song does there. */
+bool nd_metric_is_place(int metric);
+
 /* "intensity", "onsets_low", …; NULL past the end. */
 const char *nd_metric_name(int metric);
 

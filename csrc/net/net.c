@@ -339,6 +339,7 @@ nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float 
 typedef struct pass {
   nd_lstm_trace read[2];        /* the encoder; the second runs backwards */
   float *heard[2];              /* (T, B, encoded): what each reads, in its order */
+  float *read_keep[2];          /* (T, B, encoder): dropout masks, in its order; or NULL */
   float *front;                 /* (T, B, front): what the first layer takes */
   float *dfront;
   nd_lstm_trace trace[ND_MAX_LAYERS];
@@ -364,6 +365,7 @@ static size_t lay_out(const nd_net_config *c, const nd_batch *b, float *block, b
     float *at = TAKE(nd_lstm_trace_size(c->encoder, T, B));
     if (at != NULL) p->read[k] = nd_lstm_trace_at(at, c->encoder, T, B);
     p->heard[k] = TAKE(all * (size_t)c->encoded);
+    if (training && c->dropout > 0.0f) p->read_keep[k] = TAKE(all * (size_t)c->encoder);
   }
   if (c->encoder > 0) {
     p->front = TAKE(all * (size_t)nd_net_front(c));
@@ -467,8 +469,15 @@ static const float *encode(nd_trainer *t, nd_batch *b, pass *p) {
     load_state(b, at, He, k == 1, &p->read[k]);
     nd_lstm_forward(&t->net->reader[k], T, B, p->heard[k], &p->read[k]);
     if (k == 0) store_state(b, at, He, &p->read[k]);
+    const float *h = p->read[k].h + cells;
+    if (p->read_keep[k] != NULL) {
+      /* dx is not needed before the backward pass */
+      memcpy(p->dx, h, (size_t)T * cells * sizeof *h);
+      nd_dropout(T * B * He, c->dropout, &t->rng, p->read_keep[k], p->dx);
+      h = p->dx;
+    }
     for (int32_t i = 0; i < T; i++)
-      copy_columns(B, He, p->read[k].h + (size_t)(1 + (k == 0 ? i : T - 1 - i)) * cells, He,
+      copy_columns(B, He, h + (size_t)(k == 0 ? i : T - 1 - i) * cells, He,
                    p->front + (size_t)i * (size_t)B * (size_t)front + (size_t)k * (size_t)He, front);
   }
   copy_columns(T * B, c->inputs - E, b->x + E, c->inputs, p->front + encoding, front);
@@ -577,6 +586,8 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
                    p->dfront + (size_t)(k == 0 ? i : T - 1 - i) * B * (size_t)front +
                        (size_t)k * (size_t)He,
                    front, p->dh + (size_t)i * B * (size_t)He, He);
+    if (p->read_keep[k] != NULL)
+      nd_multiply(T * b->streams * He, p->read_keep[k], p->dh);
     nd_lstm_backward(&net->reader[k], T, b->streams, p->heard[k], &p->read[k], p->dh, p->dz,
                      p->dc, part(net, g, "encoder", k + 1, "wx"),
                      part(net, g, "encoder", k + 1, "wh"), part(net, g, "encoder", k + 1, "b"), NULL);

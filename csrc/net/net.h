@@ -39,7 +39,7 @@ typedef struct nd_net_config {
   bool skip;                   /* the inputs wired straight to the logits */
   bool mix;                    /* a voice sees the voices before it */
   bool touch;                  /* velocities and offsets of known hits, not hits */
-  float dropout;               /* on each LSTM layer's output */
+  float dropout;               /* on each LSTM layer's output, the encoder's too */
   float head_dropout;
 } nd_net_config;
 

@@ -50,7 +50,7 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   net->encoder = 128;
   net->skip = true;
   net->mix = true;
-  net->dropout = 0.3f;
+  net->dropout = 0.35f;
   d->steps = 128;
   d->batch = 32;
   d->history_all = 0.3f;
@@ -59,6 +59,8 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->given = 0.5f;
   d->style_given = 0.6f;
   d->asked = 0.3f;
+  d->style_noise = 0.08f;
+  d->deaf = 0.1f;
   d->temperature = 0.8f;
   d->cutoff = 0.5f;
   return ND_OK;
@@ -176,6 +178,8 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   NUM_("given", d->given, 0, 1), LATER_;
   NUM_("style_given", d->style_given, 0, 1), LATER_;
   NUM_("asked", d->asked, 0, 1), LATER_;
+  NUM_("style_noise", d->style_noise, 0, 1), LATER_;
+  NUM_("deaf", d->deaf, 0, 1), LATER_;
 #undef TEXT_
 #undef INT_
 #undef NUM_

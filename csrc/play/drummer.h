@@ -22,6 +22,8 @@ typedef struct nd_drummer {
   float history_step;            /* share of steps with all history erased */
   float given;                   /* share of stretches with some drums given */
   float style_given, asked;      /* ... with the style, with density or fills */
+  float style_noise;             /* deviation of what blurs the style's numbers */
+  float deaf;                    /* share of stretches in which a metric is not heard */
   /* how it plays unless told otherwise */
   float temperature;             /* 0: by cut-off */
   float cutoff;

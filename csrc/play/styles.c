@@ -83,6 +83,8 @@ static int ascending(const void *a, const void *b) {
 /* 1 / variance of each trait over the table; 0 where it does not vary. */
 static void weights(const nd_styles *s, double *w) {
   for (int32_t k = 0; k < ND_SONG_TRAITS; k++) {
+    w[k] = 0.0;
+    if (nd_metric_is_place(k / 2) && k / 2 != ND_M_METER) continue;
     double sum = 0, squares = 0;
     for (int32_t i = 0; i < s->n; i++) {
       double x = (double)s->song[(size_t)i * ND_SONG_TRAITS + (size_t)k];
@@ -90,8 +92,23 @@ static void weights(const nd_styles *s, double *w) {
       squares += x * x;
     }
     double mean = sum / s->n, var = squares / s->n - mean * mean;
-    w[k] = var > 1e-9 ? 1.0 / var : 0.0;
+    if (var > 1e-9) w[k] = 1.0 / var;
   }
+}
+
+/* How many styles of the table are like style `i`, 1 at least: itself. */
+static double company(const nd_styles *s, int32_t i) {
+  const double near = 0.2;  /* of a distance between styles, whose numbers are 0..1 */
+  const float *own = s->style + (size_t)i * (size_t)s->size;
+  double sum = 0;
+  for (int32_t j = 0; j < s->n; j++) {
+    const float *other = s->style + (size_t)j * (size_t)s->size;
+    double distance = 0;
+    for (int32_t k = 0; k < s->size; k++)
+      distance += ((double)own[k] - (double)other[k]) * ((double)own[k] - (double)other[k]);
+    sum += exp(-distance / (2.0 * near * near));
+  }
+  return sum;
 }
 
 nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err) {
@@ -113,7 +130,7 @@ nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odd
   qsort(sorted, (size_t)s->n, sizeof *sorted, ascending);
   double scale = sorted[s->n > NEAR ? NEAR : s->n - 1] - sorted[0] + 1e-9;
   for (int32_t i = 0; i < s->n; i++) {
-    odds[i] = (float)exp(-2.0 * (distance[i] - sorted[0]) / scale);
+    odds[i] = (float)(exp(-2.0 * (distance[i] - sorted[0]) / scale) * sqrt(company(s, i)));
     total += (double)odds[i];
   }
   for (int32_t i = 0; i < s->n; i++) odds[i] = (float)((double)odds[i] / total);

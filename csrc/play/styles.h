@@ -25,7 +25,8 @@ void nd_styles_clear(nd_styles *s);
 
 /* Odds (n) of each style for a song, adding up to 1: by the distance of their
  * songs' traits, each over its standard deviation, the eighth nearest song
- * setting the scale. */
+ * setting the scale; times the root of how many styles are like it, so that
+ * an odd one out of a likely song is not taken for its drums. */
 nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err);
 
 /* One drawn by the odds; -1 when there is none. */
