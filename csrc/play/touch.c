@@ -95,7 +95,7 @@ nd_status nd_touch_apply(const nd_drummer *touch, const nd_sequence *seq, float 
     memcpy(offsets, seq->offsets, cells);
     strike(outputs, V, amount, seed, seq, known, hits, offsets);
     if (nd_sequence_blank(&touched, seq) != ND_OK ||
-        nd_sequence_set_hits(touched, hits, offsets) != ND_OK) {
+        nd_sequence_set_kept(touched, hits, offsets, seq, known) != ND_OK) {
       nd_sequence_free(touched);
       status = nd_fail(err, ND_NOMEM, "out of memory");
     }

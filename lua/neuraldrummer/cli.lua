@@ -136,7 +136,10 @@ local function playing_options(command, output)
   command:option("--temperature", "below 1 surer, above 1 freer."):argname("T"):convert(number)
   command:option("--cutoff", "strike from this probability on, instead of drawing lots.")
     :argname("C"):convert(number)
-  command:option("--velocity", "0-1."):argname("V"):convert(number)
+  command:option("--velocity", "0-1, of every hit; then --humanise is 0 unless given.")
+    :argname("V"):convert(number)
+  command:option("--humanise", "0: on the grid and flat; 1: velocities and timing as people "
+    .. "played them (default)."):argname("X"):convert(number)
   command:option("--length", "of a drum note, in steps."):argname("STEPS"):convert(number)
   command:option("--style", "play in one style: its number or name of --styles, a file "
     .. "(mine.style), or changes to the style it would choose (ride=0.6,toms=0.2)."):argname "STYLE"
@@ -163,8 +166,8 @@ local function played_as(args)
   local function off(flag) if flag then return false end end
   return {
     out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
-    cutoff = args.cutoff, velocity = args.velocity, length = args.length, style = style,
-    style_of = args.style_of, energy = args.energy, fills = args.fills, vary = args.vary,
+    cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
+    length = args.length, style = style, style_of = args.style_of, energy = args.energy, fills = args.fills, vary = args.vary,
     returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
   }
 end

@@ -1,4 +1,5 @@
 --- From a song's file to the song with our drums in it.
+local core = require "neuraldrummer.core"
 local nd = require "neuraldrummer"
 local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
@@ -15,7 +16,9 @@ local generate = {}
 ---@field forced? integer
 ---@field start? "blank"|"count-in"|"basic"|"random"
 ---@field prime? string path of a MIDI file whose drums come before
----@field velocity? number 0..1
+---@field velocity? number 0..1, of every hit; then `humanise` is 0 unless given
+---@field humanise? number 0: on the grid and flat, 1 (default): as people played
+---@field touch? string|neuraldrummer.model default: the touch model that comes with the module
 ---@field length? number of a drum note, in steps
 ---@field keep_drums? boolean leave the song's own drums in as well
 ---@field drums_alone? boolean
@@ -38,7 +41,7 @@ local generate = {}
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
   temperature = "number", cutoff = "number", forced = "integer", start = "string",
-  prime = "string", velocity = "number", length = "number", keep_drums = "boolean",
+  prime = "string", velocity = "number", humanise = "number", touch = "string|userdata|table", length = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
   style = "integer|string|boolean|table|userdata", style_of = "string",
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
@@ -166,6 +169,28 @@ local function direction_of(model, seq, generator, o)
   return d
 end
 
+--- Velocities and timing for what was played, where a touch model fits the
+--- kit and grid; what was kept stays as it was.
+local function humanise(model, drums, o, known)
+  local amount = o.humanise or ((o.velocity or o.original) and 0 or 1)
+  if amount == 0 then return drums end
+  local touch, message = o.touch, nil
+  if type(touch) ~= "userdata" then
+    local path = touch
+    if not path then path, message = nd.default_model "touch" end
+    if path then touch, message = nd.model.load(path) end
+    if not touch then return nil, message end
+  end
+  local own, other = model:tokeniser():settings(), touch:tokeniser():settings()
+  local fits = own.kit_text == other.kit_text and own.steps_per_beat == other.steps_per_beat
+    and own.beat == other.beat
+  if not fits then
+    if not o.humanise then return drums end
+    return nil, "option 'humanise': the touch model knows another kit or grid"
+  end
+  return core.touch(touch, drums, { amount = amount, seed = o.seed, known = known })
+end
+
 --- Plays a Sequence as the options have it.
 ---@param model neuraldrummer.model
 ---@param seq neuraldrummer.sequence
@@ -191,7 +216,7 @@ function generate.play(model, seq, o)
     start = o.start, prime = prime, velocity = o.velocity, threads = o.threads,
     limbs = o.limbs, enter = o.enter,
   })
-  if not whole then return generator:play(seq) end
+  if not whole then return humanise(model, generator:play(seq), o) end
   local direction, drums
   direction, message = direction_of(model, seq, generator, o)
   if not direction then return nil, message end
@@ -202,6 +227,8 @@ function generate.play(model, seq, o)
       sections = o.sections, vary = o.vary, seed = o.seed,
     })
   end
+  drums, message = humanise(model, drums, o, direction.known)
+  if not drums then return nil, message end
   local index, name = generator:style()
   return drums, index and { index = index, name = name } or nil, direction
 end

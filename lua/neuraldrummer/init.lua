@@ -66,21 +66,23 @@ function nd.song.parse(bytes, options)
   return smf.parse(bytes, options)
 end
 
---- The path of the model that comes with the module: beside the installed Lua
+--- The path of a model that comes with the module: beside the installed Lua
 --- files, or in the models folder of a checkout.
+---@param name? string "drummer" (default); "touch": velocities and offsets
 ---@return string? path
 ---@return string? message
-function nd.default_model()
+function nd.default_model(name)
+  name = name or "drummer"
   local folder = (here or debug.getinfo(1, "S").source:gsub("^@", "")):match "^.*[/\\]" or ""
   for _, models in ipairs { "models/", "../../models/" } do
-    local path = folder .. models .. "drummer.safetensors"
+    local path = ("%s%s%s.safetensors"):format(folder, models, name)
     local file = io.open(path, "rb")
     if file then
       file:close()
       return path
     end
   end
-  return nil, ("no model: models/drummer.safetensors is not in %s"):format(folder)
+  return nil, ("no model: models/%s.safetensors is not in %s"):format(name, folder)
 end
 
 return nd
