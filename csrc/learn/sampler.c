@@ -316,6 +316,7 @@ static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
     if (status != ND_OK) return status;
   }
   batch->fresh[b] = fresh;
+  if (w->seq != NULL) w->bar = nd_grid_bar(&w->seq->grid, w->step);  /* also after a restore */
   lesson l;
   draw_lesson(s, &l, w);
   for (int32_t t = 0; t < batch->steps; t++) {

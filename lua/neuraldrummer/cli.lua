@@ -167,7 +167,8 @@ local function played_as(args)
   return {
     out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
     cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
-    length = args.length, style = style, style_of = args.style_of, energy = args.energy, fills = args.fills, vary = args.vary,
+    length = args.length, style = style, style_of = args.style_of, energy = args.energy,
+    fills = args.fills, vary = args.vary,
     returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
   }
 end

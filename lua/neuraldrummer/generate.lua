@@ -41,7 +41,8 @@ local generate = {}
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
   temperature = "number", cutoff = "number", forced = "integer", start = "string",
-  prime = "string", velocity = "number", humanise = "number", touch = "string|userdata|table", length = "number", keep_drums = "boolean",
+  prime = "string", velocity = "number", humanise = "number",
+  touch = "string|userdata|table", length = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
   style = "integer|string|boolean|table|userdata", style_of = "string",
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
