@@ -24,10 +24,10 @@ struct nd_generator {
   float *h, *c;               /* (layers, rows, hidden) */
   float *z;                   /* (rows, 4 hidden) */
   float *x;                   /* (inputs) */
-  float *front;               /* (front) what the first layer takes, with an encoder */
   float *reader;              /* (2, encoder) h and c of the forward reader, live */
   float *reading;             /* (4 encoder) its scratch */
-  const float *encoding;      /* of this step, when the whole song was read; or NULL */
+  const float *read;          /* (4 hidden) of this step, where the whole song was read:
+                               * the first layer's product with the encoder's reading */
   float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
   int32_t chosen;             /* index of the style among the drummer's, or -1 */
   bool has_style;
@@ -74,12 +74,11 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
   g->c = nd_calloc(L * rows * H, sizeof *g->c);
   g->z = nd_calloc(rows * 4 * H, sizeof *g->z);
   g->x = nd_calloc((size_t)c->inputs, sizeof *g->x);
-  g->front = nd_calloc((size_t)nd_net_front(c), sizeof *g->front);
   g->reader = nd_calloc(6 * (size_t)c->encoder, sizeof *g->reader);
   g->feature = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->feature);
   g->scratch = nd_calloc(nd_net_head_scratch(&d->net, 1), sizeof *g->scratch);
   g->ring = nd_calloc((size_t)RING * (size_t)c->voices, 1);
-  status = g->h && g->c && g->z && g->x && g->front && g->reader && g->feature && g->scratch && g->ring
+  status = g->h && g->c && g->z && g->x && g->reader && g->feature && g->scratch && g->ring
                ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   if (status == ND_OK && prime != NULL) {
     status = nd_sequence_blank(&g->prime, prime);
@@ -103,7 +102,6 @@ void nd_generator_free(nd_generator *g) {
   free(g->c);
   free(g->z);
   free(g->x);
-  free(g->front);
   free(g->reader);
   free(g->feature);
   free(g->scratch);
@@ -140,27 +138,26 @@ static void add_rows(int32_t inputs, size_t wide, const float *x, const float *w
     if (x[i] != 0.0f) nd_axpy((int32_t)wide, x[i], w + (size_t)i * wide, z);
 }
 
-/* What the first layer takes: the inputs, or the encoder's reading of the
- * first of them and the others. Live, the forward reader moves on; a backward
- * one has nothing to read. */
-static const float *front(nd_generator *g) {
+/* The first layer's x wx (4H) of this step, to g->z: of the inputs, or of the
+ * encoder's reading of the first of them and the others. Of a song read as a
+ * whole the reading's share is there already; live, the forward reader moves
+ * on, and a backward one has nothing to read. */
+static void first_products(nd_generator *g) {
   const nd_net *net = &g->drummer->net;
   const nd_net_config *c = &net->config;
-  if (c->encoder == 0) return g->x;
-  size_t He = (size_t)c->encoder, encoding = (size_t)nd_net_encoding(c);
-  if (g->encoding != NULL) {
-    memcpy(g->front, g->encoding, encoding * sizeof *g->front);
-  } else {
-    float *h = g->reader, *cell = h + He;
-    memset(g->reading, 0, 4 * He * sizeof *g->reading);
-    add_rows(c->encoded, 4 * He, g->x, net->reader[0].wx, g->reading);
+  const float *wx = net->lstm[0].wx;
+  size_t wide = 4 * (size_t)c->hidden;
+  if (g->read != NULL) memcpy(g->z, g->read, wide * sizeof *g->z);
+  else memset(g->z, 0, wide * sizeof *g->z);
+  if (c->encoder > 0 && g->read == NULL) {
+    float *h = g->reader, *cell = h + c->encoder;
+    memset(g->reading, 0, 4 * (size_t)c->encoder * sizeof *g->reading);
+    add_rows(c->encoded, 4 * (size_t)c->encoder, g->x, net->reader[0].wx, g->reading);
     nd_lstm_step(&net->reader[0], 1, g->reading, h, cell);
-    memset(g->front, 0, encoding * sizeof *g->front);
-    memcpy(g->front, h, He * sizeof *h);
+    nd_gemv(c->encoder, 4 * c->hidden, h, wx, g->z);
   }
-  memcpy(g->front + encoding, g->x + c->encoded,
-         (size_t)(c->inputs - c->encoded) * sizeof *g->front);
-  return g->front;
+  int32_t encoded = c->encoder > 0 ? c->encoded : 0;
+  add_rows(c->inputs - encoded, wide, g->x + encoded, wx + (size_t)nd_net_encoding(c) * wide, g->z);
 }
 
 /* Moves every state on by one step and leaves the feature vector of the
@@ -174,7 +171,6 @@ static const float *advance(nd_generator *g, const nd_heard *heard) {
   all.past = look_back(g);
   if (g->has_style) all.style = g->style;
   nd_features_row(&g->drummer->features, c->voices, &all, g->x);
-  const float *in = front(g);
   /* the window that begins here starts from nothing */
   size_t begins = (size_t)(g->steps % rows) * (size_t)H;
   for (int32_t l = 0; l < c->layers; l++) {
@@ -184,11 +180,11 @@ static const float *advance(nd_generator *g, const nd_heard *heard) {
       memset(h + begins, 0, (size_t)H * sizeof *h);
       memset(cell + begins, 0, (size_t)H * sizeof *h);
     }
-    if (l == 0 || rows == 1) memset(g->z, 0, wide * sizeof *g->z);
     if (l == 0) {
-      add_rows(k->inputs, wide, in, k->wx, g->z);
+      first_products(g);
       for (int32_t r = 1; r < rows; r++) memcpy(g->z + (size_t)r * wide, g->z, wide * sizeof *g->z);
     } else if (rows == 1) {
+      memset(g->z, 0, wide * sizeof *g->z);
       nd_gemv(H, 4 * H, h - cells, k->wx, g->z);
     } else {
       nd_gemm(ND_N, ND_N, rows, 4 * H, H, h - cells, k->wx, 0.0f, g->z);
@@ -345,7 +341,7 @@ void nd_generator_reset(nd_generator *g) {
   memset(g->c, 0, cells * sizeof *g->c);
   memset(g->odds, 0, sizeof g->odds);
   memset(g->reader, 0, 2 * (size_t)c->encoder * sizeof *g->reader);
-  g->encoding = NULL;
+  g->read = NULL;
   g->has_style = false;
   g->chosen = -1;
   g->rng = nd_rng_seed(g->options.seed, 4);
@@ -425,27 +421,36 @@ static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, const u
   return h;
 }
 
-/* The whole song through the encoder; *encoding is malloc'd, NULL without one. */
+/* The whole song through the encoder, and on through the first layer's
+ * weights, in one product for all steps: (n_steps, 4 hidden), malloc'd; NULL
+ * without an encoder. */
 static nd_status read_song(nd_generator *g, const nd_sequence *song, const nd_direction *d,
-                           const uint8_t *kept, float **encoding, nd_error *err) {
-  const nd_net_config *c = &g->drummer->net.config;
-  *encoding = NULL;
+                           const uint8_t *kept, float **read, nd_error *err) {
+  const nd_net *net = &g->drummer->net;
+  const nd_net_config *c = &net->config;
+  *read = NULL;
   if (c->encoder == 0) return ND_OK;
   int32_t n = nd_sequence_steps(song), bar = 0;
-  size_t E = (size_t)c->encoded;
-  float *x = nd_calloc((size_t)n * E, sizeof *x);
-  float *out = nd_calloc((size_t)n * (size_t)nd_net_encoding(c), sizeof *out);
-  nd_status status = x && out ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  size_t E = (size_t)c->encoded, steps = (size_t)n;
+  float *x = nd_calloc(steps * E, sizeof *x);
+  float *reading = nd_calloc(steps * (size_t)nd_net_encoding(c), sizeof *reading);
+  float *products = nd_calloc(steps * 4 * (size_t)c->hidden, sizeof *products);
+  nd_status status = x && reading && products ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   for (int32_t t = 0; t < n && status == ND_OK; t++) {
     while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) bar++;
     nd_heard h = heard_at(song, d, kept, t, bar);
     nd_features_row(&g->drummer->features, c->voices, &h, g->x);
     memcpy(x + (size_t)t * E, g->x, E * sizeof *x);
   }
-  if (status == ND_OK) status = nd_net_encode(&g->drummer->net, n, x, out, err);
+  if (status == ND_OK) status = nd_net_encode(net, n, x, reading, err);
+  if (status == ND_OK) {
+    nd_gemm(ND_N, ND_N, n, 4 * c->hidden, nd_net_encoding(c), reading, net->lstm[0].wx, 0.0f, products);
+    *read = products;
+    products = NULL;
+  }
   free(x);
-  if (status == ND_OK) *encoding = out;
-  else free(out);
+  free(reading);
+  free(products);
   return status;
 }
 
@@ -484,9 +489,9 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
        d->fill != NULL))
     return nd_fail(err, ND_MISUSE, "this model takes no direction: it has no encoder");
   nd_sequence *played = NULL;
-  float *encoding = NULL;
+  float *read = NULL;
   int32_t V = nd_sequence_voices(song), n = nd_sequence_steps(song), bar = 0;
-  size_t width = (size_t)nd_net_encoding(&g->drummer->net.config);
+  size_t width = 4 * (size_t)g->drummer->net.config.hidden;
   uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
   uint8_t *kept = kept_hits(d, (size_t)n * (size_t)V);
   if (hits == NULL || kept == NULL) {
@@ -498,7 +503,7 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   if (!g->options.always) find_band(song, &enter, &leave);
   nd_generator_reset(g);
   status = commit(g, song, d, err);
-  if (status == ND_OK) status = read_song(g, song, d, kept, &encoding, err);
+  if (status == ND_OK) status = read_song(g, song, d, kept, &read, err);
   for (int32_t t = 0; t < n && status == ND_OK; t++) {
     bool begins = t == 0;
     while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) {
@@ -506,11 +511,11 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
       begins = true;
     }
     nd_heard h = heard_at(song, d, kept, t, bar);
-    g->encoding = encoding != NULL ? encoding + (size_t)t * width : NULL;
+    g->read = read != NULL ? read + (size_t)t * width : NULL;
     play_step(g, &h, begins, t < enter || t >= leave, hits + (size_t)t * (size_t)V);
   }
-  g->encoding = NULL;
-  free(encoding);
+  g->read = NULL;
+  free(read);
   if (status == ND_OK && (nd_sequence_blank(&played, song) != ND_OK ||
                           nd_sequence_set_kept(played, hits, NULL, d->given, d->known) != ND_OK)) {
     nd_sequence_free(played);
