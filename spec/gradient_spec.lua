@@ -137,6 +137,61 @@ describe("gradients equal numeric ones", function()
     assert.is_true(net.window)
   end)
 
+  it("through dropout: of the encoder, of each layer, of the head", function()
+    local path = os.tmpname()
+    for _, case in ipairs {
+      { options = { preset = "drummer", layers = 2, hidden = 9, encoder = 11, encoded = 4 },
+        size = { steps = 8, batch = 6, inputs = 7, voices = 4 } },
+      { options = { preset = "touch", layers = 1, hidden = 9, encoder = 8, encoded = 7 },
+        size = { steps = 8, batch = 6, inputs = 7, voices = 4, touch = true } },
+      { options = { preset = "neuraldrummer2023", layers = 2, hidden = 9, window = 4 },
+        size = { steps = 4, batch = 16, inputs = 7, voices = 4, window = true } },
+    } do
+      local options, size = case.options, case.size
+      options.dropout, options.inputs, options.voices = 0.4, size.inputs, size.voices
+      local model <close> = core.model(options)
+      formula.fill(model)
+      local spec = formula.batch(0, size)
+      -- what is dropped is in the checkpoint's state: all these drop the same
+      local function step(change)
+        local again = assert(core.load_model(path))
+        if change then change(again) end
+        local batch <close> = core.batch(again, spec)
+        batch:next()
+        return again:train_step(batch, { rate = 0 }), again
+      end
+      local batch <close> = core.batch(model, spec)
+      batch:next()
+      local first = model:train_step(batch, { rate = 0 })
+      assert(model:save(path, { training = true }))
+      local loss, learnt = step()
+      assert.equal(loss, (step()))
+      assert.is_true(math.abs(loss - first) > 1e-4)  -- others were dropped then
+      for _, name in ipairs(model:tensors()) do
+        if not (name:find "%.mean$" or name:find "%.var$") then
+          local gradient, values, length = learnt:gradient(name), model:tensor(name), 0
+          for _, g in ipairs(gradient) do length = length + g * g end
+          length = math.sqrt(length)
+          local function along(way)
+            local moved = {}
+            for i, v in ipairs(values) do moved[i] = v + way * gradient[i] / length end
+            return (step(function(again) again:set_tensor(name, moved) end))
+          end
+          if length > 1e-5 then  -- uphill, the loss grows as steeply as the gradient is long
+            local slope = (along(0.01) - along(-0.01)) / 0.02
+            assert.is_true(math.abs(slope - length) < 0.02 * length + 2e-5,
+              ("%s: slope %.6g, gradient %.6g"):format(name, slope, length))
+          else
+            assert.equal("neuraldrummer2023", options.preset)
+            assert.is_truthy(name:find "^dense%..%.b$")  -- a batch norm follows
+          end
+        end
+      end
+      learnt:close()
+    end
+    os.remove(path)
+  end)
+
   it("does not let a voice see itself or the ones after it", function()
     local model <close> = core.model { preset = "drummer", layers = 1, hidden = 4, dropout = 0,
       inputs = 3, voices = 3 }
