@@ -104,6 +104,7 @@ void lnd_open_batches(lua_State *L);
 void lnd_open_model(lua_State *L);
 void lnd_open_generator(lua_State *L);
 void lnd_open_judge(lua_State *L);
+void lnd_open_explain(lua_State *L);
 void lnd_open_host(lua_State *L);
 void lnd_open_touch(lua_State *L);
 

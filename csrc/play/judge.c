@@ -25,6 +25,8 @@ static nd_status check_grid(const nd_drummer *d, const nd_sequence *s, const cha
 static nd_status check_case(const nd_drummer *d, const nd_case *c, nd_error *err) {
   if (d->features.kind == ND_FEATURES_RAW)
     return nd_fail(err, ND_MISUSE, "a raw model has no features to judge by");
+  if (d->net.config.touch)
+    return nd_fail(err, ND_MISUSE, "a touch model says how hits are struck, not which");
   nd_status status = check_grid(d, c->drums, "the drums", err);
   if (status == ND_OK && c->song != NULL) status = check_grid(d, c->song, "the song", err);
   if (status != ND_OK) return status;

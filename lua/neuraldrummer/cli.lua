@@ -709,6 +709,41 @@ commands.score = {
   end,
 }
 
+commands.explain = {
+  summary = "Say why the hits of a bar are likely.",
+  define = function(command)
+    command:argument("song", "a MIDI file with drums."):argname "SONG.mid"
+    command:option("--bar", "which, from 1."):argname("N"):convert(positive):count(1)
+    command:option("--voice", "only the hits of this voice, as snare."):argname "VOICE"
+    command:option("--model", "a trained model; default: the one that comes along."):argname "MODEL"
+    command:option("--reasons", "of each hit (default 4)."):argname("N"):convert(positive)
+    command:option("--png", "a picture: song, hits before, reasons."):argname "PNG"
+    drum_channel_option(command)
+    command:flag("--json", "all reasons, as JSON.")
+  end,
+  run = function(args)
+    local explain = require "neuraldrummer.explain"
+    local model, seq = load_heard(args)
+    if not model then return nil, seq end
+    local result, message = explain.run(model, seq, { bar = args.bar, voice = args.voice })
+    if not result then return nil, ("%s: %s"):format(args.song, message) end
+    if args.png then
+      local drawn
+      drawn, message = require "neuraldrummer.plot".explain(seq, result, { png = args.png })
+      if not drawn then return nil, message end
+    end
+    if args.json then
+      result.file, result.picture = args.song, args.png
+      say_json(result, { "file", "bar", "step", "steps", "reasons", "hits", "picture", "kind",
+        "name", "voice", "beat", "odds", "weight" })
+    else
+      write(explain.format(result, args.reasons))
+      if args.png then say("%s: song, hits before and reasons", args.png) end
+    end
+    return true
+  end,
+}
+
 commands.plot = {
   summary = "Draw a song's drums under its intensity, or a training's losses.",
   define = function(command)
@@ -863,7 +898,7 @@ commands.info = {
 -- The tool ------------------------------------------------------------------
 
 local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train", "evaluate",
-  "score", "plot", "info" }
+  "score", "explain", "plot", "info" }
 
 local function build_parser()
   local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")

@@ -422,6 +422,30 @@ function generator:close() end
 ---@return number[]|number[][]
 function core.judge(m, seq, options) end
 
+---@class neuraldrummer.raw_reasons
+---@field step integer
+---@field voice string
+---@field logit number log-odds of the hit, the voices before it in the kit being known
+---@field odds number the same, 0..1
+---@field metrics table<string, number> weight of each metric, over all steps
+---@field song number[] weight of all metrics, by the step where they are heard
+---@field voices table<string, number> weight of each voice's hits before
+---@field earlier {step: integer, voice: string, weight: number}[] single hits before, of those
+--- that weigh 0.01 or more
+---@field beside table<string, number> weight of the voices struck with it
+---@field style number weight of the style
+
+--- Why the model found the hits of steps `from` to `to` likely: a weight is
+--- gradient times input of the hit's log-odds. For streaming models without
+--- dense layers.
+---@param m neuraldrummer.model
+---@param seq neuraldrummer.sequence whose drums are explained
+---@param from integer
+---@param to integer at most 255 more
+---@param style? boolean whether the model is told the style of these drums
+---@return neuraldrummer.raw_reasons[]
+function core.explain(m, seq, from, to, style) end
+
 ----------------------------------------------------------------- the rest
 
 --- Velocities and offsets for hits that are known, drawn as a touch model

@@ -149,23 +149,23 @@ end
 
 -- The drum roll: its data ($bars and $hits) and its panel, of all songs'
 -- pictures. Steps are those of `seq`, from 0. `paint(step, voice, velocity)` gives a
--- stroke its colour.
-local function add_roll(add, seq, paint)
+-- stroke its colour. `shown`: so many bars of `wide` steps, when not all of them.
+local function add_roll(add, seq, paint, shown, wide)
   local voices, bars, hits, n = seq:voices(), seq:bars(), seq:packed_hits(), #seq
   local rows = #voices
-  local stride = bar_stride(#bars)
+  local stride = bar_stride(shown or #bars)
   -- bar lines: of four kinds of weight, drawn as vectors (x, y, dx, dy, colour)
   add("$bars << END")
   for i, bar in ipairs(bars) do
     local every = (i - 1) % stride == 0
-    if every or #bars <= 200 or (i - 1) % (stride // 4) == 0 then
+    if every or (shown or #bars) <= 200 or (i - 1) % (stride // 4) == 0 then
       add("%d 0.5 0 %d %d", bar.step - 1, rows, every and 0xb9bec6 or 0xe6e8eb)
     end
   end
   add("%d 0.5 0 %d %d\nEND", n, rows, 0xb9bec6)
 
   -- a stroke is seen even where a step is thinner than a pixel
-  local least = 2.4 * n / (WIDTH * (RIGHT - LEFT))
+  local least = 2.4 * (wide or n) / (WIDTH * (RIGHT - LEFT))
   local mark = math.max(0.86, least)
   add("$hits << END")
   local drawn, at = 0, hits:find "[^\0]"
@@ -187,9 +187,9 @@ local function by_velocity(seq)
   end
 end
 
-local function add_roll_panel(add, seq, top, bottom)
+local function add_roll_panel(add, seq, top, bottom, shown)
   local voices, bars = seq:voices(), seq:bars()
-  local rows, stride, marks, names = #voices, bar_stride(#bars), {}, {}
+  local rows, stride, marks, names = #voices, bar_stride(shown or #bars), {}, {}
   for i, bar in ipairs(bars) do
     if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.step - 1) end
   end
@@ -368,6 +368,110 @@ function plot.score(seq, result, options)
     .. " 0 with lines lw 1 lc rgb '%s'", GREY)
   add("unset label\nset ylabel")
   add_roll_panel(add, seq, 0.62, 0.095)
+  add("unset multiplot")
+  return draw(options.png, WIDTH, lines)
+end
+
+----------------------------------------------------------------- explain
+
+local SPLIT <const>, CHART <const> = 0.68, 0.83  -- of the width: the roll's end, the chart's axis
+
+-- Soft for little weight, full for `most`; towards and against in two colours.
+local function weight_colour(weight, most)
+  local full = weight < 0 and FAILS or FITS
+  local share, rgb = math.min(1, math.abs(weight) / most) ^ 0.6, 0
+  for shift = 16, 0, -8 do
+    rgb = rgb << 8 | math.floor(0xe2 + ((full >> shift & 255) - 0xe2) * share + 0.5)
+  end
+  return rgb
+end
+
+---@class neuraldrummer.plot_explain_options
+---@field png string path of the picture
+---@field title? string default: the Sequence's name
+---@field before? integer bars shown before the one explained; default 4
+
+--- Draws what explain.run found: what the song's steps, and the hits before,
+--- did to the hits of a bar, and what they were, in order of weight.
+---@param seq neuraldrummer.sequence
+---@param result neuraldrummer.explanation
+---@param options neuraldrummer.plot_explain_options
+---@return boolean? ok
+---@return string? message
+function plot.explain(seq, result, options)
+  options = check(options, { png = "string", title = "string", before = "integer" })
+  if not options.png then error("options: png is needed", 2) end
+  local words = require "neuraldrummer.explain".words
+  local bars = seq:bars()
+  local from = math.max(1, result.bar - (options.before or 4))
+  local to = math.min(#bars, result.bar + 1)
+  local first = bars[from].step - 1
+  local last = bars[to + 1] and bars[to + 1].step - 1 or #seq
+  local voice_of, weights, most = {}, {}, 1e-9
+  for i, name in ipairs(seq:voices()) do voice_of[name] = i end
+  for _, each in ipairs(result.earlier) do
+    weights[(each.step - 1) << 8 | voice_of[each.voice]] = each.weight
+    most = math.max(most, math.abs(each.weight))
+  end
+  local explained = {}
+  for _, hit in ipairs(result.hits) do
+    explained[(hit.step - 1) << 8 | voice_of[hit.voice]] = true
+  end
+
+  local lines, add = new_script()
+  add_roll(add, seq, function(step, voice)
+    local key = step << 8 | voice
+    if explained[key] then return tonumber(INK:sub(2), 16) end
+    return weight_colour(weights[key] or 0, most)
+  end, to - from + 1, (last - first) / (SPLIT - LEFT))
+  add("$song << END")
+  local low, high = -1e-3, 1e-3
+  for t = first + 1, last do
+    local w = result.song[t]
+    low, high = math.min(low, w), math.max(high, w)
+    add("%d 0 %d %.2f %.4g %.4g %d", t - 1, t - 1, t - 0.14, math.min(0, w), math.max(0, w),
+      w < 0 and FAILS or FITS)
+  end
+  add("END\n$reasons << END")
+  local names, far = {}, 1e-3
+  local many = math.min(18, #result.reasons)
+  for i = 1, many do
+    local reason = result.reasons[i]
+    far = math.max(far, math.abs(reason.weight))
+    names[i] = ("%s %d"):format(label(words(reason)), -i)
+    add("0 %d %.4g %.4g %.2f %.2f %d", -i, math.min(0, reason.weight),
+      math.max(0, reason.weight), -i - 0.36, -i + 0.36, reason.weight < 0 and FAILS or FITS)
+  end
+  add("END")
+
+  local title = options.title or seq:name()
+  add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, SPLIT)
+  add("set multiplot\nset xrange [%d:%d]\nunset xtics", first, last)
+  add("set label 1 %s at screen %g,0.955 left noenhanced font 'sans Bold,17' tc rgb '%s'",
+    label(title == "" and "reasons" or title), LEFT, INK)
+  add("set label 2 %s at screen %g,0.905 left noenhanced font 'sans,11.5' tc rgb '%s'",
+    label(("what made the %d hits of bar %d likely (green) or unlikely (red), in log-odds a hit")
+      :format(#result.hits, result.bar)), LEFT, GREY)
+  add("set tmargin at screen 0.87\nset bmargin at screen 0.655")
+  add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
+  add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
+  add("set ylabel 'heard in the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  add("set object 1 rectangle from first %d, graph 0 to first %d, graph 1 fc rgb '#f5f6f8'"
+    .. " fs solid noborder behind", result.step - 1, result.step - 1 + result.steps)
+  add("plot $song using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
+    .. " 0 with lines lw 1 lc rgb '%s'", GREY)
+  add("unset object\nunset label\nset ylabel")
+  add_roll_panel(add, seq, 0.62, 0.095, to - from + 1)
+  add("unset object\nunset xlabel")
+  add("set lmargin at screen %g\nset rmargin at screen %g", CHART, RIGHT)
+  add("set tmargin at screen 0.87\nset bmargin at screen 0.095")
+  add("set xrange [%.4g:%.4g]\nset yrange [%g:-0.4]", -far * 1.05, far * 1.05,
+    -math.max(many, 8) - 0.6)
+  add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s' offset 0.4,0",
+    table.concat(names, ", "), INK)
+  add("set xtics autofreq scale 0 font 'sans,10' tc rgb '%s' offset 0,0.3", GREY)
+  add("set arrow 1 from first 0, graph 0 to first 0, graph 1 nohead lc rgb '%s'", GREY)
+  add("plot $reasons using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
   add("unset multiplot")
   return draw(options.png, WIDTH, lines)
 end

@@ -92,6 +92,7 @@ local right = {
     return core.model { preset = "touch", hidden = 4, layers = 1 }, new "sequence"
   end,
   ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
+  ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.smf.parse"] = function() return song:bytes() end,
   ["neuraldrummer.smf.load"] = function()

@@ -1,0 +1,192 @@
+--- Why a model found the hits of a bar likely: what each thing that it heard in
+--- the song, and each hit before, added to a hit's log-odds.
+---
+--- A weight is gradient times input: how the log-odds answer to that input, times
+--- its value. Exact to first order, through the whole song and every step of
+--- the network; weights need not add up to the log-odds, for the network is no
+--- sum. Above 0: it made the hit likelier; a hit that was not there weighs nothing.
+local core = require "neuraldrummer.core"
+local check = require "neuraldrummer.options".check
+
+local explain = {}
+
+local EARLIER <const> = 16   -- hits before, of which a hit's reasons name so many
+
+---@class neuraldrummer.explain_options
+---@field bar integer from 1
+---@field voice? string only the hits of this voice
+---@field style? boolean default true: the model is told the style of the song's own drums
+
+---@class neuraldrummer.reason
+---@field kind "song"|"before"|"with"|"style" heard in the song; hits before; struck with it; style
+---@field name string of the metric or the voice
+---@field weight number
+
+---@class neuraldrummer.explained_hit
+---@field step integer
+---@field beat number in the bar, from 1
+---@field voice string
+---@field odds number 0..1, the voices before it in the kit being known
+---@field reasons neuraldrummer.reason[] the weightiest first
+---@field earlier {step: integer, bar: integer, beat: number, voice: string, weight: number}[]
+--- the weightiest single hits before
+---@field song number[] weight of all that is heard at each step of the song
+
+---@class neuraldrummer.explanation
+---@field bar integer
+---@field step integer its first
+---@field steps integer
+---@field hits neuraldrummer.explained_hit[]
+---@field reasons neuraldrummer.reason[] the mean over the hits
+---@field song number[] likewise
+---@field earlier table[] likewise, all of them, in order of time
+
+local function weightiest(list)
+  table.sort(list, function(a, b)
+    local x, y = math.abs(a.weight), math.abs(b.weight)
+    if x ~= y then return x > y end
+    if a.step ~= b.step then return (a.step or 0) > (b.step or 0) end
+    return (a.kind or "") .. (a.name or a.voice) < (b.kind or "") .. (b.name or b.voice)
+  end)
+  return list
+end
+
+local function reasons_of(hit)
+  local list = {}
+  local function add(kind, name, weight)
+    if weight ~= 0 then list[#list + 1] = { kind = kind, name = name, weight = weight } end
+  end
+  for name, weight in pairs(hit.metrics) do add("song", name, weight) end
+  for name, weight in pairs(hit.voices) do add("before", name, weight) end
+  for name, weight in pairs(hit.beside) do add("with", name, weight) end
+  add("style", "style", hit.style)
+  return weightiest(list)
+end
+
+--- Explains the hits of a bar.
+---@param model neuraldrummer.model
+---@param seq neuraldrummer.sequence
+---@param options neuraldrummer.explain_options
+---@return neuraldrummer.explanation? explanation
+---@return string? message
+function explain.run(model, seq, options)
+  local o = check(options, { bar = "integer", voice = "string", style = "boolean" })
+  if not o.bar then error("options: bar is needed", 2) end
+  local bars, per_beat = seq:bars(), seq:settings().steps_per_beat
+  local bar = bars[o.bar]
+  if not bar then return nil, ("it has no bar %d, but %d bars"):format(o.bar, #bars) end
+  local stop = (bars[o.bar + 1] and bars[o.bar + 1].step or #seq + 1) - 1
+  local known = o.voice == nil
+  for _, name in ipairs(seq:voices()) do known = known or name == o.voice end
+  if not known then
+    return nil, ("there is no voice '%s'; there are %s"):format(o.voice,
+      table.concat(seq:voices(), ", "))
+  end
+
+  local bar_at, b = {}, 1
+  for t = 1, stop do
+    while bars[b + 1] and bars[b + 1].step <= t do b = b + 1 end
+    bar_at[t] = b
+  end
+  local styled = o.style ~= false and model:config().features == "whole"
+  local result = { bar = o.bar, step = bar.step, steps = stop - bar.step + 1, hits = {} }
+  local song, sums, cells = {}, {}, {}
+  for t = 1, #seq do song[t] = 0 end
+  for _, raw in ipairs(core.explain(model, seq, bar.step, stop, styled)) do
+    if not o.voice or raw.voice == o.voice then
+      local hit = { step = raw.step, beat = 1 + (raw.step - bar.step) / per_beat,
+        voice = raw.voice, odds = raw.odds, reasons = reasons_of(raw), earlier = {},
+        song = raw.song }
+      for _, each in ipairs(raw.earlier) do
+        local at = bar_at[each.step]
+        each.bar, each.beat = at, 1 + (each.step - bars[at].step) / per_beat
+        local key = each.step .. " " .. each.voice
+        if not cells[key] then
+          cells[key] = { step = each.step, bar = at, beat = each.beat, voice = each.voice,
+            weight = 0 }
+          cells[#cells + 1] = cells[key]
+        end
+        cells[key].weight = cells[key].weight + each.weight
+      end
+      table.move(weightiest(raw.earlier), 1, EARLIER, 1, hit.earlier)
+      for _, reason in ipairs(hit.reasons) do
+        local key = reason.kind .. " " .. reason.name
+        if not sums[key] then
+          sums[key] = { kind = reason.kind, name = reason.name, weight = 0 }
+          sums[#sums + 1] = sums[key]
+        end
+        sums[key].weight = sums[key].weight + reason.weight
+      end
+      for t = 1, #seq do song[t] = song[t] + raw.song[t] end
+      result.hits[#result.hits + 1] = hit
+    end
+  end
+  local n = #result.hits
+  if n == 0 then
+    return nil, o.voice and ("%s is not struck in bar %d"):format(o.voice, o.bar)
+      or ("nothing is struck in bar %d"):format(o.bar)
+  end
+  for t = 1, #seq do song[t] = song[t] / n end
+  result.song, result.reasons, result.earlier = song, {}, {}
+  for i, reason in ipairs(sums) do
+    reason.weight = reason.weight / n
+    result.reasons[i] = reason
+  end
+  weightiest(result.reasons)
+  for i, each in ipairs(cells) do
+    each.weight = each.weight / n
+    result.earlier[i] = each
+  end
+  table.sort(result.earlier, function(x, y)
+    if x.step ~= y.step then return x.step < y.step end
+    return x.voice < y.voice
+  end)
+  return result
+end
+
+--- A reason in words.
+---@param reason neuraldrummer.reason
+---@return string
+function explain.words(reason)
+  local name = reason.name:gsub("_", " ")
+  if reason.kind == "song" then return name end
+  if reason.kind == "before" then return "earlier " .. name end
+  if reason.kind == "with" then return "with the " .. name end
+  return name
+end
+
+--- An explanation as a printable table: a row a hit, with its weightiest reasons.
+---@param result neuraldrummer.explanation
+---@param n? integer reasons a hit; default 4
+---@return string
+function explain.format(result, n)
+  local rows = { { "beat", "voice", "odds", "what made it likely, in log-odds" } }
+  local function most(list, words)
+    local parts = {}
+    for i = 1, math.min(n or 4, #list) do
+      parts[i] = ("%s %+.2f"):format(words(list[i]), list[i].weight)
+    end
+    return table.concat(parts, ", ")
+  end
+  for _, hit in ipairs(result.hits) do
+    rows[#rows + 1] = { ("%g"):format(hit.beat), (hit.voice:gsub("_", " ")),
+      ("%.0f %%"):format(100 * hit.odds), most(hit.reasons, explain.words) }
+    if #hit.earlier > 0 then
+      rows[#rows + 1] = { "", "", "", "  hits: " .. most(hit.earlier, function(each)
+        return ("%s at %d:%g"):format(each.voice:gsub("_", " "), each.bar, each.beat)
+      end) }
+    end
+  end
+  rows[#rows + 1] = { "", "all", "", most(result.reasons, explain.words) }
+  local widths, lines = { 0, 0, 0 }, {}
+  for _, row in ipairs(rows) do
+    for i = 1, 3 do widths[i] = math.max(widths[i], #row[i]) end
+  end
+  for i, row in ipairs(rows) do
+    lines[i] = ("%-" .. widths[1] .. "s  %-" .. widths[2] .. "s  %" .. widths[3] .. "s  %s")
+      :format(table.unpack(row))
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return explain
