@@ -12,9 +12,11 @@ function safetensors.bytes(path)
   return bytes
 end
 
+--- Writes a file anew: one that is written over waits for the disk.
 ---@param path string
 ---@param bytes string
 function safetensors.save(path, bytes)
+  os.remove(path)
   local file = assert(io.open(path, "wb"))
   assert(file:write(bytes))
   assert(file:close())
