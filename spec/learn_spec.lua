@@ -1,6 +1,7 @@
 -- The whole chain can learn: songs made of notes, through the corpus and its
 -- batches, are learnt by heart, and the generator gives them back.
 local core = require "neuraldrummer.core"
+local formula = require "spec.support.formula"
 local tiny = require "spec.support.tiny"
 
 local rock = {
@@ -67,7 +68,8 @@ describe("a tiny corpus is learnt by heart", function()
       { tiny.song { patterns = funk, bars = 16, root = 33 }, "train" },
       { tiny.song { patterns = waltz, bars = 16, numerator = 3, root = 36 }, "train" },
     })
-    local model <close> = core.model { preset = "drummer", hidden = 32, encoder = 16, dropout = 0, seed = 3 }
+    local model <close> = core.model { preset = "drummer", hidden = 32, encoder = 16, dropout = 0,
+      seed = 3 }
     local batches <close> = corpus:batches { model = model, batch = 3, steps = 64, seed = 1,
       history_dropout = false }
     local loss = learn(model, batches, { updates = 900, rate = 1e-2, clip = 1 })
@@ -114,6 +116,110 @@ describe("a tiny corpus is learnt by heart", function()
       local wrong = differences(song:packed_hits():sub(1, steps * voices),
         played:packed_hits():sub(1, steps * voices))
       assert.is_true(wrong == 0, ("song %d: %d cells differ"):format(i, wrong))
+    end
+    os.remove(path)
+  end)
+end)
+
+describe("what is told is learnt to be heeded", function()
+  --- Learns by the lessons that the drummer's own shares draw.
+  local function drummer(corpus, options)
+    local model = core.model { preset = "drummer", hidden = options.hidden, layers = 1,
+      encoder = options.encoder, dropout = 0, seed = 3 }
+    local batches <close> = corpus:batches { model = model, batch = 8, steps = 64, seed = 1 }
+    learn(model, batches, { updates = options.updates, rate = 1e-2, clip = 1 })
+    return model
+  end
+
+  --- Shares of a voice's cells that are as they should be: struck, not struck.
+  local function right(seq, voice, wanted)
+    local yes, no, struck, silent = 0, 0, 0, 0
+    for t = 1, #seq do
+      local hit = seq:hits(t)[voice] ~= nil
+      if wanted(t) then
+        struck, yes = struck + 1, yes + (hit and 1 or 0)
+      else
+        silent, no = silent + 1, no + (hit and 0 or 1)
+      end
+    end
+    return yes / struck, no / silent
+  end
+
+  it("given drums: a kick comes two steps before each ride, wherever these are", function()
+    local tok = core.tokeniser()
+    local lots, at = formula.uniform("rides", 4000), 0
+    local function bars(n)
+      local patterns = {}
+      for bar = 1, n do
+        local kick, ride = {}, {}
+        for place = 1, 16 do
+          at = at + 1
+          local struck = place > 2 and lots[at] > 0.4
+          ride[place] = struck and "x" or "."
+          if place > 2 then kick[place - 2] = ride[place] end
+        end
+        kick[15], kick[16] = ".", "."
+        patterns[bar] = { kick = table.concat(kick), ride = table.concat(ride),
+          bass = "x...x...x...x..." }
+      end
+      return patterns
+    end
+    local songs = {}
+    for i = 1, 12 do songs[i] = { tiny.song { patterns = bars(12), bars = 12 }, "train" } end
+    local corpus <close>, path = tiny.corpus(tok, songs)
+    local model <close> = drummer(corpus, { hidden = 16, encoder = 24, updates = 2500 })
+    -- rides that it never heard
+    local other = assert(tok:encode(tiny.song { patterns = bars(8), bars = 8 }))
+    local V, rides = #tok:voices(), {}
+    for t = 1, #other do rides[t] = other:hits(t).ride ~= nil end
+    local known = ("\0"):rep(V - 1) .. "\1"  -- the ride is the kit's last voice
+    assert.equal("ride", tok:voices()[V])
+    local blank = other:with_hits(("\0"):rep(#other * V))
+    local gen <close> = core.generator(model, { cutoff = 0.5, limbs = false, enter = "always" })
+    local direction = { given = other, known = known:rep(#other) }
+    local function led(t) return rides[t + 2] == true end
+    local struck, silent = right(gen:play(blank, direction), "kick", led)
+    assert.is_true(struck > 0.8 and silent > 0.9, ("%g, %g right"):format(struck, silent))
+    struck = right(gen:play(blank), "kick", led)  -- and not without them
+    assert.is_true(struck < 0.4, ("%g right by chance"):format(struck))
+    -- moved by a step, they are followed there
+    local later = {}
+    for t = 1, #other do later[t] = { ride = rides[t - 1] or nil } end
+    direction.given = other:with_hits(later)
+    struck, silent = right(gen:play(blank, direction), "kick", function(t) return led(t - 1) end)
+    assert.is_true(struck > 0.7 and silent > 0.9, ("%g, %g right"):format(struck, silent))
+    os.remove(path)
+  end)
+
+  it("a style: two songs whose music is the same", function()
+    local tok = core.tokeniser()
+    local bass = "x..x..x.x..x..x."
+    local styles = {
+      { { kick = "x.......x.......", snare = "....x.......x...", closed_hat = "x.x.x.x.x.x.x.x.",
+        bass = bass } },
+      { { kick = "x...x...x...x...", open_hat = "..x...x...x...x.", ride = "x.xxx.xxx.xxx.xx",
+        bass = bass } },
+    }
+    local corpus <close>, path = tiny.corpus(tok, {
+      { tiny.song { patterns = styles[1], bars = 12 }, "train" },
+      { tiny.song { patterns = styles[2], bars = 12 }, "train" },
+    })
+    local model <close> = drummer(corpus, { hidden = 16, encoder = 4, updates = 250 })
+    assert.equal(2, model:learn_styles(corpus))
+    local one, two = assert(corpus:song(1)), assert(corpus:song(2))
+    for i, own in ipairs { one, two } do
+      local blank = own:with_hits(("\0"):rep(#own:packed_hits()))
+      local gen <close> = core.generator(model, { cutoff = 0.5, limbs = false, enter = "always" })
+      for _, style in ipairs { i, own, own:style() } do
+        local played = gen:play(blank, { style = style })
+        assert.equal(0, differences(own:packed_hits(), played:packed_hits()))
+      end
+      -- the music alone leaves it open; the seed decides
+      local drawn <close> = core.generator(model, { temperature = 0.3, limbs = false,
+        enter = "always", seed = i })
+      local played = drawn:play(blank)
+      local song = drawn:style() == 1 and one or two
+      assert.is_true(differences(song:packed_hits(), played:packed_hits()) < #own // 20)
     end
     os.remove(path)
   end)
