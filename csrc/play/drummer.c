@@ -50,7 +50,7 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   net->encoder = 128;
   net->skip = true;
   net->mix = true;
-  net->dropout = 0.35f;
+  net->dropout = 0.3f;
   d->steps = 128;
   d->batch = 32;
   d->history_all = 0.3f;
@@ -59,9 +59,9 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->given = 0.5f;
   d->style_given = 0.6f;
   d->asked = 0.3f;
-  d->style_noise = 0.08f;
-  d->deaf = 0.1f;
-  d->temperature = 0.8f;
+  d->style_noise = 0.05f;
+  d->deaf = 0.05f;
+  d->temperature = 0.85f;
   d->cutoff = 0.5f;
   return ND_OK;
 }
