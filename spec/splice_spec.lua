@@ -153,6 +153,14 @@ describe("drums put into a file", function()
     assert.equal(127, out:notes "drums"[1].velocity)
   end)
 
+  it("rest behind the song as long as asked", function()
+    local plain, song = with(file(1, 96, { conductor, piano }))
+    local out = with(file(1, 96, { conductor, piano }), { rest = 4 })
+    assert.equal(song:length(), plain:length())
+    assert.equal(song:length() + 4 * 96, out:length())
+    assert.equal(("%d FF2F00"):format(out:length()), bodies(out)[4].events[#bodies(out)[4].events])
+  end)
+
   it("go to the song's own drum channel, unless it was guessed and is shared", function()
     local drums = track { 0, meta(3, "Drums"), 0, hex "922640", 9, hex "822640" }
     local other = track { 0, hex "923C40", 9, hex "823C40" }

@@ -110,6 +110,9 @@ static nd_status restore_training(model *m, nd_error *err) {
   if (am == NULL || av == NULL || am->size != n || av->size != n ||
       sscanf(text, "%" SCNd64 " %" SCNu64 " %" SCNu64, &step, &state, &stream) != 3 || step < 0)
     return nd_fail(err, ND_FORMAT, "the state of its training is broken");
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(am->values[i]) || !(av->values[i] >= 0.0f) || !isfinite(av->values[i]))
+      return nd_fail(err, ND_FORMAT, "the state of its training is broken");
   nd_status status = nd_trainer_make(&m->trainer, &m->drummer->net, 0, err);
   if (status != ND_OK) return status;
   memcpy(m->trainer.m, am->values, n * sizeof(float));
@@ -279,7 +282,7 @@ static int model_learn_styles(lua_State *L) {
   return 1;
 }
 
-/* model:styles(seq): {{index, name, odds}, …}, the likeliest first */
+/* model:styles(seq): {{index, name, odds}, …}, in the model's order */
 static int model_styles(lua_State *L) {
   const nd_styles *s = &check(L, 1)->drummer->styles;
   const nd_sequence *seq = lua_isnoneornil(L, 2) ? NULL : lnd_check(L, 2, LND_SEQUENCE);

@@ -296,7 +296,7 @@ static int song_tostring(lua_State *L) {
 
 static int song_with_drums(lua_State *L) {
   static const char *const keys[] = {"keep_drums", "drums_alone", "length",
-                                     "velocity",   "track_name",  NULL};
+                                     "velocity",   "track_name",  "rest", NULL};
   const nd_song *song = check(L);
   const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
   nd_error err;
@@ -306,6 +306,7 @@ static int song_with_drums(lua_State *L) {
     .keep_drums = lnd_opt_bool(L, 3, "keep_drums", false),
     .drums_alone = lnd_opt_bool(L, 3, "drums_alone", false),
     .track_name = lnd_opt_str(L, 3, "track_name", "Drums"),
+    .rest = (int32_t)(lnd_opt_num(L, 3, "rest", 0, 0, 64) * song->ppq),
   };
   const double length = lnd_opt_num(L, 3, "length", 0.5, 1e-3, 1024);
   const double velocity = lnd_opt_num(L, 3, "velocity", 1, 0, 127);

@@ -131,7 +131,7 @@ static nd_status put_drums(splice *s) {
   qsort(events, n, sizeof *events, by_group_and_time);
   /* ends with the song, which a track that was dropped may have carried */
   if (status == ND_OK)
-    status = put_track(s, s->options->track_name, events, n, s->song->end_tick);
+    status = put_track(s, s->options->track_name, events, n, s->song->end_tick + s->options->rest);
   free(events);
   return status;
 }
@@ -377,7 +377,7 @@ nd_status nd_splice(uint8_t **bytes, size_t *n, const nd_song *song, const nd_so
 }
 
 /* Tempos, meters and drums of a song that was spliced from `s->song`. */
-static nd_status finish_result(const splice *s) {
+static nd_status finish_result(const splice *s, int32_t rest) {
   nd_song *result = s->result;
   const nd_song *song = s->song;
   nd_status status = ND_OK;
@@ -386,7 +386,7 @@ static nd_status finish_result(const splice *s) {
   for (size_t i = 0; i < song->n_meters && status == ND_OK; i++)
     status = nd_song_add_meter(result, song->meters[i], s->err);
   if (status != ND_OK) return status;
-  result->end_tick = song->end_tick;
+  result->end_tick = song->end_tick + rest;
   status = nd_song_finish(result, s->err);
   if (status != ND_OK) return status;
   const int channel = s->drums != NULL && s->drums->n_notes > 0 ? s->drums->notes[0].channel
@@ -405,7 +405,7 @@ nd_status nd_splice_song(nd_song **out, const nd_song *song, const nd_song *drum
   if (status == ND_OK) {
     s.result->bytes = s.out.bytes;
     s.result->n_bytes = s.out.n;
-    status = finish_result(&s);
+    status = finish_result(&s, drums != NULL && options != NULL ? options->rest : 0);
   }
   if (status != ND_OK) {
     nd_song_free(s.result);

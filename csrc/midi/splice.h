@@ -21,6 +21,7 @@ typedef struct nd_splice_options {
   bool keep_drums;      /* leave the song's own drum notes in as well */
   bool drums_alone;     /* tempo, meter and our drums, nothing else */
   const char *track_name;   /* "Drums" */
+  int32_t rest;         /* ticks that the drums' track goes on behind the song */
 } nd_splice_options;
 
 /* `drums` has its notes in `song`'s ppq, on the channel to be written; NULL:

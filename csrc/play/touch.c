@@ -26,7 +26,8 @@ static nd_status run(const nd_drummer *touch, const nd_sequence *seq, float *out
                         .given = seq->hits + (size_t)t * (size_t)V};
       nd_features_row(&touch->features, V, &heard, x + (size_t)t * (size_t)c->inputs);
     }
-    status = nd_net_encode(net, n, x, layer, err);
+    if (c->encoder > 0) status = nd_net_encode(net, n, x, layer, err);
+    else memcpy(layer, x, steps * (size_t)c->inputs * sizeof *x);
   }
   for (int32_t l = 0; l < c->layers && status == ND_OK; l++) {
     int32_t in = l == 0 ? front : H;

@@ -54,7 +54,7 @@ function song:length() end
 --- the song's drum channel, or 10 where it has none of its own. Of a song that
 --- was read, every other track stays byte for byte. `velocity`: a factor.
 ---@param drums neuraldrummer.sequence
----@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string}  length: of a drum note in steps (default 0.5)
+---@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string, rest?: number}  length: of a drum note in steps (default 0.5)
 ---@return neuraldrummer.song
 function song:with_drums(drums, options) end
 --- The whole MIDI file as a string: the one that was read, or one written for
@@ -284,7 +284,7 @@ function model:tensors() end
 ---@return integer? styles how many
 ---@return string? message
 function model:learn_styles(c, split) end
---- The styles, the likeliest for a song first; without one, all alike.
+--- The styles in the model's order, with their odds for a song; without one, all alike.
 ---@param seq? neuraldrummer.sequence
 ---@return {index: integer, name: string, odds: number}[]
 function model:styles(seq) end

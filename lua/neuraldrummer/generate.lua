@@ -20,6 +20,7 @@ local generate = {}
 ---@field humanise? number 0: on the grid and flat, 1 (default): as people played
 ---@field touch? string|neuraldrummer.model default: the touch model that comes with the module
 ---@field length? number of a drum note, in steps
+---@field rest? number beats that the drums' track goes on behind the song
 ---@field keep_drums? boolean leave the song's own drums in as well
 ---@field drums_alone? boolean
 ---@field tempo? number beats a minute: drums alone, in 4/4, at this tempo
@@ -42,7 +43,7 @@ local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
   temperature = "number", cutoff = "number", forced = "integer", start = "string",
   prime = "string", velocity = "number", humanise = "number",
-  touch = "string|userdata|table", length = "number", keep_drums = "boolean",
+  touch = "string|userdata|table", length = "number", rest = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
   style = "integer|string|boolean|table|userdata", style_of = "string",
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
@@ -55,7 +56,9 @@ generate.KNOWN = KNOWN
 local DIRECTION = { "style", "style_of", "energy", "fills", "keep", "bars", "extend", "loop" }
 
 -- As the 2023 system plays, where the user says nothing else.
-local ORIGINAL = { cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, length = 1.0 }
+local ORIGINAL = {
+  cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, length = 1.0, rest = 4,
+}
 
 ---@class neuraldrummer.generate_result
 ---@field song neuraldrummer.song with the drums in it
@@ -247,7 +250,7 @@ function generate.finish(model, song, drums, o)
     combined = alone_at(drums, o)
   else
     combined = song:with_drums(drums, {
-      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length,
+      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, rest = o.rest,
     })
   end
   if o.out then
