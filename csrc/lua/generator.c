@@ -82,21 +82,16 @@ static int core_generator(lua_State *L) {
 
 /* ---- direction: a table, read into scratch that Lua owns */
 
-/* The style at the top of the stack: false (none), an index among the model's,
- * a Sequence whose drums have it, or its numbers. */
-static void read_style(lua_State *L, const generator *g, nd_direction *d) {
-  const nd_styles *s = &g->drummer->styles;
-  int32_t size = nd_style_size(g->drummer->tokeniser.kit.n_voices);
-  int at = lua_gettop(L), type = lua_type(L, at);
-  if (type == LUA_TNIL) return;
+const float *lnd_style(lua_State *L, int at, const nd_drummer *drummer) {
+  const nd_kit *kit = &drummer->tokeniser.kit;
+  int32_t size = nd_style_size(kit->n_voices);
   float *style = lua_newuserdatauv(L, (size_t)size * sizeof *style, 0);
-  if (type == LUA_TBOOLEAN && !lua_toboolean(L, at)) {
-    d->no_style = true;
-  } else if (type == LUA_TNUMBER) {
+  if (lua_type(L, at) == LUA_TNUMBER) {
+    const nd_styles *s = &drummer->styles;
     lua_Integer i = luaL_checkinteger(L, at);
     if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
-    d->own_style = (int32_t)i;
-  } else if (type == LUA_TTABLE) {
+    memcpy(style, s->style + (size_t)(i - 1) * (size_t)size, (size_t)size * sizeof *style);
+  } else if (lua_istable(L, at)) {
     if (lua_rawlen(L, at) != (size_t)size) luaL_error(L, "option 'style': %d numbers are needed", size);
     for (int32_t k = 0; k < size; k++) {
       double v = lua_rawgeti(L, at, k + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : (double)NAN;
@@ -104,13 +99,29 @@ static void read_style(lua_State *L, const generator *g, nd_direction *d) {
       style[k] = (float)v;
       lua_pop(L, 1);
     }
-    d->style = style;
   } else {
     const nd_sequence *of = lnd_check(L, at, LND_SEQUENCE);
-    if (!nd_kit_equal(&of->settings.kit, &g->drummer->tokeniser.kit))
+    if (!nd_kit_equal(&of->settings.kit, kit))
       luaL_error(L, "option 'style': the sequence has another kit than the model");
     nd_style_measure(of, style);
-    d->style = style;
+  }
+  return style;
+}
+
+/* The style at the top of the stack: false (none), an index among the model's,
+ * a Sequence whose drums have it, or its numbers. */
+static void read_style(lua_State *L, const generator *g, nd_direction *d) {
+  const nd_styles *s = &g->drummer->styles;
+  int at = lua_gettop(L), type = lua_type(L, at);
+  if (type == LUA_TNIL) return;
+  if (type == LUA_TBOOLEAN && !lua_toboolean(L, at)) {
+    d->no_style = true;
+  } else if (type == LUA_TNUMBER) {
+    lua_Integer i = luaL_checkinteger(L, at);
+    if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
+    d->own_style = (int32_t)i;
+  } else {
+    d->style = lnd_style(L, at, g->drummer);
   }
 }
 

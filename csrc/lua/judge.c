@@ -8,29 +8,9 @@
 /* `style`: a Sequence whose drums have it, an index among the model's, its
  * numbers, or false and nil: not given. */
 static const float *read_style(lua_State *L, int arg, const nd_drummer *d) {
-  int32_t size = nd_style_size(d->tokeniser.kit.n_voices);
   int type = lnd_opt(L, arg, "style"), at = lua_gettop(L);        /* style */
   if (type == LUA_TNIL || (type == LUA_TBOOLEAN && !lua_toboolean(L, at))) return NULL;
-  float *style = lua_newuserdatauv(L, (size_t)size * sizeof *style, 0);
-  if (type == LUA_TNUMBER) {
-    lua_Integer i = luaL_checkinteger(L, at);
-    if (i < 1 || i > d->styles.n) luaL_error(L, "option 'style': the model has %d styles", d->styles.n);
-    memcpy(style, d->styles.style + (size_t)(i - 1) * (size_t)size, (size_t)size * sizeof *style);
-  } else if (type == LUA_TTABLE) {
-    if (lua_rawlen(L, at) != (size_t)size) luaL_error(L, "option 'style': %d numbers are needed", size);
-    for (int32_t k = 0; k < size; k++) {
-      double v = lua_rawgeti(L, at, k + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1.0;
-      if (!(v >= 0.0 && v <= 1.0)) luaL_error(L, "option 'style': number %d is not in 0..1", k + 1);
-      style[k] = (float)v;
-      lua_pop(L, 1);
-    }
-  } else {
-    const nd_sequence *of = lnd_check(L, at, LND_SEQUENCE);
-    if (!nd_kit_equal(&of->settings.kit, &d->tokeniser.kit))
-      luaL_error(L, "option 'style': the sequence has another kit than the model");
-    nd_style_measure(of, style);
-  }
-  return style;
+  return lnd_style(L, at, d);
 }
 
 /* Element i of option `key`, or the option itself where it is no list; pushed. */

@@ -86,6 +86,10 @@ struct nd_checkpoint;
 struct nd_drummer *lnd_check_drummer(lua_State *L, int arg);
 struct nd_batch *lnd_check_batch(lua_State *L, int arg);
 
+/* The style at index `at`: the model's of that number, the style of a
+ * Sequence's drums, or a list of its numbers. A userdata left on the stack. */
+const float *lnd_style(lua_State *L, int at, const struct nd_drummer *drummer);
+
 /* What the model's file held beside the model, for batches that go on; and
  * the batches' place and streams, added to a checkpoint. */
 const struct nd_checkpoint *lnd_model_rest(lua_State *L, int arg);
