@@ -64,6 +64,7 @@ SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
 SMF := $(BUILD)/lib/neuraldrummer/smf.so
 TOOL := $(BUILD)/bin/neuraldrummer
+LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
 BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
 RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
@@ -141,7 +142,9 @@ bench: deps
 install: all
 	@mkdir -p '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LUADIR)/neuraldrummer/models' \
 	  '$(DESTDIR)$(LIBDIR)/neuraldrummer'
-	$(INSTALL) -m 644 lua/neuraldrummer/*.lua '$(DESTDIR)$(LUADIR)/neuraldrummer'
+	for folder in $(LUA_FOLDERS); do \
+	  mkdir -p '$(DESTDIR)$(LUADIR)'/$$folder && \
+	  $(INSTALL) -m 644 lua/$$folder/*.lua '$(DESTDIR)$(LUADIR)'/$$folder || exit; done
 	$(INSTALL) -m 644 models/* '$(DESTDIR)$(LUADIR)/neuraldrummer/models'
 	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)

@@ -17,6 +17,12 @@ describe("make", function()
       shell.quote((shell.build:gsub("^" .. shell.root:gsub("%p", "%%%0") .. "/", ""))), words))
   end
 
+  -- The Lua files below a folder.
+  local function lua_files(at)
+    local _, out = shell.sh(("cd %s && find . -name '*.lua' | sort"):format(shell.quote(at)))
+    return out
+  end
+
   -- What the module that is installed in a tree takes for its model.
   local function default_model(tree)
     local status, out = shell.sh(("cd / && %s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(CLEAN,
@@ -60,6 +66,7 @@ describe("make", function()
     assert.equal("", err)
     assert.equal(0, status)
     assert.is_true(shell.exists(root .. "/opt/nd/lib/lua/5.4/neuraldrummer/core.so"))
+    assert.equal(lua_files "lua", lua_files(root .. "/opt/nd/share/lua/5.4"))
     shell.run("mv", root .. "/opt/nd", folder .. "/nd")
     local out
     status, out, err = shell.sh(("cd %s && %s nd/bin/neuraldrummer drum song.mid -o out.mid")
@@ -86,6 +93,7 @@ describe("make", function()
     assert.equal("", err)
     assert.equal(0, status)
     assert.matches("^rock.mid: ", out)
+    assert.equal(lua_files "lua", lua_files(tree .. "/share/lua/5.4"))
     assert.matches("^" .. tree:gsub("%p", "%%%0") .. "/share/lua/5.4/neuraldrummer/models/",
       default_model(tree))
   end)

@@ -1,0 +1,143 @@
+--- The commands that make data of songs, or draw it: tokens, preprocess, plot.
+local common = require "neuraldrummer.cli.common"
+local files = require "neuraldrummer.files"
+local progress = require "neuraldrummer.progress"
+
+local say = common.say
+
+---@type table<string, neuraldrummer.cli_command>
+local data = {}
+
+data.tokens = {
+  summary = "Print a song as a line of tokens.",
+  takes = {
+    { "song", "SONG.mid", "a MIDI file." },
+    { "--original", "grid and intensity of the system of 2023." },
+    common.GRID, common.DRUM_CHANNEL,
+  },
+  run = function(args)
+    local seq, message = common.load_sequence(args)
+    if not seq then return nil, message end
+    say("%s", seq:tokens())
+    return true
+  end,
+}
+
+local function say_summary(args, summary)
+  local seconds = math.max(summary.seconds, 1e-3)
+  -- token text knows no splits
+  local valid = args.original and "" or (" (%d for validation)"):format(summary.valid)
+  say("%s: %d of %d songs%s, %d steps; %.1f s, %.0f files/s", args.output, summary.kept,
+    summary.files, valid, summary.steps, seconds, summary.files / seconds)
+  if summary.left_out > 0 then say("%6d left out by --where", summary.left_out) end
+  local reasons = {}
+  for reason in pairs(summary.skipped) do reasons[#reasons + 1] = reason end
+  table.sort(reasons, function(a, b)
+    local m, n = summary.skipped[a], summary.skipped[b]
+    if m ~= n then return m > n end
+    return a < b
+  end)
+  for _, reason in ipairs(reasons) do
+    say("%6d skipped: %s", summary.skipped[reason], reason)
+  end
+  say("%-12s %9s %10s %7s", "voice", "hits", "hits/step", "weight")
+  for _, voice in ipairs(summary.voices) do
+    say("%-12s %9d %10.4f %7s", voice.name, voice.hits, voice.rate,
+      voice.hits > 0 and ("%.2f"):format(voice.weight) or "-")
+  end
+  if args.list_skipped then
+    for _, each in ipairs(summary.reasons) do
+      local known = each.message:sub(1, #each.path + 1) == each.path .. ":"
+      say("%s", known and each.message or each.path .. ": " .. each.message)
+    end
+  end
+end
+
+data.preprocess = {
+  summary = "Make a corpus from a folder of MIDI files.",
+  takes = {
+    { "folder", "DIR", "looked through with all folders in it." },
+    { "-o --output", "FILE", "the corpus, or the text with --original.", count = 1 },
+    { "--original", "write token text, as the system of 2023 does (saved.txt)." },
+    common.GRID,
+    { "--include-drums", "count the song's drums in its intensity." },
+    { "--min-steps", "N", "skip songs of so many steps or fewer (default 32).", common.natural },
+    { "--manifest", "FILE.csv",
+      "a CSV table with columns 'file' (from its own folder) and 'split'." },
+    { "--where", "COLUMN=VALUE",
+      "take only the manifest's rows with this value; may be repeated.", common.pair, count = "*" },
+    { "--valid-every", "N",
+      "without a manifest: one song in N is for validation (default 10; 0: none).",
+      common.natural },
+    { "--list-skipped", "print each skipped file and why." },
+    common.QUIET,
+    { "--json", "the summary as JSON." },
+  },
+  run = function(args)
+    local where
+    if #args.where > 0 then
+      if not args.manifest then
+        return nil, "option '--where' needs '--manifest'", common.MISUSED
+      end
+      where = {}
+      for _, each in ipairs(args.where) do where[each[1]] = each[2] end
+    end
+    local bar
+    local summary, message = require "neuraldrummer.preprocess".run(args.folder, args.output, {
+      original = args.original, kit = args.kit, steps_per_beat = args.steps_per_beat,
+      include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
+      where = where, valid_every = args.valid_every,
+      on_progress = function(done, total, kept, skipped)
+        bar = bar or progress.new(total, "files", { quiet = args.quiet })
+        bar:update(done, ("%d kept, %d skipped"):format(kept, skipped))
+      end,
+    })
+    if bar then bar:finish() end
+    if not summary then return nil, message end
+
+    if args.json then
+      for _, voice in ipairs(summary.voices) do
+        if voice.weight == math.huge then voice.weight = nil end
+      end
+      if not args.list_skipped then summary.reasons = nil end
+      summary.output = args.output
+      common.say_json(summary, { "output", "files", "kept", "valid", "steps", "left_out",
+        "seconds", "skipped", "voices", "name", "hits", "rate", "weight", "reasons", "path",
+        "message" })
+    else
+      say_summary(args, summary)
+    end
+    return true
+  end,
+}
+
+data.plot = {
+  summary = "Draw a song's drums under its intensity, or a training's losses.",
+  takes = {
+    { "song", "SONG.mid", "a MIDI file, or the log of a training." },
+    { "-o --output", "PNG", "the picture.", count = 1 },
+    { "--tsv", "FILE", "where to leave what is drawn, as text." },
+    common.GRID, common.DRUM_CHANNEL,
+  },
+  run = function(args)
+    local plot = require "neuraldrummer.plot"
+    local head, seq, ok, message
+    head, message = files.read(args.song, 64)
+    if not head then return nil, message end
+    if head:find "^epoch\t" then
+      ok, message = plot.loss(args.song, args.output)
+      if not ok then return nil, message end
+      say("%s: the losses of %s", args.output, args.song)
+      return true
+    end
+    seq, message = common.load_sequence(args)
+    if not seq then return nil, message end
+    ok, message = plot.song(seq, { png = args.output, tsv = args.tsv })
+    if not ok then return nil, message end
+    say("%s: the drums of %s under its intensity", args.output, args.song)
+    if args.tsv then say("%s: the same as text", args.tsv) end
+    return true
+  end,
+}
+
+return data

@@ -1,0 +1,114 @@
+--- The commands that ask a model about drums that are there: score, explain.
+local nd = require "neuraldrummer"
+local common = require "neuraldrummer.cli.common"
+
+local say, say_json = common.say, common.say_json
+
+---@type table<string, neuraldrummer.cli_command>
+local judge = {}
+
+-- A model, given or the one that comes along, and a song as it hears it.
+local function load_heard(args)
+  local path, model, song, seq, why = args.model
+  if not path then
+    path, why = nd.default_model()
+    if not path then return nil, why end
+  end
+  model, why = nd.model.load(path)
+  if not model then return nil, why end
+  song, why = common.load_song(args)
+  if not song then return nil, why end
+  seq, why = common.encode(args, song, model:tokeniser())
+  if not seq then return nil, why end
+  return model, seq
+end
+
+-- The picture that is asked for, if one is.
+local function draw(kind, args, seq, result)
+  if not args.png then return true end
+  return require "neuraldrummer.plot"[kind](seq, result, { png = args.png })
+end
+
+judge.score = {
+  summary = "Say how well the drums of a song fit it.",
+  takes = {
+    { "song", "SONG.mid", "a MIDI file with drums." },
+    common.MODEL,
+    { "--others", "N", "other songs that are heard with the drums (default 8).",
+      common.positive },
+    { "--against", "FILE", "take songs of this corpus as well." },
+    { "--seed", "N", "which of them.", common.natural },
+    { "--bars", "N", "list so many of the bars that fit least (default 8).", common.natural },
+    { "--png", "PNG", "a picture: the fit of each bar above the drums." },
+    common.DRUM_CHANNEL,
+    { "--json", "all bars, as JSON." },
+  },
+  run = function(args)
+    local score = require "neuraldrummer.score"
+    local model, seq = load_heard(args)
+    if not model then return nil, seq end
+    local corpus, result, drawn, message
+    if args.against then
+      corpus, message = nd.corpus.open(args.against, model:tokeniser())
+      if not corpus then return nil, message end
+    end
+    result, message = score.run(model, seq, { others = args.others, against = corpus,
+      seed = args.seed })
+    if not result then return nil, ("%s: %s"):format(args.song, message) end
+    local least = score.least(result, args.bars)
+    drawn, message = draw("score", args, seq, result)
+    if not drawn then return nil, message end
+    if args.json then
+      result.song, result.picture, result.least = args.song, args.png, {}
+      for i, bar in ipairs(least) do result.least[i] = bar.bar end
+      say_json(result, { "song", "fit", "likelihood", "others", "better", "of", "least", "bars",
+        "picture", "bar", "step", "steps", "hits" })
+      return true
+    end
+    say("%s: %+.3f bits a step for its own song; likelier with it than with %d of %d others",
+      args.song, result.fit, result.better, result.of)
+    say("log-likelihood: %.3f bits a step, under the others %.3f", result.likelihood,
+      result.others)
+    if #least > 0 then
+      say("bars that fit least:")
+      for _, bar in ipairs(least) do say("%6d  %+.3f, %d hits", bar.bar, bar.fit, bar.hits) end
+    end
+    if args.png then say("%s: the fit of each bar", args.png) end
+    return true
+  end,
+}
+
+judge.explain = {
+  summary = "Say why the hits of a bar are likely.",
+  takes = {
+    { "song", "SONG.mid", "a MIDI file with drums." },
+    { "--bar", "N", "which, from 1.", common.positive, count = 1 },
+    { "--voice", "VOICE", "only the hits of this voice, as snare." },
+    common.MODEL,
+    { "--reasons", "N", "of each hit (default 4).", common.positive },
+    { "--png", "PNG", "a picture: song, hits before, reasons." },
+    common.DRUM_CHANNEL,
+    { "--json", "all reasons, as JSON." },
+  },
+  run = function(args)
+    local explain = require "neuraldrummer.explain"
+    local model, seq = load_heard(args)
+    if not model then return nil, seq end
+    local result, drawn, message
+    result, message = explain.run(model, seq, { bar = args.bar, voice = args.voice })
+    if not result then return nil, ("%s: %s"):format(args.song, message) end
+    drawn, message = draw("explain", args, seq, result)
+    if not drawn then return nil, message end
+    if args.json then
+      result.file, result.picture = args.song, args.png
+      say_json(result, { "file", "bar", "step", "steps", "reasons", "hits", "picture", "kind",
+        "name", "voice", "beat", "odds", "weight" })
+    else
+      common.write(explain.format(result, args.reasons))
+      if args.png then say("%s: song, hits before and reasons", args.png) end
+    end
+    return true
+  end,
+}
+
+return judge
