@@ -48,7 +48,10 @@ static nd_status say(nd_checkpoint *c, char *key, char *value, nd_error *err) {
     free(value);
     return no_memory(err);
   }
-  c->strings[c->n_strings++] = (nd_string){key, value};
+  size_t at = c->n_strings++;
+  for (; at > 0 && strcmp(c->strings[at - 1].key, key) > 0; at--)
+    c->strings[at] = c->strings[at - 1];
+  c->strings[at] = (nd_string){key, value};
   return ND_OK;
 }
 
@@ -335,6 +338,7 @@ static bool read_strings(json *j, nd_checkpoint *c) {
   if (!take(j, '{')) return fail_json(j, "metadata is not an object");
   if (take(j, '}')) return true;
   do {
+    if (c->n_strings >= MAX_ENTRIES) return fail_json(j, "too many strings");
     char *key = string(j);
     if (key == NULL) return false;
     if (!take(j, ':')) {

@@ -18,7 +18,8 @@ typedef struct nd_string { char *key, *value; } nd_string;
 
 typedef struct nd_checkpoint {
   nd_entry *entries;    size_t n_entries, entry_capacity;
-  nd_string *strings;   size_t n_strings, string_capacity;   /* __metadata__ */
+  nd_string *strings;   size_t n_strings, string_capacity;   /* __metadata__, by key:
+                                                              * the same strings, the same bytes */
 } nd_checkpoint;
 
 /* Copies are made. Both start from a zeroed nd_checkpoint. */
