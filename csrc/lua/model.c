@@ -233,6 +233,7 @@ static int model_config(lua_State *L) {
   set_integer(L, "hidden", c->hidden);
   set_integer(L, "window", c->window);
   set_integer(L, "encoder", c->encoder);
+  set_integer(L, "encoded", c->encoded);
   lua_pushboolean(L, c->causal);
   lua_setfield(L, -2, "causal");
   set_integer(L, "styles", d->styles.n);

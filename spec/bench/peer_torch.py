@@ -7,8 +7,8 @@
                                       2023 system plays
     peer_torch.py version
 
-Keys: preset, window, layers, hidden, inputs, voices, steps, batch, dropout,
-threads, seconds.
+Keys: preset, window, layers, hidden, encoder, encoded, inputs, voices, steps,
+batch, dropout, threads, seconds.
 """
 import sys
 import time
@@ -20,7 +20,11 @@ from torch import nn
 class Drummer(nn.Module):
     def __init__(self, o):
         super().__init__()
-        self.lstm = nn.LSTM(o["inputs"], o["hidden"], o["layers"],
+        self.encoded, front = o["encoded"], o["inputs"]
+        if o["encoder"]:
+            self.encoder = nn.LSTM(self.encoded, o["encoder"], bidirectional=True)
+            front += 2 * o["encoder"] - self.encoded
+        self.lstm = nn.LSTM(front, o["hidden"], o["layers"],
                             dropout=o["dropout"] if o["layers"] > 1 else 0)
         self.drop = nn.Dropout(o["dropout"])
         self.out = nn.Linear(o["hidden"], o["voices"])
@@ -28,7 +32,11 @@ class Drummer(nn.Module):
         self.mix = nn.Parameter(torch.zeros(o["voices"], o["voices"]))
 
     def forward(self, x, hits, state=None):
-        h, state = self.lstm(x, state)
+        front = x
+        if self.encoded:
+            read, _ = self.encoder(x[..., :self.encoded])
+            front = torch.cat((self.drop(read), x[..., self.encoded:]), -1)
+        h, state = self.lstm(front, state)
         logits = self.out(self.drop(h)) + self.skip(x) + hits @ torch.triu(self.mix, 1)
         return logits, state
 
@@ -88,7 +96,8 @@ def train(net, o):
 
 @torch.no_grad()
 def window(net, o):
-    """Microseconds a step, the window slid on by the step that was played."""
+    """Microseconds a step, the window slid on by the step that was played. Of a
+    net with an encoder the playing layers alone, a song being read but once."""
     original = o["preset"] == "neuraldrummer2023"
     x = torch.rand(o["window"], 1, o["inputs"])
     hits = torch.zeros(1, o["voices"])
@@ -122,6 +131,8 @@ def main():
     torch.set_num_threads(o["threads"])
     torch.set_num_interop_threads(1)
     torch.manual_seed(1)
+    if what == "window":
+        o["encoder"] = o["encoded"] = 0
     net = Original(o) if o["preset"] == "neuraldrummer2023" else Drummer(o)
     print({"train": train, "window": window}[what](net, o))
 

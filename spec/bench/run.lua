@@ -89,7 +89,9 @@ local function training(preset, steps, streams)
   end
   -- floating-point operations of a training step's matrix products: forward,
   -- gradient of the weights, and of the inputs, save the net's own
-  local flops, own = 0, { ["lstm.1.wx"] = true, ["out.skip"] = true, ["out.mix"] = true }
+  local flops, own = 0, { ["out.skip"] = true, ["out.mix"] = true }
+  for _, name in ipairs { "encoder.1.wx", "encoder.2.wx" } do own[name] = true end
+  own["lstm.1.wx"] = config.encoder == 0
   for _, name in ipairs(model:tensors()) do
     local _, shape = model:tensor(name)
     if shape[2] then
@@ -97,9 +99,11 @@ local function training(preset, steps, streams)
       flops = flops + (own[name] and 4 or 6) * shape[1] * shape[2] * rows
     end
   end
-  local words = ("preset=%s window=%d layers=%d hidden=%d inputs=%d voices=%d dropout=%g "
+  local words = ("preset=%s window=%d layers=%d hidden=%d encoder=%d encoded=%d "
+    .. "inputs=%d voices=%d dropout=%g "
     .. "steps=%d batch=%d"):format(preset, config.window, config.layers, config.hidden,
-    config.inputs, config.voices, config.dropout or 0.3, steps, streams)
+    config.encoder, config.encoded, config.inputs, config.voices, config.dropout or 0.3, steps,
+    streams)
   return { rate = rate, flops = flops, words = words, config = config }
 end
 
