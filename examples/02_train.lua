@@ -53,13 +53,13 @@ state = assert(train.run(saved, {
 print(("loss %.4f after %d batches"):format(state.loss, state.epochs * state.batches))
 
 --[[ printed:
-drummer: 195725 parameters, 9 songs
+drummer: 246285 parameters, 9 songs
 epoch    loss  valid
-   10  0.1415  0.1882
-   20  0.1154  0.1631
-   30  0.0900  0.1576
-   40  0.0882  0.1618
-best validation loss 0.1514, of epoch 26
+   10  0.1453  0.2078
+   20  0.1253  0.1764
+   30  0.1058  0.1761
+   40  0.1086  0.1733
+best validation loss 0.1591, of epoch 24
 saved and read again: drummer, 10 tensors, kit gm9
 
 neuraldrummer2023: 135174 parameters
