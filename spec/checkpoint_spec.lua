@@ -71,6 +71,21 @@ describe("a checkpoint", function()
     end)
   end
 
+  it("has the same bytes whatever order its strings came in", function()
+    local model <close> = small()
+    local written = {}
+    for turn = 1, 2 do
+      local extra = {}
+      for k = 1, 20 do
+        local n = turn == 1 and k or 21 - k
+        extra["key " .. n] = "value " .. n
+      end
+      assert(model:save(path, { extra = extra }))
+      written[turn] = safetensors.bytes(path)
+    end
+    assert.equal(written[1], written[2])
+  end)
+
   it("is a safetensors file: sizes, types and places as the format has them", function()
     local model <close> = small()
     assert(model:save(path))
