@@ -1,4 +1,5 @@
 std = "lua54"
+color = false
 max_line_length = 100
 -- these describe the C side: their functions are empty on purpose
 exclude_files = { "lua/neuraldrummer/*.d.lua", "build" }

@@ -27,13 +27,13 @@ local breakdown = {
   stick = "....x.......x...|....x..x....x...",
   hat   = "x.s.x.s.x.s.x.ss",
 }
-local hits = { kick = "X..X..X...X.....", snare = "X..X..X.....XXXX",
+local hits = { kick = "X..X..X...X.....", snare = "X. .X .. X. .. .. XX XX",
 crash2 = "X..X..X........." }
 local snare_fill = { kick = "X..x....x.......", snare = ".g..X.ggX.xxX.XX",
 hat = "X.s.x.s........." }
 local tom_fill = { kick = "X..x....x..x..x.", snare = ".g..X.......X...",
 high = "........XX......",
-  mid = "..........XX....", low = ".............XXX", hat = "X.s.x.s........." }
+  mid = "..........XX....", low = ".. .. .. .. .. .. .X XX", hat = "X.s.x.s........." }
 
 local bass_riff = "1..1..7.8..5..7a|1..1..5.7.5.3.1a"
 

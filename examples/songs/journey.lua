@@ -30,7 +30,7 @@ local short_four = { kick = "X.......x.......", snare = "....X.....xxX.XX",
 hat = "x.s.x.s........." }
 local long_four = { kick = "X.....x.X.......", snare = "....X...xxx.....",
 high = "...........XX...",
-  low = ".............XXX", ride = "X.x.X.x........." }
+  low = ".. .. .. .. .. .. .X XX", ride = "X.x.X.x........." }
 local three = { kick = "X...........", snare = "....x.x.xxXX" }
 local two = { snare = "s.x.xxXX", kick = "X...X..." }
 
