@@ -115,10 +115,6 @@ CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates
   }
 }
 
-CLONES void nd_sigmoid(int32_t n, float *restrict x) {
-  for (int32_t i = 0; i < n; i++) x[i] = logistic(x[i]);
-}
-
 CLONES void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y) {
   for (int32_t i = 0; i < n; i++) y[i] += a * x[i];
 }

@@ -24,7 +24,6 @@ void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
                       const float *restrict c_before, const float *restrict tc,
                       const float *restrict dh, float *restrict dc);
 
-void nd_sigmoid(int32_t n, float *restrict x);
 void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y);  /* y += a x */
 void nd_multiply(int32_t n, const float *restrict a, float *restrict x);       /* x *= a */
 
