@@ -183,6 +183,8 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
 
 /* A reader of the JSON that safetensors headers consist of: objects, strings,
  * arrays of whole numbers. Stops at the first thing that is not. */
+static const char out_of_memory[] = "out of memory";  /* what is wrong, told by its address */
+
 typedef struct json { const char *p, *end, *start; const char *wrong; } json;
 
 static bool fail_json(json *j, const char *why) {
@@ -227,7 +229,7 @@ static size_t utf8(char *to, uint32_t c) {
 static char *string(json *j) {
   if (!take(j, '"')) return (void)fail_json(j, "a string is missing"), NULL;
   char *to = malloc((size_t)(j->end - j->p) + 1);
-  if (to == NULL) return (void)fail_json(j, "out of memory"), NULL;
+  if (to == NULL) return (void)fail_json(j, out_of_memory), NULL;
   size_t n = 0;
   while (j->p < j->end && *j->p != '"') {
     char ch = *j->p++;
@@ -350,7 +352,7 @@ static bool read_strings(json *j, nd_checkpoint *c) {
       free(key);
       return false;
     }
-    if (say(c, key, value, NULL) != ND_OK) return fail_json(j, "out of memory");
+    if (say(c, key, value, NULL) != ND_OK) return fail_json(j, out_of_memory);
   } while (take(j, ','));
   return take(j, '}') || fail_json(j, "metadata has no end");
 }
@@ -368,10 +370,12 @@ static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots
       if (!read_strings(j, c)) return false;
       continue;
     }
-    if (!ok || *n_slots >= MAX_ENTRIES ||
-        !nd_reserve((void **)slots, &capacity, *n_slots + 1, sizeof **slots)) {
+    if (ok && *n_slots >= MAX_ENTRIES) ok = fail_json(j, "too many tensors");
+    if (ok && !nd_reserve((void **)slots, &capacity, *n_slots + 1, sizeof **slots))
+      ok = fail_json(j, out_of_memory);
+    if (!ok) {
       free(name);
-      return fail_json(j, "too many tensors");
+      return false;
     }
     slot *s = &(*slots)[(*n_slots)++];
     memset(s, 0, sizeof *s);
@@ -437,8 +441,10 @@ nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) 
   size_t n_slots = 0;
   json j = {(char *)bytes + 8, (char *)bytes + 8 + length, (char *)bytes + 8, NULL};
   if (!read_header(&j, c, &slots, &n_slots))
-    status = nd_fail(err, ND_FORMAT, "its header is broken at byte %zu: %s",
-                     (size_t)(j.p - j.start) + 8, j.wrong);
+    status = j.wrong == out_of_memory
+                 ? no_memory(err)
+                 : nd_fail(err, ND_FORMAT, "its header is broken at byte %zu: %s",
+                           (size_t)(j.p - j.start) + 8, j.wrong);
   if (status == ND_OK && n_slots > 1) qsort(slots, n_slots, sizeof *slots, by_offset);
   int64_t at = 0, data = (int64_t)(n - 8 - length);
   for (size_t i = 0; i < n_slots && status == ND_OK; i++) {
