@@ -14,6 +14,19 @@ static void discard(const gchar *domain, GLogLevelFlags level, const gchar *text
   (void)data;
 }
 
+/* libsmf and glib don't outlive the end of memory: the one crashes, the other
+ * aborts. So what they will want is asked for beforehand, and given back. An
+ * event there is a struct, its bytes, and its place in an array that doubles. */
+static bool has_room(const nd_midi_file *file, const nd_midi_safe *safe) {
+  enum { OVERHEAD = 32 };  /* of a block: malloc's own, and rounding */
+  const size_t event = sizeof(smf_event_t) + 4 * sizeof(void *) + 2 * OVERHEAD;
+  const size_t track = sizeof(smf_track_t) + sizeof(smf_tempo_t) + 1024;
+  if (safe->n > SIZE_MAX / 2 / event || file->n_tracks > SIZE_MAX / 4 / track) return false;
+  void *room = malloc((file->n_events + file->n_tracks) * event + safe->n + file->n_tracks * track);
+  free(room);
+  return room != NULL;
+}
+
 static smf_t *load(const nd_midi_safe *safe) {
   guint handler = g_log_set_handler(
       "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
@@ -182,6 +195,7 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
     song->ppq = file.ppq;
     status = nd_midi_guard(&safe, &file, err);
   }
+  if (status == ND_OK && !has_room(&file, &safe)) status = nd_fail(err, ND_NOMEM, "out of memory");
   if (status == ND_OK) {
     smf = load(&safe);
     if (smf == NULL || smf->tracks_array->len != file.n_tracks)
