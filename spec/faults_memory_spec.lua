@@ -1,0 +1,44 @@
+-- Memory that runs out: an error, nothing lost, nothing leaked.
+local faulty = require "spec.support.faulty"
+local shell = require "spec.support.shell"
+
+describe("when memory runs out", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+  if faulty.sanitized then
+    pending "the sanitizers' allocator does not fail"
+    return
+  end
+
+  for who, least in pairs { engine = 3000, lua = 5000 } do
+    it("at any allocation of " .. who .. ", all that allocates ends in an error", function()
+      local status, out, err = faulty.run(("starve.lua %s %s"):format(folder, who))
+      assert.equal("", err)
+      assert.equal(0, status)
+      local cases, failed = out:match "(%d+) cases, (%d+) allocations failed\n$"
+      assert.equal("", (out:gsub("%d+ cases, %d+ allocations failed\n$", "")))
+      assert.is_true(tonumber(cases) >= 39 and tonumber(failed) > least)
+    end)
+  end
+
+  -- libsmf and glib would crash or abort, were they to meet the end themselves
+  it("within libsmf's reach, a song is refused before it gets there", function()
+    local events = ("\1\x90\x3c\x40\1\x80\x3c\x40"):rep(100000) .. "\0\xff\x2f\0"
+    local path = shell.write(folder .. "/long.mid",
+      "MThd\0\0\0\6\0\1\0\1\0\x60MTrk" .. string.pack(">s4", events))
+    local refused, read = 0, 0
+    for kib = 45000, 95000, 1250 do
+      local _, out, err = shell.sh(([[ulimit -v %d
+        OPENBLAS_NUM_THREADS=1 %s lua5.4 -e '
+          io.write(pcall(function()
+            require "neuraldrummer.core"
+            return #require "neuraldrummer.smf".load("%s"):notes "drums"
+          end) and "read" or "refused")']]):format(kib, faulty.paths(), path))
+      if out == "read" then read = read + 1
+      elseif out == "refused" then refused = refused + 1
+      else error(("at %d KiB: %s%s"):format(kib, out, err)) end
+    end
+    assert.is_true(refused > 5 and read > 5, ("%d refused, %d read"):format(refused, read))
+  end)
+end)
