@@ -91,8 +91,9 @@ local cases = {
   end, function(t) return t:settings().kit_text end },
   { "encode", function() return song end, function(s) return assert(tok:encode(s, "x")) end,
     function(s) return s:tokens() end },
-  { "encode as in 2023", function() return song, core.tokeniser { preset = "neuraldrummer2023" } end,
-    function(s, t) return assert(t:encode(s, "x")) end, function(s) return s:tokens() end },
+  { "encode as in 2023", function()
+    return song, core.tokeniser { preset = "neuraldrummer2023" }
+  end, function(s, t) return assert(t:encode(s, "x")) end, function(s) return s:tokens() end },
   { "parse", function() end, function() return assert(tok:parse(text)) end,
     function(s) return s:tokens() end },
   { "tokens", function() return four_bars end, function(s) return s:tokens() end, tostring },
@@ -168,8 +169,9 @@ local cases = {
     return core.generator(model, { seed = 3, prime = four_bars })
   end, tostring },
   { "play", function() return core.generator(load(), { seed = 3 }) end,
-    function(g) return g:play(four_bars, { given = four_bars, density = { 1 }, fills = { true } }) end,
-    function(s) return s:packed_hits() end },
+    function(g)
+      return g:play(four_bars, { given = four_bars, density = { 1 }, fills = { true } })
+    end, function(s) return s:packed_hits() end },
   { "play in a style", function() return core.generator(load(), { seed = 3 }) end,
     function(g) return g:play(four_bars, { style = four_bars }) end,
     function(s) return s:packed_hits() end },
@@ -182,8 +184,9 @@ local cases = {
     g:step { bar = true, energy = 1 }
     return g:odds()
   end, function(t) return ("%a"):format(t.kick) end },
-  { "judge", load, function(m) return core.judge(m, four_bars, { song = { four_bars, four_bars } }) end,
-    function(t) return ("%a"):format(t[2][1]) end },
+  { "judge", load, function(m)
+    return core.judge(m, four_bars, { song = { four_bars, four_bars } })
+  end, function(t) return ("%a"):format(t[2][1]) end },
   { "explain", load, function(m) return core.explain(m, four_bars, 1, 8, true) end,
     function(t) return tostring(#t) end },
   { "touch", function() return core.model { preset = "touch", hidden = 4, layers = 1 } end,
