@@ -138,14 +138,15 @@ bench: deps
 	@$(MAKE) --no-print-directory all
 	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lib/?.so;;' $(LUA) spec/bench/run.lua
 
-# A model lies beside the Lua files, where the module looks for it.
+# Models and kit maps lie beside the Lua files, where the module looks for them.
 install: all
 	@mkdir -p '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LUADIR)/neuraldrummer/models' \
-	  '$(DESTDIR)$(LIBDIR)/neuraldrummer'
+	  '$(DESTDIR)$(LUADIR)/neuraldrummer/kits' '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	for folder in $(LUA_FOLDERS); do \
 	  mkdir -p '$(DESTDIR)$(LUADIR)'/$$folder && \
 	  $(INSTALL) -m 644 lua/$$folder/*.lua '$(DESTDIR)$(LUADIR)'/$$folder || exit; done
 	$(INSTALL) -m 644 models/* '$(DESTDIR)$(LUADIR)/neuraldrummer/models'
+	$(INSTALL) -m 644 lua/neuraldrummer/kits/*.kit '$(DESTDIR)$(LUADIR)/neuraldrummer/kits'
 	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)
 

@@ -87,9 +87,8 @@ static int corpus_open(lua_State *L) {
   return 1;
 }
 
-static int corpus_song(lua_State *L) {
-  nd_corpus *c = check(L);
-  int32_t song = check_song(L, c);
+/* The Sequence of a song, or nil and a message. */
+static int push_song(lua_State *L, nd_corpus *c, int32_t song) {
   nd_sequence *seq;
   nd_error err;
   if (nd_corpus_read(c, song, &seq, &err) == ND_OK) return lnd_push_sequence(L, seq);
@@ -100,6 +99,21 @@ static int corpus_song(lua_State *L) {
   lua_remove(L, -2);
   return 2;
 }
+
+static int corpus_song(lua_State *L) {
+  nd_corpus *c = check(L);
+  return push_song(L, c, check_song(L, c));
+}
+
+static int corpus_next(lua_State *L) {
+  nd_corpus *c = check(L);
+  const lua_Integer i = luaL_checkinteger(L, 2);
+  if (i < 0 || i >= nd_corpus_count(c)) return 0;
+  lua_pushinteger(L, i + 1);
+  return 1 + push_song(L, c, (int32_t)i);
+}
+
+static int corpus_pairs(lua_State *L) { return lnd_pairs(L, corpus_next); }
 
 static int corpus_info(lua_State *L) {
   nd_corpus *c = check(L);
@@ -163,7 +177,7 @@ void lnd_open_corpus(lua_State *L) {
   };
   static const luaL_Reg meta[] = {
     {"__gc", corpus_close}, {"__close", corpus_close}, {"__len", corpus_len},
-    {"__tostring", corpus_tostring}, {NULL, NULL},
+    {"__tostring", corpus_tostring}, {"__pairs", corpus_pairs}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
     {"create_corpus", writer_new}, {"open_corpus", corpus_open}, {NULL, NULL},

@@ -54,6 +54,14 @@ int lnd_fail(lua_State *L, const nd_error *err, const char *what) {
   return 2;
 }
 
+int lnd_pairs(lua_State *L, lua_CFunction next) {
+  luaL_checkany(L, 1);
+  lua_pushcfunction(L, next);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
 void lnd_grew(lua_State *L, size_t bytes) {
   size_t kib = bytes / 1024;
   if (kib > 0) (void)lua_gc(L, LUA_GCSTEP, kib > 1000000 ? 1000000 : (int)kib);

@@ -44,6 +44,10 @@ int lnd_fail(lua_State *L, const nd_error *err, const char *what);
  * that cannot meet the world. */
 int lnd_raise(lua_State *L, const nd_error *err);
 
+/* What a type's __pairs returns: `next`, called with the object and a number
+ * from 0 on, the object at index 1, and 0. */
+int lnd_pairs(lua_State *L, lua_CFunction next);
+
 /* Tells the collector that `bytes` of foreign memory came. */
 void lnd_grew(lua_State *L, size_t bytes);
 

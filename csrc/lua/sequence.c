@@ -84,6 +84,17 @@ static int sequence_hits(lua_State *L) {
   return 1;
 }
 
+static int sequence_next(lua_State *L) {
+  const nd_sequence *seq = check(L);
+  const lua_Integer i = luaL_checkinteger(L, 2);
+  if (i < 0 || i >= nd_sequence_steps(seq)) return 0;
+  lua_pushinteger(L, i + 1);
+  push_hits(L, seq, (int32_t)i);
+  return 2;
+}
+
+static int sequence_pairs(lua_State *L) { return lnd_pairs(L, sequence_next); }
+
 static int sequence_packed_hits(lua_State *L) {
   nd_sequence *seq = check(L);
   size_t n = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
@@ -286,7 +297,7 @@ void lnd_open_sequence(lua_State *L) {
   };
   static const luaL_Reg meta[] = {
     {"__gc", sequence_close}, {"__close", sequence_close}, {"__len", sequence_len},
-    {"__tostring", sequence_tostring}, {NULL, NULL},
+    {"__tostring", sequence_tostring}, {"__pairs", sequence_pairs}, {NULL, NULL},
   };
   static const luaL_Reg line[] = {{"__gc", line_free}, {"__close", line_free}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};

@@ -178,6 +178,17 @@ static void set_int(lua_State *L, const char *key, lua_Integer value) {
   lua_setfield(L, -2, key);
 }
 
+static void push_note(lua_State *L, const nd_note *note) {
+  lua_createtable(L, 0, 7);               /* note */
+  set_int(L, "tick", note->tick);
+  set_int(L, "duration", note->duration);
+  set_int(L, "pitch", note->pitch);
+  set_int(L, "velocity", note->velocity);
+  set_int(L, "channel", note->channel + 1);
+  set_int(L, "program", note->program);
+  set_int(L, "track", note->track + 1);
+}
+
 static int song_notes(lua_State *L) {
   static const char *const choices[] = {"all", "drums", "others", NULL};
   const nd_song *song = check(L);
@@ -187,16 +198,86 @@ static int song_notes(lua_State *L) {
   for (size_t i = 0; i < song->n_notes; i++) {
     const nd_note *note = &song->notes[i];
     if (which != 0 && nd_song_is_drum(song, note) != (which == 1)) continue;
-    lua_createtable(L, 0, 7);             /* list,note */
-    set_int(L, "tick", note->tick);
-    set_int(L, "duration", note->duration);
-    set_int(L, "pitch", note->pitch);
-    set_int(L, "velocity", note->velocity);
-    set_int(L, "channel", note->channel + 1);
-    set_int(L, "program", note->program);
-    set_int(L, "track", note->track + 1);
+    push_note(L, note);                   /* list,note */
     lua_rawseti(L, -2, ++n);              /* list */
   }
+  return 1;
+}
+
+static int song_next(lua_State *L) {
+  const nd_song *song = check(L);
+  const lua_Integer i = luaL_checkinteger(L, 2);
+  if (i < 0 || (lua_Unsigned)i >= song->n_notes) return 0;
+  lua_pushinteger(L, i + 1);
+  push_note(L, &song->notes[i]);
+  return 2;
+}
+
+static int song_pairs(lua_State *L) { return lnd_pairs(L, song_next); }
+
+static int song_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check(L)->n_notes);
+  return 1;
+}
+
+/* How many drum notes there are of each pitch: {[36] = 212, …}. */
+static int song_pitches(lua_State *L) {
+  const nd_song *song = check(L);
+  lua_Integer counts[128] = {0};
+  for (size_t i = 0; i < song->n_notes; i++)
+    if (nd_song_is_drum(song, &song->notes[i])) counts[song->notes[i].pitch]++;
+  lua_newtable(L);                        /* pitches */
+  for (int p = 0; p < 128; p++) {
+    if (counts[p] == 0) continue;
+    lua_pushinteger(L, counts[p]);
+    lua_rawseti(L, -2, p);
+  }
+  return 1;
+}
+
+/* The pitch that the table at `arg` has under `key`; `pitch` where it has none.
+ * No metamethod is called: one could close what is worked on. */
+static uint8_t pitch_from(lua_State *L, int arg, lua_Integer key, uint8_t pitch) {
+  if (lua_rawgeti(L, arg, key) != LUA_TNIL) {
+    int whole = 0;
+    lua_Integer p = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : -1;
+    if (!whole || p < 0 || p > 127)
+      luaL_error(L, "pitches[%I]: a pitch, 0 to 127, is needed", (LUAI_UACINT)key);
+    pitch = (uint8_t)p;
+  }
+  lua_pop(L, 1);
+  return pitch;
+}
+
+/* song:with_pitches(map): its drum notes with other pitches */
+static int song_with_pitches(lua_State *L) {
+  const nd_song *song = check(L);
+  uint8_t map[128];
+  nd_error err;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (int p = 0; p < 128; p++) map[p] = pitch_from(L, 2, p, (uint8_t)p);
+  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  nd_song *made = box->p = nd_song_new(song->ppq);
+  if (made == NULL) return luaL_error(L, "not enough memory");
+  nd_status status = ND_OK;
+  for (size_t i = 0; status == ND_OK && i < song->n_tracks; i++)
+    status = nd_song_add_track(made, song->track_names[i], strlen(song->track_names[i]), &err);
+  for (size_t i = 0; status == ND_OK && i < song->n_notes; i++) {
+    nd_note note = song->notes[i];
+    if (nd_song_is_drum(song, &note)) note.pitch = map[note.pitch];
+    status = nd_song_add_note(made, note, &err);
+  }
+  for (size_t i = 0; status == ND_OK && i < song->n_tempos; i++)
+    status = nd_song_add_tempo(made, song->tempos[i], &err);
+  for (size_t i = 0; status == ND_OK && i < song->n_meters; i++)
+    status = nd_song_add_meter(made, song->meters[i], &err);
+  made->end_tick = song->end_tick;
+  if (status == ND_OK) status = nd_song_finish(made, &err);
+  /* what was guessed is guessed again: nothing that it goes by has changed */
+  if (status == ND_OK)
+    status = nd_song_find_drums(made, song->drum_channel_guessed ? -1 : song->drum_channel, &err);
+  if (status != ND_OK) return lnd_raise(L, &err);
+  lnd_grew(L, memory(made));
   return 1;
 }
 
@@ -296,7 +377,8 @@ static int song_tostring(lua_State *L) {
 
 static int song_with_drums(lua_State *L) {
   static const char *const keys[] = {"keep_drums", "drums_alone", "length",
-                                     "velocity",   "track_name",  "rest", NULL};
+                                     "velocity",   "track_name",  "rest",
+                                     "pitches",    NULL};
   const nd_song *song = check(L);
   const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
   nd_error err;
@@ -310,19 +392,26 @@ static int song_with_drums(lua_State *L) {
   };
   const double length = lnd_opt_num(L, 3, "length", 0.5, 1e-3, 1024);
   const double velocity = lnd_opt_num(L, 3, "velocity", 1, 0, 127);
+  const int pitches = lnd_opt(L, 3, "pitches");   /* pitches */
+  if (pitches != LUA_TNIL && pitches != LUA_TTABLE)
+    return luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, 4));
   if (seq->grid.ppq != song->ppq)
     return luaL_error(L, "the Sequence has %d ticks a beat, the song %d", (int)seq->grid.ppq,
                       (int)song->ppq);
 
-  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* made */
-  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* made,scratch */
+  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* pitches,made */
+  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* pitches,made,scratch */
   nd_song *drums = scratch->p = nd_song_new(song->ppq);
   if (drums == NULL) return luaL_error(L, "not enough memory");
   nd_status status =
       nd_sequence_notes(seq, drums, nd_song_channel_for_drums(song), length, &err);
   for (size_t i = 0; status == ND_OK && i < drums->n_notes; i++) {
     const double v = drums->notes[i].velocity * velocity;
-    drums->notes[i].velocity = (uint8_t)(v < 1 ? 1 : v > 127 ? 127 : lround(v));
+    nd_note *note = &drums->notes[i];
+    note->velocity = (uint8_t)(v < 1 ? 1 : v > 127 ? 127 : lround(v));
+    if (pitches != LUA_TNIL)
+      note->pitch = pitch_from(L, 4, 128 * ((lua_Integer)note->tick + 1) + note->pitch,
+                               pitch_from(L, 4, note->pitch, note->pitch));
   }
   nd_song *result = NULL;
   if (status == ND_OK) status = nd_splice_song(&result, song, drums, &options, &err);
@@ -331,7 +420,7 @@ static int song_with_drums(lua_State *L) {
   if (status != ND_OK) return lnd_raise(L, &err);
   made->p = result;
   lnd_grew(L, memory(result));
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   return 1;
 }
 
@@ -385,6 +474,7 @@ static int song_save(lua_State *L) {
 void lnd_open_song(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"ppq", song_ppq},           {"notes", song_notes},
+    {"pitches", song_pitches},   {"with_pitches", song_with_pitches},
     {"tempos", song_tempos},     {"meters", song_meters},
     {"tracks", song_tracks},     {"repairs", song_repairs},
     {"drum_channel", song_drum_channel},
@@ -394,7 +484,8 @@ void lnd_open_song(lua_State *L) {
     {"close", song_close},       {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", song_close}, {"__close", song_close}, {"__tostring", song_tostring}, {NULL, NULL},
+    {"__gc", song_close}, {"__close", song_close}, {"__tostring", song_tostring},
+    {"__len", song_len},  {"__pairs", song_pairs}, {NULL, NULL},
   };
   lnd_type(L, LND_SONG, methods, meta);
   /* the file reader is a library of its own, and must be of the same build */

@@ -33,6 +33,14 @@ function song:ppq() end
 ---@param which? "all"|"drums"|"others"
 ---@return neuraldrummer.note[]
 function song:notes(which) end
+--- How many drum notes there are of each pitch: {[36] = 212, [38] = 96}.
+---@return table<integer, integer>
+function song:pitches() end
+--- A Song whose drum notes have other pitches, to be laid on a grid: what `map`
+--- has no number for stays. It is no file any more, and has mended nothing.
+---@param map table<integer, integer> by pitch, 0..127
+---@return neuraldrummer.song
+function song:with_pitches(map) end
 ---@return {tick: integer, bpm: number}[]
 function song:tempos() end
 ---@return {tick: integer, numerator: integer, denominator: integer}[]
@@ -52,9 +60,12 @@ function song:seconds() end
 function song:length() end
 --- The song's own drums taken out, `drums` put in as a track of their own, on
 --- the song's drum channel, or 10 where it has none of its own. Of a song that
---- was read, every other track stays byte for byte. `velocity`: a factor.
+--- was read, every other track stays byte for byte. `length`: of a drum note, in
+--- steps (default 0.5); `velocity`: a factor; `rest`: beats that the track goes on
+--- behind the song; `pitches`: by a drum's pitch, the one to write, and under
+--- (tick + 1) * 128 + pitch the one to write on that tick.
 ---@param drums neuraldrummer.sequence
----@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string, rest?: number}  length: of a drum note in steps (default 0.5)
+---@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string, rest?: number, pitches?: table<integer, integer>}
 ---@return neuraldrummer.song
 function song:with_drums(drums, options) end
 --- The whole MIDI file as a string: the one that was read, or one written for

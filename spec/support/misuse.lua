@@ -100,6 +100,7 @@ local right = {
     return "song.mid", {}
   end,
   ["neuraldrummer.song:with_drums"] = function() return new "sequence", {} end,
+  ["neuraldrummer.song:with_pitches"] = function() return { [36] = 35 } end,
   ["neuraldrummer.song:save"] = function() return "saved.mid" end,
   ["neuraldrummer.tokeniser:encode"] = function() return new "song", "name" end,
   ["neuraldrummer.tokeniser:parse"] = function() return four_bars:tokens() end,
