@@ -115,5 +115,6 @@ void lnd_open_judge(lua_State *L);
 void lnd_open_explain(lua_State *L);
 void lnd_open_host(lua_State *L);
 void lnd_open_touch(lua_State *L);
+void lnd_open_shift(lua_State *L);
 
 #endif

@@ -468,6 +468,16 @@ function core.explain(m, seq, from, to, style) end
 ---@return neuraldrummer.sequence
 function core.touch(m, seq, options) end
 
+--- Drums moved in time: what is struck at step `i` comes at `times[i]` (in
+--- steps, from 1, in between as well), each hit as early or late as it was. Of
+--- hits that meet in pitch and time one stays, the loudest. Cells with a byte
+--- above 0 in `known` (one a step and voice) stay where they are.
+---@param seq neuraldrummer.sequence
+---@param times number[] one a step
+---@param known? string
+---@return neuraldrummer.sequence
+function core.shift(seq, times, known) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end

@@ -2,6 +2,9 @@
 local core = require "neuraldrummer.core"
 local nd = require "neuraldrummer"
 local direct = require "neuraldrummer.direct"
+local files = require "neuraldrummer.files"
+local score = require "neuraldrummer.score"
+local swing = require "neuraldrummer.swing"
 local check = require "neuraldrummer.options".check
 
 local generate = {}
@@ -19,6 +22,12 @@ local generate = {}
 ---@field velocity? number 0..1, of every hit; then `humanise` is 0 unless given
 ---@field humanise? number 0: on the grid and flat, 1 (default): as people played
 ---@field touch? string|neuraldrummer.model default: the touch model that comes with the module
+---@field swing? number|string as swing.read takes it: 0 straight, 1 triplets; default: as the
+--- touch model plays it
+---@field drafts? integer so many are played, with this seed and those behind it; the one that
+--- fits the song best is taken
+---@field all_drafts? boolean write every draft: `out` with ".seed-N" before its extension
+---@field on_progress? fun(done: integer, total: integer) of drafts
 ---@field length? number of a drum note, in steps
 ---@field rest? number beats that the drums' track goes on behind the song
 ---@field keep_drums? boolean leave the song's own drums in as well
@@ -48,7 +57,8 @@ local KNOWN = {
   style = "integer|string|boolean|table|userdata", style_of = "string",
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
   bars = "string|integer|table", extend = "integer", loop = "string", returns = "boolean",
-  vary = "number", limbs = "boolean", enter = "string",
+  vary = "number", limbs = "boolean", enter = "string", swing = "number|string",
+  drafts = "integer", all_drafts = "boolean", on_progress = "function",
 }
 generate.KNOWN = KNOWN
 
@@ -69,6 +79,17 @@ local ORIGINAL = {
 ---@field hits integer
 ---@field voices {name: string, hits: integer}[]
 ---@field style? {index: integer, name: string} of the model's, that was drawn or asked for
+---@field seed integer that it was played with
+---@field direction? neuraldrummer.direction what was kept and asked
+---@field drafts? neuraldrummer.draft[]
+---@field alike? boolean all drafts have the same hits
+
+---@class neuraldrummer.draft
+---@field seed integer
+---@field hits integer
+---@field fit? number bits a step, as score.run has it; nil where there was nothing to judge
+---@field style? {index: integer, name: string}
+---@field out? string where it was written
 
 --- Hits of each voice, in the kit's order.
 ---@param seq neuraldrummer.sequence
@@ -99,13 +120,17 @@ local function alone_at(drums, options)
   end
   local step = PPQ / settings.steps_per_beat
   local length = math.max(1, math.floor((options.length or 0.5) * step + 0.5))
-  local notes = {}
+  local voices, offsets, notes = drums:voices(), drums:packed_offsets(), {}
   for i, hits in ipairs(drums:hits()) do
-    for name, velocity in pairs(hits) do
-      notes[#notes + 1] = {
-        tick = math.floor((i - 1) * step + 0.5), duration = length, pitch = pitches[name],
-        velocity = math.max(1, math.floor(velocity * 127 + 0.5)), channel = 10,
-      }
+    for v, name in ipairs(voices) do
+      if hits[name] then
+        local late = ("b"):unpack(offsets, (i - 1) * #voices + v) / 256
+        notes[#notes + 1] = {
+          tick = math.max(0, math.floor((i - 1 + late) * step + 0.5)), duration = length,
+          pitch = pitches[name], velocity = math.max(1, math.floor(hits[name] * 127 + 0.5)),
+          channel = 10,
+        }
+      end
     end
   end
   table.sort(notes, function(a, b)
@@ -195,14 +220,9 @@ local function humanise(model, drums, o, known)
   return core.touch(touch, drums, { amount = amount, seed = o.seed, known = known })
 end
 
---- Plays a Sequence as the options have it.
----@param model neuraldrummer.model
----@param seq neuraldrummer.sequence
----@param o neuraldrummer.generate_options with `sections`, where they are not the song's
----@return neuraldrummer.sequence? drums
----@return table|string? style {index, name}, or message
----@return table? direction what was kept and asked
-function generate.play(model, seq, o)
+-- Plays a Sequence as the options have it, flat and on the grid: the drums; the
+-- style {index, name}, or a message; and the direction.
+local function strike(model, seq, o)
   local prime, message
   if o.prime then
     prime, message = encode(model:tokeniser(), o.prime)
@@ -220,7 +240,7 @@ function generate.play(model, seq, o)
     start = o.start, prime = prime, velocity = o.velocity, threads = o.threads,
     limbs = o.limbs, enter = o.enter,
   })
-  if not whole then return humanise(model, generator:play(seq), o) end
+  if not whole then return generator:play(seq), nil, {} end
   local direction, drums
   direction, message = direction_of(model, seq, generator, o)
   if not direction then return nil, message end
@@ -231,10 +251,35 @@ function generate.play(model, seq, o)
       sections = o.sections, vary = o.vary, seed = o.seed,
     })
   end
-  drums, message = humanise(model, drums, o, direction.known)
-  if not drums then return nil, message end
   local index, name = generator:style()
   return drums, index and { index = index, name = name } or nil, direction
+end
+
+-- How hard and when: a person's touch, and swing where it is asked.
+local function touched(model, song, drums, o, direction)
+  local message
+  drums, message = humanise(model, drums, o, direction.known)
+  if not drums then return nil, message end
+  if o.swing == nil then return drums end
+  local amount, unit, swung = swing.read(o.swing, song)
+  return swing.apply(drums, amount, unit, { swung = swung, known = direction.known })
+end
+
+--- Plays a Sequence as the options have it.
+---@param model neuraldrummer.model
+---@param song neuraldrummer.song whose Sequence it is
+---@param seq neuraldrummer.sequence
+---@param o neuraldrummer.generate_options with `sections`, where they are not the song's
+---@return neuraldrummer.sequence? drums
+---@return table|string? style {index, name}, or message
+---@return table? direction what was kept and asked
+function generate.play(model, song, seq, o)
+  local drums, style, direction = strike(model, seq, o)
+  if not drums then return nil, style end
+  local message
+  drums, message = touched(model, song, drums, o, direction)
+  if not drums then return nil, message end
+  return drums, style, direction
 end
 
 --- Puts drums into their song, and writes it where `o.out` says.
@@ -260,8 +305,92 @@ function generate.finish(model, song, drums, o)
   local voices, hits = generate.count(drums)
   return {
     song = combined, source = song, drums = drums, model = model, steps = #drums,
-    hits = hits, voices = voices,
+    hits = hits, voices = voices, seed = o.seed or 1,
   }
+end
+
+--- Plays, and finishes what was played.
+---@param model neuraldrummer.model
+---@param song neuraldrummer.song
+---@param seq neuraldrummer.sequence
+---@param o neuraldrummer.generate_options
+---@return neuraldrummer.generate_result? result
+---@return string? message
+function generate.perform(model, song, seq, o)
+  local drums, style, direction = generate.play(model, song, seq, o)
+  if not drums then return nil, style end
+  local result, message = generate.finish(model, song, drums, o)
+  if not result then return nil, message end
+  result.style, result.direction = style, direction
+  return result
+end
+
+-- The same options with another seed, and another place to write to.
+local function with_seed(o, seed, out)
+  local copy = {}
+  for name, value in pairs(o) do copy[name] = value end
+  copy.seed, copy.out = seed, out
+  return copy
+end
+
+-- Plays drafts, one seed after another, and finishes the one that fits the song
+-- best, of equals the first; before it, when all are wanted, the others.
+local function play_drafts(model, song, seq, o)
+  local first, taken, hits, alike = o.seed or 1, nil, nil, true
+  local drafts, played = {}, {}
+  for k = 1, o.drafts do
+    local own = with_seed(o, first + k - 1)
+    local drums, style, direction = strike(model, seq, own)
+    if not drums then return nil, style end
+    local judged = score.run(model, drums)
+    local draft = { seed = own.seed, fit = judged and judged.fit or nil, style = style }
+    draft.hits = select(2, generate.count(drums))
+    drafts[k], played[k] = draft, { drums = drums, direction = direction }
+    hits = hits or drums:packed_hits()
+    alike = alike and hits == drums:packed_hits()
+    if not taken or (draft.fit or -math.huge) > (drafts[taken].fit or -math.huge) then taken = k end
+    if not o.all_drafts then
+      -- a draft is as large as its song: only the best so far stays
+      for i = 1, k do if i ~= taken then played[i] = nil end end
+    end
+    if o.on_progress then o.on_progress(k, o.drafts) end
+  end
+
+  local function finish(k, out)
+    local own = with_seed(o, drafts[k].seed, out)
+    local drums, message = touched(model, song, played[k].drums, own, played[k].direction)
+    if not drums then return nil, message end
+    return generate.finish(model, song, drums, own)
+  end
+  for k, draft in ipairs(o.all_drafts and drafts or {}) do
+    draft.out = files.infix(o.out, ".seed-" .. draft.seed)
+    local ok, message = finish(k, draft.out)
+    if not ok then return nil, message end
+  end
+  local result, message = finish(taken, o.out)
+  if not result then return nil, message end
+  result.style, result.drafts = drafts[taken].style, drafts
+  result.direction, result.alike = played[taken].direction, #drafts > 1 and alike
+  return result
+end
+
+local MOST_DRAFTS <const> = 256
+
+-- Raises for what makes no sense together.
+local function check_together(o)
+  local function refuse(format, ...) error(format:format(...), 0) end
+  if o.drafts and not (o.drafts >= 1 and o.drafts <= MOST_DRAFTS) then
+    refuse("option 'drafts': %d is not in 1-%d", o.drafts, MOST_DRAFTS)
+  elseif o.all_drafts and not (o.drafts and o.out) then
+    refuse "option 'all_drafts': needs 'drafts', and a file to be named after"
+  elseif o.vary and o.returns == false then
+    refuse "option 'vary': no section gets its groove back that it could vary"
+  end
+  for _, name in ipairs { "keep", "bars", "extend" } do
+    if o[name] ~= nil and o.keep_drums and not o.loop then
+      refuse("option 'keep_drums': what '%s' keeps would be there twice", name)
+    end
+  end
 end
 
 --- Drums a song. Same song, model, options and seed: the same bytes.
@@ -272,6 +401,7 @@ end
 function generate.drum(path, options)
   local o = {}
   for name, value in pairs(check(options, KNOWN)) do o[name] = value end
+  check_together(o)
   if o.original then
     for name, value in pairs(ORIGINAL) do
       -- a temperature is another way of choosing than a cut-off
@@ -288,14 +418,8 @@ function generate.drum(path, options)
   end
   local seq, song = encode(model:tokeniser(), path, { drum_channel = o.drum_channel })
   if not seq then return nil, song end
-  local drums, style = generate.play(model, seq, o)
-  if not drums then return nil, style end
-  seq:close()
-  local result
-  result, message = generate.finish(model, song, drums, o)
-  if not result then return nil, message end
-  result.style = style
-  return result
+  if o.drafts then return play_drafts(model, song, seq, o) end
+  return generate.perform(model, song, seq, o)
 end
 
 --- The styles that a model would choose among for a song, the likeliest first.

@@ -27,7 +27,8 @@ local function with(options, known)
   for name, kind in pairs(known) do all[name] = kind end
   for name, value in pairs(check(options, all)) do o[name] = value end
   -- there is no song, and so nothing of it to keep or to leave out
-  for _, name in ipairs { "original", "keep", "loop", "extend", "keep_drums", "tempo", "bars" } do
+  for _, name in ipairs { "original", "keep", "loop", "extend", "keep_drums", "tempo", "bars",
+    "drafts", "all_drafts" } do
     if o[name] ~= nil and not known[name] then
       error(("option '%s': there is no song to use it on"):format(name), 3)
     end
@@ -64,15 +65,6 @@ local function within(option, x, least, most)
   if not (x >= least and x <= most) then
     error(("option '%s': %g is not in %g-%g"):format(option, x, least, most), 0)
   end
-end
-
-local function perform(model, song, seq, o)
-  local drums, style = generate.play(model, seq, o)
-  if not drums then return nil, style end
-  local result, message = generate.finish(model, song, drums, o)
-  if not result then return nil, message end
-  result.style = style
-  return result
 end
 
 -- A bass that goes with the kick of the groove, over all its bars and `more`, the
@@ -139,7 +131,7 @@ function sketch.continue(path, options)
   if not seq then return nil, ("%s: %s"):format(path, message) end
   o.bars, o.extend, o.drums_alone = nil, #primer:bars(), true
   if o.style == nil and o.style_of == nil then o.style = primer end
-  return perform(model, song, seq, o)
+  return generate.perform(model, song, seq, o)
 end
 
 --- The sections of a form: "intro4,verse8,chorus8", names with their bars.
@@ -249,7 +241,7 @@ function sketch.play(options)
   end
   o.sections, o.drums_alone = sections, true
   local result
-  result, message = perform(model, song, seq, o)
+  result, message = generate.perform(model, song, seq, o)
   if result then result.sections = sections end
   return result, message
 end

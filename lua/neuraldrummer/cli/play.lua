@@ -21,6 +21,8 @@ local function playing(output)
     { "--velocity", "V", "0-1, of every hit; then --humanise is 0 unless given.", number },
     { "--humanise", "X", "0: on the grid and flat; 1: velocities and timing as people "
       .. "played them (default).", number },
+    { "--swing", "S", "0: straight, 1: triplets, song: as the song has it; with /8 or /16 "
+      .. "behind it, eighths or sixteenths swing (default: as people played)." },
     { "--length", "STEPS", "of a drum note, in steps.", number },
     { "--style", "STYLE", "play in one style: its number or name of --styles, a file "
       .. "(mine.style), or changes to the style it would choose (ride=0.6,toms=0.2)." },
@@ -47,8 +49,8 @@ local function played_as(args)
   return {
     out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
     cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
-    length = args.length, style = style, style_of = args.style_of, energy = args.energy,
-    fills = args.fills, vary = args.vary,
+    swing = args.swing, length = args.length, style = style, style_of = args.style_of,
+    energy = args.energy, fills = args.fills, vary = args.vary,
     returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
   }
 end
@@ -61,19 +63,31 @@ local function voice_text(voices)
   return #parts > 0 and table.concat(parts, ", ") or "none"
 end
 
+-- Which draft was taken, and what the others are like.
+local function say_drafts(result)
+  for _, draft in ipairs(result.drafts) do
+    say("%s seed %d: %s, %d hits%s", draft.seed == result.seed and "*" or " ", draft.seed,
+      draft.fit and ("%+.3f bits a step"):format(draft.fit) or "nothing to judge", draft.hits,
+      draft.out and ", " .. draft.out or "")
+  end
+end
+
 local function say_played(args, result, what)
   if args.json then
     local voices = {}
     for _, voice in ipairs(result.voices) do voices[voice.name] = voice.hits end
     say_json({
       output = args.output, steps = result.steps, hits = result.hits, voices = voices,
-      seconds = result.song:seconds(), seed = args.seed or 1, style = result.style,
-    }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name" })
+      seconds = result.song:seconds(), seed = result.seed, style = result.style,
+      drafts = result.drafts,
+    }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name",
+      "drafts", "fit", "out" })
     return true
   end
   say("%s: %s of %s, %d hits on %d steps: %s", args.output, progress.time(result.song:seconds()),
     what, result.hits, result.steps, voice_text(result.voices))
   if result.style then say("in style %d, %s", result.style.index, result.style.name) end
+  if result.drafts then say_drafts(result) end
   return true
 end
 
@@ -131,6 +145,9 @@ play.drum = {
     common.START,
     { "--prime", "FILE.mid", "a MIDI file whose drums went before." },
     { "--keep-drums", "leave the song's own drums in as well." },
+    { "--drafts", "K", "play K, one seed after another, and keep the one that fits the song "
+      .. "best (as score has it).", positive },
+    { "--all-drafts", "write every draft as well, as FILE.seed-N." },
     { "--drums-alone", "write the drums only." },
     { "--tempo", "BPM", "write the drums only, in 4/4 at this tempo.", number },
     { "--original", "as the system of 2023; needs a model of that preset." },
@@ -143,11 +160,18 @@ play.drum = {
     if args.styles then return list_styles(args) end
     local options = played_as(args)
     for _, name in ipairs { "keep", "bars", "extend", "loop", "enter", "forced", "start", "prime",
-      "keep_drums", "drums_alone", "tempo", "original", "drum_channel" } do
+      "keep_drums", "drums_alone", "tempo", "original", "drum_channel", "drafts",
+      "all_drafts" } do
       options[name] = args[name]
     end
+    local bar <close> = progress.new(args.drafts or 0, "drafts")
+    options.on_progress = function(done) bar:update(done) end
     local result, message = require "neuraldrummer.generate".drum(args.song, options)
+    bar:finish()
     if not result then return nil, message end
+    if result.alike then
+      common.complain("the %d drafts are alike: nothing was drawn by lot", #result.drafts)
+    end
     remark_on(result.source, args.song)
     return say_played(args, result, "song")
   end,

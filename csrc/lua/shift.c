@@ -1,0 +1,31 @@
+/* shift.c - core.shift: drums moved in time. */
+#include "../music/shift.h"
+#include "lnd.h"
+
+/* core.shift(seq, times [, known]) -> sequence */
+static int core_shift(lua_State *L) {
+  const nd_sequence *seq = lnd_check(L, 1, LND_SEQUENCE);
+  int32_t n = nd_sequence_steps(seq);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_argcheck(L, (int32_t)lua_rawlen(L, 2) == n, 2, "a time for each step is needed");
+  size_t size = 0, cells = (size_t)n * (size_t)nd_sequence_voices(seq);
+  const uint8_t *known = (const uint8_t *)luaL_optlstring(L, 3, NULL, &size);
+  luaL_argcheck(L, known == NULL || size == cells, 3, "a byte for each cell is needed");
+  double *times = lua_newuserdatauv(L, (size_t)n * sizeof *times, 0);
+  for (int32_t t = 0; t < n; t++) {
+    int number;
+    lua_rawgeti(L, 2, t + 1);
+    times[t] = lua_tonumberx(L, -1, &number) - 1;
+    luaL_argcheck(L, number, 2, "times are numbers");
+    lua_pop(L, 1);
+  }
+  nd_sequence *out;
+  nd_error err;
+  if (nd_shift(&out, seq, times, known, &err) != ND_OK) return lnd_raise(L, &err);
+  return lnd_push_sequence(L, out);
+}
+
+void lnd_open_shift(lua_State *L) {
+  lua_pushcfunction(L, core_shift);
+  lua_setfield(L, -2, "shift");
+}
