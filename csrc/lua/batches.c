@@ -12,17 +12,11 @@ typedef struct batches {
   bool filled;
 } batches;
 
-static void batches_free(batches *b) {
+static void batches_free(void *p) {
+  batches *b = p;
   nd_sampler_free(b->sampler);
   nd_batch_clear(&b->own);
   free(b);
-}
-
-static int batches_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_BATCHES);
-  if (box->p != NULL) batches_free(box->p);
-  box->p = NULL;
-  return 0;
 }
 
 /* Raises when the corpus or the model behind it was closed. */
@@ -220,7 +214,7 @@ static int batches_songs(lua_State *L) {
 }
 
 static int batches_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_BATCHES);
+  lnd_box *box = lnd_check_box(L, 1, LND_BATCHES);
   if (box->p == NULL) {
     lua_pushliteral(L, "batches: closed");
     return 1;
@@ -234,11 +228,10 @@ static int batches_tostring(lua_State *L) {
 void lnd_open_batches(lua_State *L) {
   static const luaL_Reg methods[] = {{"next", batches_next},   {"count", batches_count},
                                      {"place", batches_place}, {"shape", batches_shape},
-                                     {"songs", batches_songs}, {"close", batches_close},
+                                     {"songs", batches_songs},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", batches_close}, {"__close", batches_close},
-                                  {"__tostring", batches_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", batches_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"batch", core_batch}, {NULL, NULL}};
-  lnd_type(L, LND_BATCHES, methods, meta);
+  lnd_type(L, LND_BATCHES, methods, meta, batches_free);
   luaL_setfuncs(L, functions, 0);
 }

@@ -53,15 +53,10 @@ static int writer_finish(lua_State *L) {
   return 1;
 }
 
-static int writer_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS_WRITER);
-  nd_corpus_abandon(box->p);
-  box->p = NULL;
-  return 0;
-}
+static void writer_release(void *w) { nd_corpus_abandon(w); }
 
 static int writer_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS_WRITER);
+  lnd_box *box = lnd_check_box(L, 1, LND_CORPUS_WRITER);
   lua_pushstring(L, box->p != NULL ? "corpus writer" : "corpus writer (closed)");
   return 1;
 }
@@ -136,12 +131,7 @@ static int corpus_tokeniser(lua_State *L) {
   return lnd_push_tokeniser(L, nd_corpus_tokeniser(check(L)));
 }
 
-static int corpus_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS);
-  nd_corpus_close(box->p);
-  box->p = NULL;
-  return 0;
-}
+static void corpus_release(void *c) { nd_corpus_close(c); }
 
 static int corpus_len(lua_State *L) {
   lua_pushinteger(L, nd_corpus_count(check(L)));
@@ -149,7 +139,7 @@ static int corpus_len(lua_State *L) {
 }
 
 static int corpus_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_CORPUS);
+  lnd_box *box = lnd_check_box(L, 1, LND_CORPUS);
   const nd_corpus *c = box->p;
   if (c == NULL) {
     lua_pushliteral(L, "corpus (closed)");
@@ -164,25 +154,23 @@ static int corpus_tostring(lua_State *L) {
 
 void lnd_open_corpus(lua_State *L) {
   static const luaL_Reg writer_methods[] = {
-    {"add", writer_add}, {"finish", writer_finish}, {"close", writer_close}, {NULL, NULL},
+    {"add", writer_add}, {"finish", writer_finish}, {NULL, NULL},
   };
   static const luaL_Reg writer_meta[] = {
-    {"__gc", writer_close}, {"__close", writer_close}, {"__tostring", writer_tostring},
-    {NULL, NULL},
+    {"__tostring", writer_tostring}, {NULL, NULL},
   };
   static const luaL_Reg methods[] = {
     {"song", corpus_song}, {"info", corpus_info}, {"settings", corpus_settings},
-    {"tokeniser", corpus_tokeniser}, {"batches", lnd_corpus_batches}, {"close", corpus_close},
+    {"tokeniser", corpus_tokeniser}, {"batches", lnd_corpus_batches},
     {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", corpus_close}, {"__close", corpus_close}, {"__len", corpus_len},
-    {"__tostring", corpus_tostring}, {"__pairs", corpus_pairs}, {NULL, NULL},
+    {"__len", corpus_len}, {"__tostring", corpus_tostring}, {"__pairs", corpus_pairs}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {
     {"create_corpus", writer_new}, {"open_corpus", corpus_open}, {NULL, NULL},
   };
-  lnd_type(L, LND_CORPUS_WRITER, writer_methods, writer_meta);
-  lnd_type(L, LND_CORPUS, methods, meta);
+  lnd_type(L, LND_CORPUS_WRITER, writer_methods, writer_meta, writer_release);
+  lnd_type(L, LND_CORPUS, methods, meta, corpus_release);
   luaL_setfuncs(L, functions, 0);                         /* core */
 }

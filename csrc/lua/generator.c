@@ -13,13 +13,10 @@ typedef struct generator {
   int threads;
 } generator;
 
-static int generator_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_GENERATOR);
-  generator *g = box->p;
-  box->p = NULL;
-  if (g != NULL) nd_generator_free(g->g);
+static void generator_free(void *p) {
+  generator *g = p;
+  nd_generator_free(g->g);
   free(g);
-  return 0;
 }
 
 /* Raises when the model was closed. */
@@ -306,7 +303,7 @@ static int generator_reset(lua_State *L) {
 }
 
 static int generator_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_GENERATOR);
+  lnd_box *box = lnd_check_box(L, 1, LND_GENERATOR);
   lua_pushstring(L, box->p != NULL ? "generator" : "generator: closed");
   return 1;
 }
@@ -314,11 +311,9 @@ static int generator_tostring(lua_State *L) {
 void lnd_open_generator(lua_State *L) {
   static const luaL_Reg methods[] = {{"play", generator_play},   {"choose", generator_choose},
                                      {"style", generator_style}, {"step", generator_step},
-                                     {"odds", generator_odds},   {"reset", generator_reset},
-                                     {"close", generator_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", generator_close}, {"__close", generator_close},
-                                  {"__tostring", generator_tostring}, {NULL, NULL}};
+                                     {"odds", generator_odds},   {"reset", generator_reset}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", generator_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"generator", core_generator}, {NULL, NULL}};
-  lnd_type(L, LND_GENERATOR, methods, meta);
+  lnd_type(L, LND_GENERATOR, methods, meta, generator_free);
   luaL_setfuncs(L, functions, 0);
 }

@@ -7,6 +7,7 @@
  */
 #define _DEFAULT_SOURCE
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -24,16 +25,11 @@ static void on_interrupt(int number) {
   caught = 1;
 }
 
-typedef struct interrupt {
-  struct sigaction before;
-  bool open;
-} interrupt;
-
-/* core.catch_interrupt() -> interrupt */
+/* core.catch_interrupt() -> interrupt, which holds the handler from before */
 static int catch_interrupt(lua_State *L) {
-  interrupt *i = lua_newuserdatauv(L, sizeof *i, 0);  /* interrupt */
-  i->open = false;
-  luaL_setmetatable(L, LND_INTERRUPT);
+  lnd_box *box = lnd_push(L, LND_INTERRUPT, 0);       /* interrupt */
+  struct sigaction *before = nd_calloc(1, sizeof *before);
+  if (before == NULL) return luaL_error(L, "not enough memory");
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_interrupt;
@@ -41,24 +37,20 @@ static int catch_interrupt(lua_State *L) {
   action.sa_flags = (int)((unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
   (void)sigemptyset(&action.sa_mask);
   caught = 0;
-  i->open = sigaction(SIGINT, &action, &i->before) == 0;
+  if (sigaction(SIGINT, &action, before) == 0) box->p = before;
+  else free(before);
   return 1;
 }
 
 static int interrupt_seen(lua_State *L) {
-  const interrupt *i = luaL_checkudata(L, 1, LND_INTERRUPT);
-  luaL_argcheck(L, i->open, 1, LND_INTERRUPT " is closed");
+  (void)lnd_check(L, 1, LND_INTERRUPT);
   lua_pushboolean(L, caught != 0);
   return 1;
 }
 
-static int interrupt_close(lua_State *L) {
-  interrupt *i = luaL_checkudata(L, 1, LND_INTERRUPT);
-  if (i->open) {
-    i->open = false;
-    (void)sigaction(SIGINT, &i->before, NULL);
-  }
-  return 0;
+static void give_back(void *before) {
+  (void)sigaction(SIGINT, before, NULL);
+  free(before);
 }
 
 double lnd_seconds(void) {
@@ -88,14 +80,13 @@ static int host_terminal(lua_State *L) {
 
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"seen", interrupt_seen}, {"close", interrupt_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {
-    {"__gc", interrupt_close}, {"__close", interrupt_close}, {NULL, NULL}};
+    {"seen", interrupt_seen}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{NULL, NULL}};
   static const luaL_Reg functions[] = {
     {"catch_interrupt", catch_interrupt},
     {"clock", host_clock},
     {"terminal", host_terminal},
     {NULL, NULL}};
-  lnd_type(L, LND_INTERRUPT, methods, meta);
+  lnd_type(L, LND_INTERRUPT, methods, meta, give_back);
   luaL_setfuncs(L, functions, 0);  /* core */
 }

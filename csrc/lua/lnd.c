@@ -2,15 +2,30 @@
 
 #include <string.h>
 
+/* FNV-1a: the same in every library that knows the type. */
+static uint64_t tag_of(const char *type) {
+  uint64_t tag = 0xcbf29ce484222325u;
+  for (; *type != '\0'; type++) tag = (tag ^ (unsigned char)*type) * 0x100000001b3u;
+  return tag;
+}
+
 lnd_box *lnd_push(lua_State *L, const char *type, int uservalues) {
   lnd_box *box = lua_newuserdatauv(L, sizeof *box, uservalues);  /* box */
-  box->p = NULL;
+  *box = (lnd_box){.tag = tag_of(type)};
   luaL_setmetatable(L, type);
   return box;
 }
 
-void *lnd_check(lua_State *L, int arg, const char *type) {
+lnd_box *lnd_check_box(lua_State *L, int arg, const char *type) {
   lnd_box *box = luaL_checkudata(L, arg, type);
+  /* debug.setmetatable gives any userdata any metatable */
+  if (lua_rawlen(L, arg) != sizeof *box || box->tag != tag_of(type))
+    luaL_argerror(L, arg, lua_pushfstring(L, "it has the metatable of a %s, but is none", type));
+  return box;
+}
+
+void *lnd_check(lua_State *L, int arg, const char *type) {
+  lnd_box *box = lnd_check_box(L, arg, type);
   if (box->p == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "%s is closed", type));
   return box->p;
 }
@@ -18,16 +33,57 @@ void *lnd_check(lua_State *L, int arg, const char *type) {
 void lnd_check_behind(lua_State *L, int arg, int n) {
   lua_getiuservalue(L, arg, n);                          /* object */
   const lnd_box *box = lua_touserdata(L, -1);
-  if (box == NULL || box->p == NULL)
+  if (lua_rawlen(L, -1) != sizeof *box || box->p == NULL)
     luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on is closed: %s", luaL_tolstring(L, -1, NULL)));
   lua_pop(L, 1);
 }
 
-void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta) {
+static void release(lua_State *L, void **p) {
+  void *held = *p;
+  *p = NULL;
+  if (held != NULL) (*(lnd_release *)lua_touserdata(L, lua_upvalueindex(2)))(held);
+}
+
+/* Within a finaliser, the collector refuses all that it is asked. */
+static bool finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
+
+static int type_close(lua_State *L) {
+  lnd_box *box = lnd_check_box(L, 1, lua_tostring(L, lua_upvalueindex(1)));
+  if (!finalising(L)) {
+    release(L, &box->p);
+  } else if (box->p != NULL) {
+    box->later = box->p;
+    box->p = NULL;
+  }
+  return 0;
+}
+
+static int type_collect(lua_State *L) {
+  lnd_box *box = lnd_check_box(L, 1, lua_tostring(L, lua_upvalueindex(1)));
+  release(L, &box->p);
+  release(L, &box->later);
+  return 0;
+}
+
+void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta,
+              lnd_release free_it) {
+  static const luaL_Reg close[] = {{"close", type_close}, {NULL, NULL}};
+  static const luaL_Reg ends[] = {{"__gc", type_collect}, {"__close", type_close}, {NULL, NULL}};
+  const int top = lua_gettop(L);
   luaL_newmetatable(L, type);            /* mt */
   luaL_setfuncs(L, meta, 0);
-  lua_newtable(L);                       /* mt,methods */
-  luaL_setfuncs(L, methods, 0);
+  lua_pushstring(L, type);               /* mt,type */
+  *(lnd_release *)lua_newuserdatauv(L, sizeof free_it, 0) = free_it;  /* mt,type,release */
+  lua_pushvalue(L, -3);                  /* mt,type,release,mt */
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);                  /* mt,type,release,mt,type,release */
+  luaL_setfuncs(L, ends, 2);             /* mt,type,release,mt */
+  lua_pop(L, 1);                         /* mt,type,release */
+  lua_newtable(L);                       /* mt,type,release,methods */
+  if (methods != NULL) luaL_setfuncs(L, methods, 0);
+  lua_insert(L, -3);                     /* mt,methods,type,release */
+  if (methods != NULL) luaL_setfuncs(L, close, 2);
+  lua_settop(L, top + 2);                /* mt,methods */
   /* a type with an __index function of its own takes the methods as field */
   if (lua_getfield(L, -2, "__index") == LUA_TNIL) {  /* mt,methods,nil */
     lua_pop(L, 1);

@@ -3,6 +3,10 @@
  * Every userdata is a `lnd_box` with one pointer: NULL while it is half-made
  * and after close ("closed first, then filled"). Its metatable is the type's
  * name below. Children keep parents alive through user values.
+ *
+ * Whatever allocates from Lua may run a finaliser, and that may close the very
+ * object that a method works on. What is closed then is freed later: a method
+ * need not look again at what it has checked.
  */
 #ifndef LND_H
 #define LND_H
@@ -20,10 +24,19 @@
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
 
-typedef struct lnd_box { void *p; } lnd_box;
+typedef struct lnd_box {
+  void *p;
+  void *later;    /* closed within a finaliser, to be freed with the box */
+  uint64_t tag;   /* of the type it was made as, whatever metatable it has now */
+} lnd_box;
+
+typedef void (*lnd_release)(void *);
 
 /* A new, closed box on the stack with `uservalues` user values. */
 lnd_box *lnd_push(lua_State *L, const char *type, int uservalues);
+
+/* The box, closed or not; raises for another type. */
+lnd_box *lnd_check_box(lua_State *L, int arg, const char *type);
 
 /* The box's pointer; raises for another type or a closed object. */
 void *lnd_check(lua_State *L, int arg, const char *type);
@@ -33,8 +46,11 @@ void *lnd_check(lua_State *L, int arg, const char *type);
 void lnd_check_behind(lua_State *L, int arg, int n);
 
 /* Registers a type: `methods` in a table of their own behind __index, `meta`
- * (with __gc, __close, __tostring …) in the metatable. Leaves nothing. */
-void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);
+ * (__tostring …) in the metatable. `release` frees what a box holds, never
+ * NULL: from it come the method close, __close and __gc. A type whose `methods`
+ * are NULL is never seen by users. Leaves nothing. */
+void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta,
+              lnd_release release);
 
 /* ND_NOMEM and ND_MISUSE raise; anything else pushes nil and a message
  * ("what: text" when `what` is not NULL) and returns 2. */
@@ -115,6 +131,6 @@ void lnd_open_judge(lua_State *L);
 void lnd_open_explain(lua_State *L);
 void lnd_open_host(lua_State *L);
 void lnd_open_touch(lua_State *L);
-void lnd_open_shift(lua_State *L);
+void lnd_open_drums(lua_State *L);
 
 #endif

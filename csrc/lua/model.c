@@ -25,18 +25,12 @@ nd_drummer *lnd_check_drummer(lua_State *L, int arg) { return check(L, arg)->dru
 
 const nd_checkpoint *lnd_model_rest(lua_State *L, int arg) { return &check(L, arg)->rest; }
 
-static void model_free(model *m) {
+static void model_free(void *p) {
+  model *m = p;
   nd_trainer_clear(&m->trainer);
   nd_drummer_free(m->drummer);
   nd_checkpoint_clear(&m->rest);
   free(m);
-}
-
-static int model_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_MODEL);
-  if (box->p != NULL) model_free(box->p);
-  box->p = NULL;
-  return 0;
 }
 
 /* A closed box, and a model in it whose drummer is still to come. */
@@ -172,7 +166,7 @@ static int model_save(lua_State *L) {
   bool given = !lua_isnil(L, 3), batches = false, extra = false;
   if (given) {
     batches = lnd_opt(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
-    if (batches) luaL_checkudata(L, 4, LND_BATCHES);
+    if (batches) (void)lnd_check_box(L, 4, LND_BATCHES);
     extra = lnd_opt(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
     if (extra) {
       luaL_checktype(L, 5, LUA_TTABLE);
@@ -440,7 +434,7 @@ static int model_tensors(lua_State *L) {
 }
 
 static int model_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_MODEL);
+  lnd_box *box = lnd_check_box(L, 1, LND_MODEL);
   const model *m = box->p;
   if (m == NULL) {
     lua_pushliteral(L, "model: closed");
@@ -485,12 +479,10 @@ void lnd_open_model(lua_State *L) {
       {"tensor", model_tensor},       {"gradient", model_gradient},
       {"set_tensor", model_set_tensor}, {"tensors", model_tensors},
       {"learn_styles", model_learn_styles}, {"styles", model_styles},
-      {"threads", model_threads},     {"close", model_close},
-      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", model_close}, {"__close", model_close},
-                                  {"__tostring", model_tostring}, {NULL, NULL}};
+      {"threads", model_threads},     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", model_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"model", core_model}, {"load_model", core_load_model},
                                        {"sgemm_rate", core_sgemm_rate}, {NULL, NULL}};
-  lnd_type(L, LND_MODEL, methods, meta);
+  lnd_type(L, LND_MODEL, methods, meta, model_free);
   luaL_setfuncs(L, functions, 0);
 }

@@ -7,6 +7,8 @@
 #include "../music/tokens.h"
 #include "lnd.h"
 
+#define LND_LINE "neuraldrummer.line"  /* text on its way to Lua */
+
 static nd_sequence *check(lua_State *L) { return lnd_check(L, 1, LND_SEQUENCE); }
 
 static int push_closed(lua_State *L) {
@@ -40,23 +42,15 @@ static int32_t check_step(lua_State *L, const nd_sequence *seq, int arg) {
 
 static int sequence_tokens(lua_State *L) {
   nd_sequence *seq = check(L);
-  char **line = lua_newuserdatauv(L, sizeof *line, 0);    /* line */
-  *line = NULL;
-  /* a to-be-closed value frees the line also when pushing it raises */
-  luaL_setmetatable(L, "neuraldrummer.line");
-  lua_toclose(L, -1);
+  lnd_box *box = lnd_push(L, LND_LINE, 0);                /* line */
+  lua_toclose(L, -1);  /* also when pushing the text raises */
+  char *line;
   size_t len;
   nd_error err;
-  if (nd_tokens_write(seq, line, &len, &err) != ND_OK) return lnd_fail(L, &err, NULL);
-  lua_pushlstring(L, *line, len);                         /* line,text */
+  if (nd_tokens_write(seq, &line, &len, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  box->p = line;
+  lua_pushlstring(L, line, len);                          /* line,text */
   return 1;
-}
-
-static int line_free(lua_State *L) {
-  char **line = luaL_checkudata(L, 1, "neuraldrummer.line");
-  free(*line);
-  *line = NULL;
-  return 0;
 }
 
 static void push_hits(lua_State *L, const nd_sequence *seq, int32_t step) {
@@ -259,12 +253,7 @@ static int sequence_style(lua_State *L) {
   return 1;
 }
 
-static int sequence_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_SEQUENCE);
-  nd_sequence_free(box->p);
-  box->p = NULL;
-  return 0;
-}
+static void release(void *seq) { nd_sequence_free(seq); }
 
 static int sequence_len(lua_State *L) {
   lua_pushinteger(L, nd_sequence_steps(check(L)));
@@ -272,7 +261,7 @@ static int sequence_len(lua_State *L) {
 }
 
 static int sequence_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_SEQUENCE);
+  lnd_box *box = lnd_check_box(L, 1, LND_SEQUENCE);
   const nd_sequence *seq = box->p;
   if (seq == NULL) {
     lua_pushliteral(L, "sequence (closed)");
@@ -293,14 +282,13 @@ void lnd_open_sequence(lua_State *L) {
     {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
     {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
     {"with_hits", sequence_with_hits}, {"with_bars", sequence_with_bars},
-    {"style", sequence_style}, {"close", sequence_close}, {NULL, NULL},
+    {"style", sequence_style}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", sequence_close}, {"__close", sequence_close}, {"__len", sequence_len},
+    {"__len", sequence_len},
     {"__tostring", sequence_tostring}, {"__pairs", sequence_pairs}, {NULL, NULL},
   };
-  static const luaL_Reg line[] = {{"__gc", line_free}, {"__close", line_free}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_SEQUENCE, methods, meta);
-  lnd_type(L, "neuraldrummer.line", none, line);
+  lnd_type(L, LND_SEQUENCE, methods, meta, release);
+  lnd_type(L, LND_LINE, NULL, none, free);
 }

@@ -13,12 +13,7 @@
 
 static nd_song *check(lua_State *L) { return lnd_check(L, 1, LND_SONG); }
 
-static int song_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_SONG);
-  nd_song_free(box->p);
-  box->p = NULL;
-  return 0;
-}
+static void release(void *song) { nd_song_free(song); }
 
 /* ------------------------------------------------------- from a host's table */
 
@@ -353,7 +348,7 @@ static int song_length(lua_State *L) {
 
 /* song: 5 tracks, 1203 notes, 3:12, drums on channel 10 */
 static int song_tostring(lua_State *L) {
-  const lnd_box *box = luaL_checkudata(L, 1, LND_SONG);
+  const lnd_box *box = lnd_check_box(L, 1, LND_SONG);
   const nd_song *song = box->p;
   if (song == NULL) {
     lua_pushliteral(L, "song (closed)");
@@ -481,13 +476,13 @@ void lnd_open_song(lua_State *L) {
     {"seconds", song_seconds},   {"length", song_length},
     {"with_drums", song_with_drums},
     {"bytes", song_bytes},       {"save", song_save},
-    {"close", song_close},       {NULL, NULL},
+    {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", song_close}, {"__close", song_close}, {"__tostring", song_tostring},
+    {"__tostring", song_tostring},
     {"__len", song_len},  {"__pairs", song_pairs}, {NULL, NULL},
   };
-  lnd_type(L, LND_SONG, methods, meta);
+  lnd_type(L, LND_SONG, methods, meta, release);
   /* the file reader is a library of its own, and must be of the same build */
   luaL_getmetatable(L, LND_SONG);        /* mt */
   lua_pushliteral(L, ND_VERSION);

@@ -152,15 +152,8 @@ static int tokeniser_voices(lua_State *L) { return lnd_push_voices(L, &check(L)-
 
 static int tokeniser_settings(lua_State *L) { return lnd_push_settings(L, check(L)); }
 
-static int tokeniser_close(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_TOKENISER);
-  free(box->p);
-  box->p = NULL;
-  return 0;
-}
-
 static int tokeniser_tostring(lua_State *L) {
-  lnd_box *box = luaL_checkudata(L, 1, LND_TOKENISER);
+  lnd_box *box = lnd_check_box(L, 1, LND_TOKENISER);
   const nd_tokeniser *tok = box->p;
   if (tok == NULL) lua_pushliteral(L, "tokeniser (closed)");
   else lua_pushfstring(L, "tokeniser: %s, %d steps a beat%s", tok->kit.name,
@@ -177,13 +170,12 @@ static int tokeniser_eq(lua_State *L) {
 void lnd_open_tokeniser(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"encode", tokeniser_encode}, {"parse", tokeniser_parse}, {"voices", tokeniser_voices},
-    {"settings", tokeniser_settings}, {"close", tokeniser_close}, {NULL, NULL},
+    {"settings", tokeniser_settings}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", tokeniser_close}, {"__close", tokeniser_close},
     {"__tostring", tokeniser_tostring}, {"__eq", tokeniser_eq}, {NULL, NULL},
   };
-  lnd_type(L, LND_TOKENISER, methods, meta);
+  lnd_type(L, LND_TOKENISER, methods, meta, free);
   lua_pushcfunction(L, tokeniser_new);                    /* core,new */
   lua_setfield(L, -2, "tokeniser");
 }
