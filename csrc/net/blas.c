@@ -1,5 +1,7 @@
 #include "blas.h"
 
+#ifndef ND_SMALL_BLAS  /* else see blas_small.c */
+
 #include <cblas.h>
 
 /* Waking threads costs more than they do for a smaller product, and OpenBLAS's
@@ -30,3 +32,5 @@ int nd_blas_threads(int n) {
 int nd_blas_threads_now(void) { return openblas_get_num_threads(); }
 
 const char *nd_blas_core(void) { return openblas_get_corename(); }
+
+#endif

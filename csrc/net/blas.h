@@ -1,5 +1,6 @@
-/* blas.h - matrix products. All matrices are row-major float32; blas.c is the
- * only file that knows which BLAS does the work. */
+/* blas.h - matrix products. All matrices are row-major float32. blas.c hands
+ * them to OpenBLAS, as the only file that knows it; blas_small.c does them
+ * itself, where a module is to depend on nothing. */
 #ifndef ND_NET_BLAS_H
 #define ND_NET_BLAS_H
 
