@@ -6,12 +6,11 @@
 #   make deps       install the packages that are missing (Debian, Ubuntu)
 #   make install    into PREFIX (default /usr/local); DESTDIR is honoured
 #   make bench      measure against the limits in spec/bench
-#   make fuzz       TARGET=smf SECONDS=30: a harness of spec/fuzz, with clang
+#   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
+#                   what looks for faults, see spec/tools.mk
 #   make clean
 #
-# CC, CFLAGS and LDFLAGS may be given. `BUILD=build/san SAN=1` makes a build
-# with the address and undefined-behaviour sanitizers in a folder of its own,
-# and `make test BUILD=build/san SAN=1` runs the specs on it.
+# CC, CFLAGS and LDFLAGS may be given.
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -25,15 +24,8 @@ INSTALL ?= install
 ifeq ($(origin CC),default)
 CC = gcc
 endif
-CFLAGS ?= -O3
+CFLAGS ?= $(if $(SAN),-O2,-O3)
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-
-ifdef SAN
-SANITIZE = -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-# the host is a plain lua5.4, so the runtime must be there before the module
-PRELOAD = LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so) \
-  $(shell $(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0
-endif
 
 # Asked for when first used, for `make deps` may install pkg-config itself.
 # Of lua5.4 the headers only: the host brings the library (one Lua a process).
@@ -76,10 +68,12 @@ MATH = -ffp-contract=fast -fno-math-errno -fno-trapping-math
 
 COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-.PHONY: all deps test-deps demo test install bench fuzz clean FORCE
+.PHONY: all deps test-deps demo test install bench clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(CORE) $(SMF) $(TOOL)
+
+include spec/tools.mk
 
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
@@ -127,11 +121,11 @@ test-deps:
 
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@$(PRELOAD) $(LUA) examples/demo.lua $(TOOL) $(BUILD)/demo
+	@$(LUA) examples/demo.lua $(TOOL) $(BUILD)/demo
 
 # SPEC=spec/x_spec.lua runs that one alone.
 test: test-deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all replays $(HOST)
 	@PRELOAD='$(PRELOAD)' $(LUA) spec/run.lua $(LUA) $(BUILD) $(SPEC)
 
 bench: deps
@@ -149,20 +143,6 @@ install: all
 	$(INSTALL) -m 644 lua/neuraldrummer/kits/*.kit '$(DESTDIR)$(LUADIR)/neuraldrummer/kits'
 	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)
-
-TARGET ?= smf
-SECONDS ?= 30
-FUZZ_CC ?= clang
-ENGINE = $(filter-out csrc/lua/%,$(SOURCES))
-
-fuzz:
-	@.ci/deps check $(BUILD_PACKAGES) clang
-	@mkdir -p $(BUILD)/fuzz/$(TARGET)
-	$(FUZZ_CC) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-	  -fno-sanitize-recover=undefined -Icsrc $(CORE_CFLAGS) $(SMF_CFLAGS) \
-	  -o $(BUILD)/fuzz/$(TARGET)_fuzz spec/fuzz/$(TARGET).c $(ENGINE) $(CORE_LIBS) $(SMF_LIBS)
-	$(BUILD)/fuzz/$(TARGET)_fuzz -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	  -artifact_prefix=$(BUILD)/fuzz/$(TARGET)- $(BUILD)/fuzz/$(TARGET) $(wildcard spec/fuzz/seeds/$(TARGET))
 
 clean:
 	rm -rf '$(BUILD)'

@@ -1,25 +1,11 @@
-/* Any bytes as a corpus or token text, for libFuzzer: `make fuzz
- * TARGET=corpus`. Checksums are put right first, so that it gets behind them.
- *
- * Aborts where a promise is broken: what is read must be sound, and written
- * and read again be the same.
+/* Any bytes as a corpus or token text: `make fuzz TARGET=corpus`. Checksums are
+ * put right first, so that it gets behind them. What is read must be sound, and
+ * written and read again be the same.
  */
-#define _GNU_SOURCE
+#include "fuzz.h"
+
 #include "music/corpus.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "music/tokens.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds) {
-  if (!holds) abort();
-}
 
 static uint32_t get32(const uint8_t *p) {
   return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -75,27 +61,23 @@ static void check(const nd_sequence *seq) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  uint8_t *bytes = malloc(size + 1);
-  int fd = memfd_create("corpus", 0);
-  char path[64];
-  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  must(bytes != NULL && fd >= 0);
-  memcpy(bytes, data, size);
+  uint8_t *bytes = (uint8_t *)fuzz_text(data, size);
   seal_all(bytes, size);
-  must(write(fd, bytes, size) == (ssize_t)size);
+  fuzz_file file = fuzz_open(bytes, size);
   nd_corpus *c;
-  if (nd_corpus_open(&c, path, NULL, NULL) == ND_OK) {
+  nd_error err;
+  if (fuzz_ok(nd_corpus_open(&c, file.path, NULL, &err), &err)) {
     for (int32_t i = 0; i < nd_corpus_count(c); i++) {
       nd_sequence *seq;
       must(strlen(nd_corpus_name(c, i)) <= size + 32);
-      if (nd_corpus_read(c, i, &seq, NULL) != ND_OK) continue;
+      if (!fuzz_ok(nd_corpus_read(c, i, &seq, &err), &err)) continue;
       must(nd_sequence_steps(seq) == nd_corpus_steps(c, i));
       check(seq);
       nd_sequence_free(seq);
     }
     nd_corpus_close(c);
   }
-  (void)close(fd);
+  fuzz_close(&file);
   free(bytes);
   return 0;
 }

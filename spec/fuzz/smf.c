@@ -1,35 +1,18 @@
-/* Any bytes through guard, libsmf and splice, for libFuzzer. `make fuzz
- * TARGET=smf` builds and runs it; by hand:
- *
- *   clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc \
- *     $(pkg-config --cflags smf glib-2.0) spec/fuzz/smf.c \
- *     csrc/nd.c csrc/music/song.c csrc/midi/guard.c csrc/midi/smf.c csrc/midi/splice.c \
- *     $(pkg-config --libs smf glib-2.0) -lm -o smf_fuzz
- *
- * Aborts where a promise is broken: what is read must be in range and in
- * order; what is spliced must be read again without a repair, with the same
- * notes besides the drums.
+/* Any bytes through guard, libsmf and splice: `make fuzz TARGET=smf`. What is
+ * read must be in range and in order; what is spliced must be read again
+ * without a repair, with the same notes besides the drums.
  */
+#include "fuzz.h"
+
 #include "midi/smf.h"
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "midi/splice.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds) {
-  if (!holds) abort();
-}
 
 static nd_song *parse(const uint8_t *bytes, size_t n, bool strict) {
   const nd_midi_limits limits = {1 << 20, 100000, 512, strict};
   nd_song *song = NULL;
   nd_error err = {.status = ND_OK};
   nd_status status = nd_smf_parse(&song, bytes, n, -1, &limits, &err);
-  must((status == ND_OK) == (song != NULL));
-  if (status != ND_OK) must(err.status == status && err.text[0] != '\0' && status != ND_MISUSE);
+  must(fuzz_ok(status, &err) == (song != NULL));
   return song;
 }
 

@@ -1,0 +1,66 @@
+/* fuzz.h - what the harnesses share. Each has one function, which libFuzzer
+ * calls with any bytes (`make fuzz TARGET=…`), and replay.c with the files of
+ * seeds/ and regressions/. A harness aborts where a promise is broken.
+ */
+#ifndef FUZZ_H
+#define FUZZ_H
+
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nd.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define must(holds) \
+  ((holds) ? (void)0 : fuzz_broken(__FILE__ ":" FUZZ_TEXT(__LINE__) ": " #holds))
+#define FUZZ_TEXT(x) FUZZ_TEXT_(x)
+#define FUZZ_TEXT_(x) #x
+
+static inline void fuzz_broken(const char *promise) {
+  (void)fprintf(stderr, "broken promise at %s\n", promise);
+  abort();
+}
+
+/* A failing function says so in words, and never takes bytes for misuse. */
+static inline bool fuzz_ok(nd_status status, const nd_error *err) {
+  if (status == ND_OK) return true;
+  must(err->status == status && status != ND_MISUSE);
+  must(memchr(err->text, '\0', sizeof err->text) != NULL && err->text[0] != '\0');
+  return false;
+}
+
+/* A copy with a zero behind it, as C strings are. */
+static inline char *fuzz_text(const uint8_t *data, size_t size) {
+  char *text = malloc(size + 1);
+  if (text == NULL) exit(1);
+  if (size > 0) memcpy(text, data, size);
+  text[size] = '\0';
+  return text;
+}
+
+/* Where files can be written without a disk, if there is such a place. */
+static inline const char *fuzz_folder(void) {
+  return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
+/* A file in memory that holds the bytes; its path is good until it is closed. */
+typedef struct fuzz_file { int fd; char path[40]; } fuzz_file;
+
+static inline fuzz_file fuzz_open(const void *bytes, size_t size) {
+  fuzz_file file = {.fd = memfd_create("fuzz", 0)};
+  if (file.fd < 0 || write(file.fd, bytes, size) != (ssize_t)size) exit(1);
+  (void)snprintf(file.path, sizeof file.path, "/proc/self/fd/%d", file.fd);
+  return file;
+}
+
+static inline void fuzz_close(const fuzz_file *file) { (void)close(file->fd); }
+
+#endif

@@ -1,0 +1,89 @@
+# What looks for faults; included by the Makefile.
+#
+#   make check-asan      the specs under the address, undefined-behaviour and leak sanitizers
+#   make check-tsan      Lua states and training in threads, under the thread sanitizer
+#   make check-valgrind  specs under valgrind
+#   make coverage        lines of csrc that the specs run, by file
+#   make tidy            clang-tidy, cppcheck and gcc -fanalyzer on csrc
+#   make fuzz            TARGET=guard|smf|tokens|corpus|checkpoint|lua SECONDS=60
+#
+# SPEC=spec/x_spec.lua takes that one alone, where specs are run.
+
+TOOL_PACKAGES = clang clang-tidy cppcheck valgrind
+
+# ------------------------------------------------------------- sanitizers
+#
+# With SAN=1 the modules have the sanitizers in them, and the plain Lua that
+# loads them needs the runtime before them: `lua5.4` is then a script that
+# preloads it, and for that process alone.
+
+ifdef SAN
+SANITIZE = -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+HOST = $(BUILD)/host/lua5.4
+RUNTIME = $(abspath $(BUILD))/host
+# too much memory asked for is an answer that the code has to meet
+PRELOAD = PATH="$(RUNTIME):$$PATH" \
+  ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1 \
+  LSAN_OPTIONS=suppressions=$(abspath spec/support/leaks.supp):print_suppressions=0
+endif
+
+$(BUILD)/host/lua5.4: spec/support/alone.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -o $(@D)/alone.so $<
+	@{ echo '#!/bin/sh'; \
+	  echo 'export OTHERS_PRELOAD="$$LD_PRELOAD"'; \
+	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so) \
+	$(shell $(CC) -print-file-name=libubsan.so) $(RUNTIME)/alone.so $$LD_PRELOAD"'; \
+	  echo "exec $$(command -v $(LUA)) \"\$$@\""; } >$@ && chmod 755 $@
+
+check-asan:
+	@$(MAKE) --no-print-directory test SAN=1 BUILD=$(BUILD)/san
+
+# ---------------------------------------------------------------- fuzzing
+
+FUZZ_TARGETS = guard smf tokens corpus checkpoint lua
+FUZZ_OBJECTS = $(CORE_OBJECTS) $(BUILD)/obj/midi/smf.o $(BUILD)/obj/lua/smf.o
+FUZZ_COMPILE = $(COMPILE) -Icsrc $(LUA_CFLAGS)
+FUZZ_LIBS = $(CORE_LIBS) $(SMF_LIBS) $(call once,LUA_LIBS,$(shell $(PKG_CONFIG) --libs lua5.4))
+TARGET ?= smf
+SECONDS ?= 60
+FUZZ_CC ?= clang
+
+# The harnesses without libFuzzer: every test run gives them the files that
+# were found worth keeping.
+replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
+
+$(BUILD)/fuzz/replay-%: spec/fuzz/%.c spec/fuzz/replay.c spec/fuzz/fuzz.h $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/fuzzer-%: spec/fuzz/%.c spec/fuzz/fuzz.h $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -fsanitize=fuzzer -o $@ $(filter-out %.h,$^) $(FUZZ_LIBS)
+
+# Goes on from what earlier runs of the target found.
+FUZZER = $(BUILD)/clang/fuzz/fuzzer-$(TARGET)
+FOUND = $(BUILD)/fuzz/$(TARGET)
+# the guard's files are the reader's
+KEPT = $(wildcard spec/fuzz/regressions/$(TARGET) spec/fuzz/seeds/$(TARGET:guard=smf))
+FUZZ_OPTIONS = -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=4096
+
+fuzz: fuzzer
+	$(FUZZER) $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -print_final_stats=1 \
+	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET).dict)) \
+	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(KEPT)
+
+fuzzer:
+	@.ci/deps install $(BUILD_PACKAGES) clang
+	@mkdir -p $(FOUND)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(FUZZ_CC) \
+	  CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' \
+	  $(FUZZER)
+
+# Of all that was found, what reaches code that nothing kept reaches: kept too.
+fuzz-keep: fuzzer
+	@mkdir -p spec/fuzz/regressions/$(TARGET)
+	$(FUZZER) $(FUZZ_OPTIONS) -merge=1 -use_counters=0 -max_len=2048 \
+	  spec/fuzz/regressions/$(TARGET) $(KEPT) $(FOUND)
+
+.PHONY: check-asan replays fuzz fuzzer fuzz-keep
