@@ -44,12 +44,12 @@ static void release(lua_State *L, void **p) {
   if (held != NULL) (*(lnd_release *)lua_touserdata(L, lua_upvalueindex(2)))(held);
 }
 
-/* Within a finaliser, the collector refuses all that it is asked. */
-static bool finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
+/* The collector refuses all that it is asked then. */
+bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
 static int type_close(lua_State *L) {
   lnd_box *box = lnd_check_box(L, 1, lua_tostring(L, lua_upvalueindex(1)));
-  if (!finalising(L)) {
+  if (!lnd_finalising(L)) {
     release(L, &box->p);
   } else if (box->p != NULL) {
     box->later = box->p;

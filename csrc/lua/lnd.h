@@ -6,7 +6,8 @@
  *
  * Whatever allocates from Lua may run a finaliser, and that may close the very
  * object that a method works on. What is closed then is freed later: a method
- * need not look again at what it has checked.
+ * need not look again at what it has checked. What frees a part of an object
+ * refuses to work within a finaliser.
  */
 #ifndef LND_H
 #define LND_H
@@ -44,6 +45,9 @@ void *lnd_check(lua_State *L, int arg, const char *type);
 /* Raises when the object in user value `n` of the one at `arg`, on which that
  * one stands, was closed. */
 void lnd_check_behind(lua_State *L, int arg, int n);
+
+/* Whether a finaliser is running. */
+bool lnd_finalising(lua_State *L);
 
 /* Registers a type: `methods` in a table of their own behind __index, `meta`
  * (__tostring …) in the metatable. `release` frees what a box holds, never

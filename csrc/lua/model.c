@@ -269,6 +269,7 @@ static int model_learn_styles(lua_State *L) {
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
   int split = luaL_checkoption(L, 3, "train", splits);
   nd_error err;
+  if (lnd_finalising(L)) return luaL_error(L, "styles cannot be learnt within a finaliser");
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
   if (nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err) != ND_OK)

@@ -4,7 +4,7 @@ local shell = require "spec.support.shell"
 local faulty = {}
 
 local FOLDER <const> = shell.build .. "/spec"
-local SANITIZED <const> = (os.getenv "LD_PRELOAD" or ""):find "lib[at]?[su]?[bs]?san" ~= nil
+local SANITIZED <const> = os.getenv "ASAN_OPTIONS" ~= nil
 
 --- Sanitizers have an allocator of their own, which cannot be made to fail and
 --- wants more address space than a limit leaves.
@@ -26,7 +26,8 @@ end
 
 --- A program from `source`, linked with Lua; its path.
 function faulty.program(source, name)
-  return compile(source, FOLDER .. "/" .. name, "-Wl,-E $(pkg-config --libs lua5.4) -lpthread -ldl")
+  return compile(source, FOLDER .. "/" .. name, "-Wl,-E $(pkg-config --libs lua5.4) -lpthread -ldl"
+    .. (SANITIZED and " -fsanitize=address,undefined" or ""))
 end
 
 --- What a process needs to find the modules, faults.so among them.
