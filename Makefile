@@ -5,6 +5,8 @@
 #   make test       set up, build, run the specs and luacheck
 #   make deps       install the packages that are missing (Debian, Ubuntu)
 #   make install    into PREFIX (default /usr/local); DESTDIR is honoured
+#   make doc        the Lua reference and the manual page, into build/doc/
+#   make dist       a release's tarball and rocks, into build/dist/
 #   make bench      measure against the limits in spec/bench
 #   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
@@ -15,6 +17,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
 LUADIR ?= $(PREFIX)/share/lua/5.4
 LIBDIR ?= $(PREFIX)/lib/lua/5.4
 LUA ?= lua5.4
@@ -30,8 +33,8 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 # Asked for when first used, for `make deps` may install pkg-config itself.
 # Of lua5.4 the headers only: the host brings the library (one Lua a process).
 once = $(eval $1 := $2)$($1)
-LUA_CFLAGS = $(call once,LUA_CFLAGS,$(if $(LUA_INCDIR),-I$(LUA_INCDIR),\
-  $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null)))
+LUA_CFLAGS = $(call once,LUA_CFLAGS,$(strip $(if $(LUA_INCDIR),-I$(LUA_INCDIR),\
+  $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null))))
 CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas 2>/dev/null))
 CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas 2>/dev/null)) -lm
 SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0 2>/dev/null))
@@ -60,7 +63,7 @@ LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*
 
 BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
 RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
-TEST_PACKAGES = lua-busted lua-check luarocks
+TEST_PACKAGES = lua-busted lua-check luarocks zip
 
 # Fused multiply-adds, and loops over floats made vectors: no result of ours
 # depends on errno or on floating-point traps.
@@ -68,7 +71,7 @@ MATH = -ffp-contract=fast -fno-math-errno -fno-trapping-math
 
 COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-.PHONY: all deps test-deps demo test install bench clean FORCE
+.PHONY: all deps test-deps demo test install doc dist bench clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(CORE) $(SMF) $(TOOL)
@@ -143,6 +146,34 @@ install: all
 	$(INSTALL) -m 644 lua/neuraldrummer/kits/*.kit '$(DESTDIR)$(LUADIR)/neuraldrummer/kits'
 	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)
+	@$(if $(DATADIR),$(LUA) -e 'require "argparse"' 2>/dev/null || \
+	  { echo 'No argparse here: no manual page and no completion.'; exit 0; }; \
+	  $(call write_page,man,man/man1/neuraldrummer.1); \
+	  $(call write_page,completion bash,bash-completion/completions/neuraldrummer); \
+	  $(call write_page,completion zsh,zsh/site-functions/_neuraldrummer); \
+	  $(call write_page,completion fish,fish/vendor_completions.d/neuraldrummer.fish))
+
+# What the tool says of itself, below DATADIR; a rock has no place for it.
+define write_page
+mkdir -p "$$(dirname '$(DESTDIR)$(DATADIR)/$(2)')" && \
+  $(TOOL) $(1) >'$(DESTDIR)$(DATADIR)/$(2)' || exit
+endef
+
+doc: all
+	@mkdir -p $(BUILD)/doc
+	@$(TOOL) man >$(BUILD)/doc/neuraldrummer.1
+	@$(LUA) .ci/reference.lua $(BUILD)/doc/reference.html
+
+VERSION = $(shell sed -n 's/.*ND_VERSION "\(.*\)"/\1/p' csrc/nd.h)
+RELEASE = neuraldrummer-$(VERSION)
+
+dist:
+	@mkdir -p $(BUILD)/dist
+	@rm -f $(BUILD)/dist/$(RELEASE)-1.src.rock
+	@tar -czf $(BUILD)/dist/$(RELEASE).tar.gz --owner=0 --group=0 --transform 's,^,$(RELEASE)/,' \
+	  .ci .gitignore .luacheckrc LICENSE Makefile README.md *.rockspec csrc examples lua models spec
+	@cp $(RELEASE)-1.rockspec $(BUILD)/dist
+	@cd $(BUILD)/dist && zip -q $(RELEASE)-1.src.rock $(RELEASE)-1.rockspec $(RELEASE).tar.gz
 
 clean:
 	rm -rf '$(BUILD)'

@@ -29,5 +29,10 @@ build = {
     BINDIR = "$(BINDIR)",
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
+    DATADIR = "",  -- no place for a manual page in a rock
   },
+}
+test = {
+  type = "command",
+  command = "make test",  -- `luarocks test -- SPEC=spec/kits_spec.lua`: that one alone
 }

@@ -174,6 +174,90 @@ describe("a song in an instrument's pitches", function()
   end)
 end)
 
+describe("kit_in and kit_out", function()
+  local folder
+  local generate = require "neuraldrummer.generate"
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function written(path, map)
+    local song = assert(nd.song.load(path))
+    local unknown = 0
+    for pitch, n in pairs(song:pitches()) do
+      if not map.reads[pitch] then unknown = unknown + n end
+    end
+    return song, unknown
+  end
+
+  it("keep what is kept as it was, and write all else for the instrument", function()
+    local path, out = folder .. "/song.mid", folder .. "/out.mid"
+    assert(dofile "examples/songs/funk.lua":save(path))
+    local map = assert(kits.load "roland-td")
+    -- into Roland's pitches: drums alone, then the hats on their edge
+    local song = assert(nd.song.load(path))
+    local seq = assert(nd.tokeniser():encode(song))
+    local to = kits.writing(map)
+    to[42], to[46] = 22, 26
+    assert(song:with_drums(seq, { pitches = to }):save(path))
+    song = assert(nd.song.load(path))
+    assert.is_true(song:pitches()[22] > 100)
+    local result = assert(generate.drum(path, { out = out, kit_in = "roland-td",
+      kit_out = "roland-td", keep = "closed_hat,open_hat", seed = 3, returns = false }))
+    local played, unknown = written(out, map)
+    assert.equal(0, unknown)
+    assert.equal(0, #result.unknown)
+    assert.equal(0, result.missing.hits)
+    assert.equal(song:pitches()[22], played:pitches()[22])
+    assert.is_nil(played:pitches()[42])
+    -- the same, read back as what is played in General MIDI
+    local plain = assert(generate.drum(path, { kit_in = "roland-td",
+      keep = "closed_hat,open_hat", seed = 3, returns = false }))
+    local heard = assert(nd.tokeniser():encode((kits.read(played, map))))
+    assert.equal(assert(nd.tokeniser():encode(plain.song)):packed_hits(), heard:packed_hits())
+  end)
+
+  it("say what is not known, once a file", function()
+    local path, out = folder .. "/odd.mid", folder .. "/odd.out.mid"
+    assert(song_of { 36, 38, 91, 91, 95, 36, 38, 36, 38 }:save(path))
+    local function run(...)
+      local status, _, err = shell.run(shell.tool, "drum", path, "-o", out, ...)
+      assert.equal(0, status, err)
+      return err
+    end
+    assert.equal("", run())
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit does not know: "
+      .. "91 (2 hits), 95 (1)\n"):format(path), run("--bars", "3"))
+    -- and they come back as they were
+    assert.equal(2, assert(nd.song.load(out)):pitches()[91])
+    local err = run("--kit-in", "battery", "--bars", "3")
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit map does not know: "
+      .. "91 (2 hits), 95 (1)\n"):format(path), err)
+    assert.equal(2, assert(nd.song.load(out)):pitches()[91])
+    shell.write(folder .. "/small.kit", "36 36 kick\n38 38 snare\n42 42 hat\n49 49 crash\n")
+    err = run("--kit-out", folder .. "/small.kit", "--extend", "1")
+    assert.matches("3 drum notes with pitches that the kit does not know", err)
+    assert.matches("written as in General MIDI: ", err)
+    local status, _, why = shell.run(shell.tool, "drum", path, "-o", out, "--kit-in", "odd")
+    assert.equal(1, status)
+    assert.matches("no kit map is named 'odd'", why)
+  end)
+
+  it("are counted for a corpus", function()
+    local songs = folder .. "/songs"
+    shell.run("mkdir", songs)
+    local pitches = { 36, 38, 42, 42, 36, 38, 42, 42, 60, 61 }
+    for i = 1, 40 do pitches[#pitches + 1] = i % 2 == 0 and 36 or 38 end
+    assert(song_of(pitches):save(songs .. "/a.mid"))
+    local preprocess = require "neuraldrummer.preprocess"
+    local summary = assert(preprocess.run(songs, folder .. "/a.ndc", { kit_in = "roland-td" }))
+    assert.same({ { pitch = 60, hits = 1 }, { pitch = 61, hits = 1 }, hits = 2 }, summary.unknown)
+    summary = assert(preprocess.run(songs, folder .. "/a.ndc"))
+    assert.equal(0, summary.unknown.hits)
+    assert.same({ nil, select(2, kits.load "x") },
+      { preprocess.run(songs, folder .. "/a.ndc", { kit_in = "x" }) })
+  end)
+end)
+
 describe("for", function()
   local function collected(object)
     local list = {}

@@ -8,6 +8,7 @@ local data = require "neuraldrummer.cli.data"
 local learn = require "neuraldrummer.cli.learn"
 local judge = require "neuraldrummer.cli.judge"
 local info = require "neuraldrummer.cli.info"
+local shell = require "neuraldrummer.cli.shell"
 
 local cli = {}
 
@@ -15,9 +16,9 @@ local DONE <const>, FAILED <const>, MISUSED <const> = common.DONE, common.FAILED
 
 -- In the order of the help.
 local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train", "evaluate",
-  "score", "explain", "plot", "info" }
+  "score", "explain", "plot", "info", "kits", "completion", "man" }
 local commands = {}
-for _, group in ipairs { play, data, learn, judge, info } do
+for _, group in ipairs { play, data, learn, judge, info, shell } do
   for name, command in pairs(group) do commands[name] = command end
 end
 
@@ -46,7 +47,8 @@ local function define(command, rows)
     else
       local kind = names:find "^%-" and "option" or "argument"
       command[kind](command, { name = names, argname = argname or nil, description = description,
-        convert = converter, choices = row.choices, count = row.count, default = row.default })
+        args = row.args, convert = converter, choices = row.choices, count = row.count,
+        default = row.default })
     end
   end
 end
@@ -59,9 +61,22 @@ local function build_parser()
     os.exit(DONE, true)
   end)
   for _, name in ipairs(ORDER) do
-    define(parser:command(name, commands[name].summary), commands[name].takes)
+    local command = parser:command(name, commands[name].summary)
+    define(command, commands[name].takes)
+    if commands[name].example then command:epilog("For example: " .. commands[name].example) end
   end
   return parser
+end
+
+--- The commands in the order of the help, each with its name.
+---@return neuraldrummer.cli_command[]
+function cli.commands()
+  local list = {}
+  for i, name in ipairs(ORDER) do
+    list[i] = commands[name]
+    list[i].name = name
+  end
+  return list
 end
 
 -- An error that the C side or an option check raised about a value given on
@@ -81,13 +96,15 @@ end
 ---@param args string[]
 ---@return integer status
 function cli.main(args)
-  local ok, parsed = build_parser():pparse(glue_negative_numbers(args))
+  local parser = build_parser()
+  local ok, parsed = parser:pparse(glue_negative_numbers(args))
   if not ok then
     local named = commands[args[1]] and args[1] .. " " or ""
     common.complain("%s (see neuraldrummer %s--help)", parsed, named)
     return MISUSED
   end
-  local ran, done, message, status = xpcall(commands[parsed.command].run, on_error, parsed)
+  local ran, done, message, status = xpcall(commands[parsed.command].run, on_error, parsed,
+    { parser = parser, commands = cli.commands() })
   if not ran then
     if done.fault then
       io.stderr:write("neuraldrummer: ", done.text, "\n")

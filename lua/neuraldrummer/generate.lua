@@ -3,6 +3,7 @@ local core = require "neuraldrummer.core"
 local nd = require "neuraldrummer"
 local direct = require "neuraldrummer.direct"
 local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
 local score = require "neuraldrummer.score"
 local swing = require "neuraldrummer.swing"
 local check = require "neuraldrummer.options".check
@@ -28,6 +29,9 @@ local generate = {}
 --- fits the song best is taken
 ---@field all_drafts? boolean write every draft: `out` with ".seed-N" before its extension
 ---@field on_progress? fun(done: integer, total: integer) of drafts
+---@field kit_in? string|neuraldrummer.kit_map whose pitches the drums of the files have; default:
+--- General MIDI's
+---@field kit_out? string|neuraldrummer.kit_map whose pitches are written; default: General MIDI's
 ---@field length? number of a drum note, in steps
 ---@field rest? number beats that the drums' track goes on behind the song
 ---@field keep_drums? boolean leave the song's own drums in as well
@@ -58,7 +62,8 @@ local KNOWN = {
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
   bars = "string|integer|table", extend = "integer", loop = "string", returns = "boolean",
   vary = "number", limbs = "boolean", enter = "string", swing = "number|string",
-  drafts = "integer", all_drafts = "boolean", on_progress = "function",
+  kit_in = "string|table", kit_out = "string|table", drafts = "integer",
+  all_drafts = "boolean", on_progress = "function",
 }
 generate.KNOWN = KNOWN
 
@@ -83,6 +88,12 @@ local ORIGINAL = {
 ---@field direction? neuraldrummer.direction what was kept and asked
 ---@field drafts? neuraldrummer.draft[]
 ---@field alike? boolean all drafts have the same hits
+---@field unknown neuraldrummer.unknown_drums[] drum notes of the files that are no voice's
+---@field missing? neuraldrummer.unknown_pitch[] General MIDI's pitches that kit_out has not
+
+---@class neuraldrummer.unknown_drums
+---@field path string
+---@field pitches neuraldrummer.unknown_pitch[] the commonest first, with `hits` of all
 
 ---@class neuraldrummer.draft
 ---@field seed integer
@@ -118,6 +129,7 @@ local function alone_at(drums, options)
     local name, pitch = voice:match "^(.-):(%d+)"
     pitches[name] = math.tointeger(pitch)
   end
+  local own = kits.writing(options.maps and options.maps.out)
   local step = PPQ / settings.steps_per_beat
   local length = math.max(1, math.floor((options.length or 0.5) * step + 0.5))
   local voices, offsets, notes = drums:voices(), drums:packed_offsets(), {}
@@ -127,8 +139,8 @@ local function alone_at(drums, options)
         local late = ("b"):unpack(offsets, (i - 1) * #voices + v) / 256
         notes[#notes + 1] = {
           tick = math.max(0, math.floor((i - 1 + late) * step + 0.5)), duration = length,
-          pitch = pitches[name], velocity = math.max(1, math.floor(hits[name] * 127 + 0.5)),
-          channel = 10,
+          pitch = own[pitches[name]] or pitches[name],
+          velocity = math.max(1, math.floor(hits[name] * 127 + 0.5)), channel = 10,
         }
       end
     end
@@ -155,11 +167,49 @@ function generate.open_model(given)
   return nd.model.load(path)
 end
 
-local function encode(tokeniser, path, options)
+--- Opens the kit maps of the options: `o.maps` holds them from then on, and what
+--- was heard through them.
+---@param o neuraldrummer.generate_options
+---@return boolean? ok
+---@return string? message
+function generate.open_maps(o)
+  local into, out, message
+  into, message = kits.open(o.kit_in)
+  if message then return nil, message end
+  out, message = kits.open(o.kit_out)
+  if message then return nil, message end
+  o.maps = { into = into, out = out, aliases = {}, unknown = {} }
+  return true
+end
+
+--- A song with General MIDI's drums, as the kit map has it; what is unknown is
+--- counted.
+---@param song neuraldrummer.song
+---@param path string
+---@param tokeniser neuraldrummer.tokeniser
+---@param maps? table of generate.open_maps
+---@return neuraldrummer.song
+function generate.heard(song, path, tokeniser, maps)
+  if not maps then return song end
+  local pitches
+  if maps.into then
+    song, pitches = kits.read(song, maps.into, maps.aliases)
+  else
+    pitches = kits.unknown(song, tokeniser)
+  end
+  for _, each in ipairs(maps.unknown) do
+    if each.path == path then return song end  -- of another draft
+  end
+  if pitches.hits > 0 then table.insert(maps.unknown, { path = path, pitches = pitches }) end
+  return song
+end
+
+local function encode(tokeniser, path, maps, options)
   local song, message = nd.song.load(path, options)
   if not song then return nil, message end
   local seq
-  seq, message = tokeniser:encode(song, path:match "[^/]*$")
+  seq, message = tokeniser:encode(generate.heard(song, path, tokeniser, maps),
+    path:match "[^/]*$")
   if not seq then return nil, ("%s: %s"):format(path, message) end
   return seq, song
 end
@@ -167,8 +217,8 @@ end
 local function has_drums(seq) return seq:packed_hits():find "[^\0]" ~= nil end
 
 -- A file's drums, for a loop or a style.
-local function encode_drums(tokeniser, path)
-  local seq, message = encode(tokeniser, path)
+local function encode_drums(tokeniser, path, maps)
+  local seq, message = encode(tokeniser, path, maps)
   if not seq then return nil, message end
   if not has_drums(seq) then return nil, path .. ": has no drums" end
   return seq
@@ -179,7 +229,7 @@ local function direction_of(model, seq, generator, o)
   local d = {}
   local message, loop
   if o.loop then
-    loop, message = encode_drums(model:tokeniser(), o.loop)
+    loop, message = encode_drums(model:tokeniser(), o.loop, o.maps)
     if not loop then return nil, message end
   end
   d.given, d.known = direct.kept(seq, {
@@ -187,7 +237,7 @@ local function direction_of(model, seq, generator, o)
   })
   if o.style_of then
     if o.style ~= nil then error("options 'style' and 'style_of' are two styles: give one", 0) end
-    d.style, message = encode_drums(model:tokeniser(), o.style_of)
+    d.style, message = encode_drums(model:tokeniser(), o.style_of, o.maps)
     if not d.style then return nil, message end
   elseif o.style ~= nil then
     d.style, message = direct.style(o.style, seq, model, generator)
@@ -225,7 +275,7 @@ end
 local function strike(model, seq, o)
   local prime, message
   if o.prime then
-    prime, message = encode(model:tokeniser(), o.prime)
+    prime, message = encode(model:tokeniser(), o.prime, o.maps)
     if not prime then return nil, message end
   end
   local whole = model:config().features == "whole"
@@ -290,13 +340,19 @@ end
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
 function generate.finish(model, song, drums, o)
-  local combined
+  local combined, missing
+  local maps = o.maps or { unknown = {} }
   if o.tempo then
     combined = alone_at(drums, o)
   else
     combined = song:with_drums(drums, {
       keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, rest = o.rest,
+      pitches = kits.writing(maps.out, maps.into and
+        { song = maps.source or song, map = maps.into, aliases = maps.aliases }),
     })
+  end
+  if maps.out then
+    missing = kits.missing(song:with_drums(drums, { drums_alone = true }), maps.out, maps.aliases)
   end
   if o.out then
     local ok, message = combined:save(o.out)
@@ -305,7 +361,7 @@ function generate.finish(model, song, drums, o)
   local voices, hits = generate.count(drums)
   return {
     song = combined, source = song, drums = drums, model = model, steps = #drums,
-    hits = hits, voices = voices, seed = o.seed or 1,
+    hits = hits, voices = voices, seed = o.seed or 1, unknown = maps.unknown, missing = missing,
   }
 end
 
@@ -416,7 +472,10 @@ function generate.drum(path, options)
       .. "preset neuraldrummer2023 is needed"):format(
       type(o.model) == "string" and o.model or "the model", model:config().preset)
   end
-  local seq, song = encode(model:tokeniser(), path, { drum_channel = o.drum_channel })
+  local ok
+  ok, message = generate.open_maps(o)
+  if not ok then return nil, message end
+  local seq, song = encode(model:tokeniser(), path, o.maps, { drum_channel = o.drum_channel })
   if not seq then return nil, song end
   if o.drafts then return play_drafts(model, song, seq, o) end
   return generate.perform(model, song, seq, o)
@@ -424,14 +483,18 @@ end
 
 --- The styles that a model would choose among for a song, the likeliest first.
 ---@param path string a MIDI file
----@param options? neuraldrummer.generate_options model and drum_channel count
+---@param options? neuraldrummer.generate_options model, drum_channel and kit_in count
 ---@return {index: integer, name: string, odds: number}[]? styles
 ---@return string? message
 function generate.styles(path, options)
   local o = check(options, KNOWN)
+  local maps = { kit_in = o.kit_in }
   local model, message = generate.open_model(o.model)
   if not model then return nil, message end
-  local seq, song = encode(model:tokeniser(), path, { drum_channel = o.drum_channel })
+  local ok
+  ok, message = generate.open_maps(maps)
+  if not ok then return nil, message end
+  local seq, song = encode(model:tokeniser(), path, maps.maps, { drum_channel = o.drum_channel })
   if not seq then return nil, song end
   local styles = model:styles(seq)
   table.sort(styles, function(a, b)

@@ -197,7 +197,12 @@ end
 ---@field pitch integer
 ---@field hits integer
 
-local function listed(counts)
+--- Counts by pitch as a list, the commonest first, with `hits` of all.
+---
+---     kits.listed({ [91] = 12, [95] = 1 }).hits          --> 13
+---@param counts table<integer, integer>
+---@return neuraldrummer.unknown_pitch[]
+function kits.listed(counts)
   local list, hits = {}, 0
   for pitch, n in pairs(counts) do
     list[#list + 1] = { pitch = pitch, hits = n }
@@ -226,7 +231,7 @@ function kits.unknown(song, tokeniser)
   for pitch, n in pairs(song:pitches()) do
     if not known[pitch] then counts[pitch] = n end
   end
-  return listed(counts)
+  return kits.listed(counts)
 end
 
 -- Pitches that are no drum in General MIDI: what a map does not know goes under
@@ -242,24 +247,27 @@ for pitch = 0, 20 do SPARE[#SPARE + 1] = pitch end
 ---     unknown.hits                                       --> 0
 ---@param song neuraldrummer.song
 ---@param map neuraldrummer.kit_map
+---@param aliases? table<integer, integer> of another song, to be gone on with
 ---@return neuraldrummer.song heard
 ---@return neuraldrummer.unknown_pitch[] unknown pitches that the map has not, with `hits` of all
 ---@return table<integer, integer> aliases what is no drum: by its pitch in `heard`, the song's own
-function kits.read(song, map)
+function kits.read(song, map, aliases)
+  aliases = aliases or {}
   local counts = song:pitches()
-  local to, aliases, unknown = {}, {}, {}
-  local spare = 0
+  local to, unknown, spare = {}, {}, 1
+  for alias, pitch in pairs(aliases) do to[pitch] = alias end
   for pitch = 0, 127 do
     local gm = map.reads[pitch]
     if gm then
       to[pitch] = gm
     elseif counts[pitch] then
-      spare = math.min(spare + 1, #SPARE)
-      to[pitch], aliases[SPARE[spare]] = SPARE[spare], pitch
+      while not to[pitch] and spare < #SPARE and aliases[SPARE[spare]] do spare = spare + 1 end
+      to[pitch] = to[pitch] or SPARE[spare]
+      aliases[to[pitch]] = pitch
       if gm == nil then unknown[pitch] = counts[pitch] end
     end
   end
-  return song:with_pitches(to), listed(unknown), aliases
+  return song:with_pitches(to), kits.listed(unknown), aliases
 end
 
 -- The map's pitch of a drum, or of its nearest relative; nil: it has neither.
@@ -305,13 +313,14 @@ end
 ---     kits.missing(song, assert(kits.load "roland-td")).hits    --> 0
 ---@param song neuraldrummer.song
 ---@param map neuraldrummer.kit_map
+---@param aliases? table<integer, integer> of kits.read: these are none of General MIDI's
 ---@return neuraldrummer.unknown_pitch[] missing the commonest first, with `hits` of all
-function kits.missing(song, map)
+function kits.missing(song, map, aliases)
   local counts = {}
   for gm, n in pairs(song:pitches()) do
-    if not nearest(map, gm) then counts[gm] = n end
+    if not nearest(map, gm) and not (aliases and aliases[gm]) then counts[gm] = n end
   end
-  return listed(counts)
+  return kits.listed(counts)
 end
 
 --- Pitches and their hits in words: "91 (12 hits), 95 (1)".

@@ -4,6 +4,7 @@ local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
 local count = require "neuraldrummer.generate".count
 local check = require "neuraldrummer.options".check
 
@@ -12,6 +13,8 @@ local preprocess = {}
 ---@class neuraldrummer.preprocess_options
 ---@field original? boolean token text (saved.txt) as the 2023 system writes it
 ---@field kit? string|table of the tokeniser, default "gm9" ("basic6" for original)
+---@field kit_in? string|neuraldrummer.kit_map whose pitches the songs' drums have; default: General
+--- MIDI's
 ---@field steps_per_beat? integer
 ---@field include_drums? boolean
 ---@field min_steps? integer songs must be longer than this (default 32)
@@ -22,7 +25,8 @@ local preprocess = {}
 ---@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer)
 
 local KNOWN = {
-  original = "boolean", kit = "string|table", steps_per_beat = "integer",
+  original = "boolean", kit = "string|table", kit_in = "string|table",
+  steps_per_beat = "integer",
   include_drums = "boolean", min_steps = "integer", manifest = "string", where = "table",
   valid_every = "integer", on_progress = "function",
 }
@@ -37,6 +41,8 @@ local KNOWN = {
 ---@field steps integer
 ---@field voices {name: string, hits: integer, rate: number, weight: number}[] rate: hits a step;
 --- weight: mean rate of all voices over this one's, the balanced class weight
+---@field unknown neuraldrummer.unknown_pitch[] of kept songs: drum notes that are no voice's, the
+--- commonest first, with `hits` of all
 ---@field seconds number
 
 -- "file: x at byte 17" and "file: x at byte 4" are the same reason.
@@ -118,8 +124,9 @@ local function open_output(out, tokeniser, original)
   }, { __close = writer.abandon })
 end
 
--- One file: a Sequence and its split, or the reason for which it is skipped.
-local function read(file, tokeniser, options)
+-- One file: a Sequence, its split and the pitches that nothing is known of, or
+-- nil and the reason for which it is skipped.
+local function read(file, tokeniser, options, map)
   local split = file.split
   if split and split ~= "train" and split ~= "valid" then
     return nil, ("split '%s' is neither train nor valid"):format(split)
@@ -138,15 +145,22 @@ local function read(file, tokeniser, options)
     song:close()
     return nil, "no drums"
   end
-  seq, message = tokeniser:encode(song, file.name)
+  local heard, unknown
+  if map then
+    heard, unknown = kits.read(song, map)
+  else
+    heard, unknown = song, kits.unknown(song, tokeniser)
+  end
+  seq, message = tokeniser:encode(heard, file.name)
   song:close()
+  heard:close()
   if not seq then return nil, message end
   local least = options.min_steps or 32
   if #seq <= least then
     seq:close()
     return nil, ("%d steps or fewer"):format(least)
   end
-  return seq, split
+  return seq, split, unknown
 end
 
 --- Writes `out` when all is done; a run that is killed leaves nothing there.
@@ -168,6 +182,8 @@ function preprocess.run(folder, out, options)
     include_drums = options.include_drums,
   }
   local voices = tokeniser:voices()
+  local map, why_not = kits.open(options.kit_in)
+  if why_not then return nil, why_not end
 
   local list, left_out
   if options.manifest then
@@ -185,12 +201,12 @@ function preprocess.run(folder, out, options)
     files = #list, kept = 0, valid = 0, skipped = {}, reasons = {}, left_out = left_out,
     steps = 0, voices = {}, seconds = 0,
   }
-  local counts = {}
+  local counts, unknown = {}, {}
   for i = 1, #voices do counts[i] = 0 end
   local on_progress = options.on_progress or function() end
 
   for i, file in ipairs(list) do
-    local seq, split = read(file, tokeniser, options)
+    local seq, split, pitches = read(file, tokeniser, options, map)
     local skip = not seq and split
     if seq then
       local struck, hits = count(seq)
@@ -202,6 +218,9 @@ function preprocess.run(folder, out, options)
         local ok, why = writer:add(seq, split)
         if not ok then return nil, why end
         summary.kept = summary.kept + 1
+        for _, each in ipairs(pitches) do
+          unknown[each.pitch] = (unknown[each.pitch] or 0) + each.hits
+        end
         -- token text has no place for the split
         summary.valid = summary.valid + (split == "valid" and not original and 1 or 0)
         summary.steps = summary.steps + #seq
@@ -230,6 +249,7 @@ function preprocess.run(folder, out, options)
       weight = counts[i] > 0 and sum / #voices / counts[i] or math.huge,
     }
   end
+  summary.unknown = kits.listed(unknown)
   summary.seconds = core.clock() - started
   return summary
 end

@@ -28,7 +28,7 @@ local function with(options, known)
   for name, value in pairs(check(options, all)) do o[name] = value end
   -- there is no song, and so nothing of it to keep or to leave out
   for _, name in ipairs { "original", "keep", "loop", "extend", "keep_drums", "tempo", "bars",
-    "drafts", "all_drafts" } do
+    "drafts", "all_drafts", "kit_in" } do
     if o[name] ~= nil and not known[name] then
       error(("option '%s': there is no song to use it on"):format(name), 3)
     end
@@ -105,14 +105,19 @@ end
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
 function sketch.continue(path, options)
-  local o = with(options, { bars = "integer" })
+  local o = with(options, { bars = "integer", kit_in = "string|table" })
   local n = o.bars or 16
   within("bars", n, 1, MOST_BARS)
   local model, groove, message
   model, message = generate.open_model(o.model)
   if not model then return nil, message end
+  local ok
+  ok, message = generate.open_maps(o)
+  if not ok then return nil, message end
   groove, message = nd.song.load(path, { drum_channel = o.drum_channel })
   if not groove then return nil, message end
+  o.maps.source = groove
+  groove = generate.heard(groove, path, model:tokeniser(), o.maps)
   local notes = groove:notes "drums"
   if #notes == 0 then return nil, path .. ": has no drums to go on from" end
   for _, note in ipairs(notes) do note.channel, note.track = 10, nil end
@@ -220,6 +225,9 @@ function sketch.play(options)
   local meter = meter_of(o.meter or "4/4")
   local model, message = generate.open_model(o.model)
   if not model then return nil, message end
+  local ok
+  ok, message = generate.open_maps(o)
+  if not ok then return nil, message end
   local song = nd.song.new {
     ppq = PPQ, notes = imagine_form(sections, meter, o.seed or 1),
     tempos = { { tick = 0, bpm = bpm } }, meters = { meter }, drum_channel = 10, name = "sketch",

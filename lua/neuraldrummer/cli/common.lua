@@ -3,16 +3,23 @@
 local json = require "dkjson"
 local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
 
 local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
 ---@class neuraldrummer.cli_command
+---@field name? string
 ---@field summary string
+---@field example? string a command line, for the help
 ---@field takes table[] rows, or lists of rows: {name, argname, description, converter}, or
 --- {name, description} of a flag; an argname of false names the choices; besides, argparse's
---- choices, count and default
----@field run fun(args: table): boolean?, string?, integer? true; or nil, a message, and the exit
---- status where that is not FAILED
+--- args, choices, count and default
+---@field run fun(args: table, tool: neuraldrummer.cli_tool): boolean?, string?, integer? true; or
+--- nil, a message, and the exit status where that is not FAILED
+
+---@class neuraldrummer.cli_tool
+---@field parser table argparse's
+---@field commands neuraldrummer.cli_command[] in the order of the help
 
 -- Results -------------------------------------------------------------------
 
@@ -103,6 +110,8 @@ common.GRID = {
   { "--kit", "KIT", "drum kit: gm9, basic6 or full17." },
   { "--steps-per-beat", "N", "steps of a quarter note: 2, 4, 6, 8 or 12.", common.integer },
 }
+common.KIT_IN = { "--kit-in", "MAP", "kit map of the file's drums: a name of `kits`, or a file "
+  .. "(mine.kit); default: as in General MIDI." }
 common.MODEL = { "--model", "MODEL", "a trained model; default: the one that comes along." }
 common.QUIET = { "-q --quiet", "no progress bar." }
 common.START = { "--start", "HOW", "what went before: blank, count-in, basic or random.",
@@ -111,35 +120,58 @@ common.THREADS = { "--threads", "N", "default 1.", common.positive }
 
 -- Songs ---------------------------------------------------------------------
 
----@param args table song, drum_channel
----@return neuraldrummer.song? song
+---@param args table song, drum_channel, kit_in
+---@return neuraldrummer.song? song with General MIDI's drums
 ---@return string? message
 function common.load_song(args)
-  return nd.song.load(args.song, { drum_channel = args.drum_channel })
+  local song, map, message, unknown
+  map, message = kits.open(args.kit_in)
+  if message then return nil, message end
+  song, message = nd.song.load(args.song, { drum_channel = args.drum_channel })
+  if not song then return nil, message end
+  if not map then return song end
+  song, unknown = kits.read(song, map)
+  common.remark_unknown(args.song, unknown, "kit map")
+  return song
 end
 
----@param args table song
+--- Says that drum notes are no voice's, and which, where there are any.
+---@param path string
+---@param unknown neuraldrummer.unknown_pitch[]
+---@param what string the kit, or the kit map, that does not know them
+function common.remark_unknown(path, unknown, what)
+  if unknown.hits == 0 then return end
+  common.complain("%s: %d drum note%s with pitches that the %s does not know: %s", path,
+    unknown.hits, unknown.hits == 1 and "" or "s", what, kits.text(unknown))
+end
+
+---@param args table song, kit_in
 ---@param song neuraldrummer.song
 ---@param tokeniser neuraldrummer.tokeniser
+---@param silent? boolean nothing is said of pitches that are no voice's
 ---@return neuraldrummer.sequence? seq
 ---@return string? message
-function common.encode(args, song, tokeniser)
+function common.encode(args, song, tokeniser, silent)
+  if not silent and not args.kit_in then
+    common.remark_unknown(args.song, kits.unknown(song, tokeniser), "kit")
+  end
   local seq, message = tokeniser:encode(song, files.name(args.song))
   if not seq then return nil, ("%s: %s"):format(args.song, message) end
   return seq
 end
 
 --- A song on the grid that is asked for.
----@param args table song, drum_channel, original, kit, steps_per_beat
+---@param args table song, drum_channel, kit_in, original, kit, steps_per_beat
+---@param silent? boolean as of encode
 ---@return neuraldrummer.sequence? seq
 ---@return string? message
-function common.load_sequence(args)
+function common.load_sequence(args, silent)
   local song, message = common.load_song(args)
   if not song then return nil, message end
   return common.encode(args, song, nd.tokeniser {
     preset = args.original and "neuraldrummer2023" or "drummer",
     kit = args.kit, steps_per_beat = args.steps_per_beat,
-  })
+  }, silent)
 end
 
 return common

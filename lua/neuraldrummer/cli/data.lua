@@ -1,6 +1,7 @@
 --- The commands that make data of songs, or draw it: tokens, preprocess, plot.
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
 local progress = require "neuraldrummer.progress"
 
 local say = common.say
@@ -10,13 +11,15 @@ local data = {}
 
 data.tokens = {
   summary = "Print a song as a line of tokens.",
+  example = "neuraldrummer tokens song.mid",
   takes = {
     { "song", "SONG.mid", "a MIDI file." },
     { "--original", "grid and intensity of the system of 2023." },
-    common.GRID, common.DRUM_CHANNEL,
+    common.GRID, common.DRUM_CHANNEL, common.KIT_IN,
   },
   run = function(args)
-    local seq, message = common.load_sequence(args)
+    -- the text has all pitches, a voice's or not
+    local seq, message = common.load_sequence(args, true)
     if not seq then return nil, message end
     say("%s", seq:tokens())
     return true
@@ -45,6 +48,10 @@ local function say_summary(args, summary)
     say("%-12s %9d %10.4f %7s", voice.name, voice.hits, voice.rate,
       voice.hits > 0 and ("%.2f"):format(voice.weight) or "-")
   end
+  if summary.unknown.hits > 0 then
+    say("%d drum notes with pitches that the %s does not know: %s", summary.unknown.hits,
+      args.kit_in and "kit map" or "kit", kits.text(summary.unknown))
+  end
   if args.list_skipped then
     for _, each in ipairs(summary.reasons) do
       local known = each.message:sub(1, #each.path + 1) == each.path .. ":"
@@ -55,11 +62,12 @@ end
 
 data.preprocess = {
   summary = "Make a corpus from a folder of MIDI files.",
+  example = "neuraldrummer preprocess my-songs -o my-songs.ndc",
   takes = {
     { "folder", "DIR", "looked through with all folders in it." },
     { "-o --output", "FILE", "the corpus, or the text with --original.", count = 1 },
     { "--original", "write token text, as the system of 2023 does (saved.txt)." },
-    common.GRID,
+    common.GRID, common.KIT_IN,
     { "--include-drums", "count the song's drums in its intensity." },
     { "--min-steps", "N", "skip songs of so many steps or fewer (default 32).", common.natural },
     { "--manifest", "FILE.csv",
@@ -84,7 +92,8 @@ data.preprocess = {
     end
     local bar
     local summary, message = require "neuraldrummer.preprocess".run(args.folder, args.output, {
-      original = args.original, kit = args.kit, steps_per_beat = args.steps_per_beat,
+      original = args.original, kit = args.kit, kit_in = args.kit_in,
+      steps_per_beat = args.steps_per_beat,
       include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
       where = where, valid_every = args.valid_every,
       on_progress = function(done, total, kept, skipped)
@@ -100,6 +109,7 @@ data.preprocess = {
         if voice.weight == math.huge then voice.weight = nil end
       end
       if not args.list_skipped then summary.reasons = nil end
+      if summary.unknown.hits == 0 then summary.unknown = nil end
       summary.output = args.output
       common.say_json(summary, { "output", "files", "kept", "valid", "steps", "left_out",
         "seconds", "skipped", "voices", "name", "hits", "rate", "weight", "reasons", "path",

@@ -131,3 +131,4 @@ info.info = {
 }
 
 return info
+  example = "neuraldrummer info song.mid",

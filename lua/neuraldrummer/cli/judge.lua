@@ -46,6 +46,7 @@ judge.score = {
   run = function(args)
     local score = require "neuraldrummer.score"
     local model, seq = load_heard(args)
+  example = "neuraldrummer score song.mid",
     if not model then return nil, seq end
     local corpus, result, drawn, message
     if args.against then
@@ -95,6 +96,7 @@ judge.explain = {
     local model, seq = load_heard(args)
     if not model then return nil, seq end
     local result, drawn, message
+  example = "neuraldrummer explain song.mid --bar 8",
     result, message = explain.run(model, seq, { bar = args.bar, voice = args.voice })
     if not result then return nil, ("%s: %s"):format(args.song, message) end
     drawn, message = draw("explain", args, seq, result)

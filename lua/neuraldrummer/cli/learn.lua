@@ -59,6 +59,7 @@ end
 
 learn.train = {
   summary = "Train a model on a corpus.",
+  example = "neuraldrummer train my-songs.ndc -o my-drummer.safetensors",
   takes = {
     { "corpus", "FILE", "made by preprocess; or token text (saved.txt)." },
     { "-o --output", "MODEL", "the best model; MODEL.last… goes on.", count = 1 },
@@ -177,6 +178,7 @@ end
 
 learn.evaluate = {
   summary = "Measure a model on a corpus: teacher-forced, and playing freely.",
+  example = "neuraldrummer evaluate my-drummer.safetensors my-songs.ndc",
   takes = {
     { "model", "MODEL", "a trained model." },
     { "corpus", "FILE", "made by preprocess." },

@@ -2,6 +2,7 @@
 --- drum, continue, sketch, style.
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
 local progress = require "neuraldrummer.progress"
 
 local say, say_json = common.say, common.say_json
@@ -23,6 +24,8 @@ local function playing(output)
       .. "played them (default).", number },
     { "--swing", "S", "0: straight, 1: triplets, song: as the song has it; with /8 or /16 "
       .. "behind it, eighths or sixteenths swing (default: as people played)." },
+    { "--kit-out", "MAP", "kit map that is written for: a name of `kits`, or a file (mine.kit); "
+      .. "default: General MIDI's." },
     { "--length", "STEPS", "of a drum note, in steps.", number },
     { "--style", "STYLE", "play in one style: its number or name of --styles, a file "
       .. "(mine.style), or changes to the style it would choose (ride=0.6,toms=0.2)." },
@@ -52,6 +55,7 @@ local function played_as(args)
     swing = args.swing, length = args.length, style = style, style_of = args.style_of,
     energy = args.energy, fills = args.fills, vary = args.vary,
     returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
+    kit_in = args.kit_in, kit_out = args.kit_out,
   }
 end
 
@@ -107,13 +111,27 @@ end
 
 local function list_styles(args)
   local styles, message = require "neuraldrummer.generate".styles(args.song, {
-    model = args.model, drum_channel = args.drum_channel,
+    model = args.model, drum_channel = args.drum_channel, kit_in = args.kit_in,
   })
   if not styles then return nil, message end
   if args.json then
     say_json(styles, { "index", "name", "odds" })
     return true
   end
+-- What of the drums was understood, or could be written, in part only. The
+-- song's own count where they are made use of.
+local function remark_on_pitches(args, result)
+  for _, each in ipairs(result.unknown) do
+    if args.kit_in or args.keep or args.bars or args.extend or each.path ~= args.song then
+      common.remark_unknown(each.path, each.pitches, args.kit_in and "kit map" or "kit")
+    end
+  end
+  if result.missing and result.missing.hits > 0 then
+    common.complain("%s: %d hits on drums that the kit map does not have, written as in General "
+      .. "MIDI: %s", args.output, result.missing.hits, kits.text(result.missing))
+  end
+end
+
   if #styles == 0 then say "the model has no styles to choose among" end
   local rest, left = 0, 0
   for i, style in ipairs(styles) do
@@ -138,6 +156,7 @@ play.drum = {
     { "--bars --redo-bars", "BARS", "play these bars again (9-12,17) and keep all others of "
       .. "the song's own drums; with --keep, those voices in these bars too." },
     { "--extend", "N", "keep so many bars at the start, and go on from there.", positive },
+  example = "neuraldrummer drum song.mid -o combined.mid --seed 7",
     { "--loop", "FILE.mid", "a MIDI file whose drums stand at the start." },
     { "--enter", "WHEN", "band: when the song does, and no longer than it; or always.",
       choices = { "band", "always" } },
@@ -151,7 +170,7 @@ play.drum = {
     { "--drums-alone", "write the drums only." },
     { "--tempo", "BPM", "write the drums only, in 4/4 at this tempo.", number },
     { "--original", "as the system of 2023; needs a model of that preset." },
-    common.DRUM_CHANNEL,
+    common.DRUM_CHANNEL, common.KIT_IN,
   },
   run = function(args)
     if args.tempo and not (args.tempo >= 4 and args.tempo <= 1000) then
@@ -182,12 +201,14 @@ play.continue = {
   takes = {
     { "song", "GROOVE.mid", "a MIDI file with drums." },
     { "--bars", "N", "how many to play (default 16).", positive },
+    remark_on_pitches(args, result)
     playing "continued.mid",
-    common.DRUM_CHANNEL,
+    common.DRUM_CHANNEL, common.KIT_IN,
   },
   run = function(args)
     local options = played_as(args)
     options.bars, options.drum_channel = args.bars, args.drum_channel
+  example = "neuraldrummer continue groove.mid --bars 8 -o continued.mid",
     local result, message = require "neuraldrummer.sketch".continue(args.song, options)
     if not result then return nil, message end
     return say_played(args, result, "drums")
@@ -199,12 +220,14 @@ play.sketch = {
   takes = {
     { "--form", "FORM", "sections with their bars; one that returns gets its groove back "
       .. "(default intro4,verse8,chorus8,verse8,chorus8,outro4)." },
+    remark_on_pitches({ output = args.output, kit_in = args.kit_in }, result)
     { "--bpm", "BPM", "default 120.", number },
     { "--meter", "N/D", "default 4/4." },
     playing "sketch.mid",
   },
   run = function(args)
     local options = played_as(args)
+  example = "neuraldrummer sketch --form verse8,chorus8 -o sketch.mid",
     options.form, options.bpm, options.meter = args.form, args.bpm, args.meter
     local result, message = require "neuraldrummer.sketch".play(options)
     if not result then return nil, message end
@@ -218,11 +241,12 @@ play.style = {
     { "song", "SONG.mid", "a MIDI file with drums." },
     { "-o --output", "FILE", "ends in .style; drum --style takes it.", count = 1 },
     { "--name", "NAME", "default: the song's." },
-    common.GRID, common.DRUM_CHANNEL,
+    common.GRID, common.DRUM_CHANNEL, common.KIT_IN,
   },
   run = function(args)
     if not args.output:find "%.style$" then
       return nil, ("option '--output': '%s' does not end in .style"):format(args.output),
+  example = "neuraldrummer style song.mid -o mine.style",
         common.MISUSED
     end
     local seq, message = common.load_sequence(args)

@@ -1,0 +1,154 @@
+--- What the tool says of itself to the shell: completion, and a manual page,
+--- both from the definition that its arguments are read by. And the kit maps.
+local nd = require "neuraldrummer"
+local common = require "neuraldrummer.cli.common"
+local kits = require "neuraldrummer.kits"
+
+---@type table<string, neuraldrummer.cli_command>
+local shell = {}
+
+shell.completion = {
+  summary = "Print a completion script for a shell.",
+  example = "neuraldrummer completion bash",
+  takes = {
+    { "shell", false, "bash, zsh or fish.", choices = { "bash", "zsh", "fish" } },
+  },
+  run = function(args, tool)
+    common.write(tool.parser[("get_%s_complete"):format(args.shell)](tool.parser))
+    return true
+  end,
+}
+
+-- The manual page ------------------------------------------------------------
+
+local function roff(text)
+  return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("^([.'])", "\\&%1")
+    :gsub("[\xC2-\xF4][\x80-\xBF]+", function(char)
+      return ("\\[u%04X]"):format(utf8.codepoint(char))
+    end))
+end
+
+-- How an option or argument is written: "-o FILE, --output FILE".
+local function written(names, argname, row)
+  local value = row.choices and table.concat(row.choices, "|") or argname
+  local parts = {}
+  for name in names:gmatch "%S+" do
+    if name:find "^%-" then
+      parts[#parts + 1] = ("\\fB%s\\fR"):format(roff(name)) ..
+        (value and (" \\fI%s\\fR"):format(roff(value)) or "")
+    else
+      parts[#parts + 1] = ("\\fI%s\\fR"):format(roff(value or name))
+    end
+  end
+  return table.concat(parts, ", ")
+end
+
+-- Rows of a command's `takes`, lists in lists taken apart: name, argname, description, row.
+local function each_row(rows, visit)
+  for _, row in ipairs(rows) do
+    local names, argname, description = table.unpack(row, 1, 3)
+    if type(names) == "table" then
+      each_row(row, visit)
+    elseif description then
+      visit(names, argname or nil, description, row)
+    else
+      visit(names, nil, argname, row)
+    end
+  end
+end
+
+local function manual(tool)
+  local lines = {}
+  local function put(format, ...) lines[#lines + 1] = format:format(...) end
+  put('.TH NEURALDRUMMER 1 "" "neuraldrummer %s" "User Commands"', nd.version)
+  put ".SH NAME\nneuraldrummer \\- listens to a song as MIDI and plays drums to it"
+  put ".SH SYNOPSIS\n.B neuraldrummer\n\\fICOMMAND\\fR [\\fIARGUMENTS\\fR]"
+  put(".SH DESCRIPTION\n%s", roff("Reads a MIDI file, hears the song in it, plays drums to it, and "
+    .. "writes the file with a drum track of its own, every other track byte for byte as it was. "
+    .. "Trains on one's own MIDI files as well. The same song, model, options and seed give the "
+    .. "same bytes."))
+  put ".SH COMMANDS"
+  for _, command in ipairs(tool.commands) do
+    local arguments = {}
+    each_row(command.takes, function(names, argname, _, row)
+      if not names:find "^%-" then
+        arguments[#arguments + 1] = " " .. written(names, argname, row)
+      end
+    end)
+    put(".SS \"\\fB%s\\fR%s\"\n%s", command.name, table.concat(arguments), roff(command.summary))
+    each_row(command.takes, function(names, argname, description, row)
+      put(".TP\n%s\n%s", written(names, argname, row), roff(description))
+    end)
+    if command.example then
+      put(".PP\nFor example:\n.PP\n.RS\n.nf\n%s\n.fi\n.RE", roff(command.example))
+    end
+  end
+  put ".SH OPTIONS"
+  put(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nSay what there is to say; behind a command, of it.")
+  put ".TP\n\\fB\\-\\-version\\fR\nPrint the version."
+  put(".SH EXIT STATUS\n0: done. 1: a file or the machine failed. 2: misuse. "
+    .. "What went wrong is said in one line on stderr.")
+  put(".SH FILES\n.TP\n.I ~/.config/neuraldrummer/kits/NAME.kit\n%s",
+    roff "A kit map of one's own, for --kit-in NAME and --kit-out NAME; `neuraldrummer kits` "
+    .. "lists those that come along.")
+  return table.concat(lines, "\n") .. "\n"
+end
+
+shell.man = {
+  summary = "Print the manual page, for man or groff.",
+  example = "neuraldrummer man",
+  takes = {},
+  run = function(_, tool)
+    common.write(manual(tool))
+    return true
+  end,
+}
+
+-- Kit maps ---------------------------------------------------------------------
+
+shell.kits = {
+  summary = "List the kit maps, or say what is in one.",
+  example = "neuraldrummer kits roland-td",
+  takes = {
+    { "map", "MAP", "a name, or a file (mine.kit).", args = "?" },
+    { "--json", "as JSON." },
+  },
+  run = function(args)
+    local maps = {}
+    for i, name in ipairs(args.map and { args.map } or kits.names()) do
+      local map, message = kits.load(name)
+      if not map then return nil, message end
+      local pitches = {}
+      for pitch = 0, 127 do
+        local drum = map.reads[pitch]
+        if drum ~= nil then
+          pitches[#pitches + 1] = { pitch = pitch, drum = drum or nil, words = map.words[pitch],
+            written = drum and map.writes[drum] == pitch or false }
+        end
+      end
+      maps[i] = { name = map.name, title = map.title, path = map.path, sources = map.sources,
+        pitches = pitches }
+    end
+    if args.json then
+      common.say_json(args.map and maps[1] or maps, { "name", "title", "path", "sources",
+        "pitches", "pitch", "drum", "words", "written" })
+    elseif args.map then
+      local map = maps[1]
+      common.say("%s (%s)", map.title, map.path)
+      for _, source in ipairs(map.sources) do common.say("source: %s", source) end
+      common.say "pitch  General MIDI"
+      for _, each in ipairs(map.pitches) do
+        common.say("%5d %5s %s %s", each.pitch, each.drum or "-", each.written and "*" or " ",
+          each.words)
+      end
+      common.say "*: the pitch that is written for this drum"
+    else
+      for _, map in ipairs(maps) do
+        common.say("%-20s %s, %d pitches", map.name, map.title, #map.pitches)
+      end
+    end
+    return true
+  end,
+}
+
+return shell

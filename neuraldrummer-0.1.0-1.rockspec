@@ -1,0 +1,39 @@
+rockspec_format = "3.0"
+package = "neuraldrummer"
+version = "0.1.0-1"
+-- what `make dist` leaves beside this file; who publishes puts its address here
+source = { url = "neuraldrummer-0.1.0.tar.gz", dir = "neuraldrummer-0.1.0" }
+description = {
+  summary = "Listens to a song as MIDI and plays drums to it",
+  detailed = [[
+    Reads a song from a MIDI file or from a host's notes, and plays drums to it
+    with a recurrent network. The network is trained here as well.
+    The C modules need libsmf, glib and OpenBLAS, found by pkg-config. The
+    command-line tool needs argparse, dkjson and LuaFileSystem, from rocks or
+    from the system's packages.]],
+  license = "MIT",
+}
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.4, < 5.5" }
+build = {
+  type = "make",
+  build_variables = {
+    CFLAGS = "-O3",
+    LUA = "$(LUA)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+  },
+  install_variables = {
+    CFLAGS = "-O3",
+    LUA = "$(LUA)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    PREFIX = "$(PREFIX)",
+    BINDIR = "$(BINDIR)",
+    LUADIR = "$(LUADIR)",
+    LIBDIR = "$(LIBDIR)",
+    DATADIR = "",  -- no place for a manual page in a rock
+  },
+}
+test = {
+  type = "command",
+  command = "make test",  -- `luarocks test -- SPEC=spec/kits_spec.lua`: that one alone
+}
