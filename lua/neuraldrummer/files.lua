@@ -1,5 +1,6 @@
 --- Folders, whole files, CSV tables: what the tools need of the disk.
-local lfs = require "lfs"
+local found, lfs = pcall(require, "lfs")
+if not found then lfs = nil end  -- a host without it reads and writes, but walks no folders
 
 local files = {}
 
@@ -25,14 +26,24 @@ function files.infix(path, infix)
   return path .. infix
 end
 
+--- `path` with another ending: "a.b.png" as "a.b.tsv".
+---@param path string
+---@param ending string with its dot
+---@return string
+function files.ending(path, ending)
+  return (path:match "^(.*[^/])%.[^./]+$" or path) .. ending
+end
+
 ---@param path string
 ---@param most? integer only the first so many bytes
 ---@return string? bytes
 ---@return string? message
 function files.read(path, most)
-  local mode = lfs.attributes(path, "mode")
-  if mode == nil then return nil, path .. ": no such file" end
-  if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
+  if lfs then
+    local mode = lfs.attributes(path, "mode")
+    if mode == nil then return nil, path .. ": no such file" end
+    if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
+  end
   local file, message = io.open(path, "rb")
   if not file then return nil, message end
   local bytes
@@ -105,6 +116,7 @@ function files.walk(folder, extensions)
   local wanted = {}
   for _, extension in ipairs(extensions) do wanted[extension] = true end
   local paths, seen = {}, {}
+  if not lfs then return nil, folder .. ": folders need LuaFileSystem" end
 
   local function enter(at)
     local attributes, message = lfs.attributes(at)

@@ -1,0 +1,3 @@
+-- Goes on from a drum loop, to the end of the music.
+local here = debug.getinfo(1, "S").source:match [[^@?(.*[\/])[^\/]-$]] or ""
+dofile(here .. "neuraldrummer.lua") "extend"
