@@ -24,14 +24,14 @@ for i = 1, #corpus do
   if info.name:find "funk" or info.name:find "journey" then
     local name = info.name:match "(%a+)%.mid"
     local ok, message = plot.song(assert(corpus:song(i)), { title = name,
-      png = ("%s/%s.png"):format(folder, name), tsv = ("%s/%s.tsv"):format(folder, name) })
+      out = ("%s/%s.png"):format(folder, name) })
     drawn(name .. ".png", ok, message)
   end
 end
 
 -- The numbers are there in any case, for a spreadsheet or a plot of one's own.
 local file = assert(io.open(folder .. "/funk.tsv"))
-for _ = 1, 4 do print((file:read "l":gsub("\t", "  "):sub(1, 70))) end
+for _ = 1, 4 do print((file:read "l":gsub("\t+$", ""):gsub("\t", "  "):sub(1, 70))) end
 file:close()
 
 --[[ printed:
@@ -39,7 +39,7 @@ loss.png
 funk.png
 journey.png
 step  bar  beat  intensity  kick  snare  closed_hat  open_hat  low_tom
-1  1  1  -0.7061  92  0  99  0  0  0  0  0  0
-2  1  1.25  -1.15  0  30  0  0  0  0  0  0  0
-3  1  1.5  -1.15  0  0  54  0  0  0  0  0  0
+1  1  1  -0.7061  92  0  99  0  0  0  0  0  0  A  0
+2  1  1.25  -1.15  0  30  0  0  0  0  0  0  0  A  0
+3  1  1.5  -1.15  0  0  54  0  0  0  0  0  0  A  0
 ]]

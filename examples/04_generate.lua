@@ -36,7 +36,7 @@ report("trained.mid", drums)
 
 local function picture(name, title, played)
   local ok, message = plot.song(played, { title = title,
-    png = ("%s/%s.png"):format(folder, name), tsv = ("%s/%s.tsv"):format(folder, name) })
+    out = ("%s/%s.png"):format(folder, name) })
   print("  " .. (ok and name .. ".png" or message))
 end
 picture("trained", "Neon Mile, drums by the model of 02_train.lua", drums)

@@ -310,6 +310,28 @@ describe("the command-line tool", function()
       "--tsv", tsv))
     assert.equal("\x89PNG", shell.read(png):sub(1, 4))
     assert.matches("^step\t", shell.read(tsv))
+    local asked = folder .. "/asked.png"
+    assert.matches("\n" .. asked:gsub("%p", "%%%0") .. ": the drums, and what was asked\n$",
+      works("drum", song, "--model", styled(), "-o", folder .. "/asked.mid", "--fills", "2",
+        "--energy", "1:1", "--plot", asked))
+    local numbers = shell.read(folder .. "/asked.tsv")
+    assert.truthy(numbers:find "\t[01]\t0\t1\t\n", "energy asked of bar 1")
+    assert.truthy(numbers:find "\t[01]\t1\t\t\n", "a fill asked of bar 2")
+    works("info", song, "--plot", folder .. "/info.svg")
+    works("info", corpus, "--plot", folder .. "/corpus.pdf")
+    assert.matches("^what\tat\tvalue\nkick\t1\t", shell.read(folder .. "/corpus.tsv"))
+    fails(2, "of a model's training there is something", "info", model, "--plot", png)
+    fails(2, "several files are drawn together", "plot", song, song, "-o", png)
+    fails(1, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
+    local log = folder .. "/one.tsv"
+    shell.write(log, "epoch\tloss\tvalid\n1\t0.5\t0.6\n2\t0.4\t0.5\n")
+    works("plot", log, log, "-o", folder .. "/two.png")
+    fails(2, "option '%-%-tsv'", "plot", log, "-o", png, "--tsv", tsv)
+    local figures = folder .. "/figures.json"
+    shell.write(figures, '[{"name":"a","f1":0.3,"auc":0.8},{"name":"b","f1":0.4,"auc":0.9}]')
+    assert.matches("figures.png: 2 players side by side", works("plot", figures, "-o",
+      folder .. "/figures.png"))
+    fails(1, "is not what evaluate %-%-json says", "plot", shell.write(figures, "[1]"), "-o", png)
   end)
 
   it("tells songs, corpora and models apart by what is in them", function()

@@ -208,7 +208,7 @@ describe("explain", function()
     assert(model:save(weights))
     local png = folder .. "/why.png"
     local status, out, err = shell.run(shell.tool, "explain", song, "--model", weights,
-      "--bar", "3", "--png", png)
+      "--bar", "3", "--plot", png)
     assert.equal("", err)
     assert.equal(0, status)
     assert.matches("\n2 +snare", out)

@@ -1,30 +1,19 @@
+local core = require "neuraldrummer.core"
 local plot = require "neuraldrummer.plot"
 local shell = require "spec.support.shell"
+local statistics = require "neuraldrummer.statistics"
+local tiny = require "spec.support.tiny"
 
--- What plot needs of a Sequence: two bars of 4/4 and one of 3/4, four steps a beat.
-local function sequence(name)
-  local steps, voices = 44, { "kick", "snare", "closed_hat" }
-  local hits, intensity = {}, {}
-  for step = 1, steps do
-    hits[step] = string.char(step % 8 == 1 and 100 or 0, step % 8 == 5 and 127 or 0,
-      step % 2 == 1 and 64 or 0)
-    intensity[step] = step % 4 - 1.5
-  end
-  return setmetatable({
-    voices = function() return voices end,
-    packed_hits = function() return table.concat(hits) end,
-    metric = function(_, metric)
-      assert(metric == "intensity")
-      return intensity
-    end,
-    bars = function()
-      return { { step = 1, numerator = 4, denominator = 4 },
-        { step = 17, numerator = 4, denominator = 4 },
-        { step = 33, numerator = 3, denominator = 4 } }
-    end,
-    settings = function() return { steps_per_beat = 4 } end,
-    name = function() return name or "three bars" end,
-  }, { __len = function() return steps end })
+local bar <const> = { kick = "x.......x.......", snare = "....x.......x...",
+  closed_hat = "x.x.x.x.x.x.x.x.", bass = "x..x..x...x....." }
+local fill <const> = { kick = "x.......x.......", snare = "....x..xxxxxxxxx",
+  closed_hat = "x.x.x.x.........", bass = "x..x..x...x....." }
+local rest <const> = { bass = "................", lead = "x..............." }
+
+local function sequence(name, patterns)
+  patterns = patterns or { bar, bar, bar, fill, bar, bar }
+  return assert(core.tokeniser():encode(tiny.song { patterns = patterns, bars = #patterns },
+    name or "six bars"))
 end
 
 local function size(path)
@@ -34,59 +23,144 @@ local function size(path)
   return width, height
 end
 
+-- Rows of a TSV file, keyed by its names.
+local function rows_of(path)
+  local names, rows = nil, {}
+  for line in io.lines(path) do
+    local cells = {}
+    for cell in (line .. "\t"):gmatch "([^\t]*)\t" do cells[#cells + 1] = cell end
+    if names then
+      local row = {}
+      for i, name in ipairs(names) do row[name] = cells[i] end
+      rows[#rows + 1] = row
+    else
+      names = cells
+    end
+  end
+  return rows, table.concat(names, " ")
+end
+
 local installed = os.execute "command -v gnuplot >/dev/null 2>&1"
+
+-- Runs Lua where PATH has nothing but this folder.
+local function without_gnuplot(folder, chunk, fake)
+  local bin = folder .. "/bin"
+  require "lfs".mkdir(bin)
+  shell.write(folder .. "/alone.lua", chunk)
+  os.remove(bin .. "/gnuplot")
+  if fake then
+    shell.write(bin .. "/gnuplot", fake)
+    os.execute("chmod +x " .. shell.quote(bin .. "/gnuplot"))
+  end
+  local lua = assert(io.popen "command -v lua5.4"):read "l"
+  local run = assert(io.popen(("PATH=%s LUA_PATH=%s LUA_CPATH=%s %s %s %s 2>&1"):format(
+    shell.quote(bin), shell.quote(package.path), shell.quote(package.cpath), lua,
+    shell.quote(folder .. "/alone.lua"), shell.quote(folder))))
+  local said = run:read "a"
+  run:close()
+  return said
+end
 
 describe("plot", function()
   local folder
 
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(require "lfs".mkdir(folder))
-  end)
-  teardown(function() os.execute("rm -rf '" .. folder .. "'") end)
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
 
   describe("song", function()
     it("writes a row a step", function()
       local tsv = folder .. "/a.tsv"
       assert.is_true(plot.song(sequence(), { tsv = tsv }))
-      local rows = {}
-      for line in io.lines(tsv) do rows[#rows + 1] = line end
-      assert.equal(45, #rows)
-      assert.equal("step\tbar\tbeat\tintensity\tkick\tsnare\tclosed_hat", rows[1])
-      assert.equal("1\t1\t1\t-0.5\t100\t0\t64", rows[2])
-      assert.equal("6\t1\t2.25\t0.5\t0\t0\t0", rows[7])
-      assert.equal("37\t3\t2\t-0.5\t0\t127\t64", rows[38])
+      local rows, names = rows_of(tsv)
+      assert.equal(6 * 16, #rows)
+      assert.equal("step bar beat intensity kick snare closed_hat open_hat low_tom mid_tom "
+        .. "high_tom crash ride section fill asked_fill asked_energy kept", names)
+      assert.equal("100", rows[1].kick)
+      assert.equal("0", rows[1].snare)
+      assert.equal("2", rows[22].bar)
+      assert.equal("2.25", rows[22].beat)
+      assert.equal("A", rows[1].section)
+      for b = 1, 6 do assert.equal(b == 4 and "1" or "0", rows[16 * b].fill) end
+      assert.equal("", rows[1].asked_fill)
+      assert.equal("", rows[1].kept)
+    end)
+
+    it("tells what was asked and kept", function()
+      local known = (("\1" .. ("\0"):rep(8)):rep(32)) .. ("\1"):rep(9 * 64)
+      local tsv = folder .. "/asked.tsv"
+      assert.is_true(plot.song(sequence(), { tsv = tsv, direction = { known = known,
+        fills = { [2] = true, [3] = false }, density = { 1.5, false, -1 } },
+        sections = { { first = 1, last = 2, kind = 1 }, { first = 3, last = 6, kind = 2,
+          name = "verse" } } }))
+      local rows = rows_of(tsv)
+      assert.equal("kick", rows[1].kept)
+      assert.equal("kick+snare+closed_hat+open_hat+low_tom+mid_tom+high_tom+crash+ride",
+        rows[33].kept)
+      assert.equal("1.5", rows[16].asked_energy)
+      assert.equal("", rows[17].asked_energy)
+      assert.equal("-1", rows[33].asked_energy)
+      assert.equal("1", rows[17].asked_fill)
+      assert.equal("0", rows[33].asked_fill)
+      assert.equal("", rows[1].asked_fill)
+      assert.equal("A", rows[32].section)
+      assert.equal("verse", rows[33].section)
     end)
 
     it("needs a path, and knows its options", function()
-      assert.error_matches(function() plot.song(sequence(), {}) end, "png or tsv is needed")
-      assert.error_matches(function() plot.song(sequence(), { pgn = "x" }) end,
-        "did you mean 'png'")
+      assert.error_matches(function() plot.song(sequence(), {}) end, "out or tsv is needed")
+      assert.error_matches(function() plot.song(sequence(), { otu = "x" }) end,
+        "did you mean 'out'")
+      assert.same({ nil, folder .. "/a.gif: a picture's name ends in .png, .svg or .pdf" },
+        { plot.song(sequence(), { out = folder .. "/a.gif" }) })
     end)
 
     it("says which file cannot be written", function()
       local ok, message = plot.song(sequence(), { tsv = folder .. "/none/a.tsv" })
       assert.is_nil(ok)
       assert.equal(folder .. "/none/a.tsv: No such file or directory", message)
+      ok, message = plot.song(sequence(), { out = folder .. "/none/a.png" })
+      assert.is_nil(ok)
+      assert.equal(folder .. "/none/a.tsv: No such file or directory", message)
+      if installed then
+        ok, message = plot.song(sequence(), { out = folder .. "/none/a.png",
+          tsv = folder .. "/a.tsv" })
+        assert.is_nil(ok)
+        assert.equal(folder .. "/none/a.png: No such file or directory", message)
+      end
     end)
 
     if installed then
-      it("draws a picture", function()
-        local png = folder .. "/a.png"
-        assert.is_true(plot.song(sequence(), { png = png }))
-        assert.same({ 1600, 700 }, { size(png) })
+      it("draws a picture, with its numbers beside it", function()
+        local png = folder .. "/b.png"
+        assert.is_true(plot.song(sequence(), { out = png }))
+        assert.equal(1600, (size(png)))
         assert.is_false(shell.exists(png .. ".part"))
+        assert.equal(96, #rows_of(folder .. "/b.tsv"))
+        for ending, start in pairs { svg = "^<%?xml.*<svg", pdf = "^%%PDF%-" } do
+          assert.is_true(plot.song(sequence(), { out = folder .. "/b." .. ending }))
+          assert.matches(start, shell.read(folder .. "/b." .. ending))
+        end
       end)
 
-      it("draws the hits that are there", function()
-        local silent = sequence()
-        silent.packed_hits = function() return ("\0"):rep(44 * 3) end
-        assert.is_true(plot.song(sequence(), { png = folder .. "/b.png", title = "t" }))
-        assert.is_true(plot.song(silent, { png = folder .. "/c.png", title = "t" }))
-        assert.is_true(plot.song(sequence(), { png = folder .. "/d.png", title = "t" }))
-        assert.equal(shell.read(folder .. "/b.png"), shell.read(folder .. "/d.png"))
-        assert.not_equal(shell.read(folder .. "/b.png"), shell.read(folder .. "/c.png"))
+      it("draws the hits that are there, and what was asked", function()
+        local pictures = {}
+        local function draw(seq, direction)
+          local png = folder .. "/c.png"
+          assert.is_true(plot.song(seq, { out = png, title = "t", direction = direction }))
+          pictures[#pictures + 1] = shell.read(png)
+        end
+        local seq = sequence()
+        draw(seq)
+        draw(sequence())
+        draw(seq:with_hits(("\0"):rep(#seq * 9)))
+        draw(seq, { fills = { [2] = true } })
+        draw(seq, { density = { 1 } })
+        draw(seq, { known = ("\1"):rep(#seq * 9) })
+        draw(seq, { known = ("\1"):rep(#seq * 9 - 16 * 9) .. ("\0"):rep(16 * 9) })
+        assert.equal(pictures[1], pictures[2])
+        for i = 2, #pictures do
+          for k = i + 1, #pictures do assert.not_equal(pictures[i], pictures[k]) end
+        end
       end)
 
       it("takes names as they are", function()
@@ -99,62 +173,52 @@ describe("plot", function()
         for i, name in ipairs(names) do
           local safe = name:gsub("/", " ")
           local png = folder .. "/" .. safe .. i .. ".png"
-          assert.is_true(plot.song(sequence(name), { png = png }))
-          assert.same({ 1600, 700 }, { size(png) })
+          assert.is_true(plot.song(sequence(name), { out = png, sections = {
+            { first = 1, last = 6, kind = 1, name = name } } }))
+          assert.equal(1600, (size(png)))
         end
         assert.is_false(shell.exists(trap))
         assert.is_false(shell.exists "trap")
       end)
 
       it("writes a bare name that begins with a bar into this folder", function()
-        assert.is_true(plot.song(sequence(), { png = "|cat" }))
-        assert.same({ 1600, 700 }, { size "|cat" })
-        assert.is_true(os.remove "|cat")
-      end)
-
-      it("leaves the picture before it when it cannot draw", function()
-        local ok, message = plot.song(sequence(), { png = folder .. "/none/a.png" })
-        assert.is_nil(ok)
-        assert.equal(folder .. "/none/a.png: No such file or directory", message)
-        local png = folder .. "/kept.png"
-        assert.is_true(plot.song(sequence(), { png = png }))
-        local before, broken = shell.read(png), sequence()
-        broken.metric = function()
-          local values = {}
-          for i = 1, 44 do values[i] = 0 / 0 end
-          return values
-        end
-        ok, message = plot.song(broken, { png = png })
-        assert.is_nil(ok)
-        assert.matches("kept.png: gnuplot: ", message, 1, true)
-        assert.equal(before, shell.read(png))
-        assert.is_false(shell.exists(png .. ".part"))
+        assert.is_true(plot.song(sequence(), { out = "|cat.png" }))
+        assert.equal(1600, (size "|cat.png"))
+        assert.is_true(os.remove "|cat.png")
+        assert.is_true(os.remove "|cat.tsv")
       end)
     end
 
-    it("writes the data where there is no gnuplot", function()
-      local script = folder .. "/alone.lua"
-      local file = assert(io.open(script, "w"))
-      file:write([[
-        local plot = require "neuraldrummer.plot"
-        local seq = setmetatable({ voices = function() return { "kick" } end,
-          packed_hits = function() return "\0\100" end, metric = function() return { 0, 1 } end,
-          bars = function() return { { step = 1, numerator = 4, denominator = 4 } } end,
-          settings = function() return { steps_per_beat = 4 } end, name = function() return "x" end,
-        }, { __len = function() return 2 end })
-        print(plot.song(seq, { png = arg[1] .. "/x.png", tsv = arg[1] .. "/x.tsv" }))
-      ]])
-      file:close()
-      local lua = assert(io.popen "command -v lua5.4"):read "l"
-      local run = assert(io.popen(("PATH=%s LUA_PATH=%q LUA_CPATH=%q %s %s %s 2>&1"):format(
-        folder, package.path, package.cpath, lua, script, folder)))
-      local said = run:read "a"
-      run:close()
-      assert.equal("nil\tgnuplot is not installed (Debian: gnuplot-nox);"
-        .. " no picture was drawn\n", said)
+    local chunk <const> = [[
+      local core = require "neuraldrummer.core"
+      local song = core.song { ppq = 480, notes = {
+        { tick = 0, duration = 480, pitch = 36, velocity = 100, channel = 10 } } }
+      print(require "neuraldrummer.plot".song(core.tokeniser():encode(song, "x"),
+        { out = arg[1] .. "/x.png" }))
+    ]]
+
+    it("leaves the picture before it when gnuplot fails", function()
+      shell.write(folder .. "/x.png", "before")
+      local said = without_gnuplot(folder, chunk,
+        "#!/bin/sh\necho 'line 7: no such thing' >&2\nexit 1\n")
+      assert.equal(("nil\t%s/x.png: gnuplot: no such thing\n"):format(folder), said)
+      assert.equal("before", shell.read(folder .. "/x.png"))
+      assert.is_false(shell.exists(folder .. "/x.png.part"))
+      os.remove(folder .. "/x.png")
+    end)
+
+    it("leaves numbers and script where there is no gnuplot", function()
+      local said = without_gnuplot(folder, chunk)
+      assert.equal(("nil\tgnuplot is not installed (Debian: gnuplot-nox); %s/x.tsv has the numbers,"
+        .. " %s/x.gp is what draws it: gnuplot %s/x.gp >%s/x.png\n"):format(folder, folder, folder,
+        folder), said)
       assert.is_false(shell.exists(folder .. "/x.png"))
-      assert.equal("step\tbar\tbeat\tintensity\tkick\n1\t1\t1\t0\t0\n2\t1\t1.25\t1\t100\n",
-        shell.read(folder .. "/x.tsv"))
+      assert.equal("100", rows_of(folder .. "/x.tsv")[1].kick)
+      assert.matches("^set terminal pngcairo", shell.read(folder .. "/x.gp"))
+      if installed then
+        assert.equal(0, (shell.sh(("cd %s && gnuplot x.gp >x.png"):format(folder))))
+        assert.equal(1600, (size(folder .. "/x.png")))
+      end
     end)
   end)
 
@@ -193,5 +257,121 @@ describe("plot", function()
         end
       end)
     end
+  end)
+
+  describe("several trainings", function()
+    local function log(name, text) return shell.write(folder .. "/" .. name, text) end
+
+    it("are compared by their validation losses", function()
+      local first = log("first.tsv", "epoch\tbatch\tloss\tvalid\n1\t1\t0.9\t0.8\n2\t1\t0.7\t0.6\n")
+      local second = log("second.tsv", "epoch\tbatch\tloss\tvalid\n1\t1\t0.9\t\n1\t2\t0.5\t\n")
+      local ok, message = plot.compare({ first, second }, folder .. "/both.png")
+      if installed then
+        assert.is_true(ok, message)
+        assert.same({ 1200, 700 }, { size(folder .. "/both.png") })
+      end
+      local rows = rows_of(folder .. "/both.tsv")
+      assert.equal(4, #rows)
+      assert.same({ model = "first", epoch = "2", loss = "0.6" }, rows[2])
+      assert.same({ model = "second", epoch = "1", loss = "0.5" }, rows[4])
+      assert.same({ nil, folder .. "/first.png: its data would take the place of " .. first },
+        { plot.compare({ first, second }, folder .. "/first.png") })
+      assert.same({ nil, folder .. "/none.tsv: no such file" },
+        { plot.compare({ folder .. "/none.tsv" }, folder .. "/both.png") })
+    end)
+  end)
+
+  describe("figures", function()
+    it("are a panel each", function()
+      local rows = {
+        { name = "stock beat", f1 = 0.36, auc = 1, silent = 0, songs = 4 },
+        { name = "model's own", f1 = 0.32, auc = 0.8, silent = 0, bits = 1.1, songs = 4 },
+        { name = "recorded drums", silent = 1, songs = 4 },
+      }
+      local ok, message = plot.figures(rows, folder .. "/figures.png")
+      if installed then
+        assert.is_true(ok, message)
+        assert.equal(1600, (size(folder .. "/figures.png")))
+      end
+      local data, names = rows_of(folder .. "/figures.tsv")
+      assert.equal("name bits f1 silent auc", names)
+      assert.same({ name = "model's own", bits = "1.1", f1 = "0.32", silent = "0", auc = "0.8" },
+        data[2])
+      assert.same({ nil, "there are no figures to draw" }, { plot.figures({}, folder .. "/x.png") })
+    end)
+  end)
+
+  describe("corpus", function()
+    it("has voices by place, tempo and density", function()
+      local tok = core.tokeniser()
+      local corpus <close>, path = tiny.corpus(tok, {
+        { sequence(), "train" },
+        { sequence("quiet", { rest, rest, bar, rest }), "train" },
+        { assert(tok:encode(tiny.song { patterns = { { kick = "x...........",
+          bass = "x..........." } }, bars = 3, numerator = 3 })), "valid" } })
+      os.remove(path)
+      local found = assert(statistics.run(corpus))
+      assert.equal(7, found.bars)
+      assert.equal(1, found.odds[1][1])
+      assert.equal(1, found.odds[2][5])
+      assert.near(1 / 7, found.odds[2][8], 1e-9)
+      assert.equal(0, found.odds[1][2])
+      assert.same({ [120] = 3 }, found.tempo)
+      assert.equal("4/4", found.meters[1].meter)
+      assert.equal(10, found.meters[1].bars)
+      assert.equal(3, found.meters[2].bars)
+      local songs = 0
+      for _, class in ipairs(statistics.classes(found.density, statistics.DENSITY)) do
+        songs = songs + class[2]
+      end
+      assert.equal(3, songs)
+      local ok, message = plot.corpus(found, { out = folder .. "/corpus.png" })
+      if installed then
+        assert.is_true(ok, message)
+        assert.equal(1600, (size(folder .. "/corpus.png")))
+      end
+      local rows = rows_of(folder .. "/corpus.tsv")
+      assert.same({ what = "kick", at = "1", value = "1" }, rows[1])
+      assert.same({ what = "songs by tempo", at = "120", value = "3" }, rows[9 * 16 + 1])
+    end)
+  end)
+end)
+
+describe("blocks", function()
+  local blocks = require "neuraldrummer.blocks"
+
+  it("are columns, shades, and both ways", function()
+    assert.equal(" ▄█", blocks.columns_of { 0, 1, 2 })
+    assert.equal("▁█", blocks.columns_of({ 0.01, 8 }, 0))
+    assert.equal("  ", blocks.columns_of { 3, 3 })
+    assert.equal(" ░▒█", blocks.shades_of { 0, 1, 2, 4 })
+    local above, below = blocks.both_ways { 1, -1, 0.5, 0 }
+    assert.equal("█ ▄ ", above)
+    assert.equal(" █  ", below)
+  end)
+
+  it("are as many as there is room for", function()
+    assert.same({ 1.5, 3.5, 5 }, blocks.fit({ 1, 2, 3, 4, 5 }, 3))
+    assert.same({ 1, 2 }, blocks.fit({ 1, 2 }, 80))
+    assert.same({}, blocks.fit({}, 80))
+  end)
+
+  it("are drawn on a terminal alone", function()
+    local folder = shell.folder()
+    local song = folder .. "/song.mid"
+    assert(tiny.song { patterns = { bar, fill }, bars = 4 }:save(song))
+    local _, plain = shell.run(shell.tool, "info", song)
+    assert.not_matches("█", plain)
+    if os.execute "command -v script >/dev/null 2>&1" then
+      local function shown(charset)
+        local _, out = shell.sh(("LC_ALL=%s COLUMNS=80 script -qec %s /dev/null"):format(charset,
+          shell.quote(("%s info %s"):format(shell.tool, song))))
+        return out
+      end
+      assert.matches("drums +[▁▂▃▄▅▆▇█]+", shown "C.UTF-8")
+      assert.matches("bar 1%-4", shown "C.UTF-8")
+      assert.not_matches("bar 1%-4", shown "C")
+    end
+    shell.remove(folder)
   end)
 end)

@@ -110,12 +110,20 @@ describe("score", function()
     assert(tiny.song { patterns = clashing, bars = 12 }:save(path))
     assert(model:save(weights))
     local png = folder .. "/score.png"
-    local status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--png", png)
+    local status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot", png)
     assert.equal("", err)
     assert.equal(0, status)
     assert.matches("%+%d.%d+ bits a step for its own song; likelier with it than with 8 of 8", out)
     assert.matches("bars that fit least:\n +5  %-", out)
     assert.equal("\137PNG", shell.read(png):sub(1, 4))
+    assert.matches("^bar\tstep\tsteps\thits\tlikelihood\tothers\tfit\n1\t1\t16\t",
+      shell.read(folder .. "/score.tsv"))
+    status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot",
+      folder .. "/score.gif")
+    assert.equal(1, status)
+    assert.matches("bits a step for its own song", out)
+    assert.equal("neuraldrummer: " .. folder
+      .. "/score.gif: a picture's name ends in .png, .svg or .pdf\n", err)
     status, out = shell.run(shell.tool, "score", path, "--model", weights, "--json")
     assert.equal(0, status)
     local figures = json.decode(out)

@@ -18,7 +18,7 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lnd_open_judge(L);
   lnd_open_explain(L);
   lnd_open_touch(L);
-  lnd_open_shift(L);
+  lnd_open_drums(L);
   lnd_open_host(L);
   return 1;
 }

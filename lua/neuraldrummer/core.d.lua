@@ -478,6 +478,13 @@ function core.touch(m, seq, options) end
 ---@return neuraldrummer.sequence
 function core.shift(seq, times, known) end
 
+--- Of every bar: its density, log2 of its hits (plus one) over the mean of the
+--- bars with hits (plus one), within -3..3; and whether it ends in a fill, its
+--- second half departing from the groove to which the next bar returns.
+---@param seq neuraldrummer.sequence
+---@return {density: number, fill: boolean}[]
+function core.bar_styles(seq) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end

@@ -121,31 +121,64 @@ data.preprocess = {
   end,
 }
 
+-- The rows that evaluate --json printed.
+local function draw_figures(args, plot)
+  local path = args.song[1]
+  local text, message = files.read(path)
+  if not text then return nil, message end
+  local rows = require "dkjson".decode(text)
+  if #args.song > 1 or type(rows) ~= "table" or type(rows[1]) ~= "table" or not rows[1].name then
+    return nil, path .. ": is not what evaluate --json says"
+  end
+  local ok
+  ok, message = plot.figures(rows, args.output)
+  if not ok then return nil, message end
+  say("%s: %d players side by side", args.output, #rows)
+  return true
+end
+
 data.plot = {
-  summary = "Draw a song's drums under its intensity, or a training's losses.",
+  summary = "Draw a song's drums, a training's losses, or several models side by side.",
   takes = {
-    { "song", "SONG.mid", "a MIDI file, or the log of a training." },
-    { "-o --output", "PNG", "the picture.", count = 1 },
-    { "--tsv", "FILE", "where to leave what is drawn, as text." },
+    { "song", "FILE", "a MIDI file; logs of trainings (.tsv), one or several; or what "
+      .. "evaluate --json said.", args = "+" },
+    { "-o --output", "FILE", "the picture: a PNG, SVG or PDF.", count = 1 },
+    { "--tsv", "FILE", "where to leave a song's numbers; default: beside the picture." },
     common.GRID, common.DRUM_CHANNEL,
   },
   run = function(args)
     local plot = require "neuraldrummer.plot"
-    local head, seq, ok, message
-    head, message = files.read(args.song, 64)
-    if not head then return nil, message end
-    if head:find "^epoch\t" then
-      ok, message = plot.loss(args.song, args.output)
-      if not ok then return nil, message end
-      say("%s: the losses of %s", args.output, args.song)
-      return true
+    local logs, first = {}, args.song[1]
+    for i, path in ipairs(args.song) do
+      local head, message = files.read(path, 64)
+      if not head then return nil, message end
+      logs[i] = head:find "^epoch\t" and path or nil
+      if i == 1 and head:find "^%s*%[" then return draw_figures(args, plot) end
     end
+    if #logs < #args.song and #args.song > 1 then
+      return nil, "several files are drawn together when all are logs of trainings",
+        common.MISUSED
+    elseif args.tsv and #logs > 0 then
+      return nil, "option '--tsv': a log is text already", common.MISUSED
+    end
+    local ok, message
+    if #logs > 1 then
+      ok, message = plot.compare(logs, args.output)
+      if ok then say("%s: the losses of %d trainings", args.output, #logs) end
+      return ok, message
+    elseif #logs == 1 then
+      ok, message = plot.loss(first, args.output)
+      if ok then say("%s: the losses of %s", args.output, first) end
+      return ok, message
+    end
+    args.song = first
+    local seq
     seq, message = common.load_sequence(args)
     if not seq then return nil, message end
-    ok, message = plot.song(seq, { png = args.output, tsv = args.tsv })
+    ok, message = plot.song(seq, { out = args.output, tsv = args.tsv })
     if not ok then return nil, message end
-    say("%s: the drums of %s under its intensity", args.output, args.song)
-    if args.tsv then say("%s: the same as text", args.tsv) end
+    say("%s: the drums of %s under its intensity", args.output, first)
+    say("%s: the same as text", args.tsv or files.ending(args.output, ".tsv"))
     return true
   end,
 }

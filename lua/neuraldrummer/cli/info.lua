@@ -1,5 +1,6 @@
 --- The command `info`: what is in a song, a corpus or a model.
 local nd = require "neuraldrummer"
+local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
 local progress = require "neuraldrummer.progress"
@@ -45,6 +46,55 @@ local function facts_of_song(song)
     end
   end
   return facts, text
+end
+
+-- A song by its bars, where there is a terminal to draw it on: how much is played
+-- beside the drums, and of them.
+local function sketch_song(song)
+  local columns = blocks.columns()
+  local seq = columns and nd.tokeniser():encode(song)
+  if not seq then return end
+  local bars, hits, voices = seq:bars(), seq:packed_hits(), #seq:voices()
+  local energy, song_bars, drum_bars = seq:metric "energy", {}, {}
+  for b, bar in ipairs(bars) do
+    local stop = (bars[b + 1] and bars[b + 1].step or #seq + 1) - 1
+    local cells = hits:sub((bar.step - 1) * voices + 1, stop * voices)
+    song_bars[b] = energy[bar.step]
+    drum_bars[b] = select(2, cells:gsub("[^\0]", "")) / (stop - bar.step + 1)
+  end
+  song_bars, drum_bars = blocks.fit(song_bars, columns - 8), blocks.fit(drum_bars, columns - 8)
+  say("song    %s", blocks.columns_of(song_bars))
+  say("drums   %s", blocks.columns_of(drum_bars, 0))
+  say("bar 1-%d", #bars)
+end
+
+-- The drums of a corpus, likewise: voices by place in the bar, songs by tempo and density.
+local function sketch_corpus(corpus)
+  if not blocks.columns() then return true end
+  local statistics = require "neuraldrummer.statistics"
+  local found, message = statistics.run(corpus)
+  if not found then return nil, message end
+  local most = 0
+  for _, odds in ipairs(found.odds) do most = math.max(most, table.unpack(odds)) end
+  for v = #found.voices, 1, -1 do
+    local cells = {}
+    for k, odds in ipairs(found.odds[v]) do cells[k] = blocks.shades_of({ odds }, most):rep(2) end
+    say("%12s  %s", found.voices[v], table.concat(cells))
+  end
+  if most > 0 then
+    say("%12s  1       2       3       4         darkest: in %.0f %% of %d bars", "", 100 * most,
+      found.bars)
+  end
+  for _, kind in ipairs { { "beats a minute", found.tempo, statistics.TEMPO },
+    { "hits a step", found.density, statistics.DENSITY } } do
+    local classes, songs = statistics.classes(kind[2], kind[3]), {}
+    for i, class in ipairs(classes) do songs[i] = class[2] end
+    if #songs > 0 then
+      say("%14s  %g %s %g", kind[1], classes[1][1], blocks.columns_of(songs, 0),
+        classes[#classes][1])
+    end
+  end
+  return true
 end
 
 local function facts_of_corpus(corpus)
@@ -102,16 +152,36 @@ local function kind_of(path)
   return "song"
 end
 
+-- The picture that is asked for, if one is.
+local function draw(kind, thing, args)
+  if not args.plot then return true end
+  local plot = require "neuraldrummer.plot"
+  if kind == "song" then
+    local seq, message = nd.tokeniser():encode(thing, files.name(args.file))
+    if not seq then return nil, ("%s: %s"):format(args.file, message) end
+    return plot.song(seq, { out = args.plot })
+  end
+  local found, message = require "neuraldrummer.statistics".run(thing)
+  if not found then return nil, message end
+  return plot.corpus(found, { out = args.plot, title = files.name(args.file) })
+end
+
 info.info = {
   summary = "Say what is in a song, a corpus or a model.",
+  example = "neuraldrummer info song.mid",
   takes = {
     { "file", "FILE", "a MIDI file, a corpus or a model." },
     common.DRUM_CHANNEL,
+    { "--plot", "FILE", "of a song or a corpus: a picture (PNG, SVG, PDF)." },
     { "--json", "as JSON." },
   },
   run = function(args)
     local kind, message = kind_of(args.file)
     if not kind then return nil, message end
+    if args.plot and kind == "model" then
+      return nil, "option '--plot': of a model's training there is something to draw, "
+        .. "neuraldrummer plot LOG.tsv", common.MISUSED
+    end
     local thing, describe
     if kind == "corpus" then
       thing, message = nd.corpus.open(args.file)
@@ -125,10 +195,21 @@ info.info = {
     end
     if not thing then return nil, message end
     local facts, text = describe(thing)
-    if args.json then common.say_json(facts, { "kind" }) else text() end
-    return true
+    local drawn
+    drawn, message = draw(kind, thing, args)
+    if args.json then
+      facts.picture = drawn and args.plot or nil
+      common.say_json(facts, { "kind" })
+    else
+      text()
+      if kind == "song" then sketch_song(thing) end
+      local ok, why = true, nil
+      if kind == "corpus" then ok, why = sketch_corpus(thing) end
+      if not ok then return nil, why end
+      if drawn and args.plot then say("%s: a picture", args.plot) end
+    end
+    return drawn, message
   end,
 }
 
 return info
-  example = "neuraldrummer info song.mid",

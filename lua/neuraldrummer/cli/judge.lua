@@ -1,5 +1,6 @@
 --- The commands that ask a model about drums that are there: score, explain.
 local nd = require "neuraldrummer"
+local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
 
 local say, say_json = common.say, common.say_json
@@ -23,14 +24,29 @@ local function load_heard(args)
   return model, seq
 end
 
--- The picture that is asked for, if one is.
+-- The picture that is asked for, if one is. The result is said even where it
+-- cannot be drawn.
 local function draw(kind, args, seq, result)
-  if not args.png then return true end
-  return require "neuraldrummer.plot"[kind](seq, result, { png = args.png })
+  if not args.plot then return true end
+  return require "neuraldrummer.plot"[kind](seq, result, { out = args.plot })
+end
+
+-- The fit of each bar, where there is a terminal to draw it on.
+local function sketch_fit(result)
+  local columns, fits = blocks.columns(), {}
+  if not columns then return end
+  for i, bar in ipairs(result.bars) do fits[i] = bar.fit end
+  fits = blocks.fit(fits, columns - 16)
+  local above, below = blocks.both_ways(fits)
+  say("   its own song %s", above)
+  if below:find "[^ ]" then say("another rather %s", below) end
+  say("        bar 1-%-3d%s", #result.bars, #fits < #result.bars
+    and ("  (%d bars a column)"):format(-(-#result.bars // (columns - 16))) or "")
 end
 
 judge.score = {
   summary = "Say how well the drums of a song fit it.",
+  example = "neuraldrummer score song.mid",
   takes = {
     { "song", "SONG.mid", "a MIDI file with drums." },
     common.MODEL,
@@ -39,14 +55,13 @@ judge.score = {
     { "--against", "FILE", "take songs of this corpus as well." },
     { "--seed", "N", "which of them.", common.natural },
     { "--bars", "N", "list so many of the bars that fit least (default 8).", common.natural },
-    { "--png", "PNG", "a picture: the fit of each bar above the drums." },
-    common.DRUM_CHANNEL,
+    { "--plot", "FILE", "a picture (PNG, SVG, PDF): the fit of each bar above the drums." },
+    common.DRUM_CHANNEL, common.KIT_IN,
     { "--json", "all bars, as JSON." },
   },
   run = function(args)
     local score = require "neuraldrummer.score"
     local model, seq = load_heard(args)
-  example = "neuraldrummer score song.mid",
     if not model then return nil, seq end
     local corpus, result, drawn, message
     if args.against then
@@ -58,13 +73,12 @@ judge.score = {
     if not result then return nil, ("%s: %s"):format(args.song, message) end
     local least = score.least(result, args.bars)
     drawn, message = draw("score", args, seq, result)
-    if not drawn then return nil, message end
     if args.json then
-      result.song, result.picture, result.least = args.song, args.png, {}
+      result.song, result.picture, result.least = args.song, drawn and args.plot or nil, {}
       for i, bar in ipairs(least) do result.least[i] = bar.bar end
       say_json(result, { "song", "fit", "likelihood", "others", "better", "of", "least", "bars",
         "picture", "bar", "step", "steps", "hits" })
-      return true
+      return drawn, message
     end
     say("%s: %+.3f bits a step for its own song; likelier with it than with %d of %d others",
       args.song, result.fit, result.better, result.of)
@@ -74,21 +88,23 @@ judge.score = {
       say("bars that fit least:")
       for _, bar in ipairs(least) do say("%6d  %+.3f, %d hits", bar.bar, bar.fit, bar.hits) end
     end
-    if args.png then say("%s: the fit of each bar", args.png) end
-    return true
+    sketch_fit(result)
+    if drawn and args.plot then say("%s: the fit of each bar", args.plot) end
+    return drawn, message
   end,
 }
 
 judge.explain = {
   summary = "Say why the hits of a bar are likely.",
+  example = "neuraldrummer explain song.mid --bar 8",
   takes = {
     { "song", "SONG.mid", "a MIDI file with drums." },
     { "--bar", "N", "which, from 1.", common.positive, count = 1 },
     { "--voice", "VOICE", "only the hits of this voice, as snare." },
     common.MODEL,
     { "--reasons", "N", "of each hit (default 4).", common.positive },
-    { "--png", "PNG", "a picture: song, hits before, reasons." },
-    common.DRUM_CHANNEL,
+    { "--plot", "FILE", "a picture (PNG, SVG, PDF): song, hits before, reasons." },
+    common.DRUM_CHANNEL, common.KIT_IN,
     { "--json", "all reasons, as JSON." },
   },
   run = function(args)
@@ -96,20 +112,18 @@ judge.explain = {
     local model, seq = load_heard(args)
     if not model then return nil, seq end
     local result, drawn, message
-  example = "neuraldrummer explain song.mid --bar 8",
     result, message = explain.run(model, seq, { bar = args.bar, voice = args.voice })
     if not result then return nil, ("%s: %s"):format(args.song, message) end
     drawn, message = draw("explain", args, seq, result)
-    if not drawn then return nil, message end
     if args.json then
-      result.file, result.picture = args.song, args.png
+      result.file, result.picture = args.song, drawn and args.plot or nil
       say_json(result, { "file", "bar", "step", "steps", "reasons", "hits", "picture", "kind",
         "name", "voice", "beat", "odds", "weight" })
     else
       common.write(explain.format(result, args.reasons))
-      if args.png then say("%s: song, hits before and reasons", args.png) end
+      if drawn and args.plot then say("%s: song, hits before and reasons", args.plot) end
     end
-    return true
+    return drawn, message
   end,
 }
 

@@ -37,6 +37,7 @@ local function playing(output)
     { "--no-return", "a section that returns does not get its groove back." },
     { "--vary", "X", "share of such a groove that is played anew (default 0.75).", number },
     { "--no-limbs", "more at once than two hands and two feet can strike." },
+    { "--plot", "FILE", "a picture (PNG, SVG, PDF) of what was played, and of what was asked." },
     common.THREADS,
     { "--json", "the result as JSON." },
   }
@@ -77,22 +78,28 @@ local function say_drafts(result)
 end
 
 local function say_played(args, result, what)
+  local drawn, message = true, nil
+  if args.plot then
+    drawn, message = require "neuraldrummer.plot".song(result.drums, { out = args.plot,
+      title = files.name(args.output), sections = result.sections, direction = result.direction })
+  end
   if args.json then
     local voices = {}
     for _, voice in ipairs(result.voices) do voices[voice.name] = voice.hits end
     say_json({
       output = args.output, steps = result.steps, hits = result.hits, voices = voices,
       seconds = result.song:seconds(), seed = result.seed, style = result.style,
-      drafts = result.drafts,
+      drafts = result.drafts, picture = drawn and args.plot or nil,
     }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name",
-      "drafts", "fit", "out" })
-    return true
+      "drafts", "fit", "out", "picture" })
+    return drawn, message
   end
   say("%s: %s of %s, %d hits on %d steps: %s", args.output, progress.time(result.song:seconds()),
     what, result.hits, result.steps, voice_text(result.voices))
   if result.style then say("in style %d, %s", result.style.index, result.style.name) end
   if result.drafts then say_drafts(result) end
-  return true
+  if drawn and args.plot then say("%s: the drums, and what was asked", args.plot) end
+  return drawn, message
 end
 
 -- What the reader found odd, said once and briefly.

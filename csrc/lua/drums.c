@@ -1,5 +1,7 @@
-/* shift.c - core.shift: drums moved in time. */
+/* drums.c - core.shift: drums moved in time; core.bar_styles: what each bar of
+ * drums is like. */
 #include "../music/shift.h"
+#include "../music/style.h"
 #include "lnd.h"
 
 /* core.shift(seq, times [, known]) -> sequence */
@@ -25,7 +27,26 @@ static int core_shift(lua_State *L) {
   return lnd_push_sequence(L, out);
 }
 
-void lnd_open_shift(lua_State *L) {
-  lua_pushcfunction(L, core_shift);
-  lua_setfield(L, -2, "shift");
+/* core.bar_styles(seq) -> {{density = …, fill = …}, …} */
+static int core_bar_styles(lua_State *L) {
+  const nd_sequence *seq = lnd_check(L, 1, LND_SEQUENCE);
+  int32_t n = seq->grid.n_bars;
+  float *density = lua_newuserdatauv(L, (size_t)n * 2 * sizeof *density, 0), *fill = density + n;
+  nd_style_bars(seq, density, fill);
+  lua_createtable(L, n, 0);                   /* list */
+  for (int32_t b = 0; b < n; b++) {
+    lua_createtable(L, 0, 2);                 /* list,bar */
+    lua_pushnumber(L, (lua_Number)density[b]);
+    lua_setfield(L, -2, "density");
+    lua_pushboolean(L, fill[b] > 0);
+    lua_setfield(L, -2, "fill");
+    lua_rawseti(L, -2, b + 1);                /* list */
+  }
+  return 1;
+}
+
+void lnd_open_drums(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"shift", core_shift}, {"bar_styles", core_bar_styles}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
 }

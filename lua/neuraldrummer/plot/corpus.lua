@@ -1,0 +1,97 @@
+--- A corpus' picture: its voices by place in the bar, and its songs by tempo
+--- and by density.
+local check = require "neuraldrummer.options".check
+local files = require "neuraldrummer.files"
+local paper = require "neuraldrummer.plot.paper"
+local statistics = require "neuraldrummer.statistics"
+
+local HEIGHT <const> = 560
+local WHITE <const> = { 0xf5, 0xf6, 0xf8 }
+
+-- A histogram of songs, its classes as bars.
+local function add_histogram(add, name, classes, width)
+  add("$%s << END", name)
+  local most = 1
+  for _, class in ipairs(classes) do
+    add("%g 0 %g %g 0 %d", class[1], class[1] + width * 0.06, class[1] + width * 0.94, class[2])
+    most = math.max(most, class[2])
+  end
+  add("END")
+  add("set yrange [0:%g]", most * 1.08)
+  add("set xrange [%g:%g]", classes[1][1] - width / 2, classes[#classes][1] + width * 1.5)
+  add("set ytics autofreq scale 0 font 'sans,10' tc rgb '%s' offset 0.4,0", paper.GREY)
+  add("set xtics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3", paper.GREY)
+  add("plot $%s using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'", name, paper.colour(paper.SONG))
+end
+
+---@class neuraldrummer.plot_corpus_options
+---@field out string path of the picture: a PNG, SVG or PDF by its name
+---@field tsv? string path of its data; default: beside the picture
+---@field title? string
+
+--- Draws what statistics.run found in a corpus.
+---@param found neuraldrummer.statistics
+---@param options neuraldrummer.plot_corpus_options
+---@return boolean? ok
+---@return string? message
+return function(found, options)
+  options = check(options, { out = "string", tsv = "string", title = "string" })
+  if not options.out then error("options: out is needed", 2) end
+  local tsv, rows, songs = options.tsv or files.ending(options.out, ".tsv"), {}, 0
+  local tempo = statistics.classes(found.tempo, statistics.TEMPO)
+  local density = statistics.classes(found.density, statistics.DENSITY)
+  if #tempo == 0 then return nil, "there are no songs to draw" end
+  for v, voice in ipairs(found.voices) do
+    for k, odds in ipairs(found.odds[v]) do rows[#rows + 1] = { voice, k, odds } end
+  end
+  for _, class in ipairs(tempo) do
+    rows[#rows + 1] = { "songs by tempo", class[1], class[2] }
+    songs = songs + class[2]
+  end
+  for _, class in ipairs(density) do
+    rows[#rows + 1] = { "songs by hits a step", ("%.1f"):format(class[1]), class[2] }
+  end
+  local ok, message = paper.tsv(tsv, { "what", "at", "value" }, rows)
+  if not ok then return nil, message end
+
+  local lines, add = paper.script()
+  local n, most, names = #found.voices, 0, {}
+  for v, voice in ipairs(found.voices) do
+    names[v] = ("%s %d"):format(paper.label((voice:gsub("_", " "))), v)
+    for _, odds in ipairs(found.odds[v]) do most = math.max(most, odds) end
+  end
+  add("$odds << END")
+  for v, voice in ipairs(found.voices) do
+    local ramp = paper.is_metal(voice) and paper.METAL or paper.SKIN
+    for k, odds in ipairs(found.odds[v]) do
+      add("%g %d %g %g %g %g %d", k, v, k - 0.47, k + 0.47, v - 0.45, v + 0.45,
+        paper.blend(WHITE, ramp[2], most > 0 and (odds / most) ^ 0.7 or 0))
+    end
+  end
+  add("END")
+  add("set multiplot")
+  add("set lmargin at screen %g\nset rmargin at screen 0.53", paper.LEFT)
+  paper.head(add, HEIGHT, options.title or "corpus",
+    ("%d songs; %d bars of 4/4, darkest: struck in %.0f %% of them"):format(songs, found.bars,
+      100 * most))
+  paper.place(add, HEIGHT, 92, 490)
+  add("set xrange [0.4:%g]\nset yrange [0.5:%g]", statistics.PLACES + 0.6, n + 0.5)
+  add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
+    table.concat(names, ", "), paper.INK)
+  add("set xtics ('1' 1, '2' 5, '3' 9, '4' 13) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
+    paper.GREY)
+  add("set xlabel 'beat of the bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+  add("plot $odds using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
+  add("unset label")
+  add("set lmargin at screen 0.6\nset rmargin at screen %g", paper.RIGHT)
+  add("set ylabel 'songs' font 'sans,11.5' tc rgb '%s' offset 0.6,0", paper.INK)
+  paper.place(add, HEIGHT, 50, 230)
+  add("set xlabel 'beats a minute (250: and more)' font 'sans,11.5' tc rgb '%s' offset 0,0.4",
+    paper.GREY)
+  add_histogram(add, "tempo", tempo, statistics.TEMPO)
+  paper.place(add, HEIGHT, 310, 490)
+  add("set xlabel 'hits a step' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+  add_histogram(add, "density", density, statistics.DENSITY)
+  add("unset multiplot")
+  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+end

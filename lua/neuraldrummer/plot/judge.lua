@@ -1,0 +1,176 @@
+--- Pictures of what a model makes of drums: how well they fit, and why.
+local check = require "neuraldrummer.options".check
+local files = require "neuraldrummer.files"
+local paper = require "neuraldrummer.plot.paper"
+
+local judge = {}
+
+local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
+  paper.GREY
+local HEIGHT <const> = paper.HEIGHT
+-- Pixels: the upper panel, the drums.
+local TOP <const>, UNDER <const>, ROLL <const>, FOOT <const> = 90, 242, 266, 634
+
+local function side_of(x) return x < 0 and paper.AGAINST or paper.FOR end
+
+---@class neuraldrummer.plot_score_options
+---@field out string path of the picture (PNG, SVG, PDF): the fit of each bar above the drum roll
+---@field tsv? string path of its data, a row a bar; default: beside the picture
+---@field title? string default: the Sequence's name
+
+--- Draws what score.run found of a Sequence.
+---@param seq neuraldrummer.sequence
+---@param result neuraldrummer.score
+---@param options neuraldrummer.plot_score_options
+---@return boolean? ok
+---@return string? message
+function judge.score(seq, result, options)
+  options = check(options, { out = "string", tsv = "string", title = "string" })
+  if not options.out then error("options: out is needed", 2) end
+  local rows, tsv = {}, options.tsv or files.ending(options.out, ".tsv")
+  for i, bar in ipairs(result.bars) do
+    rows[i] = { bar.bar, bar.step, bar.steps, bar.hits, bar.likelihood, bar.others, bar.fit }
+  end
+  local ok, message = paper.tsv(tsv, { "bar", "step", "steps", "hits", "likelihood", "others",
+    "fit" }, rows)
+  if not ok then return nil, message end
+  local lines, add = paper.script()
+  paper.add_roll(add, seq)
+  add("$fit << END")
+  local low, high = -0.1, 0.1
+  for _, bar in ipairs(result.bars) do
+    local x, fit = bar.step - 1, bar.fit
+    low, high = math.min(low, fit), math.max(high, fit)
+    add("%.2f 0 %.2f %.2f %.4g %.4g %d", x, x, x + bar.steps - math.min(0.5, bar.steps * 0.1),
+      math.min(0, fit), math.max(0, fit), side_of(fit))
+  end
+  add("END")
+  local title = options.title or seq:name()
+  add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
+  add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
+  paper.head(add, HEIGHT, title == "" and "score" or title,
+    ("%.3f bits a step; under other songs %.3f: %+.3f for its own, better than %d of %d")
+      :format(result.likelihood, result.others, result.fit, result.better, result.of))
+  paper.place(add, HEIGHT, TOP, UNDER)
+  add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
+  add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
+  add("set ylabel 'fit, bits a step' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  add("plot $fit using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
+    .. " 0 with lines lw 1 lc rgb '%s'", GREY)
+  add("unset label\nset ylabel")
+  paper.place(add, HEIGHT, ROLL, FOOT)
+  paper.add_roll_panel(add, seq)
+  add("unset multiplot")
+  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+end
+
+local SPLIT <const>, CHART <const> = 0.68, 0.83  -- of the width: the roll's end, the chart's axis
+
+-- Soft for little weight, full for `most`; towards and against in two colours.
+local function weight_colour(weight, most)
+  local full = side_of(weight)
+  local share, rgb = math.min(1, math.abs(weight) / most) ^ 0.6, 0
+  for shift = 16, 0, -8 do
+    rgb = rgb << 8 | math.floor(0xe2 + ((full >> shift & 255) - 0xe2) * share + 0.5)
+  end
+  return rgb
+end
+
+---@class neuraldrummer.plot_explain_options
+---@field out string path of the picture (PNG, SVG, PDF)
+---@field tsv? string path of its data, a row a reason; default: beside the picture
+---@field title? string default: the Sequence's name
+---@field before? integer bars shown before the one explained; default 4
+
+--- Draws what explain.run found: what the song's steps, and the hits before,
+--- did to the hits of a bar, and what they were, in order of weight.
+---@param seq neuraldrummer.sequence
+---@param result neuraldrummer.explanation
+---@param options neuraldrummer.plot_explain_options
+---@return boolean? ok
+---@return string? message
+function judge.explain(seq, result, options)
+  options = check(options, { out = "string", tsv = "string", title = "string",
+    before = "integer" })
+  if not options.out then error("options: out is needed", 2) end
+  local words = require "neuraldrummer.explain".words
+  local rows, tsv = {}, options.tsv or files.ending(options.out, ".tsv")
+  for i, reason in ipairs(result.reasons) do
+    rows[i] = { reason.kind, reason.name, reason.weight }
+  end
+  local ok, message = paper.tsv(tsv, { "kind", "name", "weight" }, rows)
+  if not ok then return nil, message end
+  local bars = seq:bars()
+  local from = math.max(1, result.bar - (options.before or 4))
+  local to = math.min(#bars, result.bar + 1)
+  local first = bars[from].step - 1
+  local last = bars[to + 1] and bars[to + 1].step - 1 or #seq
+  local voice_of, weights, most = {}, {}, 1e-9
+  for i, name in ipairs(seq:voices()) do voice_of[name] = i end
+  for _, each in ipairs(result.earlier) do
+    weights[(each.step - 1) << 8 | voice_of[each.voice]] = each.weight
+    most = math.max(most, math.abs(each.weight))
+  end
+  local explained = {}
+  for _, hit in ipairs(result.hits) do
+    explained[(hit.step - 1) << 8 | voice_of[hit.voice]] = true
+  end
+
+  local lines, add = paper.script()
+  paper.add_roll(add, seq, function(step, voice)
+    local key = step << 8 | voice
+    if explained[key] then return tonumber(INK:sub(2), 16) end
+    return weight_colour(weights[key] or 0, most)
+  end, to - from + 1, (last - first) / (SPLIT - LEFT))
+  add("$song << END")
+  local low, high = -1e-3, 1e-3
+  for t = first + 1, last do
+    local w = result.song[t]
+    low, high = math.min(low, w), math.max(high, w)
+    add("%d 0 %d %.2f %.4g %.4g %d", t - 1, t - 1, t - 0.14, math.min(0, w), math.max(0, w),
+      side_of(w))
+  end
+  add("END\n$reasons << END")
+  local names, far = {}, 1e-3
+  local many = math.min(18, #result.reasons)
+  for i = 1, many do
+    local reason = result.reasons[i]
+    far = math.max(far, math.abs(reason.weight))
+    names[i] = ("%s %d"):format(paper.label(words(reason)), -i)
+    add("0 %d %.4g %.4g %.2f %.2f %d", -i, math.min(0, reason.weight),
+      math.max(0, reason.weight), -i - 0.36, -i + 0.36, side_of(reason.weight))
+  end
+  add("END")
+
+  local title = options.title or seq:name()
+  add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, SPLIT)
+  add("set multiplot\nset xrange [%d:%d]\nunset xtics", first, last)
+  paper.head(add, HEIGHT, title == "" and "reasons" or title,
+    ("what made the %d hits of bar %d likely (blue) or unlikely (orange), in log-odds a hit")
+      :format(#result.hits, result.bar))
+  paper.place(add, HEIGHT, TOP, UNDER)
+  add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
+  add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
+  add("set ylabel 'heard in the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  add("set object 1 rectangle from first %d, graph 0 to first %d, graph 1 fc rgb '#f5f6f8'"
+    .. " fs solid noborder behind", result.step - 1, result.step - 1 + result.steps)
+  add("plot $song using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
+    .. " 0 with lines lw 1 lc rgb '%s'", GREY)
+  add("unset object\nunset label\nset ylabel")
+  paper.place(add, HEIGHT, ROLL, FOOT)
+  paper.add_roll_panel(add, seq, to - from + 1)
+  add("unset object\nunset xlabel")
+  add("set lmargin at screen %g\nset rmargin at screen %g", CHART, RIGHT)
+  paper.place(add, HEIGHT, TOP, FOOT)
+  add("set xrange [%.4g:%.4g]\nset yrange [%g:-0.4]", -far * 1.05, far * 1.05,
+    -math.max(many, 8) - 0.6)
+  add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s' offset 0.4,0",
+    table.concat(names, ", "), INK)
+  add("set xtics autofreq scale 0 font 'sans,10' tc rgb '%s' offset 0,0.3", GREY)
+  add("set arrow 1 from first 0, graph 0 to first 0, graph 1 nohead lc rgb '%s'", GREY)
+  add("plot $reasons using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
+  add("unset multiplot")
+  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+end
+
+return judge

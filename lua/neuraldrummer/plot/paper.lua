@@ -1,0 +1,315 @@
+--- What all pictures share: gnuplot, its scripts, colours, the drum roll, and
+--- the numbers beside a picture as tab-separated values.
+local files = require "neuraldrummer.files"
+
+local paper = {}
+
+-- Pixels of a PNG; SVG and PDF have the same proportions, 96 of these an inch.
+paper.WIDTH, paper.HEIGHT = 1600, 700
+paper.LEFT, paper.RIGHT = 0.075, 0.985   -- of the width: where the axes lie
+paper.INK, paper.GREY, paper.PALE = "#2b2f36", "#8a9099", "#f5f6f8"
+-- Soft and hard strokes: skins in blue, metal in amber. These, and all pairs of
+-- colours below, differ to eyes that cannot tell red from green, and in print.
+paper.SKIN = { { 0xbd, 0xcd, 0xe2 }, { 0x12, 0x31, 0x5c } }
+paper.METAL = { { 0xf1, 0xd9, 0xae }, { 0x9a, 0x4f, 0x0d } }
+paper.FOR, paper.AGAINST = 0x1f4679, 0xd9730d
+paper.SONG = 0x2a7567
+-- Okabe and Ito's, for curves and rows side by side.
+paper.SERIES = { 0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x2b2f36, 0x8a9099 }
+
+--- A string for gnuplot, all but the plainest characters by their numbers: it
+--- would look for commands (`…`) and macros (@name) within quotes as well.
+--- A digit behind a number would be read as part of it.
+---@param text string
+---@return string
+function paper.quote(text)
+  local function numbered(c) return ("\\%03o"):format(c:byte()) end
+  return '"' .. text:gsub("([^%w ,./_-]+)(%d*)", function(odd, digits)
+    return (odd .. digits):gsub(".", numbered)
+  end) .. '"'
+end
+
+--- A label: one line of valid UTF-8.
+---@param text string
+---@return string
+function paper.label(text)
+  text = text:gsub("[%c]+", " ")
+  if not utf8.len(text) then text = text:gsub("[\x80-\xff]+", "?") end
+  return paper.quote(text)
+end
+
+---@param rgb integer
+---@return string
+function paper.colour(rgb) return ("#%06x"):format(rgb) end
+
+--- Between two colours, `share` (0..1) of the way.
+---@param from integer[]
+---@param to integer[]
+---@param share number
+---@return integer rgb
+function paper.blend(from, to, share)
+  local rgb = 0
+  share = math.min(1, math.max(0, share))
+  for i = 1, 3 do rgb = rgb << 8 | math.floor(from[i] + (to[i] - from[i]) * share + 0.5) end
+  return rgb
+end
+
+--- A script, and a function that appends formatted lines to it.
+---@return string[] lines
+---@return fun(format: string, ...) add
+function paper.script()
+  local lines = {}
+  return lines, function(format, ...)
+    lines[#lines + 1] = select("#", ...) > 0 and format:format(...) or format
+  end
+end
+
+--- Writes rows as tab-separated values; numbers as short as they can be.
+---@param path string
+---@param names string[]
+---@param rows any[][]|fun(): any[]? rows, or what gives one after another
+---@return boolean? ok
+---@return string? message
+function paper.tsv(path, names, rows)
+  local writer, message = files.create(path)
+  if not writer then return nil, message end
+  writer:write(table.concat(names, "\t"), "\n")
+  local i = 0
+  local next_row = type(rows) == "function" and rows or function()
+    i = i + 1
+    return rows[i]
+  end
+  for row in next_row do
+    local cells = {}
+    for k = 1, #names do
+      local value = row[k]
+      cells[k] = math.type(value) == "float" and ("%.6g"):format(value)
+        or value ~= nil and tostring(value):gsub("[%c]+", " ") or ""
+    end
+    writer:write(table.concat(cells, "\t"), "\n")
+  end
+  return writer:finish()
+end
+
+local TERMINALS <const> = {
+  png = "pngcairo size %d,%d font 'sans,12' background '#ffffff'",
+  svg = "svg size %d,%d font 'sans,12' fontscale 1.333 background '#ffffff'",
+  pdf = "pdfcairo size %d/96.0 in,%d/96.0 in font 'sans,12' fontscale 0.75 linewidth 1.5"
+    .. " background '#ffffff'",
+}
+
+-- The kind of picture that a path names.
+local function terminal_of(path)
+  local ending = path:match "%.([^./]+)$"
+  return TERMINALS[(ending or ""):lower()]
+end
+
+local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function installed() return os.execute "command -v gnuplot >/dev/null 2>&1" end
+
+-- Why gnuplot failed, from what it said.
+local function complaint(path)
+  local said = files.read(path) or ""
+  return "gnuplot: " .. (said:match "line %d+: ([^\n]+)" or said:match "([^\n]+)%s*$" or "failed")
+end
+
+--- Runs a script that draws `path`, a PNG, SVG or PDF by its name. Where gnuplot
+--- is not installed, the script is left beside it, and that is the message.
+---@param path string
+---@param width integer
+---@param height integer
+---@param lines string[]
+---@param data? string where its numbers are, for the message
+---@return boolean? ok
+---@return string? message
+function paper.draw(path, width, height, lines, data)
+  local terminal = terminal_of(path)
+  if not terminal then
+    return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
+  end
+  local script = ([[
+set terminal %s
+set encoding utf8
+set border 0
+set key off
+set style fill solid 1 noborder
+%s
+]]):format(terminal:format(width, height), table.concat(lines, "\n"))
+  if not installed() then
+    local left = files.ending(path, ".gp")
+    local ok, message = files.write(left, script)
+    if not ok then return nil, message end
+    return nil, ("gnuplot is not installed (Debian: gnuplot-nox); %s%s is what draws it: "
+      .. "gnuplot %s >%s"):format(data and data .. " has the numbers, " or "", left, left, path)
+  end
+  -- Not through a pipe: writing to one would end the host (SIGPIPE) should
+  -- gnuplot stop reading. The picture is gnuplot's output: in a file name of its own
+  -- it would look for commands and page numbers.
+  local part = path .. ".part"
+  local file, message = io.open(part, "wb")
+  if not file then return nil, (message:gsub("%.part: ", ": ", 1)) end
+  file:close()
+  local source, complaints = os.tmpname(), os.tmpname()
+  local ok, why = files.write(source, script)
+  if ok then
+    ok = os.execute(("gnuplot %s >%s 2>%s"):format(shell_quote(source), shell_quote(part),
+      shell_quote(complaints)))
+    if not ok then why = complaint(complaints) end
+  end
+  os.remove(source)
+  os.remove(complaints)
+  if ok then ok, why = os.rename(part, path) end
+  if not ok then
+    os.remove(part)
+    return nil, ("%s: %s"):format(path, why)
+  end
+  return true
+end
+
+--- The head of a picture: its title and a line below it, in pixels from the top.
+---@param add fun(format: string, ...)
+---@param height integer
+---@param title string
+---@param facts string
+---@param left? number of the width
+function paper.head(add, height, title, facts, left)
+  left = left or paper.LEFT
+  add("set label 1 %s at screen %g,%g left noenhanced font 'sans Bold,17' tc rgb '%s'",
+    paper.label(title), left, 1 - 32 / height, paper.INK)
+  add("set label 2 %s at screen %g,%g left noenhanced font 'sans,11.5' tc rgb '%s'",
+    paper.label(facts), left, 1 - 66 / height, paper.GREY)
+end
+
+--- Top and bottom of the next plot, in pixels from the top of the picture.
+---@param add fun(format: string, ...)
+---@param height integer
+---@param top number
+---@param bottom number
+function paper.place(add, height, top, bottom)
+  add("set tmargin at screen %g\nset bmargin at screen %g", 1 - top / height, 1 - bottom / height)
+end
+
+--- The moving mean over `width(i)` values, centred (an even width takes halves of
+--- two at its ends, so that a bar's window sees every beat alike).
+---@param values number[]
+---@param width fun(i: integer): integer
+---@return number[]
+function paper.smooth(values, width)
+  local n, sums = #values, { [0] = 0 }
+  for i = 1, n do sums[i] = sums[i - 1] + values[i] end
+  local function mean(from, to)
+    from, to = math.max(1, from), math.min(n, to)
+    return (sums[to] - sums[from - 1]) / (to - from + 1)
+  end
+  local out = {}
+  for i = 1, n do
+    local half = width(i) // 2
+    if width(i) % 2 == 1 then
+      out[i] = mean(i - half, i + half)
+    else
+      out[i] = (mean(i - half, i + half - 1) + mean(i - half + 1, i + half)) / 2
+    end
+  end
+  return out
+end
+
+---------------------------------------------------------------- the drum roll
+
+--- Whether a voice is metal: hats and cymbals.
+---@param voice string
+---@return boolean
+function paper.is_metal(voice)
+  voice = voice:lower()
+  for _, word in ipairs { "hat", "crash", "ride", "cymbal", "bell", "splash", "china", "tamb" } do
+    if voice:find(word, 1, true) then return true end
+  end
+  return false
+end
+
+--- A stroke's colour by its voice and velocity (1..127).
+---@param voice string
+---@param velocity number
+---@return integer rgb
+function paper.stroke(voice, velocity)
+  local ramp = paper.is_metal(voice) and paper.METAL or paper.SKIN
+  return paper.blend(ramp[1], ramp[2], (velocity - 20) / 100)
+end
+
+--- Bars between labels, so that some twenty fit.
+---@param n integer
+---@return integer
+function paper.bar_stride(n)
+  for _, stride in ipairs { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 } do
+    if n / stride <= 24 then return stride end
+  end
+  return n // 20
+end
+
+--- The drum roll's data, $bars and $hits. Steps are those of `seq`, from 0.
+---@param add fun(format: string, ...)
+---@param seq neuraldrummer.sequence
+---@param paint? fun(step: integer, voice: integer, velocity: integer): integer a stroke's colour
+---@param shown? integer so many bars, when not all of them
+---@param wide? number ... of so many steps
+---@return integer drawn
+function paper.add_roll(add, seq, paint, shown, wide)
+  local voices, bars, hits, n = seq:voices(), seq:bars(), seq:packed_hits(), #seq
+  local rows = #voices
+  local stride = paper.bar_stride(shown or #bars)
+  paint = paint or function(_, voice, velocity) return paper.stroke(voices[voice], velocity) end
+  -- bar lines: of two kinds of weight, drawn as vectors (x, y, dx, dy, colour)
+  add("$bars << END")
+  for i, bar in ipairs(bars) do
+    local every = (i - 1) % stride == 0
+    if every or (shown or #bars) <= 200 or (i - 1) % (stride // 4) == 0 then
+      add("%d 0.5 0 %d %d", bar.step - 1, rows, every and 0xb9bec6 or 0xe6e8eb)
+    end
+  end
+  add("%d 0.5 0 %d %d\nEND", n, rows, 0xb9bec6)
+
+  -- a stroke is seen even where a step is thinner than a pixel
+  local least = 2.4 * (wide or n) / (paper.WIDTH * (paper.RIGHT - paper.LEFT))
+  local mark = math.max(0.86, least)
+  add("$hits << END")
+  local drawn, at = 0, hits:find "[^\0]"
+  while at do
+    local step, voice = (at - 1) // rows, (at - 1) % rows + 1
+    add("%.2f %d %.2f %.2f %.2f %.2f %d", step, voice, step, step + mark, voice - 0.38,
+      voice + 0.38, paint(step, voice, hits:byte(at)))
+    drawn = drawn + 1
+    at = hits:find("[^\0]", at + 1)
+  end
+  add("%d 0 %d %d 0 0 %d\nEND", -n, -n, -n, 0xffffff)   -- never an empty plot
+  return drawn
+end
+
+--- The drum roll's panel; `below`: a plot element that lies under the strokes.
+---@param add fun(format: string, ...)
+---@param seq neuraldrummer.sequence
+---@param shown? integer as of add_roll
+---@param below? string
+function paper.add_roll_panel(add, seq, shown, below)
+  local voices, bars = seq:voices(), seq:bars()
+  local rows, stride, marks, names = #voices, paper.bar_stride(shown or #bars), {}, {}
+  for i, bar in ipairs(bars) do
+    if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.step - 1) end
+  end
+  for i, name in ipairs(voices) do
+    names[i] = ("%s %d"):format(paper.label((name:gsub("_", " "))), i)
+  end
+  add("set yrange [0.5:%g]", rows + 0.5)
+  add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
+    table.concat(names, ", "), paper.INK)
+  add("set xtics (%s) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
+    table.concat(marks, ", "), paper.GREY)
+  add("set xlabel 'bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+  for row = 1, rows, 2 do
+    add("set object %d rectangle from graph 0, first %g to graph 1, first %g"
+      .. " fc rgb '%s' fs solid noborder behind", row, row - 0.5, row + 0.5, paper.PALE)
+  end
+  add("plot %s$bars using 1:2:3:4:5 with vectors nohead lw 1 lc rgb variable,"
+    .. " $hits using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable", below and below .. ", " or "")
+end
+
+return paper

@@ -1,0 +1,299 @@
+--- A song's picture: what is heard, its sections, what was asked of the drummer,
+--- and the drums.
+local core = require "neuraldrummer.core"
+local direct = require "neuraldrummer.direct"
+local check = require "neuraldrummer.options".check
+local files = require "neuraldrummer.files"
+local paper = require "neuraldrummer.plot.paper"
+
+local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
+  paper.GREY
+local ASKED <const>, PLAYED <const> = 0xf1d9ae, 0x9a4f0d   -- of fills
+local KEPT <const> = 0xdfe9dc
+local SECTIONS <const> = { 0xdbe4f0, 0xf3e6cd, 0xdcebe4, 0xeadfe9, 0xf0e0d8, 0xe3e3e3 }
+-- Pixels: the song's panel, one strip of what goes with bars, the drums.
+local TOP <const>, HEARD <const>, STRIP <const>, ROLL <const>, FOOT <const> = 90, 150, 22, 368, 66
+
+local function bar_end(seq, bars, b) return bars[b + 1] and bars[b + 1].step or #seq + 1 end
+
+--- A section's name: its own, or a letter, the same when it returns.
+---@param section neuraldrummer.section
+---@return string
+local function section_name(section)
+  local kind = section.kind
+  return section.name or kind <= 26 and string.char(64 + kind) or tostring(kind)
+end
+
+-- Of every bar the share of its cells that are open, where anything is kept.
+local function open_shares(seq, bars, known)
+  local shares, n_voices = {}, #seq:voices()
+  for b, bar in ipairs(bars) do
+    local cells = known:sub((bar.step - 1) * n_voices + 1, (bar_end(seq, bars, b) - 1) * n_voices)
+    shares[b] = select(2, cells:gsub("\0", "")) / math.max(1, #cells)
+  end
+  return shares
+end
+
+-- What the picture shows by bar.
+local function by_bar(seq, options)
+  local bars, direction = seq:bars(), options.direction or {}
+  local facts = { bars = bars, sections = options.sections or direct.sections(seq),
+    styles = core.bar_styles(seq), asked = direction.fills, energy = direction.density,
+    known = direction.known, fills = 0 }
+  facts.open = facts.known and open_shares(seq, bars, facts.known)
+  for _, style in ipairs(facts.styles) do facts.fills = facts.fills + (style.fill and 1 or 0) end
+  return facts
+end
+
+local function write_tsv(path, seq, intensity, facts)
+  local names = { "step", "bar", "beat", "intensity" }
+  local voices, bars, hits = seq:voices(), facts.bars, seq:packed_hits()
+  table.move(voices, 1, #voices, 5, names)
+  table.move({ "section", "fill", "asked_fill", "asked_energy", "kept" }, 1, 5, #names + 1, names)
+  local per_beat, step, bar, section = seq:settings().steps_per_beat, 0, 1, 1
+  return paper.tsv(path, names, function()
+    step = step + 1
+    if step > #seq then return nil end
+    while bars[bar + 1] and bars[bar + 1].step <= step do bar = bar + 1 end
+    while facts.sections[section + 1] and facts.sections[section + 1].first <= bar do
+      section = section + 1
+    end
+    local row = { step, bar, ("%g"):format(1 + (step - bars[bar].step) / per_beat),
+      ("%.4g"):format(intensity[step]) }
+    local start = (step - 1) * #voices
+    for v = 1, #voices do row[4 + v] = hits:byte(start + v) end
+    local asked, kept = facts.asked and facts.asked[bar], {}
+    for v = 1, facts.known and #voices or 0 do
+      if facts.known:byte(start + v) > 0 then kept[#kept + 1] = voices[v] end
+    end
+    row[#row + 1] = section_name(facts.sections[section])
+    row[#row + 1] = facts.styles[bar].fill and 1 or 0
+    row[#row + 1] = asked == nil and "" or asked and 1 or 0
+    row[#row + 1] = facts.energy and facts.energy[bar] or ""
+    row[#row + 1] = table.concat(kept, "+")
+    return row
+  end)
+end
+
+-- Where the meter changes: {step, text}, those without room joined to the one before.
+local function meter_labels(bars, n)
+  local meters, before = {}, nil
+  for _, bar in ipairs(bars) do
+    local meter = bar.numerator .. "/" .. bar.denominator
+    if meter ~= before and #meters < 40 then
+      local last = meters[#meters]
+      if last and bar.step - 1 - last[1] < 0.022 * n * #last[2] / 3 then
+        last[2] = last[2] .. "  " .. meter
+      else
+        meters[#meters + 1] = { bar.step - 1, meter }
+      end
+      before = meter
+    end
+  end
+  return meters
+end
+
+-- The song's panel: onsets a step as hair lines, their mean over a bar as a curve.
+local function add_heard(add, seq, bars, intensity)
+  local n, lengths, at = #seq, {}, 1
+  for step = 1, n do
+    if bars[at + 1] and bars[at + 1].step <= step then at = at + 1 end
+    lengths[step] = bar_end(seq, bars, at) - bars[at].step
+  end
+  local curve = paper.smooth(intensity, function(step) return lengths[step] end)
+  add("$intensity << END")
+  for i, value in ipairs(curve) do add("%g %.4g %.4g", i - 0.5, intensity[i], value) end
+  add("END")
+  -- a few great chords would flatten all else: the highest strokes are cut off
+  local sorted = table.move(intensity, 1, n, 1, {})
+  table.sort(sorted)
+  local bottom, top = math.min(sorted[1], -0.4), math.max(sorted[math.ceil(n * 0.93)], 0.5)
+  for _, value in ipairs(curve) do top = math.max(top, value) end
+  top = top + 0.1
+  add("set yrange [%.4g:%.4g]", bottom, top)
+  add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
+  add("set ylabel 'intensity of the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  local song = paper.colour(paper.SONG)
+  add("plot $bars using 1:(%.4g):(0):(%.4g):5 with vectors nohead lw 1 lc rgb variable,"
+    .. " $intensity using 1:(%.4g):(0):($2-(%.4g)) with vectors nohead lw %.2f lc rgb '#bdd1cb',"
+    .. " $intensity using 1:3 with filledcurves y=%.4g fc rgb '%s' fs transparent solid 0.14,"
+    .. " $intensity using 1:3 with lines lw 2.4 lc rgb '%s'",
+    bottom, top - bottom, bottom, bottom, math.max(0.8, math.min(4, 1400 / n)), bottom, song, song)
+  add("unset object\nunset label\nset ylabel")
+end
+
+-- Strips of what goes with bars, one below the other: the boxes, the names in
+-- them, and the names at the left. Heights in units of a strip.
+local function strips(seq, facts)
+  local bars, boxes, texts, names, y = facts.bars, {}, {}, {}, 0
+  local function box(first, last, low, high, rgb)
+    local from, to = bars[first].step - 1, bar_end(seq, bars, last) - 1
+    boxes[#boxes + 1] = ("%g %g %g %g %g %g %d"):format((from + to) / 2, low, from, to, low, high,
+      rgb)
+  end
+  local function strip(name, height)
+    names[#names + 1] = ("'%s' %g"):format(name, y - height / 2)
+    y = y - height
+    return y, y + height
+  end
+
+  local low, high = strip("section", 1)
+  for _, section in ipairs(facts.sections) do
+    box(section.first, section.last, low + 0.1, high - 0.1,
+      SECTIONS[(section.kind - 1) % #SECTIONS + 1])
+    local from, to = bars[section.first].step - 1, bar_end(seq, bars, section.last) - 1
+    local name = section_name(section)
+    if (to - from) / #seq * paper.WIDTH > 9 * #name then
+      texts[#texts + 1] = ("%g %g %s"):format((from + to) / 2, (low + high) / 2, paper.quote(name))
+    end
+  end
+  low, high = strip("fills", 1)
+  for b in ipairs(bars) do
+    if facts.asked and facts.asked[b] then box(b, b, low + 0.08, high - 0.08, ASKED) end
+    if facts.styles[b].fill then box(b, b, low + 0.32, high - 0.32, PLAYED) end
+  end
+  if facts.energy then
+    low, high = strip("energy asked", 2)
+    local middle = (low + high) / 2
+    for b in ipairs(bars) do
+      local x = facts.energy[b]
+      if x then
+        box(b, b, middle, middle + x / 3 * 0.95, x < 0 and paper.AGAINST or paper.FOR)
+        box(b, b, middle - 0.02, middle + 0.02, 0x8a9099)
+      end
+    end
+  end
+  if facts.open then
+    low, high = strip("played", 1)
+    for b, share in ipairs(facts.open) do
+      if share > 0 then
+        box(b, b, low + 0.3, high - 0.3,
+          paper.blend({ 0xd5, 0xd8, 0xdd }, { 0x2b, 0x2f, 0x36 }, share))
+      end
+    end
+  end
+  return boxes, texts, names, -y
+end
+
+local function add_strips(add, boxes, texts, names, height)
+  add("$strips << END\n%s\nEND", table.concat(boxes, "\n"))
+  add("$names << END\n%s\nEND", table.concat(texts, "\n"))
+  add("set yrange [%g:0]", -height)
+  add("set ytics (%s) scale 0 font 'sans,11' tc rgb '%s' offset 0.4,0", table.concat(names, ", "),
+    INK)
+  add("plot $strips using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
+    .. " $names using 1:2:3 with labels font 'sans,11' tc rgb '%s'", INK)
+end
+
+-- What is kept, as boxes that lie under the strokes: a run of steps each.
+local function add_kept(add, seq, known)
+  local rows = #seq:voices()
+  add("$kept << END")
+  for voice = 1, rows do
+    local from
+    for step = 0, #seq do
+      local kept = step < #seq and known:byte(step * rows + voice) > 0
+      if kept and not from then from = step end
+      if from and not kept then
+        add("%g %d %d %d %g %g", from, voice, from, step, voice - 0.5, voice + 0.5)
+        from = nil
+      end
+    end
+  end
+  add("%d 0 %d %d 0 0\nEND", -#seq, -#seq, -#seq)
+  return ("$kept using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'"):format(paper.colour(KEPT))
+end
+
+-- The legend of strokes, from right to left, and of what is kept.
+local function add_legend(add, height, kept)
+  local x, count = RIGHT, 2
+  local function at(pixels) return 1 - pixels / height end
+  local function text(what, right)
+    count = count + 1
+    add("set label %d '%s' at screen %g,%g right font 'sans,11' tc rgb '%s'", count, what, right,
+      at(44), GREY)
+  end
+  local function swatch(left, right, rgb)
+    count = count + 1
+    add("set object %d rectangle from screen %g,%g to screen %g,%g fc rgb %d fs solid noborder",
+      count, left, at(53), right, at(35), rgb)
+  end
+  for _, family in ipairs { { "cymbals", "ride" }, { "drums", "kick" } } do
+    text("loud", x)
+    for i = 0, 4 do
+      local left = x - 0.026 - (5 - i) * 0.013
+      swatch(left, left + 0.0115, paper.stroke(family[2], 20 + i * 25))
+    end
+    text("soft", x - 0.096)
+    text(family[1], x - 0.124)
+    x = x - 0.19
+  end
+  if kept then
+    swatch(x - 0.018, x, KEPT)
+    text("kept", x - 0.024)
+  end
+end
+
+local function facts_line(facts, meters, n, drawn)
+  local parts = { ("%d bars%s, %d steps, %d hits"):format(#facts.bars,
+    #meters == 1 and " of " .. meters[1][2] or "", n, drawn) }
+  local asked = 0
+  for b in ipairs(facts.bars) do asked = asked + (facts.asked and facts.asked[b] and 1 or 0) end
+  if facts.fills > 0 then
+    parts[#parts + 1] = ("%d fill%s"):format(facts.fills, facts.fills == 1 and "" or "s")
+  end
+  if asked > 0 then parts[#parts + 1] = ("%d asked for (pale)"):format(asked) end
+  return table.concat(parts, ", ")
+end
+
+---@class neuraldrummer.plot_options
+---@field out? string path of the picture: a PNG, SVG or PDF by its name
+---@field tsv? string path of its data, a row a step; default: beside the picture
+---@field title? string default: the Sequence's name
+---@field sections? neuraldrummer.section[] default: those of the song
+---@field direction? neuraldrummer.direction what was kept and asked for, as play took it
+
+--- Draws a Sequence: the song's intensity, its sections, the bars that end in
+--- a fill, what was kept and asked for, and the drum roll. The data is written
+--- first, so that it is there even when the picture cannot be drawn.
+---@param seq neuraldrummer.sequence
+---@param options neuraldrummer.plot_options
+---@return boolean? ok
+---@return string? message
+return function(seq, options)
+  options = check(options, { out = "string", tsv = "string", title = "string",
+    sections = "table", direction = "table" })
+  if not options.out and not options.tsv then error("options: out or tsv is needed", 2) end
+  local intensity, facts = seq:metric "intensity", by_bar(seq, options)
+  local tsv = options.tsv or files.ending(options.out, ".tsv")
+  local ok, message = write_tsv(tsv, seq, intensity, facts)
+  if not ok then return nil, message end
+  if not options.out then return true end
+
+  local lines, add = paper.script()
+  local drawn = paper.add_roll(add, seq)
+  local meters = meter_labels(facts.bars, #seq)
+  local boxes, texts, names, high = strips(seq, facts)
+  local strips_at = TOP + HEARD + (#meters > 1 and 24 or 8)
+  local roll_at = strips_at + high * STRIP + 6
+  local height = math.floor(roll_at + ROLL + FOOT)
+  local title = options.title or seq:name()
+  add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
+  add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
+  paper.head(add, height, title == "" and "drum roll" or title,
+    facts_line(facts, meters, #seq, drawn))
+  add_legend(add, height, facts.known)
+  for i = 1, #meters > 1 and #meters or 0 do
+    add("set label %d '%s' at first %d, screen %g left font 'sans Bold,11' tc rgb '%s'",
+      100 + i, meters[i][2], meters[i][1], 1 - (TOP + HEARD + 12) / height, INK)
+  end
+  paper.place(add, height, TOP, TOP + HEARD)
+  add_heard(add, seq, facts.bars, intensity)
+  paper.place(add, height, strips_at, strips_at + high * STRIP)
+  add_strips(add, boxes, texts, names, high)
+  local below = facts.known and add_kept(add, seq, facts.known)
+  paper.place(add, height, roll_at, roll_at + ROLL)
+  paper.add_roll_panel(add, seq, nil, below)
+  add("unset multiplot")
+  return paper.draw(options.out, paper.WIDTH, height, lines, tsv)
+end
