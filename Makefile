@@ -10,6 +10,9 @@
 #   make bench      measure against the limits in spec/bench
 #   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
+#   make reaper     the folder that REAPER users copy; reaper-index, its index.xml;
+#                   test-windows, the same for Windows, tried under Wine
+#   make bench-live how evenly a live host plays
 #   make clean
 #
 # CC, CFLAGS and LDFLAGS may be given.
@@ -71,7 +74,8 @@ MATH = -ffp-contract=fast -fno-math-errno -fno-trapping-math
 
 COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-.PHONY: all deps test-deps demo test install doc dist bench clean FORCE
+.PHONY: all deps test-deps demo test install doc dist bench reaper reaper-index test-windows \
+  bench-live clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(CORE) $(SMF) $(TOOL)
@@ -174,6 +178,10 @@ dist:
 	  .ci .gitignore .luacheckrc LICENSE Makefile README.md *.rockspec csrc examples lua models spec
 	@cp $(RELEASE)-1.rockspec $(BUILD)/dist
 	@cd $(BUILD)/dist && zip -q $(RELEASE)-1.src.rock $(RELEASE)-1.rockspec $(RELEASE).tar.gz
+
+# BLAS=…, HOST=…, LUA_SRC=…: see there.
+reaper reaper-index test-windows bench-live:
+	@$(MAKE) --no-print-directory -f examples/reaper/Makefile $@ BUILD='$(BUILD)'
 
 clean:
 	rm -rf '$(BUILD)'
