@@ -93,7 +93,7 @@ function files.create(path)
       if not ok then failure = why end
     end
     if failure then
-      if file then file:close() end
+      writer.abandon()
       os.remove(temporary)
       return nil, ("%s: %s"):format(path, failure)
     end
