@@ -1,4 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE  /* flock */
+#define _FILE_OFFSET_BITS 64
 #include "file.h"
 
 #include <errno.h>
@@ -6,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,47 +56,100 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
   return ND_OK;
 }
 
-char *nd_file_temporary(const char *path) {
-  size_t n = strlen(path) + 32;
-  char *name = malloc(n);
-  if (name != NULL) (void)snprintf(name, n, "%s.%ld.part", path, (long)getpid());
-  return name;
+/* Whether `fd` is still what `path` names: it may have got its final name
+ * between open and lock. */
+static bool still_named(int fd, const char *path) {
+  struct stat held, named;
+  return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
 }
 
-nd_status nd_file_commit(int fd, const char *temporary, const char *path, nd_error *err) {
+/* Opens `name`, locked and empty. ND_LIMIT when another writes it, or when
+ * there are no locks here. */
+static nd_status open_locked(const char *name, int *out, nd_error *err) {
+  for (;;) {
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    if (fd < 0) return io_fail(err);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      (void)close(fd);
+      return nd_fail(err, ND_LIMIT, "is being written by another");
+    }
+    if (still_named(fd, name)) {
+      nd_status status = ND_OK;
+      struct stat st;
+      if (fstat(fd, &st) != 0) status = io_fail(err);
+      else if (!S_ISREG(st.st_mode)) status = nd_fail(err, ND_IO, "%s is no file", name);
+      else if (ftruncate(fd, 0) != 0) status = io_fail(err);
+      if (status != ND_OK) (void)close(fd);
+      else *out = fd;
+      return status;
+    }
+    (void)close(fd);
+  }
+}
+
+nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *err) {
+  const size_t n = strlen(path) + 32;
+  *file = (nd_file){.fd = -1, .path = malloc(n), .temporary = malloc(n)};
   nd_status status = ND_OK;
-  if (fsync(fd) != 0) status = io_fail(err);
-  if (close(fd) != 0 && status == ND_OK) status = io_fail(err);
-  if (status == ND_OK && rename(temporary, path) != 0) status = io_fail(err);
-  if (status != ND_OK) (void)unlink(temporary);
+  if (file->path == NULL || file->temporary == NULL) {
+    status = nd_fail(err, ND_NOMEM, "out of memory");
+  } else {
+    memcpy(file->path, path, strlen(path) + 1);
+    (void)snprintf(file->temporary, n, "%s.nd-part", path);
+    status = open_locked(file->temporary, &file->fd, err);
+    if (status == ND_LIMIT && !alone) {
+      (void)snprintf(file->temporary, n, "%s.%ld.nd-part", path, (long)getpid());
+      status = open_locked(file->temporary, &file->fd, err);
+    }
+    if (status == ND_LIMIT) status = nd_fail(err, ND_IO, "is being written by another");
+  }
+  if (status != ND_OK) {
+    free(file->path);
+    free(file->temporary);
+  }
   return status;
 }
 
-nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error *err) {
-  char *temporary = nd_file_temporary(path);
-  if (temporary == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  nd_status status = ND_OK;
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) {
-    status = io_fail(err);
-  } else {
-    const uint8_t *p = bytes;
-    size_t left = n;
-    while (left > 0) {
-      ssize_t put = write(fd, p, left);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) break;
-      p += put;
-      left -= (size_t)put;
-    }
-    if (left > 0) {
-      status = io_fail(err);
-      (void)close(fd);
-      (void)unlink(temporary);
-    } else {
-      status = nd_file_commit(fd, temporary, path, err);
-    }
+nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error *err) {
+  const uint8_t *p = bytes;
+  while (n > 0) {
+    ssize_t put = write(file->fd, p, n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return io_fail(err);
+    p += put;
+    n -= (size_t)put;
   }
-  free(temporary);
+  return ND_OK;
+}
+
+void nd_file_abandon(nd_file *file) {
+  (void)unlink(file->temporary);  /* before the lock goes: then it is another's */
+  (void)close(file->fd);
+  free(file->path);
+  free(file->temporary);
+}
+
+nd_status nd_file_commit(nd_file *file, nd_error *err) {
+  /* once it is on the disk, closing can lose nothing, and must wait: a writer
+   * who gets the lock empties what has not got its name */
+  if (fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
+    nd_status status = io_fail(err);
+    nd_file_abandon(file);
+    return status;
+  }
+  (void)close(file->fd);
+  free(file->path);
+  free(file->temporary);
+  return ND_OK;
+}
+
+nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error *err) {
+  nd_file file;
+  nd_status status = nd_file_begin(&file, path, false, err);
+  if (status != ND_OK) return status;
+  status = nd_file_put(&file, bytes, n, err);
+  if (status == ND_OK) return nd_file_commit(&file, err);
+  nd_file_abandon(&file);
   return status;
 }

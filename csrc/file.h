@@ -13,9 +13,18 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
  * renamed over it. On failure the old file is as it was. */
 nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error *err);
 
-/* For writers that stream: a temporary name beside `path` (malloc'd), and the
- * step from it to `path`. */
-char *nd_file_temporary(const char *path);
-nd_status nd_file_commit(int fd, const char *temporary, const char *path, nd_error *err);
+/* For writers that stream: the same in steps. The temporary file is "path.nd-part",
+ * locked while it is written: what a killed writer left is taken over, and of
+ * two writers the second is refused (`alone`) or writes another. */
+typedef struct nd_file {
+  int fd;
+  char *path, *temporary;
+} nd_file;
+
+nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *err);
+nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error *err);
+/* Each ends it, well or not. */
+nd_status nd_file_commit(nd_file *file, nd_error *err);
+void nd_file_abandon(nd_file *file);
 
 #endif

@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE  /* flock */
+#define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 #include "corpus.h"
 
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,17 +85,6 @@ static uint32_t crc_of(const crc *c, const uint8_t *p, size_t n) {
   return ~x;
 }
 
-static bool write_all(int fd, const uint8_t *p, size_t n) {
-  while (n > 0) {
-    ssize_t put = write(fd, p, n);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return false;
-    p += put;
-    n -= (size_t)put;
-  }
-  return true;
-}
-
 /* False with errno 0 when the file ends first. */
 static bool read_all(int fd, uint8_t *p, size_t n, uint64_t offset) {
   while (n > 0) {
@@ -120,8 +108,7 @@ static nd_status read_fail(nd_error *err) {
 struct nd_corpus_writer {
   nd_tokeniser tok;
   crc crc;
-  int fd;
-  char *path, *temporary;
+  nd_file file;
   uint64_t offset;              /* where the next song goes */
   uint32_t n_songs;
   uint8_t *index, *buffer;      /* the buffer is the song being packed */
@@ -129,39 +116,9 @@ struct nd_corpus_writer {
 };
 
 static void writer_free(nd_corpus_writer *w) {
-  free(w->path);
-  free(w->temporary);
   free(w->index);
   free(w->buffer);
   free(w);
-}
-
-/* Opens the temporary file alone: the lock ends with the descriptor, so what
- * a killed writer left behind is taken over. */
-static nd_status open_locked(int *out, const char *path, nd_error *err) {
-  for (;;) {
-    struct stat held, named;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (fd < 0) return io_fail(err);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      bool busy = errno == EWOULDBLOCK;
-      nd_status status = busy ? nd_fail(err, ND_IO, "is being written by another") : io_fail(err);
-      (void)close(fd);
-      return status;
-    }
-    /* it may have got its final name between open and lock */
-    if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
-        held.st_dev == named.st_dev) {
-      if (S_ISREG(held.st_mode) && ftruncate(fd, 0) == 0) {
-        *out = fd;
-        return ND_OK;
-      }
-      nd_status status = io_fail(err);
-      (void)close(fd);
-      return status;
-    }
-    (void)close(fd);
-  }
 }
 
 /* The header with everything that is known at the end; `at` has room for it. */
@@ -198,19 +155,12 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
   w->tok = *tok;
   crc_make(&w->crc);
   w->offset = HEADER + strlen(kit) + 4;
-  w->path = nd_calloc(strlen(path) + 1, 1);
-  w->temporary = nd_file_temporary(path);
-  if (w->path == NULL || w->temporary == NULL) {
-    status = nomem(err);
-  } else {
-    memcpy(w->path, path, strlen(path));
-    status = open_locked(&w->fd, w->temporary, err);
-  }
+  status = nd_file_begin(&w->file, path, true, err);
   if (status != ND_OK) {
     writer_free(w);
     return status;
   }
-  if (lseek(w->fd, (off_t)w->offset, SEEK_SET) < 0) {
+  if (lseek(w->file.fd, (off_t)w->offset, SEEK_SET) < 0) {
     status = io_fail(err);
     nd_corpus_abandon(w);
     return status;
@@ -283,10 +233,10 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
     return nomem(err);
   pack_song(w->buffer, seq, flags);
   put32(w->buffer + size - 4, crc_of(&w->crc, w->buffer, size - 4));
-  if (!write_all(w->fd, w->buffer, size)) {
-    nd_status status = io_fail(err);
+  nd_status status = nd_file_put(&w->file, w->buffer, size, err);
+  if (status != ND_OK) {
     /* a later song overwrites what was written of this one */
-    (void)lseek(w->fd, (off_t)w->offset, SEEK_SET);
+    (void)lseek(w->file.fd, (off_t)w->offset, SEEK_SET);
     return status;
   }
   uint8_t *entry = w->index + w->n_index;
@@ -311,22 +261,23 @@ nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
   }
   put32(w->index + w->n_index, crc_of(&w->crc, w->index, w->n_index));
   /* a failed song may have left bytes behind the end */
-  if (!write_all(w->fd, w->index, w->n_index + 4) ||
-      ftruncate(w->fd, (off_t)(w->offset + w->n_index + 4)) != 0 || fsync(w->fd) != 0 ||
-      lseek(w->fd, 0, SEEK_SET) < 0 || !write_all(w->fd, header, size)) {
-    nd_status status = io_fail(err);
+  nd_status status = nd_file_put(&w->file, w->index, w->n_index + 4, err);
+  if (status == ND_OK && (ftruncate(w->file.fd, (off_t)(w->offset + w->n_index + 4)) != 0 ||
+                          lseek(w->file.fd, 0, SEEK_SET) < 0))
+    status = io_fail(err);
+  if (status == ND_OK) status = nd_file_put(&w->file, header, size, err);
+  if (status != ND_OK) {
     nd_corpus_abandon(w);
     return status;
   }
-  nd_status status = nd_file_commit(w->fd, w->temporary, w->path, err);
+  status = nd_file_commit(&w->file, err);
   writer_free(w);
   return status;
 }
 
 void nd_corpus_abandon(nd_corpus_writer *w) {
   if (w == NULL) return;
-  (void)unlink(w->temporary);
-  (void)close(w->fd);
+  nd_file_abandon(&w->file);
   writer_free(w);
 }
 
