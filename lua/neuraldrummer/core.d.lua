@@ -275,14 +275,16 @@ function model:train_step(batch, options) end
 ---@return integer struck
 ---@return integer both
 function model:loss(batch) end
---- A tensor's values, its gradient's after train_step, or new values for it.
+--- A tensor's values.
 ---@param name string
 ---@return number[] values
 ---@return integer[] shape
 function model:tensor(name) end
+--- Those of its gradient, after train_step.
 ---@param name string
 ---@return number[] values
 function model:gradient(name) end
+--- New values for it, as many.
 ---@param name string
 ---@param values number[]
 function model:set_tensor(name, values) end

@@ -172,6 +172,7 @@ end
 ---@param o neuraldrummer.generate_options
 ---@return boolean? ok
 ---@return string? message
+---@package
 function generate.open_maps(o)
   local into, out, message
   into, message = kits.open(o.kit_in)
@@ -189,6 +190,7 @@ end
 ---@param tokeniser neuraldrummer.tokeniser
 ---@param maps? table of generate.open_maps
 ---@return neuraldrummer.song
+---@package
 function generate.heard(song, path, tokeniser, maps)
   if not maps then return song end
   local pitches
@@ -323,6 +325,7 @@ end
 ---@return neuraldrummer.sequence? drums
 ---@return table|string? style {index, name}, or message
 ---@return table? direction what was kept and asked
+---@package
 function generate.play(model, song, seq, o)
   local drums, style, direction = strike(model, seq, o)
   if not drums then return nil, style end
@@ -339,6 +342,7 @@ end
 ---@param o neuraldrummer.generate_options
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
+---@package
 function generate.finish(model, song, drums, o)
   local combined, missing
   local maps = o.maps or { unknown = {} }
@@ -372,6 +376,7 @@ end
 ---@param o neuraldrummer.generate_options
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
+---@package
 function generate.perform(model, song, seq, o)
   local drums, style, direction = generate.play(model, song, seq, o)
   if not drums then return nil, style end

@@ -52,8 +52,6 @@ function kit_map:__tostring()
 end
 
 --- Names of the maps that come along.
----
----     kits.names()[1]                                    --> addictive-drums-2
 ---@return string[]
 function kits.names() return table.move(BUNDLED, 1, #BUNDLED, 1, {}) end
 
@@ -82,8 +80,6 @@ end
 local load_below, load_map
 
 --- A map from its text.
----
----     tostring(kits.parse("36 36 kick\n60 46 wide open", "mine"))  --> kit map: mine, 2 pitches
 ---@param text string
 ---@param name string
 ---@return neuraldrummer.kit_map? map
@@ -171,16 +167,12 @@ end
 
 --- A map by its name, or from a file: one of those that come along, of
 --- `~/.config/neuraldrummer/kits/NAME.kit`, or a path (with a slash, or ending in .kit).
----
----     kits.load("roland-td").reads[22]                   --> 42
 ---@param name string
 ---@return neuraldrummer.kit_map? map
 ---@return string? message
 function kits.load(name) return load_map(name, 0) end
 
 --- A map as options give it: itself, or by its name or path.
----
----     kits.open("ezdrummer").title                       --> EZdrummer
 ---@param given? string|neuraldrummer.kit_map
 ---@return neuraldrummer.kit_map? map nil as well when none is given
 ---@return string? message
@@ -198,8 +190,6 @@ end
 ---@field hits integer
 
 --- Counts by pitch as a list, the commonest first, with `hits` of all.
----
----     kits.listed({ [91] = 12, [95] = 1 }).hits          --> 13
 ---@param counts table<integer, integer>
 ---@return neuraldrummer.unknown_pitch[]
 function kits.listed(counts)
@@ -217,8 +207,6 @@ function kits.listed(counts)
 end
 
 --- The drum notes of a song that a tokeniser's kit has no voice for.
----
----     kits.unknown(song, tokeniser).hits                 --> 0
 ---@param song neuraldrummer.song
 ---@param tokeniser neuraldrummer.tokeniser
 ---@return neuraldrummer.unknown_pitch[] unknown the commonest first, with `hits` of all
@@ -242,9 +230,6 @@ for pitch = 0, 20 do SPARE[#SPARE + 1] = pitch end
 
 --- A song whose drums were written for a map's instrument, with General MIDI's
 --- pitches.
----
----     local heard, unknown, aliases = kits.read(song, assert(kits.load "roland-td"))
----     unknown.hits                                       --> 0
 ---@param song neuraldrummer.song
 ---@param map neuraldrummer.kit_map
 ---@param aliases? table<integer, integer> of another song, to be gone on with
@@ -281,9 +266,6 @@ end
 --- What `song:with_drums` takes as `pitches`, to write drums for a map's
 --- instrument. Where `source` is the song that the drums were kept from, and its
 --- note says the same drum to the instrument, it stays the pitch it was.
----
----     local pitches = kits.writing(assert(kits.load "roland-td"))
----     pitches[50]                                        --> 48
 ---@param map? neuraldrummer.kit_map nil: General MIDI, as it is
 ---@param source? {song: neuraldrummer.song, map: neuraldrummer.kit_map, aliases: table}
 ---@return table<integer, integer>
@@ -309,8 +291,6 @@ end
 --- The drum notes of a song in General MIDI's pitches that a map's instrument
 --- does not have: written at a relative's pitch where there is one, else at
 --- their own.
----
----     kits.missing(song, assert(kits.load "roland-td")).hits    --> 0
 ---@param song neuraldrummer.song
 ---@param map neuraldrummer.kit_map
 ---@param aliases? table<integer, integer> of kits.read: these are none of General MIDI's
@@ -324,8 +304,6 @@ function kits.missing(song, map, aliases)
 end
 
 --- Pitches and their hits in words: "91 (12 hits), 95 (1)".
----
----     kits.text { { pitch = 91, hits = 12 }, { pitch = 95, hits = 1 } }  --> 91 (12 hits), 95 (1)
 ---@param unknown neuraldrummer.unknown_pitch[]
 ---@return string
 function kits.text(unknown)

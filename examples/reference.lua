@@ -1,0 +1,404 @@
+--- Every function of the library, used once.
+---   lua5.4 examples/reference.lua [FOLDER]   (build/examples)
+--- Files are left in FOLDER. `make doc` puts each block beside the functions that
+--- are named above it, between `--:` and the code; what a line prints stands behind
+--- its arrow.
+
+package.path = package.path .. ";lua/?.lua;lua/?/init.lua"
+package.cpath = package.cpath .. ";build/lib/?.so"
+
+local folder = arg and arg[1] or "build/examples"
+os.execute("mkdir -p '" .. folder .. "'")
+
+local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
+
+-------------------------------------------------------------------- Songs
+
+--: neuraldrummer.song.new core.song
+-- a host's notes: 16 bars of bass and drums, 480 ticks a quarter note
+local notes = {}
+local function note(tick, pitch, velocity, channel)
+  notes[#notes + 1] = { tick = tick, duration = 240, pitch = pitch, velocity = velocity,
+    channel = channel }
+end
+for beat = 0, 63 do
+  note(beat * 480, beat % 4 == 0 and 36 or 40 + beat // 16, 90, 2)
+  note(beat * 480, beat % 2 == 0 and 36 or 38, 100, 10)
+  note(beat * 480, 42, 70, 10)
+  note(beat * 480 + 240, 42, 50, 10)
+end
+local song = nd.song.new { ppq = 480, notes = notes, tempos = { { tick = 0, bpm = 100 } } }
+print(song)
+  --> song: 1 track, 256 notes, 0:38, drums on channel 10
+
+--: song:save song:bytes song:close
+local path = folder .. "/reference.mid"
+assert(song:save(path))
+print(#song:bytes() > 1000)                   --> true
+song:close()
+print(song)                                   --> song (closed)
+
+--: neuraldrummer.song.load smf.load
+song = assert(nd.song.load(path))
+print(nd.song.load "nowhere.mid")             --> nil	nowhere.mid: No such file or directory
+
+--: neuraldrummer.song.parse smf.parse
+local file <close> = assert(io.open(path, "rb"))
+local same = assert(nd.song.parse(file:read "a", { strict = true }))
+print(same:bytes() == song:bytes())           --> true
+local smf = require "neuraldrummer.smf"       -- the same, without the module around it
+print(#smf.parse(song:bytes()) == #smf.load(path))     --> true
+
+--: song:ppq song:length song:seconds
+print(song:ppq(), song:length())              --> 480	30720
+print(("%.1f s"):format(song:seconds()))      --> 38.4 s
+
+--: song:notes
+print(#song:notes(), #song:notes "drums", #song:notes "others")  --> 256	192	64
+for i, each in pairs(song) do                 -- the same, one after another
+  if i == 2 then print(each.tick, each.pitch, each.channel) end  --> 0	36	10
+end
+
+--: song:tempos song:meters song:tracks
+print(song:tempos()[1].bpm, song:meters()[1].numerator)  --> 100.0	4
+print(#song:tracks())                         --> 3
+
+--: song:drum_channel song:repairs
+print(song:drum_channel())                    --> 10	false
+print(#song:repairs())                        --> 0
+
+--: song:pitches song:with_pitches
+print(song:pitches()[42])                     --> 128
+print(song:with_pitches({ [42] = 44 }):pitches()[44])  --> 128
+
+------------------------------------------------------------- The grid, corpora
+
+--: neuraldrummer.tokeniser core.tokeniser tokeniser:voices tokeniser:settings
+local tokeniser = nd.tokeniser { kit = "gm9", steps_per_beat = 4 }
+print(tokeniser)                              --> tokeniser: gm9, 4 steps a beat
+print(tokeniser:voices()[1], tokeniser:settings().steps_per_beat)  --> kick	4
+
+--: tokeniser:encode sequence:name
+local seq = assert(tokeniser:encode(song, "reference"))
+print(seq, seq:name())                        --> sequence: 256 steps, 9 voices, 192 hits	reference
+
+--: tokeniser:parse sequence:tokens
+local line = seq:tokens()
+print(line:sub(1, 16))                        --> 36,42,i-0.6,-1,i
+print(#assert(tokeniser:parse(line)) == #seq) --> true
+
+--: tokeniser:close
+local other = nd.tokeniser { preset = "neuraldrummer2023" }
+other:close()                                 -- `local x <close> = …` does it by itself
+print(other)                                  --> tokeniser (closed)
+
+--: sequence:hits sequence:voices
+print(("%.2f"):format(seq:hits(1).kick))      --> 0.79
+for step, hits in pairs(seq) do
+  if step == 5 then print(hits.snare ~= nil, hits.kick) end  --> true	nil
+end
+print(#seq:hits(), #seq:voices())             --> 256	9
+
+--: sequence:packed_hits sequence:packed_offsets
+print(seq:packed_hits():byte(1), #seq:packed_offsets())  --> 100	2304
+
+--: sequence:metric sequence:metrics
+print(#seq:metric "intensity", seq:metrics(1).bass)  --> 256	1.0
+
+--: sequence:bars sequence:settings
+print(#seq:bars(), seq:bars()[2].step, seq:settings().kit)  --> 16	17	gm9
+
+--: sequence:with_hits
+local hits = {}
+for step = 1, #seq do hits[step] = { kick = step % 8 == 1 and 0.8 or nil } end
+print(seq:with_hits(hits))                    --> sequence: 256 steps, 9 voices, 32 hits
+
+--: sequence:with_bars
+print(seq:with_bars { 1, false, 1 })          -- bars 1 and 3 as bar 1, silence elsewhere
+  --> sequence: 256 steps, 9 voices, 24 hits
+
+--: sequence:style
+print(("%.2f"):format(seq:style()[1] ^ 2))    -- kicks a step
+  --> 0.12
+
+--: sequence:close
+local spare = assert(tokeniser:encode(song))
+spare:close()
+
+--: song:with_drums
+local combined = song:with_drums(seq:with_hits(hits), { track_name = "Kicks" })
+print(#combined:notes "drums", #combined:notes "others")  --> 32	64
+
+--: neuraldrummer.corpus.create core.create_corpus corpus_writer:add corpus_writer:finish
+local corpus_path = folder .. "/reference.ndc"
+do
+  local writer <close> = assert(nd.corpus.create(corpus_path, tokeniser))
+  for i = 1, 12 do assert(writer:add(seq, i > 8 and "valid" or "train")) end
+  assert(writer:finish())
+end
+
+--: corpus_writer:close
+local unwanted = assert(nd.corpus.create(folder .. "/unwanted.ndc", tokeniser))
+unwanted:close()                              -- not finished: nothing is left of it
+
+--: neuraldrummer.corpus.open core.open_corpus corpus:song corpus:info
+local corpus = assert(nd.corpus.open(corpus_path))
+print(corpus)                                 --> corpus: 12 songs, 3072 steps, gm9
+print(assert(corpus:song(1)):name(), corpus:info(12).split)  --> reference	valid
+for i, each, message in pairs(corpus) do      -- `each` is nil where a song is broken
+  if i == 12 then print(#assert(each, message)) end  --> 256
+end
+
+--: corpus:settings corpus:tokeniser
+print(corpus:settings().kit, corpus:tokeniser() == tokeniser)  --> gm9	true
+
+--: corpus:close
+local again = assert(nd.corpus.open(corpus_path))
+again:close()
+
+--: preprocess.run
+local preprocess = require "neuraldrummer.preprocess"
+os.execute(("mkdir -p '%s/songs' && cp '%s' '%s/songs'"):format(folder, path, folder))
+local summary = assert(preprocess.run(folder .. "/songs", folder .. "/songs.ndc",
+  { valid_every = 0, on_progress = function(done, total) assert(done <= total) end }))
+print(summary.kept > 0, summary.voices[1].name)  --> true	kick
+
+--: statistics.run statistics.classes
+local statistics = require "neuraldrummer.statistics"
+local found = assert(statistics.run(corpus))
+print(found.bars, statistics.classes(found.tempo, statistics.TEMPO)[1][1])  --> 192	100
+
+-------------------------------------------------------------------- Models
+
+--: neuraldrummer.model.new core.model model:config model:tokeniser
+local model = nd.model.new { preset = "drummer", hidden = 8, layers = 1, encoder = 4, seed = 1 }
+print(model:config().preset, model:tokeniser() == tokeniser)  --> drummer	true
+
+--: model:tensors model:tensor model:set_tensor
+local name = model:tensors()[1]
+local values, shape = model:tensor(name)
+print(#values == shape[1] * (shape[2] or 1))  --> true
+model:set_tensor(name, values)
+
+--: corpus:batches batches:next batches:count batches:place batches:shape batches:songs
+local batches = corpus:batches { model = model, batch = 4, steps = 16, seed = 1 }
+assert(batches:next())
+print(batches:count() > 1, batches:songs())   --> true	8
+print(batches:place())                        --> 1	1
+print((batches:shape()))                      --> 16
+
+--: model:train_step model:gradient
+local loss, norm = assert(model:train_step(batches, { rate = 1e-3, clip = 1 }))
+print(loss > 0, norm > 0, #model:gradient(name) == #values)  --> true	true	true
+
+--: model:loss
+local mean, count = model:loss(batches)
+print(mean < 1, count)                        --> true	384
+
+--: batches:close
+batches:close()
+
+--: core.batch
+local shape_of = model:config()
+local x, y = {}, {}
+for i = 1, 2 * shape_of.inputs do x[i] = 0.5 end
+for i = 1, 2 * shape_of.voices do y[i] = i % 2 end
+local own = core.batch(model, { steps = 2, batch = 1, x = x, y = y })
+print(model:loss(own) > 0)                    --> true
+
+--: model:learn_styles model:styles
+print(model:learn_styles(corpus))             --> 8
+print(#model:styles(seq), model:styles()[1].name)  --> 8	reference
+
+--: model:save model:extra neuraldrummer.model.load core.load_model
+local model_path = folder .. "/reference.safetensors"
+assert(model:save(model_path, { extra = { band = "ours" } }))
+model = assert(nd.model.load(model_path))
+print(model:extra().band)                     --> ours
+
+--: model:threads model:close
+model:threads(1)
+local second = assert(nd.model.load(model_path))
+second:close()
+
+--: neuraldrummer.default_model
+print(nd.default_model():match "[^/]*$")      --> drummer.safetensors
+
+--: train.run
+local train = require "neuraldrummer.train"
+local state = assert(train.run(corpus, { model = nd.model.new { hidden = 8, layers = 1,
+  encoder = 0 }, out = folder .. "/small.safetensors", log = folder .. "/small.tsv", epochs = 1,
+  on_progress = function(now) assert(now.loss == now.loss) end }))
+print(state.epochs, state.interrupted)        --> 1	false
+
+--: train.rate
+print(train.rate({ rate = 1, warmup = 10, cosine = false, floor = 0 }, 5, 100))  --> 0.5
+
+--: evaluate.teacher evaluate.free evaluate.baselines evaluate.matching
+local evaluate = require "neuraldrummer.evaluate"
+local few = { songs = 2, steps = 64 }
+print(assert(evaluate.teacher(model, corpus, few))[1].bits > 0)  --> true
+print(assert(evaluate.free(model, corpus, few))[1].density >= 0) --> true
+print(#assert(evaluate.baselines(corpus, few)) > 2)              --> true
+print(#assert(evaluate.matching(model, corpus, { split = "all" })))  --> 1
+
+--: evaluate.table evaluate.format
+local rows = assert(evaluate.table({ { model = model, label = "mine" } }, corpus, few))
+print(evaluate.format(rows):match "mine")     --> mine
+
+------------------------------------------------------------------- Playing
+
+--: neuraldrummer.generator core.generator generator:play generator:style
+local generator = nd.generator(model, { seed = 7, temperature = 0.9 })
+local drums = generator:play(seq)
+print(#drums == #seq, (generator:style()) ~= nil)  --> true	true
+
+--: generator:choose
+print(#generator:choose(seq, 1))              --> 12
+
+--: generator:step generator:odds generator:reset
+-- along with a host, one step after another: a model that hears no step to come
+local live = nd.model.new { hidden = 8, layers = 1, encoder = 0, seed = 1 }
+local along = nd.generator(live, { seed = 7 })
+print(type(along:step(seq:metrics(1))))       --> table
+print(along:odds().kick > 0)                  --> true
+along:reset()
+
+--: generator:close
+along:close()
+
+--: generate.drum generate.count
+local generate = require "neuraldrummer.generate"
+local result = assert(generate.drum(path, { out = folder .. "/drummed.mid", seed = 7,
+  energy = "1-8:-0.5", fills = "sections", keep = "kick", kit_out = "roland-td" }))
+local voices, total = generate.count(result.drums)
+print(voices[1].name, total == result.hits)   --> kick	true
+
+--: generate.open_model generate.styles
+print(assert(generate.open_model(model_path)):config().preset)  --> drummer
+print(#assert(generate.styles(path, { model = model })))        --> 8
+
+--: sketch.play sketch.form
+local sketch = require "neuraldrummer.sketch"
+print(#assert(sketch.play { form = "verse2,chorus2", model = model }).sections)  --> 2
+print(sketch.form("intro4,verse8")[2].first)  --> 5
+
+--: sketch.continue
+print(assert(sketch.continue(path, { bars = 2, model = model })).steps)  --> 288
+
+--: direct.bars direct.voices
+local direct = require "neuraldrummer.direct"
+print(direct.bars("bars", "9-12", 16)[9])     --> true
+print(direct.voices("keep", "hats", seq:voices())[3])  --> true
+
+--: direct.energy direct.fills
+print(direct.energy("1-8:-1>1", 16)[8])       --> 1.0
+print(direct.fills("every 8", seq)[8])        --> true
+
+--: direct.style direct.style_text direct.load_style
+print(direct.style("ride=0.6", seq, model, generator)[9])  --> 0.6
+local style_path = folder .. "/mine.style"
+local style_file <close> = assert(io.open(style_path, "w"))
+style_file:write(direct.style_text("mine", seq)):flush()
+print(#assert(direct.load_style(style_path, seq:settings(), seq:voices())))  --> 12
+
+--: direct.sections direct.likeness
+print(direct.sections(seq)[1].first)          --> 1
+print(direct.likeness(seq)(1, 1))             --> 1.0
+
+--: direct.kept direct.lots direct.play_returning
+local given, known = direct.kept(seq, { keep = "kick" })
+print(given ~= nil, #known)                   --> true	2304
+print(direct.lots(7)() < 1)                   --> true
+print(#direct.play_returning(generator, seq, { given = given, known = known }, {}))  --> 256
+
+--: swing.feel swing.read swing.apply
+local swing = require "neuraldrummer.swing"
+print(swing.feel(song).amount)                --> 0
+local amount, unit = swing.read("0.5/8", song)
+print(#swing.apply(seq, amount, unit))        --> 256
+
+--: core.touch core.shift
+local touch = assert(nd.model.load(assert(nd.default_model "touch")))
+print(#core.touch(touch, seq, { amount = 1, seed = 1 }))  --> 256
+local later = {}
+for step = 1, #seq do later[step] = step + 1 end
+print(core.shift(seq, later):hits(2).kick ~= nil)  --> true
+
+--: core.bar_styles
+print(#core.bar_styles(seq))                  --> 16
+
+--: score.run score.least core.judge
+local score = require "neuraldrummer.score"
+local fit = assert(score.run(model, seq, { others = 2 }))
+print(fit.of, #score.least(fit, 3) <= 3)      --> 2	true
+print(#core.judge(model, seq))                --> 256
+
+--: explain.run explain.words explain.format core.explain
+local explain = require "neuraldrummer.explain"
+local why = assert(explain.run(model, seq, { bar = 2 }))
+print(type(explain.words(why.reasons[1])), #explain.format(why) > 0)  --> string	true
+print(#core.explain(model, seq, 17, 17))      --> 2
+
+---------------------------------------------------------------- Kits, pictures
+
+--: kits.names kits.load kits.open
+local kits = require "neuraldrummer.kits"
+print(kits.names()[1])                        --> addictive-drums-2
+local roland = assert(kits.load "roland-td")
+print(roland, kits.open(roland) == roland)    --> kit map: Roland TD, 22 pitches	true
+
+--: kits.parse
+print(kits.parse("like roland-td\n60 46 wide open", "mine").writes[46])  --> 60
+
+--: kits.read kits.writing kits.unknown kits.missing
+local heard, unknown = kits.read(song, roland)
+print(#heard, unknown.hits)                   --> 256	0
+print(kits.writing(roland)[50])               --> 48
+print(kits.unknown(song, tokeniser).hits, kits.missing(song, roland).hits)  --> 0	0
+
+--: kits.listed kits.text
+print(kits.text(kits.listed { [91] = 12, [95] = 1 }))  --> 91 (12 hits), 95 (1)
+
+--: plot.song plot.corpus plot.score plot.explain plot.loss plot.compare plot.figures
+-- without gnuplot they give nil and the reason, and leave the numbers and a script
+local plot = require "neuraldrummer.plot"
+local function drawn(ok, message) return ok or message:find "gnuplot" ~= nil end
+print(drawn(plot.song(seq, { out = folder .. "/roll.svg" })))            --> true
+print(drawn(plot.corpus(found, { out = folder .. "/corpus.svg" })))     --> true
+print(drawn(plot.score(seq, fit, { out = folder .. "/fit.svg" })))       --> true
+print(drawn(plot.explain(seq, why, { out = folder .. "/why.svg" })))     --> true
+print(drawn(plot.loss(folder .. "/small.tsv", folder .. "/loss.svg")))   --> true
+print(drawn(plot.compare({ folder .. "/small.tsv", folder .. "/small.tsv" },
+  folder .. "/losses.svg")))                                             --> true
+print(drawn(plot.figures(rows, folder .. "/figures.svg")))               --> true
+
+--: progress.new progress:update progress:clear progress:finish progress.line progress.time
+local progress = require "neuraldrummer.progress"
+do
+  local bar <close> = progress.new(2, "songs")  -- drawn on a terminal alone
+  for i = 1, 2 do bar:update(i, "loss 0.5") end
+  bar:clear()                                 -- to print a line; the next update draws it again
+  bar:finish()                                -- for good; `<close>` does it as well
+end
+print(progress.line(60, 1, 2, "songs", 10))
+  --> [##############..............] 1/2 songs  10.0/s  0:00 left
+print(progress.time(225))                     --> 3:45
+
+------------------------------------------------------------------- The machine
+
+--: core.clock core.terminal
+local started = core.clock()
+print(core.clock() >= started)                --> true
+print(math.type(core.terminal()) ~= "float")  --> true
+
+--: core.catch_interrupt interrupt:seen interrupt:close
+do
+  local interrupt <close> = core.catch_interrupt()
+  print(interrupt:seen())                     --> false
+  interrupt:close()                           -- as its end does
+end
+
+--: core.sgemm_rate
+print(core.sgemm_rate(64) > 0)                --> true
