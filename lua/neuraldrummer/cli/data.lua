@@ -139,6 +139,7 @@ end
 
 data.plot = {
   summary = "Draw a song's drums, a training's losses, or several models side by side.",
+  example = "neuraldrummer plot song.mid -o song.png",
   takes = {
     { "song", "FILE", "a MIDI file; logs of trainings (.tsv), one or several; or what "
       .. "evaluate --json said.", args = "+" },

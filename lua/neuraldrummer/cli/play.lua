@@ -55,8 +55,8 @@ local function played_as(args)
     cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
     swing = args.swing, length = args.length, style = style, style_of = args.style_of,
     energy = args.energy, fills = args.fills, vary = args.vary,
-    returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
     kit_in = args.kit_in, kit_out = args.kit_out,
+    returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
   }
 end
 
@@ -89,6 +89,8 @@ local function say_played(args, result, what)
     say_json({
       output = args.output, steps = result.steps, hits = result.hits, voices = voices,
       seconds = result.song:seconds(), seed = result.seed, style = result.style,
+      unknown = #result.unknown > 0 and result.unknown or nil,
+      missing = result.missing and result.missing.hits > 0 and result.missing or nil,
       drafts = result.drafts, picture = drawn and args.plot or nil,
     }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name",
       "drafts", "fit", "out", "picture" })
@@ -116,15 +118,6 @@ local function remark_on(song, path)
   end
 end
 
-local function list_styles(args)
-  local styles, message = require "neuraldrummer.generate".styles(args.song, {
-    model = args.model, drum_channel = args.drum_channel, kit_in = args.kit_in,
-  })
-  if not styles then return nil, message end
-  if args.json then
-    say_json(styles, { "index", "name", "odds" })
-    return true
-  end
 -- What of the drums was understood, or could be written, in part only. The
 -- song's own count where they are made use of.
 local function remark_on_pitches(args, result)
@@ -139,6 +132,15 @@ local function remark_on_pitches(args, result)
   end
 end
 
+local function list_styles(args)
+  local styles, message = require "neuraldrummer.generate".styles(args.song, {
+    model = args.model, drum_channel = args.drum_channel, kit_in = args.kit_in,
+  })
+  if not styles then return nil, message end
+  if args.json then
+    say_json(styles, { "index", "name", "odds" })
+    return true
+  end
   if #styles == 0 then say "the model has no styles to choose among" end
   local rest, left = 0, 0
   for i, style in ipairs(styles) do
@@ -154,6 +156,7 @@ end
 
 play.drum = {
   summary = "Play drums to a song.",
+  example = "neuraldrummer drum song.mid -o combined.mid --seed 7",
   takes = {
     { "song", "SONG.mid", "a MIDI file." },
     playing "combined.mid",
@@ -163,7 +166,6 @@ play.drum = {
     { "--bars --redo-bars", "BARS", "play these bars again (9-12,17) and keep all others of "
       .. "the song's own drums; with --keep, those voices in these bars too." },
     { "--extend", "N", "keep so many bars at the start, and go on from there.", positive },
-  example = "neuraldrummer drum song.mid -o combined.mid --seed 7",
     { "--loop", "FILE.mid", "a MIDI file whose drums stand at the start." },
     { "--enter", "WHEN", "band: when the song does, and no longer than it; or always.",
       choices = { "band", "always" } },
@@ -199,42 +201,42 @@ play.drum = {
       common.complain("the %d drafts are alike: nothing was drawn by lot", #result.drafts)
     end
     remark_on(result.source, args.song)
+    remark_on_pitches(args, result)
     return say_played(args, result, "song")
   end,
 }
 
 play.continue = {
   summary = "Go on from the drums of a file, without a song.",
+  example = "neuraldrummer continue groove.mid --bars 8 -o continued.mid",
   takes = {
     { "song", "GROOVE.mid", "a MIDI file with drums." },
     { "--bars", "N", "how many to play (default 16).", positive },
-    remark_on_pitches(args, result)
     playing "continued.mid",
     common.DRUM_CHANNEL, common.KIT_IN,
   },
   run = function(args)
     local options = played_as(args)
     options.bars, options.drum_channel = args.bars, args.drum_channel
-  example = "neuraldrummer continue groove.mid --bars 8 -o continued.mid",
     local result, message = require "neuraldrummer.sketch".continue(args.song, options)
     if not result then return nil, message end
+    remark_on_pitches({ output = args.output, kit_in = args.kit_in }, result)
     return say_played(args, result, "drums")
   end,
 }
 
 play.sketch = {
   summary = "Play a drum track from a seed alone.",
+  example = "neuraldrummer sketch --form verse8,chorus8 -o sketch.mid",
   takes = {
     { "--form", "FORM", "sections with their bars; one that returns gets its groove back "
       .. "(default intro4,verse8,chorus8,verse8,chorus8,outro4)." },
-    remark_on_pitches({ output = args.output, kit_in = args.kit_in }, result)
     { "--bpm", "BPM", "default 120.", number },
     { "--meter", "N/D", "default 4/4." },
     playing "sketch.mid",
   },
   run = function(args)
     local options = played_as(args)
-  example = "neuraldrummer sketch --form verse8,chorus8 -o sketch.mid",
     options.form, options.bpm, options.meter = args.form, args.bpm, args.meter
     local result, message = require "neuraldrummer.sketch".play(options)
     if not result then return nil, message end
@@ -244,6 +246,7 @@ play.sketch = {
 
 play.style = {
   summary = "Keep the style of a file's drums as a small file.",
+  example = "neuraldrummer style song.mid -o mine.style",
   takes = {
     { "song", "SONG.mid", "a MIDI file with drums." },
     { "-o --output", "FILE", "ends in .style; drum --style takes it.", count = 1 },
@@ -253,7 +256,6 @@ play.style = {
   run = function(args)
     if not args.output:find "%.style$" then
       return nil, ("option '--output': '%s' does not end in .style"):format(args.output),
-  example = "neuraldrummer style song.mid -o mine.style",
         common.MISUSED
     end
     local seq, message = common.load_sequence(args)
