@@ -249,9 +249,11 @@ describe("a broken file", function()
     local sound = track { 0, hex "903C40", 9, hex "803C40" }
     local bytes = file(1, 96, { sound, sound })
     assert.is_truthy(smf.parse(bytes, { max_bytes = #bytes, max_tracks = 2, max_events = 6 }))
-    assert.same({ nil, "54 bytes, over the limit of 53" }, { smf.parse(bytes, { max_bytes = 53 }) })
-    assert.same({ nil, "more than 1 tracks at byte 34" }, { smf.parse(bytes, { max_tracks = 1 }) })
-    assert.same({ nil, "more than the limit of events at byte 50" },
+    assert.same({ nil, "54 bytes, over the limit of 53 (max_bytes)" },
+      { smf.parse(bytes, { max_bytes = 53 }) })
+    assert.same({ nil, "more than 1 tracks (max_tracks) at byte 34" },
+      { smf.parse(bytes, { max_tracks = 1 }) })
+    assert.same({ nil, "more than 5 events (max_events) at byte 50" },
       { smf.parse(bytes, { max_events = 5 }) })
   end)
 

@@ -260,7 +260,7 @@ describe("tokeniser", function()
       assert.are.equal(16, #assert(tok:encode(song(1920))))
       local seq, why = tok:encode(song(1921), "long.mid")
       assert.is_nil(seq)
-      assert.are.equal("long.mid: the song is longer than 16 steps", why)
+      assert.are.equal("long.mid: the song is longer than 16 steps (max_steps)", why)
     end
     local far = song(1)
     local seq = core.tokeniser():encode(core.song { ppq = 1, notes = {

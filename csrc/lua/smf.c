@@ -3,6 +3,7 @@
  * type belongs to neuraldrummer.core, which must have been loaded. */
 #include "../midi/smf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,10 @@ static int smf_load(lua_State *L) {
   size_t n = 0;
   nd_error err;
   nd_status status = nd_file_read(path, o.limits.max_bytes, &bytes, &n, &err);
+  if (status == ND_LIMIT) {  /* what is read without parsing has no such option */
+    const size_t len = strlen(err.text);
+    (void)snprintf(err.text + len, sizeof err.text - len, " (max_bytes)");
+  }
   if (status == ND_OK) {
     status = nd_smf_parse(&song, bytes, n, o.drum_channel, &o.limits, &err);
     free(bytes);

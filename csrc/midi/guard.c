@@ -207,7 +207,7 @@ static bool chunk_at(const uint8_t *bytes, size_t at, size_t end) {
 typedef struct walk {
   nd_midi_scan scan;
   tally odd;
-  size_t events;
+  size_t events, earlier;  /* in this track, in those before it */
   bool after_other;     /* the last event was a meta or sysex */
   bool ended;
   const char *why;      /* why it stopped before the end, or NULL */
@@ -221,8 +221,9 @@ static nd_status walk_on(walk *w, size_t end, size_t max_events, nd_error *err) 
     size_t at = w->scan.at;
     w->why = nd_midi_next(&w->scan, &e);
     if (w->why != NULL) break;
-    if (++w->events > max_events)
-      return nd_fail(err, ND_LIMIT, "more than the limit of events at byte %zu", at);
+    if (++w->events > max_events - w->earlier)
+      return nd_fail(err, ND_LIMIT, "more than %zu events (max_events) at byte %zu", max_events,
+                     at);
     inspect(&w->odd, w->scan.bytes, &e, w->after_other);
     w->after_other = e.status >= 0xF0;
     w->ended = nd_midi_is_end(&e);
@@ -236,9 +237,8 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
   const uint32_t declared = be32(file->bytes + chunk->at + 4);
   const bool fits = declared <= end - body;
   size_t limit = fits ? body + declared : find_track(file->bytes, body, end);
-  walk w = {.scan = {.bytes = file->bytes, .at = body}};
-  const size_t left = max_events - file->n_events;
-  nd_status status = walk_on(&w, limit, left, r->err);
+  walk w = {.scan = {.bytes = file->bytes, .at = body}, .earlier = file->n_events};
+  nd_status status = walk_on(&w, limit, max_events, r->err);
   bool extended = false;
 
   if (status == ND_OK && fits && !w.ended && (w.why == NULL || w.why == torn) && limit < end &&
@@ -246,7 +246,7 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
     /* The length may be short. It is, when an end of track follows; else
      * what follows is junk, and the track keeps its length. */
     walk longer = w;
-    status = walk_on(&longer, find_track(file->bytes, limit, end), left, r->err);
+    status = walk_on(&longer, find_track(file->bytes, limit, end), max_events, r->err);
     if (status == ND_OK && longer.ended) {
       w = longer;
       limit = w.scan.at;
@@ -363,7 +363,7 @@ static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, u
       const size_t most = (size_t)(limits->max_tracks < MAX_TRACKS ? limits->max_tracks
                                                                    : MAX_TRACKS);
       if (file->n_tracks >= most)
-        return nd_fail(r->err, ND_LIMIT, "more than %zu tracks at byte %zu", most, at);
+        return nd_fail(r->err, ND_LIMIT, "more than %zu tracks (max_tracks) at byte %zu", most, at);
       status = open_track(file, chunk, limits->max_events, r);
     } else if (chunk_at(b, at, file->end)) {
       chunk->kind = ND_MIDI_OTHER;
@@ -404,7 +404,8 @@ nd_status nd_midi_open(nd_midi_file *file, const uint8_t *bytes, size_t n,
   uint32_t declared = 0;
   *file = (nd_midi_file){.bytes = bytes};
   if (n > limits->max_bytes)
-    return nd_fail(err, ND_LIMIT, "%zu bytes, over the limit of %zu", n, limits->max_bytes);
+    return nd_fail(err, ND_LIMIT, "%zu bytes, over the limit of %zu (max_bytes)", n,
+                   limits->max_bytes);
   nd_status status = open_header(file, n, &r, &declared);
   if (status == ND_OK) status = open_chunks(file, limits, declared, &r);
   if (status != ND_OK) nd_midi_close(file);

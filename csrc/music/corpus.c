@@ -218,7 +218,7 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
     return nd_fail(err, ND_MISUSE, "the sequence has other tokeniser settings than the corpus");
   if (grid->n_steps > w->tok.max_steps)
-    return nd_fail(err, ND_LIMIT, "%d steps, over the limit of %d", grid->n_steps,
+    return nd_fail(err, ND_LIMIT, "%d steps, over the limit of %d (max_steps)", grid->n_steps,
                    w->tok.max_steps);
   if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus is full");
   uint32_t flags = (seq->has_metrics ? HAS_METRICS : 0u) | EVEN_TICKS;

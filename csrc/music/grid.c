@@ -37,7 +37,7 @@ static bool put_tick(layer *l, double tick) {
 static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
 static nd_status too_long(const layer *l, nd_error *err) {
-  return nd_fail(err, ND_LIMIT, "the song is longer than %d steps", l->max_steps);
+  return nd_fail(err, ND_LIMIT, "the song is longer than %d steps (max_steps)", l->max_steps);
 }
 
 /* Even steps from tick 0; bars are rounded to them. */

@@ -122,7 +122,7 @@ static nd_status survey(const char *line, size_t len, int32_t max_steps, int32_t
     strikes += kind == 'p';
     has_intensity = kind == 'i' || (has_intensity && kind != '-');
     open = kind != '-';
-    if (steps == max_steps) return nd_fail(err, ND_LIMIT, "more than %d steps", max_steps);
+    if (steps == max_steps) return nd_fail(err, ND_LIMIT, "more than %d steps (max_steps)", max_steps);
     steps += kind == '-';
   }
   if (open) steps++;  /* the last -1 is missing */

@@ -124,6 +124,10 @@ local function open_output(out, tokeniser, original)
   }, { __close = writer.abandon })
 end
 
+-- Bytes of a file that are read: one more than the reader takes, which then
+-- says so of a larger one.
+local MOST <const> = (256 << 20) + 1
+
 -- One file: a Sequence, its split and the pitches that nothing is known of, or
 -- nil and the reason for which it is skipped.
 local function read(file, tokeniser, options, map)
@@ -132,7 +136,7 @@ local function read(file, tokeniser, options, map)
     return nil, ("split '%s' is neither train nor valid"):format(split)
   end
   local bytes, song, seq, message
-  bytes, message = files.read(file.path)
+  bytes, message = files.read(file.path, MOST)
   if not bytes then return nil, message end
   if not split then
     local every = options.valid_every or 10
