@@ -304,7 +304,12 @@ static int generator_reset(lua_State *L) {
 
 static int generator_tostring(lua_State *L) {
   lnd_box *box = lnd_check_box(L, 1, LND_GENERATOR);
-  lua_pushstring(L, box->p != NULL ? "generator" : "generator: closed");
+  if (box->p == NULL) {
+    lua_pushliteral(L, "generator (closed)");
+    return 1;
+  }
+  lua_getiuservalue(L, 1, 1);                             /* model, which may be closed */
+  lua_pushfstring(L, "generator of %s", luaL_tolstring(L, -1, NULL));
   return 1;
 }
 

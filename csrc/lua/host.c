@@ -48,6 +48,12 @@ static int interrupt_seen(lua_State *L) {
   return 1;
 }
 
+static int interrupt_tostring(lua_State *L) {
+  lnd_box *box = lnd_check_box(L, 1, LND_INTERRUPT);
+  lua_pushfstring(L, "interrupt: %s", box->p == NULL ? "closed" : caught != 0 ? "seen" : "not seen");
+  return 1;
+}
+
 static void give_back(void *before) {
   (void)sigaction(SIGINT, before, NULL);
   free(before);
@@ -81,7 +87,7 @@ static int host_terminal(lua_State *L) {
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"seen", interrupt_seen}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", interrupt_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
     {"catch_interrupt", catch_interrupt},
     {"clock", host_clock},

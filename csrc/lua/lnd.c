@@ -144,7 +144,7 @@ static int distance(const char *a, const char *b) {
   return row[m];
 }
 
-static int unknown(lua_State *L, const char *key, const char *const *names) {
+const char *lnd_nearest(const char *key, const char *const *names) {
   const char *nearest = NULL;
   int best = 1000;
   for (; *names != NULL; names++) {
@@ -154,8 +154,12 @@ static int unknown(lua_State *L, const char *key, const char *const *names) {
       nearest = *names;
     }
   }
-  if (nearest == NULL) return luaL_error(L, "unknown option '%s'", key);
-  return luaL_error(L, "unknown option '%s'; did you mean '%s'?", key, nearest);
+  return nearest;
+}
+
+bool lnd_known(const char *key, const char *const *names) {
+  while (*names != NULL && strcmp(*names, key) != 0) names++;
+  return *names != NULL;
 }
 
 void lnd_opts(lua_State *L, int arg, const char *const *names) {
@@ -167,9 +171,8 @@ void lnd_opts(lua_State *L, int arg, const char *const *names) {
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_argerror(L, arg, "options are named: a key is not a string");
     const char *key = lua_tostring(L, -1);
-    const char *const *name = names;
-    while (*name != NULL && strcmp(*name, key) != 0) name++;
-    if (*name == NULL) unknown(L, key, names);
+    if (!lnd_known(key, names))
+      luaL_error(L, "unknown option '%s'; did you mean '%s'?", key, lnd_nearest(key, names));
   }
 }
 

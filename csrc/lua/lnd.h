@@ -76,6 +76,8 @@ void lnd_grew(lua_State *L, size_t bytes);
  * first; the lnd_opt_* then read one key each, with a default, raising with
  * the key's name when type or range is wrong. */
 void lnd_opts(lua_State *L, int arg, const char *const *names);
+bool lnd_known(const char *key, const char *const *names);
+const char *lnd_nearest(const char *key, const char *const *names);
 lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
                         lua_Integer min, lua_Integer max);
 double lnd_opt_num(lua_State *L, int arg, const char *key, double def, double min, double max);

@@ -51,11 +51,12 @@ static void check_item(lua_State *L, item at, const char *const *keys) {
   while (lua_next(L, -2) != 0) {         /* item,key,value */
     lua_pop(L, 1);                       /* item,key */
     const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    const char *const *known = keys;
-    while (key != NULL && *known != NULL && strcmp(*known, key) != 0) known++;
-    if (key == NULL || *known == NULL)
+    if (key == NULL)
       luaL_error(L, "%s[%I]: unknown field '%s'", at.list, (LUAI_UACINT)at.index,
                  luaL_tolstring(L, -1, NULL));
+    else if (!lnd_known(key, keys))
+      luaL_error(L, "%s[%I]: unknown field '%s'; did you mean '%s'?", at.list,
+                 (LUAI_UACINT)at.index, key, lnd_nearest(key, keys));
   }
 }
 

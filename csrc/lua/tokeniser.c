@@ -47,8 +47,24 @@ int lnd_push_voices(lua_State *L, const nd_kit *kit) {
   return 1;
 }
 
+/* Raises unless the keys of the table on top are those in `keys`, or numbers
+ * where it is a list as well. `what` names it. */
+static void check_keys(lua_State *L, const char *what, const char *const *keys, bool list) {
+  lua_pushnil(L);                                         /* table,key */
+  while (lua_next(L, -2) != 0) {                          /* table,key,value */
+    lua_pop(L, 1);
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (key != NULL && !lnd_known(key, keys))
+      luaL_error(L, "%s: unknown field '%s'; did you mean '%s'?", what, key,
+                 lnd_nearest(key, keys));
+    else if (key == NULL && !(list && lua_isinteger(L, -1)))
+      luaL_error(L, "%s: unknown field '%s'", what, luaL_tolstring(L, -1, NULL));
+  }
+}
+
 /* The voice at the top of the stack, {name = …, pitches = {…}}. */
 static void add_voice(lua_State *L, nd_kit *kit, lua_Integer i) {
+  static const char *const keys[] = {"name", "pitches", NULL};
   int pitches[128];
   size_t n = 0;
   nd_error err;
@@ -56,6 +72,10 @@ static void add_voice(lua_State *L, nd_kit *kit, lua_Integer i) {
       lua_getfield(L, -2, "pitches") != LUA_TTABLE)
     luaL_error(L, "kit: voice %I: {name = \"…\", pitches = {…}} is needed", (LUAI_UACINT)i);
   const char *name = lua_tostring(L, -2);                 /* voice,name,pitches */
+  const char *what = lua_pushfstring(L, "kit: voice '%s'", name);
+  lua_pushvalue(L, -4);                                   /* voice,name,pitches,what,voice */
+  check_keys(L, what, keys, false);
+  lua_pop(L, 2);
   for (lua_Integer k = 1; lua_rawgeti(L, -1, k) != LUA_TNIL; k++) {
     int whole;
     lua_Integer pitch = lua_tointegerx(L, -1, &whole);
@@ -84,6 +104,7 @@ static void get_kit(lua_State *L, int arg, nd_kit *kit) {
     }
     break;
   case LUA_TTABLE:
+    check_keys(L, "kit", (const char *const[]){"name", NULL}, true);
     lua_getfield(L, -1, "name");                          /* kit,name */
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "kit: a name is needed");
     if (nd_kit_start(kit, lua_tostring(L, -1), &err) != ND_OK) lnd_raise(L, &err);

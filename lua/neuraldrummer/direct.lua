@@ -2,6 +2,7 @@
 --- sections of a song, which say what comes back. Misuse raises, beginning with
 --- "option '…'"; bars count from 1.
 local files = require "neuraldrummer.files"
+local check = require "neuraldrummer.options".check
 
 local direct = {}
 
@@ -473,6 +474,8 @@ end
 ---@return neuraldrummer.sequence? given nil: nothing is kept
 ---@return string? known
 function direct.kept(seq, options)
+  check(options, { keep = "string|table", bars = "string|integer|table", extend = "integer",
+    loop = "userdata" })
   local keep, redo, extend, loop = options.keep, options.bars, options.extend, options.loop
   if not (keep or redo or extend or loop) then return nil end
   local n_bars = #seq:bars()
@@ -566,6 +569,7 @@ end
 ---@param options neuraldrummer.returns
 ---@return neuraldrummer.sequence drums
 function direct.play_returning(generator, seq, direction, options)
+  check(options, { sections = "table", vary = "number", seed = "integer" })
   local vary = options.vary or 0.75
   if not (vary >= 0 and vary <= 1) then fail("vary", "%g is not in 0-1", vary) end
   local drums = generator:play(seq, direction)

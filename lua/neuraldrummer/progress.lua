@@ -1,6 +1,7 @@
 --- A bar on the terminal: how much is done, how fast, how long still.
 --- Written to stderr, and only where that is a terminal.
 local core = require "neuraldrummer.core"
+local check = require "neuraldrummer.options".check
 
 local progress = {}
 
@@ -42,7 +43,7 @@ end
 ---@param options? {quiet?: boolean, done?: integer} done: where it starts
 ---@return neuraldrummer.progress
 function progress.new(total, unit, options)
-  options = options or {}
+  options = check(options, { quiet = "boolean", done = "integer" })
   local columns = not options.quiet and core.terminal() or nil
   local now = core.clock()
   return setmetatable({

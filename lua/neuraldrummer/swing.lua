@@ -15,6 +15,7 @@
 --- Hits off the beat may be early or late on the average already, as people
 --- play: that average makes way for the swing asked; what is left of each is kept.
 local core = require "neuraldrummer.core"
+local check = require "neuraldrummer.options".check
 
 local swing = {}
 
@@ -108,7 +109,8 @@ end
 ---@param options? {swung?: boolean, known?: string} swung: the song's own eighths are
 ---@return neuraldrummer.sequence
 function swing.apply(seq, amount, unit, options)
-  local known, swung = options and options.known, options and options.swung
+  options = check(options, { swung = "boolean", known = "string" })
+  local known, swung = options.known, options.swung
   local hits, offsets, n_voices = seq:packed_hits(), seq:packed_offsets(), #seq:voices()
   local at = places(seq, unit)
 

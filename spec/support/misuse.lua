@@ -91,6 +91,12 @@ local right = {
   ["neuraldrummer.core.touch"] = function()
     return core.model { preset = "touch", hidden = 4, layers = 1 }, new "sequence"
   end,
+  ["neuraldrummer.core.shift"] = function()
+    local times = {}
+    for step = 1, #four_bars do times[step] = step end
+    return new "sequence", times
+  end,
+  ["neuraldrummer.core.bar_styles"] = function() return new "sequence" end,
   ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,

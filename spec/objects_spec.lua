@@ -1,0 +1,114 @@
+-- What every object has: it says what it is, is closed at the end of its block,
+-- and its options are strict.
+local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
+
+local tokeniser = nd.tokeniser()
+local note = { tick = 0, duration = 96, pitch = 40, velocity = 90 }
+local song = nd.song.new { ppq = 96, notes = { note } }
+local seq = assert(tokeniser:encode(song, "one"))
+local model = nd.model.new { hidden = 4, layers = 1, encoder = 2 }
+
+local path = os.tmpname()
+local function corpus()
+  local writer <close> = assert(nd.corpus.create(path, tokeniser))
+  assert(writer:add(seq) and writer:finish())
+  return assert(nd.corpus.open(path))
+end
+
+-- A new one of each kind, and what it says.
+local make = {
+  song = function() return nd.song.new { ppq = 96, notes = { note } }, "1 note" end,
+  tokeniser = function() return nd.tokeniser(), "gm9, 4 steps a beat" end,
+  sequence = function() return assert(tokeniser:encode(song)), "16 steps, 9 voices, 0 hits" end,
+  corpus = function() return corpus(), "1 songs, 16 steps, gm9" end,
+  corpus_writer = function() return assert(nd.corpus.create(path, tokeniser)), "writer" end,
+  model = function() return nd.model.new { hidden = 4, layers = 1, encoder = 2 }, "drummer" end,
+  batches = function() return corpus():batches { model = model, steps = 16 }, "inputs" end,
+  generator = function() return nd.generator(model), "generator of model: drummer" end,
+  interrupt = function() return core.catch_interrupt(), "not seen" end,
+}
+
+describe("every object", function()
+  teardown(function() os.remove(path) end)
+
+  it("is here", function()
+    for name, metatable in pairs(debug.getregistry()) do
+      local kind = type(name) == "string" and name:match "^neuraldrummer%.(.*)"
+      -- a line of tokens is for the inside
+      if kind and kind ~= "line" and type(metatable) == "table" and metatable.__gc then
+        assert.truthy(make[kind], "no " .. kind .. " is made here")
+      end
+    end
+  end)
+
+  for kind, new in pairs(make) do
+    it(("says what it is, and is closed by <close>: a %s"):format(kind), function()
+      local outside, words
+      do
+        local object <close>, says = new()
+        outside, words = object, says
+        assert.truthy(tostring(object):find(words, 1, true), tostring(object))
+      end
+      assert.matches("closed", tostring(outside))
+      outside:close()  -- once more does nothing
+      assert.equal("locked", getmetatable(outside))
+    end)
+  end
+end)
+
+describe("options", function()
+  local function nearest(wrong, right, call)
+    local ok, message = pcall(call)
+    assert.is_false(ok)
+    assert.truthy(message:find(("'%s'; did you mean '%s'?"):format(wrong, right), 1, true), message)
+  end
+
+  it("name the nearest, of every call that takes them", function()
+    local direct, swing = require "neuraldrummer.direct", require "neuraldrummer.swing"
+    nearest("kits", "kit", function() nd.tokeniser { kits = 1 } end)
+    nearest("titel", "name", function() nd.tokeniser { kit = { titel = 1, name = "x" } } end)
+    nearest("pitch", "pitches", function()
+      nd.tokeniser { kit = { name = "x", { name = "kick", pitches = { 36 }, pitch = 36 } } }
+    end)
+    nearest("note", "notes", function() nd.song.new { ppq = 1, note = {} } end)
+    nearest("tik", "tick", function() nd.song.new { ppq = 1, notes = { { tik = 1 } } } end)
+    nearest("bpn", "bpm", function()
+      nd.song.new { ppq = 1, notes = {}, tempos = { { tick = 1, bpn = 1 } } }
+    end)
+    nearest("strikt", "strict", function() nd.song.parse("", { strikt = true }) end)
+    nearest("keep_drum", "keep_drums", function() song:with_drums(seq, { keep_drum = true }) end)
+    nearest("hiden", "hidden", function() nd.model.new { hiden = 4 } end)
+    nearest("haf", "half", function() model:save(path, { haf = true }) end)
+    nearest("modl", "model", function() corpus():batches { modl = model } end)
+    nearest("rat", "rate", function()
+      local batches = corpus():batches { model = model, steps = 16 }
+      batches:next()
+      model:train_step(batches, { rat = 1 })
+    end)
+    nearest("z", "x", function() core.batch(model, { z = 1, y = {} }) end)
+    nearest("sead", "seed", function() nd.generator(model, { sead = 1 }) end)
+    nearest("stile", "style", function() nd.generator(model):play(seq, { stile = 1 }) end)
+    nearest("sond", "song", function() core.judge(model, seq, { sond = 1 }) end)
+    nearest("amout", "amount", function() core.touch(model, seq, { amout = 1 }) end)
+    nearest("keap", "keep", function() direct.kept(seq, { keap = "kick" }) end)
+    nearest("varie", "vary", function()
+      direct.play_returning(nd.generator(model), seq, {}, { varie = 1 })
+    end)
+    nearest("swing", "swung", function() swing.apply(seq, 1, "eighths", { swing = true }) end)
+    for module, call in pairs {
+      generate = function(m) m.drum("x", { sed = 1 }) end,
+      sketch = function(m) m.play { sed = 1 } end,
+      preprocess = function(m) m.run("x", "y", { min_step = 1 }) end,
+      train = function(m) m.run(corpus(), { epoch = 1 }) end,
+      evaluate = function(m) m.free(model, corpus(), { song = 1 }) end,
+      score = function(m) m.run(model, seq, { other = 1 }) end,
+      explain = function(m) m.run(model, seq, { bars = 1 }) end,
+      plot = function(m) m.song(seq, { tvs = "x" }) end,
+      progress = function(m) m.new(1, "x", { quit = true }) end,
+    } do
+      assert.error_matches(function() call(require("neuraldrummer." .. module)) end,
+        "unknown option '%w+_?%w*'; did you mean '%w+", module)
+    end
+  end)
+end)
