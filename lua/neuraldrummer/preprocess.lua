@@ -22,7 +22,8 @@ local preprocess = {}
 ---@field where? table<string, string> columns of the manifest and the values wanted there
 ---@field valid_every? integer without a manifest: one song in so many is for validation (default
 --- 10; 0: none), chosen by its content
----@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer)
+---@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer):
+--- boolean? false stops, and nothing is written
 
 local KNOWN = {
   original = "boolean", kit = "string|table", kit_in = "string|table",
@@ -236,7 +237,9 @@ function preprocess.run(folder, out, options)
       summary.skipped[reason] = (summary.skipped[reason] or 0) + 1
       table.insert(summary.reasons, { path = file.path, message = skip })
     end
-    on_progress(i, #list, summary.kept, i - summary.kept)
+    if on_progress(i, #list, summary.kept, i - summary.kept) == false then
+      return nil, ("stopped after %d of %d files; %s is not written"):format(i, #list, out)
+    end
   end
   if summary.kept == 0 then
     return nil, ("%s: no song to keep in %d files"):format(folder, #list)

@@ -1,4 +1,5 @@
 --- The commands that make data of songs, or draw it: tokens, preprocess, plot.
+local core = require "neuraldrummer.core"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
@@ -91,6 +92,7 @@ data.preprocess = {
       for _, each in ipairs(args.where) do where[each[1]] = each[2] end
     end
     local bar
+    local interrupt <close> = core.catch_interrupt()
     local summary, message = require "neuraldrummer.preprocess".run(args.folder, args.output, {
       original = args.original, kit = args.kit, kit_in = args.kit_in,
       steps_per_beat = args.steps_per_beat,
@@ -99,6 +101,7 @@ data.preprocess = {
       on_progress = function(done, total, kept, skipped)
         bar = bar or progress.new(total, "files", { quiet = args.quiet })
         bar:update(done, ("%d kept, %d skipped"):format(kept, skipped))
+        return not interrupt:seen()
       end,
     })
     if bar then bar:finish() end
