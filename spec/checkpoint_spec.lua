@@ -321,6 +321,17 @@ describe("a checkpoint is refused", function()
     assert.equal("weight 0 of tensor out.w is not finite", complaint())
   end)
 
+  it("when a weight is so large that it would play no numbers", function()
+    for _, value in ipairs { 1e5, -1e30 } do
+      local says = changed(model, function(tensors)
+        local t = tensors["lstm.1.wx"]
+        t.data = ("<f"):pack(value) .. t.data:sub(5)
+      end)
+      assert.equal(("weight 0 of tensor lstm.1.wx, %s, is none that training gives")
+        :format(value > 0 and "100000" or "-1e+30"), says)
+    end
+  end)
+
   it("when its tensors do not tile the data", function()
     local gap = "tensor %s: offsets leave a gap, overlap, or pass the end"
     local bytes = "tensor %s: its bytes do not match its shape"

@@ -38,6 +38,8 @@ nd_batch *lnd_check_batch(lua_State *L, int arg) {
   return batch_of(b);
 }
 
+void lnd_check_batches(lua_State *L, int arg) { (void)check(L, arg); }
+
 nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   batches *b = check(L, arg);
   if (b->sampler == NULL) return ND_OK;  /* its numbers are the caller's */

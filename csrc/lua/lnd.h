@@ -117,8 +117,10 @@ struct nd_batch *lnd_check_batch(lua_State *L, int arg);
 const float *lnd_style(lua_State *L, int at, const struct nd_drummer *drummer);
 
 /* What the model's file held beside the model, for batches that go on; and
- * the batches' place and streams, added to a checkpoint. */
+ * the batches' place and streams, added to a checkpoint, which raises only
+ * where the check before it does. */
 const struct nd_checkpoint *lnd_model_rest(lua_State *L, int arg);
+void lnd_check_batches(lua_State *L, int arg);
 nd_status lnd_batches_save(lua_State *L, int arg, struct nd_checkpoint *c, nd_error *err);
 
 /* Seconds of a monotonic clock. */

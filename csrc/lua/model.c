@@ -166,7 +166,7 @@ static int model_save(lua_State *L) {
   bool given = !lua_isnil(L, 3), batches = false, extra = false;
   if (given) {
     batches = lnd_opt(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
-    if (batches) (void)lnd_check_box(L, 4, LND_BATCHES);
+    if (batches) lnd_check_batches(L, 4);  /* before a checkpoint is there to be lost */
     extra = lnd_opt(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
     if (extra) {
       luaL_checktype(L, 5, LUA_TTABLE);

@@ -259,12 +259,23 @@ void nd_net_clear(nd_net *net) {
   memset(net, 0, sizeof *net);
 }
 
+/* The largest half. What trained weights come to is a thousandth of it; beyond
+ * it, products run out of the floats before the last layer. */
+static const float max_weight = 65504.0f;
+
 nd_status nd_net_check(const nd_net *net, nd_error *err) {
   for (int32_t i = 0; i < net->n_tensors; i++) {
     const nd_tensor *t = &net->tensors[i];
-    for (size_t j = 0; j < t->size; j++)
-      if (!isfinite(net->block[t->offset + j]))
+    const size_t name = strlen(t->name);
+    const bool variance = name > 4 && strcmp(t->name + name - 4, ".var") == 0;
+    for (size_t j = 0; j < t->size; j++) {
+      const float w = net->block[t->offset + j];
+      if (!isfinite(w))
         return nd_fail(err, ND_FORMAT, "weight %zu of tensor %s is not finite", j, t->name);
+      if (fabsf(w) > max_weight || (variance && w < 0))
+        return nd_fail(err, ND_FORMAT, "weight %zu of tensor %s, %g, is none that training gives", j,
+                       t->name, (double)w);
+    }
   }
   return ND_OK;
 }

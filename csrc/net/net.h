@@ -71,7 +71,8 @@ void nd_net_first_weights(nd_net *net, uint64_t seed);
 void nd_net_clear(nd_net *net);
 const nd_tensor *nd_net_tensor(const nd_net *net, const char *name);  /* NULL: none */
 
-/* ND_FORMAT, naming the tensor, when a value is not finite. */
+/* ND_FORMAT, naming the tensor, when a value is not finite, or so large or so
+ * far below zero that what is computed with it would not be. */
 nd_status nd_net_check(const nd_net *net, nd_error *err);
 
 /* Readers of the encoder (0, 1, 2), width of what they give together, width of
