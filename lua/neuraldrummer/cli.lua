@@ -92,12 +92,22 @@ local function on_error(message)
   return { status = FAILED, text = debug.traceback(text, 2), fault = true }
 end
 
+--- What the arguments say, without doing it.
+---@param args string[]
+---@return boolean ok
+---@return table|string parsed or message
+---@return table parser argparse's
+function cli.parse(args)
+  local parser = build_parser()
+  local ok, parsed = parser:pparse(glue_negative_numbers(args))
+  return ok, parsed, parser
+end
+
 --- Runs the tool; the exit status.
 ---@param args string[]
 ---@return integer status
 function cli.main(args)
-  local parser = build_parser()
-  local ok, parsed = parser:pparse(glue_negative_numbers(args))
+  local ok, parsed, parser = cli.parse(args)
   if not ok then
     local named = commands[args[1]] and args[1] .. " " or ""
     common.complain("%s (see neuraldrummer %s--help)", parsed, named)
