@@ -273,6 +273,8 @@ static int generator_step(lua_State *L) {
   int former = nd_blas_threads(g->threads);
   nd_generator_step(g->g, metrics, bar, hits);
   (void)nd_blas_threads(former);
+  if (!nd_generator_sound(g->g))
+    return luaL_error(L, "the model's weights are spoilt: its odds are no numbers");
   lua_createtable(L, 0, 4);
   for (int32_t v = 0; v < kit->n_voices; v++) {
     if (hits[v] == 0) continue;

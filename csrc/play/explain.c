@@ -102,6 +102,9 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
     int32_t many = n - from < SIDE ? n - from : SIDE;
     float logits[SIDE];
     status = nd_attribute(&d->net, steps, x, y, targets + from, many, logits, gradients, err);
+    for (int32_t i = 0; i < many && status == ND_OK; i++)
+      if (!isfinite(logits[i]))
+        status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
     for (int32_t i = 0; i < many && status == ND_OK; i++) {
       const nd_target *t = &targets[from + i];
       nd_reasons *r = &out[from + i];

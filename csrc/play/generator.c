@@ -33,6 +33,7 @@ struct nd_generator {
   bool has_style;
   float *feature, *scratch;   /* of the head, one row */
   float logits[ND_MAX_VOICES], odds[ND_MAX_VOICES];
+  bool unsound;               /* some odds since the start were no number */
 };
 
 nd_generator_options nd_generator_defaults(const nd_drummer *d) {
@@ -205,6 +206,7 @@ static void choose(nd_generator *g, const nd_heard *heard, bool silent, uint8_t 
   int32_t V = g->drummer->net.config.voices;
   for (int32_t v = 0; v < V; v++) {
     float z = g->logits[v];
+    if (isnan(z)) g->unsound = true;
     g->odds[v] = 1.0f / (1.0f + expf(-z));
     bool struck = o->temperature > 0.0f
                       ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / o->temperature))
@@ -276,6 +278,7 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
 }
 
 const float *nd_generator_odds(const nd_generator *g) { return g->odds; }
+bool nd_generator_sound(const nd_generator *g) { return !g->unsound; }
 
 /* -------------------------------------------------------------------- the start */
 
@@ -340,6 +343,7 @@ void nd_generator_reset(nd_generator *g) {
   memset(g->h, 0, cells * sizeof *g->h);
   memset(g->c, 0, cells * sizeof *g->c);
   memset(g->odds, 0, sizeof g->odds);
+  g->unsound = false;
   memset(g->reader, 0, 2 * (size_t)c->encoder * sizeof *g->reader);
   g->read = NULL;
   g->has_style = false;
@@ -516,6 +520,8 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   }
   g->read = NULL;
   free(read);
+  if (status == ND_OK && g->unsound)
+    status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
   if (status == ND_OK && (nd_sequence_blank(&played, song) != ND_OK ||
                           nd_sequence_set_kept(played, hits, NULL, d->given, d->known) != ND_OK)) {
     nd_sequence_free(played);

@@ -68,6 +68,10 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
  * each, at temperature 1. */
 const float *nd_generator_odds(const nd_generator *g);
 
+/* Whether all odds since the start were numbers. They are not where weights
+ * are finite but absurd; nd_generator_play fails then. */
+bool nd_generator_sound(const nd_generator *g);
+
 /* Resets, then plays a whole song: a new Sequence with its grid, in which what
  * is kept stands as it was given. ND_MISUSE when it was encoded otherwise than
  * the drummer hears, or when the drummer takes no direction but is given some. */

@@ -263,5 +263,9 @@ nd_status nd_judge(const nd_drummer *d, const nd_case *cases, int32_t n, float *
     }
     reading_clear(read, many);
   }
+  for (int32_t i = 0; i < n && status == ND_OK; i++)
+    for (int32_t t = 0; t < cases[i].steps && status == ND_OK; t++)
+      if (!isfinite(out[i][t]))
+        status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
   return status;
 }
