@@ -319,6 +319,12 @@ print(swing.feel(song).amount)                --> 0
 local amount, unit = swing.read("0.5/8", song)
 print(#swing.apply(seq, amount, unit))        --> 256
 
+--: direct.insist direct.count_fills
+local asked = { [4] = true, [8] = false }
+local filled = direct.insist(function(try) return nd.generator(model, { seed = try }) end, seq,
+  seq, { fills = asked, style = false })
+print((direct.count_fills(filled, asked)))    --> 1
+
 --: core.touch core.shift
 local touch = assert(nd.model.load(assert(nd.default_model "touch")))
 print(#core.touch(touch, seq, { amount = 1, seed = 1 }))  --> 256
@@ -329,10 +335,11 @@ print(core.shift(seq, later):hits(2).kick ~= nil)  --> true
 --: core.bar_styles
 print(#core.bar_styles(seq))                  --> 16
 
---: score.run score.least core.judge
+--: score.run score.least score.worth core.judge
 local score = require "neuraldrummer.score"
 local fit = assert(score.run(model, seq, { others = 2 }))
 print(fit.of, #score.least(fit, 3) <= 3)      --> 2	true
+print(assert(score.worth(model, seq)) < 0)    --> true
 print(#core.judge(model, seq))                --> 256
 
 --: explain.run explain.words explain.format core.explain

@@ -173,7 +173,8 @@ describe("what is kept", function()
     misuse("^option 'loop': ", direct.kept, seq, { loop = loop, keep = "kick" })
     local waltz = assert(core.tokeniser():encode(tiny.song { patterns = { { kick =
       "x...........", bass = "x..........." } }, bars = 2, numerator = 3 }))
-    misuse("^option 'loop': bar 1 has 16 steps, and bar 1, ", direct.kept, seq, { loop = waltz })
+    misuse("^option 'loop': its bars are not the song's: bar 1 has 16 steps, and bar 1, ",
+      direct.kept, seq, { loop = waltz })
   end)
 
   it("is something", function()
@@ -309,6 +310,61 @@ describe("a section that returns", function()
     assert.equal(bar(plain, 18), bar(drums, 18))
     assert.equal(bar(plain, 19), bar(drums, 19))
     assert.equal(bar(plain, 20 - 16), bar(drums, 20))
+  end)
+end)
+
+describe("fills", function()
+  local model, seq, generators
+
+  setup(function()
+    model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    seq = assert(model:tokeniser():encode(tiny.song { patterns = { { kick = "x...x...x...x...",
+      snare = "....x.......x...", bass = "x...x...x...x..." } }, bars = 12 }))
+  end)
+  before_each(function() generators = 0 end)
+
+  -- Lively players, so that a fill comes soon; each try has another seed.
+  local function generator(try)
+    generators = generators + 1
+    return core.generator(model, { seed = 100 + try, temperature = 3, limbs = false })
+  end
+
+  it("are counted", function()
+    assert.same({ 2, 0 }, { direct.count_fills(seq, { [2] = true, [5] = true, [7] = false }) })
+  end)
+
+  it("are insisted on, and nothing else is changed", function()
+    local fills = direct.fills("4,8", seq)
+    local drums = direct.insist(generator, seq, seq, { fills = fills, style = false })
+    local asked, played = direct.count_fills(drums, fills)
+    assert.equal(2, asked)
+    assert.is_true(played >= 1)
+    local n = 16 * 9
+    for b = 1, 12 do
+      local before = seq:packed_hits():sub((b - 1) * n + 1, b * n)
+      local after = drums:packed_hits():sub((b - 1) * n + 1, b * n)
+      assert.equal(before:sub(1, n // 2), after:sub(1, n // 2))
+      if b % 4 ~= 0 or b == 12 then assert.equal(before, after) end
+    end
+  end)
+
+  it("are no more than was asked, and what is kept stays", function()
+    local plain = direct.fills("none", seq)
+    assert.equal(seq, direct.insist(generator, seq, seq, { fills = plain }))
+    assert.equal(0, generators)
+    local known = ("\1"):rep(#seq * 9)
+    local fills = direct.fills("4-4", seq)
+    assert.equal(seq, direct.insist(generator, seq, seq, { fills = fills, known = known }))
+    known = (("\1\1" .. ("\0"):rep(7)):rep(#seq))
+    local drums = direct.insist(generator, seq, seq, { fills = fills, known = known })
+    assert.is_true(generators > 0)
+    for step = 1, #seq do
+      local was, is = seq:hits(step), drums:hits(step)
+      assert.equal(was.kick, is.kick)
+      assert.equal(was.snare, is.snare)
+    end
+    -- the first bar and the last depart from nothing and lead back to nothing
+    assert.equal(seq, direct.insist(generator, seq, seq, { fills = { [1] = true, [12] = true } }))
   end)
 end)
 

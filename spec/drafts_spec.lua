@@ -34,11 +34,11 @@ describe("drafts", function()
       local alone = drum { seed = 4 + k, humanise = 0 }
       assert.equal(4 + k, draft.seed)
       assert.equal(alone.hits, draft.hits)
-      assert.near(assert(score.run(model, alone.drums)).fit, draft.fit, 1e-9)
-      best = math.max(best, draft.fit)
+      assert.near(assert(score.worth(model, alone.drums)), draft.worth, 1e-9)
+      best = math.max(best, draft.worth)
     end
     local taken = result.drafts[result.seed - 4]
-    assert.equal(best, taken.fit)
+    assert.equal(best, taken.worth)
     assert.equal(drum { seed = result.seed }.song:bytes(), shell.read(folder .. "/best.mid"))
     assert.is_false(result.alike)
     local again = drum { seed = 5, drafts = 4 }
@@ -64,7 +64,7 @@ describe("drafts", function()
     for v = 1, #bias do bias[v] = -90 end
     silent:set_tensor("out.b", bias)
     local result = drum { model = silent, drafts = 2 }
-    assert.is_nil(result.drafts[1].fit)
+    assert.is_nil(result.drafts[1].worth)
     assert.equal(1, result.seed)
     assert.is_true(result.alike)
   end)
@@ -91,7 +91,7 @@ describe("drafts", function()
     assert.equal("", err)
     assert.equal(0, status)
     for seed = 7, 9 do
-      assert.matches(("\n[ *] seed %d: [+-]%%d%%.%%d%%d%%d bits a step, %%d+ hits, %s\n"):format(
+      assert.matches(("\n[ *] seed %d: [+-]%%d%%.%%d%%d%%d bits a hit, %%d+ hits, %s\n"):format(
         seed, (("%s/told.seed-%d.mid"):format(folder, seed):gsub("%p", "%%%0"))), said)
     end
     assert.equal(1, select(2, said:gsub("\n%* seed ", "")))

@@ -90,4 +90,38 @@ describe("examples", function()
     assert.is_nil((bare:drum_channel()))
     assert.same(bare:notes(), song:notes "others")
   end)
+
+  it("05 renders and measures, or says what is missing", function()
+    -- with a fluidsynth that writes a second of a beep and a second of silence
+    local bin, font = folder .. "/bin", folder .. "/font.sf2"
+    require "lfs".mkdir(bin)
+    local second = {}
+    for i = 0, 44099 do
+      local x = math.floor(16384 * math.sin(i / 10))
+      second[i + 1] = ("<i2i2"):pack(x, x)
+    end
+    local sound = table.concat(second) .. ("\0"):rep(4 * 44100)
+    shell.write(folder .. "/beep.wav", ("<c4I4c4c4I4I2I2I4I4I2I2c4I4"):pack("RIFF", 36 + #sound,
+      "WAVE", "fmt ", 16, 1, 2, 44100, 176400, 4, 16, "data", #sound) .. sound)
+    shell.write(font, "")
+    shell.write(bin .. "/fluidsynth", ("#!/bin/sh\ncp %s \"$8\"\n"):format(
+      shell.quote(folder .. "/beep.wav")))
+    assert(os.execute("chmod +x " .. shell.quote(bin .. "/fluidsynth")))
+    local lua = select(2, shell.sh "command -v lua5.4"):match "%S+"
+    local function listen(path)
+      local status, out, err = shell.sh(("PATH=%s SOUNDFONT=%s LUA_PATH=%s LUA_CPATH=%s %s "
+        .. "examples/05_listen.lua %s seven"):format(path, shell.quote(font),
+        shell.quote(package.path), shell.quote(package.cpath), lua, shell.quote(folder)))
+      assert.equal("", err)
+      assert.equal(0, status)
+      return out
+    end
+    local out = listen(shell.quote(bin) .. ":$PATH")
+    assert.matches("^seven%-drums.mid: %d+ hits\nseven.wav: 2 s, peak %-6.0 dB, %-12.0 dB RMS "
+      .. "%(loudest second %-9.0%), nothing clipped\n  longest silence in it 1.0 s; its end "
+      .. "rings out %(%-96 dB, ", out)
+    os.remove(bin .. "/fluidsynth")
+    assert.equal("fluidsynth is not installed (Debian: fluidsynth); nothing is rendered\n"
+      .. out:match "^[^\n]+\n", listen(shell.quote(bin)))
+  end)
 end)

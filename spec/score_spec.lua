@@ -81,6 +81,26 @@ describe("score", function()
     assert.is_true(other.fit < own.fit / 3, other.fit .. " " .. own.fit)
   end)
 
+  it("says how good a take is: what fits, without what nobody would play", function()
+    local function worth(change)
+      local patterns = {}
+      for b, bar in ipairs(fitting) do
+        patterns[b] = { bass = bar.bass, kick = bar.kick }
+        for voice, line in pairs(change or {}) do patterns[b][voice] = line end
+      end
+      return assert(score.worth(model, encode(patterns)))
+    end
+    local result = assert(score.run(model, encode(fitting), { history = false, style = false }))
+    local struck = 0
+    for _, bar in ipairs(result.bars) do struck = struck + bar.hits end
+    assert.equal(struck, result.hits)
+    assert.is_true(result.steps > 11 * 16 - 16 and result.steps <= 12 * 16)
+    assert.near((result.fit + 0.3 * result.likelihood) * result.steps / result.hits, worth(), 1e-9)
+    assert.is_true(worth { kick = "x...x...x...x..." } < worth())
+    assert.is_true(worth { ride = "..x....x......x." } < worth())
+    assert.is_nil((score.worth(model, encode { { bass = "x..............." } })))
+  end)
+
   it("hears the songs of a corpus as well, but not the song itself", function()
     local songs = {}
     for i = 1, 5 do songs[i] = { encode(bars_of(6 + i, i), "song " .. i), "train" } end

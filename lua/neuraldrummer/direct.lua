@@ -1,6 +1,7 @@
 --- Direction: from what a user says to what a generator's `play` takes, and the
 --- sections of a song, which say what comes back. Misuse raises, beginning with
 --- "option '…'"; bars count from 1.
+local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local check = require "neuraldrummer.options".check
 
@@ -501,7 +502,7 @@ function direct.kept(seq, options)
     first, last = 1 + skipped, math.min(n + skipped, n_bars)
     for bar = first, last do map[bar] = bar - skipped end
     local ok, message = pcall(seq.with_bars, seq, map, loop)
-    if not ok then fail("loop", "%s", message) end
+    if not ok then fail("loop", "its bars are not the song's: %s", message) end
     given = message
   elseif not seq:packed_hits():find "[^\0]" then
     fail(keep and "keep" or redo and "bars" or "extend", "the song has no drums of its own to keep")
@@ -590,6 +591,70 @@ function direct.play_returning(generator, seq, direction, options)
   local again = { given = drums:with_bars(map), known = table.concat(parts) }
   for _, name in ipairs { "style", "density", "fills" } do again[name] = direction[name] end
   return generator:play(seq, again)
+end
+
+local TRIES <const> = 16
+local LIVELY <const>, LIVELIER <const> = 0.5, 0.1   -- energy of a try for a fill, and each more
+
+-- The bars that don't end as they were asked to, and of these the cells that may
+-- be played again: their second halves, but for what is kept. A first and a last
+-- bar stand between no two others that they could depart from.
+local function unheeded(drums, direction)
+  local bars, styles, wrong, parts = drums:bars(), core.bar_styles(drums), {}, {}
+  local n_voices, any = #drums:voices(), false
+  for b, bar in ipairs(bars) do
+    local steps = (bars[b + 1] and bars[b + 1].step or #drums + 1) - bar.step
+    local asked = direction.fills[b]
+    parts[b] = ("\1"):rep(steps * n_voices)
+    if asked ~= nil and asked ~= styles[b].fill and b > 1 and b < #bars then
+      local half = steps // 2 * n_voices
+      local from = (bar.step - 1) * n_voices
+      local rest = direction.known and direction.known:sub(from + half + 1,
+        from + steps * n_voices) or ("\0"):rep(steps * n_voices - half)
+      if rest:find "\0" then
+        parts[b], wrong[b], any = ("\1"):rep(half) .. rest, true, true
+      end
+    end
+  end
+  return any and wrong, table.concat(parts)
+end
+
+--- Drums in which the bars end in fills as they were asked to. A drummer may not
+--- heed it at once: the second halves of bars that are otherwise are played
+--- again, by other seeds and, for a fill, with more and more energy, so many times
+--- at most.
+---@param generator fun(try: integer): neuraldrummer.generator one of its own for each try
+---@param seq neuraldrummer.sequence
+---@param drums neuraldrummer.sequence as played under this direction
+---@param direction neuraldrummer.direction with fills, and the style that was played in
+---@return neuraldrummer.sequence drums
+function direct.insist(generator, seq, drums, direction)
+  for try = 1, TRIES do
+    local wrong, known = unheeded(drums, direction)
+    if not wrong then break end
+    local density = {}
+    for b in pairs(wrong) do
+      density[b] = direction.fills[b] and math.min(3, (direction.density
+        and direction.density[b] or 0) + LIVELY + LIVELIER * try) or nil
+    end
+    local player <close> = generator(try)
+    drums = player:play(seq, { given = drums, known = known, style = direction.style,
+      density = density, fills = direction.fills })
+  end
+  return drums
+end
+
+--- How many bars were asked to end in a fill, and how many of these do.
+---@param drums neuraldrummer.sequence
+---@param fills table<integer, boolean?>
+---@return integer asked
+---@return integer played
+function direct.count_fills(drums, fills)
+  local asked, played = 0, 0
+  for b, style in ipairs(core.bar_styles(drums)) do
+    if fills[b] then asked, played = asked + 1, played + (style.fill and 1 or 0) end
+  end
+  return asked, played
 end
 
 return direct

@@ -86,6 +86,7 @@ local ORIGINAL = {
 ---@field style? {index: integer, name: string} of the model's, that was drawn or asked for
 ---@field seed integer that it was played with
 ---@field direction? neuraldrummer.direction what was kept and asked
+---@field fills? {asked: integer, played: integer} of the bars asked to end in one
 ---@field drafts? neuraldrummer.draft[]
 ---@field alike? boolean all drafts have the same hits
 ---@field unknown neuraldrummer.unknown_drums[] drum notes of the files that are no voice's
@@ -98,7 +99,7 @@ local ORIGINAL = {
 ---@class neuraldrummer.draft
 ---@field seed integer
 ---@field hits integer
----@field fit? number bits a step, as score.run has it; nil where there was nothing to judge
+---@field worth? number bits a hit, as score.worth has it; nil where there was nothing to judge
 ---@field style? {index: integer, name: string}
 ---@field out? string where it was written
 
@@ -287,11 +288,15 @@ local function strike(model, seq, o)
         :format(name)
     end
   end
-  local generator <close> = nd.generator(model, {
-    seed = o.seed, temperature = o.temperature, cutoff = o.cutoff, forced = o.forced,
-    start = o.start, prime = prime, velocity = o.velocity, threads = o.threads,
-    limbs = o.limbs, enter = o.enter,
-  })
+  -- the take's own, or one that draws other lots
+  local function new_generator(try)
+    return nd.generator(model, {
+      seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
+      cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
+      velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
+    })
+  end
+  local generator <close> = new_generator()
   if not whole then return generator:play(seq), nil, {} end
   local direction, drums
   direction, message = direction_of(model, seq, generator, o)
@@ -304,6 +309,11 @@ local function strike(model, seq, o)
     })
   end
   local index, name = generator:style()
+  if direction.fills then
+    local styled = { style = direction.style == nil and index or direction.style }
+    for _, key in ipairs { "known", "density", "fills" } do styled[key] = direction[key] end
+    drums = direct.insist(new_generator, seq, drums, styled)
+  end
   return drums, index and { index = index, name = name } or nil, direction
 end
 
@@ -369,6 +379,14 @@ function generate.finish(model, song, drums, o)
   }
 end
 
+local function note_direction(result, direction)
+  result.direction = direction
+  if direction.fills then
+    local asked, played = direct.count_fills(result.drums, direction.fills)
+    result.fills = { asked = asked, played = played }
+  end
+end
+
 --- Plays, and finishes what was played.
 ---@param model neuraldrummer.model
 ---@param song neuraldrummer.song
@@ -382,7 +400,8 @@ function generate.perform(model, song, seq, o)
   if not drums then return nil, style end
   local result, message = generate.finish(model, song, drums, o)
   if not result then return nil, message end
-  result.style, result.direction = style, direction
+  result.style = style
+  note_direction(result, direction)
   return result
 end
 
@@ -403,13 +422,14 @@ local function play_drafts(model, song, seq, o)
     local own = with_seed(o, first + k - 1)
     local drums, style, direction = strike(model, seq, own)
     if not drums then return nil, style end
-    local judged = score.run(model, drums)
-    local draft = { seed = own.seed, fit = judged and judged.fit or nil, style = style }
+    local draft = { seed = own.seed, worth = score.worth(model, drums), style = style }
     draft.hits = select(2, generate.count(drums))
     drafts[k], played[k] = draft, { drums = drums, direction = direction }
     hits = hits or drums:packed_hits()
     alike = alike and hits == drums:packed_hits()
-    if not taken or (draft.fit or -math.huge) > (drafts[taken].fit or -math.huge) then taken = k end
+    if not taken or (draft.worth or -math.huge) > (drafts[taken].worth or -math.huge) then
+      taken = k
+    end
     if not o.all_drafts then
       -- a draft is as large as its song: only the best so far stays
       for i = 1, k do if i ~= taken then played[i] = nil end end
@@ -431,7 +451,8 @@ local function play_drafts(model, song, seq, o)
   local result, message = finish(taken, o.out)
   if not result then return nil, message end
   result.style, result.drafts = drafts[taken].style, drafts
-  result.direction, result.alike = played[taken].direction, #drafts > 1 and alike
+  result.alike = #drafts > 1 and alike
+  note_direction(result, played[taken].direction)
   return result
 end
 

@@ -35,6 +35,8 @@ local OTHERS <const> = 8
 ---@field likelihood number bits a step, of the steps from the first hit to the last
 ---@field others number the mean under other songs
 ---@field fit number the former less the latter; above 0: the drums fit
+---@field steps integer from the first hit to the last
+---@field hits integer
 ---@field better integer how many of the other songs they fit less
 ---@field of integer how many there are
 ---@field bars neuraldrummer.scored_bar[]
@@ -109,7 +111,7 @@ function score.run(model, seq, options)
 
   local sums, others = means(first, last)
   local result = { likelihood = sums[1], others = others, fit = sums[1] - others, better = 0,
-    of = #sums - 1, bars = {} }
+    of = #sums - 1, steps = last - first + 1, hits = select(2, hits:gsub("[^\0]", "")), bars = {} }
   for k = 2, #sums do
     if sums[1] > sums[k] then result.better = result.better + 1 end
   end
@@ -125,6 +127,22 @@ function score.run(model, seq, options)
       likelihood = own[1], others = other, fit = own[1] - other }
   end
   return result
+end
+
+local PLAIN <const> = 0.3    -- weight of the likelihood itself
+
+--- How good a take is among others for the same song, in bits a hit: the fit, and
+--- a third as much the likelihood itself; a take that fits by hits that nobody
+--- would play is none. The model is told neither history nor style here, for a take
+--- that copies itself, or keeps to an odd style, is not the better for it.
+---@param model neuraldrummer.model
+---@param seq neuraldrummer.sequence
+---@return number? worth
+---@return string? message
+function score.worth(model, seq)
+  local result, message = score.run(model, seq, { history = false, style = false })
+  if not result then return nil, message end
+  return (result.fit + PLAIN * result.likelihood) * result.steps / result.hits
 end
 
 --- The bars that fit least, the worst first: of those between the first hit

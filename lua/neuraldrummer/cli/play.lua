@@ -72,7 +72,7 @@ end
 local function say_drafts(result)
   for _, draft in ipairs(result.drafts) do
     say("%s seed %d: %s, %d hits%s", draft.seed == result.seed and "*" or " ", draft.seed,
-      draft.fit and ("%+.3f bits a step"):format(draft.fit) or "nothing to judge", draft.hits,
+      draft.worth and ("%+.3f bits a hit"):format(draft.worth) or "nothing to judge", draft.hits,
       draft.out and ", " .. draft.out or "")
   end
 end
@@ -93,12 +93,14 @@ local function say_played(args, result, what)
       missing = result.missing and result.missing.hits > 0 and result.missing or nil,
       drafts = result.drafts, picture = drawn and args.plot or nil,
     }, { "output", "seconds", "steps", "hits", "voices", "seed", "style", "index", "name",
-      "drafts", "fit", "out", "picture" })
+      "drafts", "worth", "out", "picture" })
     return drawn, message
   end
   say("%s: %s of %s, %d hits on %d steps: %s", args.output, progress.time(result.song:seconds()),
     what, result.hits, result.steps, voice_text(result.voices))
   if result.style then say("in style %d, %s", result.style.index, result.style.name) end
+  local fills = result.fills
+  if fills and fills.asked > 0 then say("%d of %d fills asked for", fills.played, fills.asked) end
   if result.drafts then say_drafts(result) end
   if drawn and args.plot then say("%s: the drums, and what was asked", args.plot) end
   return drawn, message
@@ -174,7 +176,7 @@ play.drum = {
     { "--prime", "FILE.mid", "a MIDI file whose drums went before." },
     { "--keep-drums", "leave the song's own drums in as well." },
     { "--drafts", "K", "play K, one seed after another, and keep the one that fits the song "
-      .. "best (as score has it).", positive },
+      .. "best, by its likelihood with this song and with others.", positive },
     { "--all-drafts", "write every draft as well, as FILE.seed-N." },
     { "--drums-alone", "write the drums only." },
     { "--tempo", "BPM", "write the drums only, in 4/4 at this tempo.", number },
