@@ -10,6 +10,8 @@
 #   make bench      measure against the limits in spec/bench
 #   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
+#   make check-corpus, check-kill, check-long:
+#                   songs by the thousand, kills, long runs, see spec/checks/all.mk
 #   make reaper     the folder that REAPER users copy; reaper-index, its index.xml;
 #                   test-windows, the same for Windows, tried under Wine
 #   make bench-live how evenly a live host plays
@@ -81,6 +83,7 @@ COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibilit
 all: $(CORE) $(SMF) $(TOOL)
 
 include spec/tools.mk
+include spec/checks/all.mk
 
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)

@@ -1,0 +1,214 @@
+--- A whole folder of songs there and back: every file is read, given drums and
+--- read again; tracks without drums must come out byte for byte, and all that
+--- is not a drum note must be as it was, as another reader sees it. Then the
+--- same files with their bytes spoilt, which must do no harm.
+---
+---     make check-corpus SONGS=folder [MUTATIONS=10] [PYTHON=python3]
+---     lua5.4 spec/checks/songs.lua FOLDER MUTATIONS [PYTHON with mido]
+---
+--- The work is done in processes of their own, so that one that ends badly is
+--- counted, with the file that it had in hand.
+local lfs = require "lfs"
+local core = require "neuraldrummer.core"
+local files = require "neuraldrummer.files"
+local reader = require "spec.support.reader"
+local smf = require "neuraldrummer.smf"
+
+local BATCH <const> = 64
+local COUNTS <const> = { "files", "refused", "round-tripped", "compared", "tracks", "mutants",
+  "bytes", "mended", "bad" }
+
+-- One file there and back; counts into `n`, prints what is wrong.
+local function round_trip(path, bytes, n, tok, keep)
+  local function bad(what)
+    n.bad = n.bad + 1
+    print(path .. ": " .. what)
+  end
+  local song, message = smf.parse(bytes)
+  if not song then
+    n.refused = n.refused + 1
+    if type(message) ~= "string" then bad "refused without a reason" end
+    return
+  end
+  local seq, why = tok:encode(song)
+  if not seq then
+    if type(why) ~= "string" then bad "not encoded, without a reason" end
+    n.refused = n.refused + 1
+    return
+  end
+  local out = song:with_drums(seq)
+  local made = out:bytes()
+  n["round-tripped"] = n["round-tripped"] + 1
+  if keep then
+    files.write(keep .. ".before", bytes)
+    files.write(keep .. ".after", made)
+  end
+  if out:bytes() ~= assert(smf.parse(made)):bytes() then bad "its bytes are not its bytes" end
+  if #out:notes "others" ~= #song:notes "others" then bad "other notes" end
+
+  local before, after = reader.read(bytes), reader.read(made)
+  if not before then return end  -- what had to be mended is not as it was
+  if not after then return bad "the other reader can't read it any more" end
+  n.compared = n.compared + 1
+  local channel, guessed = song:drum_channel()
+  local drums = { [9] = true }
+  if channel then drums[channel - 1] = true end
+  if reader.score(before, drums) ~= reader.score(after, drums) then bad "another score" end
+  local at = 1
+  for i, track in ipairs(before) do
+    local has_drums = false
+    for _, event in ipairs(track) do
+      local kind = event.status >> 4
+      has_drums = has_drums or ((kind == 8 or kind == 9) and drums[event.status & 0xF])
+    end
+    if not has_drums or guessed and at <= #after and after[at].bytes == track.bytes then
+      while at <= #after and after[at].bytes ~= track.bytes do at = at + 1 end
+      if at > #after then return bad(("track %d is not as it was"):format(i)) end
+      n.tracks = n.tracks + 1
+      at = at + 1
+    end
+  end
+end
+
+-- `bytes` with some of them spoilt; and how many.
+local function spoilt(bytes)
+  local kind, size = math.random(6), #bytes
+  local at = math.random(size)
+  if kind == 1 then  -- cut off
+    return bytes:sub(1, at), size - at
+  elseif kind == 2 then  -- a piece out
+    local last = math.min(size, at + math.random(64))
+    return bytes:sub(1, at - 1) .. bytes:sub(last + 1), last - at + 1
+  elseif kind == 3 then  -- a piece twice, elsewhere
+    local piece = bytes:sub(at, at + math.random(64))
+    local to = math.random(size)
+    return bytes:sub(1, to) .. piece .. bytes:sub(to + 1), #piece
+  end
+  local parts, from, count = {}, 1, math.random(kind == 4 and 1 or 40)
+  local places = {}
+  for i = 1, count do  -- half of them in the first 200 bytes, where the sizes are
+    places[i] = math.random(math.random(2) == 1 and math.min(size, 200) or size)
+  end
+  table.sort(places)
+  for _, place in ipairs(places) do
+    if place >= from then
+      parts[#parts + 1] = bytes:sub(from, place - 1)
+      parts[#parts + 1] = kind == 6 and "\xFF" or string.char(math.random(0, 255))
+      from = place + 1
+    end
+  end
+  return table.concat(parts) .. bytes:sub(from), count
+end
+
+local function mutate(path, bytes, n, tokenisers, mutations)
+  for i = 1, mutations do
+    local mutant, count = spoilt(bytes)
+    n.mutants, n.bytes = n.mutants + 1, n.bytes + count
+    local clock = os.clock()
+    local song, message = smf.parse(mutant)
+    if song then
+      n.mended = n.mended + 1
+      local seq = tokenisers[i % #tokenisers + 1]:encode(song)
+      if seq then song:with_drums(seq):close() end
+      song:close()
+    elseif type(message) ~= "string" then
+      n.bad = n.bad + 1
+      print(("%s: mutant %d is refused without a reason"):format(path, i))
+    end
+    if os.clock() - clock > 10 then
+      n.bad = n.bad + 1
+      print(("%s: mutant %d took %.1f s"):format(path, i, os.clock() - clock))
+    end
+  end
+end
+
+-- The lines of a file: path and place to keep what was made, from `first` on.
+local function work(list, first, mutations)
+  local tok = core.tokeniser()
+  local tokenisers = { tok, core.tokeniser { preset = "neuraldrummer2023" },
+    core.tokeniser { beat = "meter", steps_per_beat = 6 } }
+  local n, place = {}, assert(io.open(list .. ".place", "w"))
+  for _, name in ipairs(COUNTS) do n[name] = 0 end
+  place:setvbuf "no"
+  local i = 0
+  for line in io.lines(list) do
+    i = i + 1
+    if i >= first then
+      local path, keep = line:match "^(.*)\t(.-)$"
+      place:seek "set"
+      place:write(("%9d\n"):format(i))
+      local bytes = files.read(path) or ""
+      n.files = n.files + 1
+      round_trip(path, bytes, n, tok, keep ~= "" and keep or nil)
+      if #bytes > 0 then
+        math.randomseed(files.hash(bytes), 1)
+        mutate(path, bytes, n, tokenisers, mutations)
+      end
+    end
+  end
+  for _, name in ipairs(COUNTS) do print(("= %s %d"):format(name, n[name])) end
+end
+
+if arg[1] == "--work" then
+  work(arg[2], math.tointeger(arg[3]), math.tointeger(arg[4]))
+  os.exit(true)
+end
+
+local folder, mutations, python = arg[1], math.tointeger(arg[2] or 10), arg[3]
+if not folder or not mutations then
+  io.stderr:write "usage: songs.lua FOLDER [MUTATIONS] [PYTHON]\n"
+  os.exit(2)
+end
+local paths = assert(files.walk(folder, { "mid", "midi", "kar", "rmi" }))
+local temporary = os.tmpname()
+os.remove(temporary)
+assert(lfs.mkdir(temporary))
+local total = {}
+for _, name in ipairs(COUNTS) do total[name] = 0 end
+
+local function batch(from)
+  local list = temporary .. "/list"
+  local out, last = {}, math.min(#paths, from + BATCH - 1)
+  for i = from, last do
+    out[#out + 1] = ("%s\t%s\n"):format(paths[i], python and ("%s/%d"):format(temporary, i) or "")
+  end
+  assert(files.write(list, table.concat(out)))
+  local first = 1
+  while first <= last - from + 1 do
+    local process = assert(io.popen(("lua5.4 spec/checks/songs.lua --work %s %d %d"):format(list,
+      first, mutations)))
+    for line in process:lines() do
+      local name, count = line:match "^= (%S+) (%d+)$"
+      if name then total[name] = total[name] + count else print(line) end
+    end
+    local ok, how, status = process:close()
+    if ok then return end
+    first = math.tointeger(tonumber(assert(files.read(list .. ".place")))) or first
+    total.bad, total.files = total.bad + 1, total.files + first
+    print(("%s: ended the process (%s %s)"):format(paths[from + first - 1], how, status))
+    first = first + 1
+  end
+end
+
+for from = 1, #paths, BATCH do
+  batch(from)
+  if python then
+    local process = assert(io.popen(("%s spec/checks/songs.py %s"):format(python, temporary)))
+    for line in process:lines() do
+      local name, count = line:match "^= (%S+) (%d+)$"
+      if name then total[name] = (total[name] or 0) + count else print(line) end
+    end
+    if not process:close() then total.bad = total.bad + 1 end
+    os.execute(("rm -f %s/*.before %s/*.after"):format(temporary, temporary))
+  end
+end
+os.execute("rm -rf " .. temporary)
+
+print(("%d files, of which %d were refused with a reason and %d round-tripped; %d of these "
+  .. "compared by another reader, %d tracks byte for byte%s"):format(total.files, total.refused,
+  total["round-tripped"], total.compared, total.tracks,
+  python and ("; %d compared by mido"):format(total.mido or 0) or ""))
+print(("%d mutants, %d bytes mutated, %d of the mutants read nevertheless"):format(total.mutants,
+  total.bytes, total.mended))
+print(("%d ended badly"):format(total.bad))
+os.exit(total.bad == 0 and total.files > 0)

@@ -1,0 +1,56 @@
+-- The long checks, made short: `make check-corpus`, `check-kill`, `check-long`.
+local faulty = require "spec.support.faulty"
+local shell = require "spec.support.shell"
+
+local function check(words)
+  local status, out, err = shell.sh(("env %s lua5.4 spec/checks/%s"):format(faulty.paths(), words))
+  assert.equal("", err)
+  assert.equal(0, status, out)
+  return out
+end
+
+describe("a check of minutes, made short:", function()
+  local folder
+  setup(function()
+    folder = shell.folder()
+    assert(dofile "examples/songs/all.lua".write(folder))
+    shell.sh(("cp spec/fuzz/seeds/smf/*.mid %s"):format(folder))
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  it("songs there and back, and spoilt", function()
+    local out = check(("songs.lua %s 40"):format(folder))
+    local files, refused, there = out:match(
+      "^(%d+) files, of which (%d+) were refused with a reason and (%d+) round%-tripped")
+    assert.equal(tonumber(files), refused + there)
+    assert.is_true(tonumber(files) > 30 and tonumber(there) > 15)
+    assert.matches("%d+ mutants, %d+ bytes mutated", out)
+    assert.matches("\n0 ended badly\n$", out)
+  end)
+
+  it("what ends a process badly is found", function()
+    shell.write(folder .. "/bad.lua", [[
+      require "neuraldrummer.core"
+      local smf = require "neuraldrummer.smf"
+      local parse, n = smf.parse, 0
+      function smf.parse(...)
+        n = n + 1
+        if n == 100 then os.exit(139) end
+        return parse(...)
+      end]])
+    local status, out = shell.sh(("env %s LUA_INIT=@%s/bad.lua lua5.4 spec/checks/songs.lua %s 5")
+      :format(faulty.paths(), folder, folder))
+    assert.equal(1, status)
+    assert.matches("ended the process %(exit 139%)", out)
+  end)
+
+  it("kills at random moments", function()
+    local out = check(("kill.lua %s 4"):format(shell.quote(shell.tool)))
+    assert.matches("^4 kills survived: 2 of preprocess, 2 of %d+ trainings; 0 ended badly\n$", out)
+  end)
+
+  it("memory over many songs and steps", function()
+    if faulty.sanitized then return pending "a sanitizer keeps what was freed" end
+    assert.matches("\n0 grew by more than 8 MiB\n$", check "long.lua 2000 5000")
+  end)
+end)
