@@ -20,32 +20,60 @@ static nd_status io_fail(nd_error *err) {
   return nd_fail(err, errno == ENOMEM ? ND_NOMEM : ND_IO, "%s", text);
 }
 
-nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, nd_error *err) {
+/* Opens a regular file to read, and says its size. */
+static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_error *err) {
   /* O_NONBLOCK, so that opening a FIFO that nobody writes does not hang */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return io_fail(err);
   struct stat st;
   nd_status status = ND_OK;
-  uint8_t *buffer = NULL;
-  size_t length = 0, size = 0;
-  if (fstat(fd, &st) != 0) {
-    status = io_fail(err);
-  } else if (!S_ISREG(st.st_mode)) {
+  if (fstat(fd, &st) != 0) status = io_fail(err);
+  else if (!S_ISREG(st.st_mode))
     status = nd_fail(err, ND_IO, S_ISDIR(st.st_mode) ? "is a folder" : "is not a regular file");
-  } else if ((uintmax_t)st.st_size > max) {
-    status = nd_fail(err, ND_LIMIT, "%jd bytes, over the limit of %zu", (intmax_t)st.st_size, max);
-  } else {
-    size = (size_t)st.st_size;
-    buffer = malloc(size + 1);
-    if (buffer == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
+  if (status != ND_OK) {
+    (void)close(fd);
+    return status;
   }
-  while (status == ND_OK && length < size) {
-    ssize_t got = read(fd, buffer + length, size - length);
+  *out = fd;
+  *size = (uintmax_t)st.st_size;
+  return ND_OK;
+}
+
+/* Reads up to `n` bytes: fewer when the file ends first. */
+static nd_status read_some(int fd, uint8_t *bytes, size_t n, size_t *length, nd_error *err) {
+  *length = 0;
+  while (*length < n) {
+    ssize_t got = read(fd, bytes + *length, n - *length);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) status = io_fail(err);
-    if (got <= 0) break;  /* shorter than fstat said: it shrank meanwhile */
-    length += (size_t)got;
+    if (got < 0) return io_fail(err);
+    if (got == 0) break;
+    *length += (size_t)got;
   }
+  return ND_OK;
+}
+
+nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, nd_error *err) {
+  int fd = -1;
+  uintmax_t size = 0;
+  nd_status status = open_regular(path, &fd, &size, err);
+  if (status != ND_OK) return status;
+  status = read_some(fd, bytes, n, got, err);
+  (void)close(fd);
+  return status;
+}
+
+nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, nd_error *err) {
+  int fd = -1;
+  uintmax_t size = 0;
+  nd_status status = open_regular(path, &fd, &size, err);
+  if (status != ND_OK) return status;
+  uint8_t *buffer = NULL;
+  size_t length = 0;
+  if (size > max) status = nd_fail(err, ND_LIMIT, "%ju bytes, over the limit of %zu", size, max);
+  else if ((buffer = malloc((size_t)size + 1)) == NULL)
+    status = nd_fail(err, ND_NOMEM, "out of memory");
+  /* it may be shorter than it was when it was asked for its size */
+  if (status == ND_OK) status = read_some(fd, buffer, (size_t)size, &length, err);
   (void)close(fd);
   if (status != ND_OK) {
     free(buffer);

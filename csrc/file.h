@@ -9,6 +9,9 @@
  * and devices are refused. */
 nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, nd_error *err);
 
+/* Its first `n` bytes, or as many as there are. */
+nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, nd_error *err);
+
 /* All or nothing: a temporary file beside `path`, flushed to disk, then
  * renamed over it. On failure the old file is as it was. */
 nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error *err);

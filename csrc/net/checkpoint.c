@@ -426,14 +426,24 @@ static nd_status take_values(nd_checkpoint *c, const slot *s, const uint8_t *dat
   return status;
 }
 
-nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) {
-  uint8_t *bytes = NULL;
-  size_t n = 0;
-  nd_status status = nd_file_read(path, (size_t)1 << 32, &bytes, &n, err);
-  if (status != ND_OK) return status;
+static uint64_t header_length(const uint8_t *bytes) {
   uint64_t length = 0;
-  for (size_t i = 0; i < 8 && n >= 8; i++) length |= (uint64_t)bytes[i] << (8 * i);
-  if (n < 10 || length < 2 || length > MAX_HEADER || length > n - 8) {
+  for (size_t i = 0; i < 8; i++) length |= (uint64_t)bytes[i] << (8 * i);
+  return length;
+}
+
+nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) {
+  uint8_t *bytes = NULL, head[8];
+  size_t n = 0;
+  /* what is of another kind, or says that its header is huge, is not read */
+  nd_status status = nd_file_head(path, head, sizeof head, &n, err);
+  if (status != ND_OK) return status;
+  if (n < sizeof head || header_length(head) > MAX_HEADER)
+    return nd_fail(err, ND_FORMAT, "not a safetensors file");
+  status = nd_file_read(path, (size_t)1 << 32, &bytes, &n, err);
+  if (status != ND_OK) return status;
+  const uint64_t length = n < 10 ? 0 : header_length(bytes);
+  if (length < 2 || length > MAX_HEADER || length > n - 8) {
     free(bytes);
     return nd_fail(err, ND_FORMAT, "not a safetensors file");
   }
