@@ -115,7 +115,8 @@ describe("a song's table", function()
     refused("notes[1].tick is missing",
       { notes = { { duration = 1, pitch = 1, velocity = 1 } } })
     refused("notes[1].channel: 0 is not in 1..16", { notes = { note { channel = 0 } } })
-    refused("notes[1]: unknown field 'chan'; did you mean 'channel'?", { notes = { note { chan = 1 } } })
+    refused("notes[1]: unknown field 'chan'; did you mean 'channel'?",
+      { notes = { note { chan = 1 } } })
     refused("notes[1]: a table is needed, got number", { notes = { 60 } })
     refused("notes[1]: ends past tick 268435455",
       { notes = { note { tick = 268435455, duration = 1 } } })
