@@ -135,6 +135,13 @@ local PLAIN <const> = 0.3    -- weight of the likelihood itself
 --- a third as much the likelihood itself; a take that fits by hits that nobody
 --- would play is none. The model is told neither history nor style here, for a take
 --- that copies itself, or keeps to an odd style, is not the better for it.
+---
+--- Of eight takes each for the 42 songs that the weight was chosen on, the best by
+--- this one match the recorded hits better than any take does (F1 .35, and .31); of
+--- six each for 25 songs from elsewhere too (.42, and .32). By the fit alone they
+--- don't (.30 and .27). Whether a classifier tells them from recorded ones changes
+--- with the songs: less often on the former (AUC .76, and .86), not on the latter
+--- (.87, and .81).
 ---@param model neuraldrummer.model
 ---@param seq neuraldrummer.sequence
 ---@return number? worth
