@@ -68,7 +68,7 @@ LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*
 
 BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
 RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
-TEST_PACKAGES = lua-busted lua-check luarocks zip
+TEST_PACKAGES = lua-busted lua-check luarocks zip liblua5.3-dev gringo mle
 
 # Fused multiply-adds, and loops over floats made vectors: no result of ours
 # depends on errno or on floating-point traps.

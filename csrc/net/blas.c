@@ -10,6 +10,11 @@ static const double worth_threads = 1.6e7;
 
 void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
              const float *b, float beta, float *c) {
+  if (m == 1 && tb == ND_N) {
+    for (int32_t j = 0; j < n; j++) c[j] = beta == 0.0f ? 0.0f : beta * c[j];
+    nd_gemv(k, n, a, b, c);
+    return;
+  }
   int threads = openblas_get_num_threads();
   bool alone = threads > 1 && (double)m * n * k < worth_threads;
   if (alone) openblas_set_num_threads(1);
@@ -17,10 +22,6 @@ void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const fl
               tb == ND_T ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, ta == ND_T ? m : k, b,
               tb == ND_T ? k : n, beta, c, n);
   if (alone) openblas_set_num_threads(threads);
-}
-
-void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
-  cblas_sgemv(CblasRowMajor, CblasTrans, k, n, 1.0f, w, n, x, 1, 1.0f, y, 1);
 }
 
 int nd_blas_threads(int n) {

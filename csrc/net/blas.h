@@ -13,7 +13,8 @@ typedef enum nd_trans { ND_N = 0, ND_T = 1 } nd_trans;
 void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
              const float *b, float beta, float *c);
 
-/* y (n) += x (k) w (k, n) */
+/* y (n) += x (k) w (k, n). Neither allocates nor locks; nor does nd_gemm with
+ * one row of a and b as it is. */
 void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
 
 /* Sets the number of BLAS threads of the process and returns the former one,

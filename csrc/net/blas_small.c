@@ -1,10 +1,9 @@
-/* blas_small.c - the products of blas.h without a library behind them, for
- * modules that are to depend on nothing (compiled with ND_SMALL_BLAS, instead
- * of blas.c). Slower than OpenBLAS where matrices are large, alike in playing:
- * there the products are of one row, or the packed kernels do them. */
+/* blas_small.c - products without a library behind them. Those of one row are
+ * always done here: memory sets their pace, not arithmetic, and OpenBLAS takes
+ * a lock for them, which a step that is played live must not. The others, with
+ * ND_SMALL_BLAS, are for modules that are to depend on nothing: slower than
+ * OpenBLAS where matrices are large; most of them the packed kernels do. */
 #include "blas.h"
-
-#ifdef ND_SMALL_BLAS
 
 #include <string.h>
 
@@ -14,6 +13,40 @@
 #else
 #define CLONES
 #endif
+
+/* The products are added up in the order of k and y last, as matrices of more
+ * rows have it: one song judged alone gets what it gets among others. */
+CLONES void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
+  enum { WIDE = 1024 };
+  float sum[WIDE];
+  for (int32_t from = 0; from < n; from += WIDE, y += WIDE, w += WIDE) {
+    int32_t p = 0, wide = n - from < WIDE ? n - from : WIDE;
+    const float *v = w;
+    for (int32_t j = 0; j < wide; j++) sum[j] = 0.0f;
+    for (; p + 8 <= k; p += 8, v += 8 * (size_t)n) {
+      float x0 = x[p], x1 = x[p + 1], x2 = x[p + 2], x3 = x[p + 3];
+      float x4 = x[p + 4], x5 = x[p + 5], x6 = x[p + 6], x7 = x[p + 7];
+      const float *v1 = v + n, *v2 = v1 + n, *v3 = v2 + n;
+      const float *v4 = v3 + n, *v5 = v4 + n, *v6 = v5 + n, *v7 = v6 + n;
+      for (int32_t j = 0; j < wide; j++) {
+        float s = sum[j];
+        s += x0 * v[j];
+        s += x1 * v1[j];
+        s += x2 * v2[j];
+        s += x3 * v3[j];
+        s += x4 * v4[j];
+        s += x5 * v5[j];
+        s += x6 * v6[j];
+        sum[j] = s + x7 * v7[j];
+      }
+    }
+    for (; p < k; p++, v += n)
+      for (int32_t j = 0; j < wide; j++) sum[j] += x[p] * v[j];
+    for (int32_t j = 0; j < wide; j++) y[j] += sum[j];
+  }
+}
+
+#ifdef ND_SMALL_BLAS
 
 /* A tile of c stays in registers over DEPTH products; the strip of b that it
  * needs is copied together first, so that it is read in a straight line
@@ -70,18 +103,6 @@ void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const fl
       add_strip(m, columns, depth, a + (size_t)p * a_along, a_across, a_along, strip, c + j, N);
     }
   }
-}
-
-CLONES void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
-  int32_t p = 0;
-  size_t N = (size_t)n;
-  for (; p + 4 <= k; p += 4, w += 4 * N) {
-    float x0 = x[p], x1 = x[p + 1], x2 = x[p + 2], x3 = x[p + 3];
-    for (size_t j = 0; j < N; j++)
-      y[j] += (x0 * w[j] + x1 * w[N + j]) + (x2 * w[2 * N + j] + x3 * w[3 * N + j]);
-  }
-  for (; p < k; p++, w += N)
-    for (size_t j = 0; j < N; j++) y[j] += x[p] * w[j];
 }
 
 int nd_blas_threads(int n) {
