@@ -40,6 +40,12 @@ describe("make", function()
     assert.not_matches(" -o ", out)
   end)
 
+  it("writes the Lua reference and the manual page", function()
+    assert.equal(0, (make "doc"))
+    assert.matches("<h3 id=\"song:ppq\">", shell.read(shell.build .. "/doc/reference.html"))
+    assert.matches("^%.TH NEURALDRUMMER 1 ", shell.read(shell.build .. "/doc/neuraldrummer.1"))
+  end)
+
   it("exports nothing but the openers, and links what belongs to each module", function()
     if shell.sh "command -v nm objdump readelf" ~= 0 then return pending "no nm here" end
     for name, libraries in pairs { core = { "openblas" }, smf = { "libsmf", "libglib" } } do
