@@ -2,7 +2,7 @@
 --- files: it must say so, the old file must be as it was, and the next try must
 --- do. Run by faults_disk_spec, with faults.so preloaded:
 ---
----     lua5.4 spec/support/spoil.lua FOLDER
+---     lua5.4 spec/support/spoil.lua FOLDER [briefly]
 ---
 --- Works in FOLDER; prints a line for each fault, then "N cases, N calls failed".
 local lfs = require "lfs"
@@ -108,7 +108,7 @@ end
 for _, writer in ipairs(writers) do
   local path, act = table.unpack(writer)
   for _, on in ipairs { false, true } do
-    for _, number in ipairs { ENOSPC, EIO, EACCES } do
+    for _, number in ipairs(arg[2] and { ENOSPC } or { ENOSPC, EIO, EACCES }) do
       local n = 1
       while spoil(writer, n, on, number) do
         n = n + (n < 60 and 1 or 7)  -- where a folder is read, few calls differ
