@@ -125,6 +125,7 @@ nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *e
   } else {
     memcpy(file->path, path, strlen(path) + 1);
     (void)snprintf(file->temporary, n, "%s.nd-part", path);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): *file is the caller's, and owns them */
     status = open_locked(file->temporary, &file->fd, err);
     if (status == ND_LIMIT && !alone) {
       (void)snprintf(file->temporary, n, "%s.%ld.nd-part", path, (long)getpid());

@@ -62,6 +62,7 @@ static void forward(pass *p, const float *x) {
   size_t He = (size_t)c->encoder, F = (size_t)nd_net_front(c), encoding = (size_t)nd_net_encoding(c);
   for (int32_t k = 0; k < nd_net_readers(c); k++) {
     for (size_t i = 0; i < T; i++)
+      /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): lay_out took it */
       memcpy(p->heard[k] + i * E, x + (k == 0 ? i : T - 1 - i) * I, E * sizeof *x);
     nd_lstm_forward(&p->net->reader[k], p->steps, 1, p->heard[k], &p->read[k]);
     for (size_t i = 0; i < T; i++)
@@ -92,6 +93,7 @@ static void step_back(pass *p, const nd_lstm *l, const nd_lstm_trace *trace, int
 }
 
 static void add_row(size_t n, const float *from, float *to) {
+  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): lay_out took it */
   for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
@@ -127,6 +129,7 @@ static void backward_reader(pass *p, int32_t k, int32_t last, float *gradients) 
   size_t T = (size_t)p->steps, n = (size_t)p->n, He = (size_t)c->encoder, I = (size_t)c->inputs;
   size_t E = (size_t)c->encoded, encoding = (size_t)nd_net_encoding(c);
   float *dh = p->dh[0], *dc = p->dc[0];
+  /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): lay_out took it */
   memset(dh, 0, n * He * sizeof *dh);
   memset(dc, 0, n * He * sizeof *dc);
   for (int32_t i = k == 0 ? last : p->steps - 1; i >= 0; i--) {

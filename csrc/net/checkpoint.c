@@ -319,7 +319,7 @@ static bool read_slot(json *j, slot *s) {
     } else if (ok && strcmp(key, "shape") == 0) {
       shape = numbers(j, s->shape, 4, &s->rank);
     } else if (ok && strcmp(key, "data_offsets") == 0) {
-      int64_t pair[2];
+      int64_t pair[2] = {0};
       int32_t n;
       offsets = numbers(j, pair, 2, &n) && n == 2;
       s->from = pair[0];

@@ -662,6 +662,7 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   nd_hits_forward(&t->net->hits, p.rows, top, batch->x, batch->y, p.logits);
   *sum = loss_of(&t->net->config, batch, &p, false, count);
   if (logits != NULL)
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): prepare took it */
     memcpy(logits, p.logits,
            (size_t)p.rows * (size_t)nd_net_outputs(&t->net->config) * sizeof *logits);
   return ND_OK;

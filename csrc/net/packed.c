@@ -117,6 +117,7 @@ void nd_packed_gemm(int32_t m, int32_t n, int32_t k, const float *a, const float
     int32_t columns = n - from < kernel->width ? n - from : kernel->width;
     for (int32_t p = 0, at = 0; p < pieces; p++) {
       int32_t high = (k - at + pieces - p - 1) / (pieces - p);
+      /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): packing has a width */
       kernel->row(m, columns, high, a + at, (size_t)k, packed, !add && p == 0, c + from, (size_t)n);
       packed += (size_t)high * (size_t)kernel->width;
       at += high;
@@ -126,6 +127,7 @@ void nd_packed_gemm(int32_t m, int32_t n, int32_t k, const float *a, const float
 
 static size_t strips_size(const kernels *kernel, int32_t m) {
   size_t rows = (size_t)kernel->rows;
+  /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): packing has rows */
   return ((size_t)m + rows - 1) / rows * rows * HEIGHT;
 }
 

@@ -114,8 +114,9 @@ static double company(const nd_styles *s, int32_t i) {
 nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err) {
   enum { NEAR = 8 };
   if (s->n == 0) return ND_OK;
-  double *distance = nd_calloc(2 * (size_t)s->n, sizeof *distance), *sorted = distance + s->n;
+  double *distance = nd_calloc(2 * (size_t)s->n, sizeof *distance);
   if (distance == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  double *sorted = distance + s->n;
   float traits[ND_SONG_TRAITS];
   double w[ND_SONG_TRAITS], total = 0;
   song_traits(song, traits);

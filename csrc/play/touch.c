@@ -67,6 +67,7 @@ static void strike(const float *out, int32_t V, float amount, uint64_t seed, con
     size_t v = i % (size_t)V;
     if (hits[i] == 0 || (known != NULL && known[i] > 0)) continue;
     const float *o = out + i / (size_t)V * ND_TOUCH_OUTPUTS * (size_t)V + v;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the voices up to V are drawn */
     float velocity = 127.0f * draw(&rng, o[0], o[V], hard[v]);
     float offset = 256.0f * draw(&rng, o[2 * V], o[3 * V], late[v]);
     float struck = (float)hits[i] + amount * (velocity - (float)hits[i]);
