@@ -46,6 +46,50 @@ describe("train", function()
     assert.equal(1.0, train.rate({ rate = 1.0, warmup = 500, cosine = false, floor = 1 }, 1, 4))
   end)
 
+  it("teaches a model further, softly, with the styles of the new songs", function()
+    local first, second = options "first", { out = folder .. "/second.safetensors" }
+    assert(train.run(corpus, first))
+    local before = assert(core.load_model(first.out))
+    local writer = assert(nd.corpus.create(folder .. "/two.ndc", corpus:tokeniser()))
+    for i = 1, 2 do assert(writer:add(corpus:song(i))) end
+    assert(writer:finish())
+    local two <close> = assert(nd.corpus.open(folder .. "/two.ndc"))
+    second.from, second.epochs = first.out, 4
+    local rates = {}
+    second.on_progress = function(now) rates[#rates + 1] = now.rate end
+    local state = assert(train.run(two, second))
+    assert.near(2e-4, math.max(table.unpack(rates)), 1e-4)
+    local after = assert(core.load_model(second.out))
+    assert.equal(2, #after:styles())
+    assert.equal(before:config().hidden, after:config().hidden)
+    local batches <close> = two:batches { model = before, split = "train", shuffle = false,
+      history_dropout = false }
+    assert.is_true(batches:next())
+    assert.is_true(after:loss(batches) < before:loss(batches))
+    assert.equal(4, state.epochs)
+  end)
+
+  it("teaches further no model that plays another kit, nor changes its shape", function()
+    local first = options "kit"
+    assert(train.run(corpus, first))
+    local tokeniser = nd.tokeniser { kit = "basic6" }
+    local writer = assert(nd.corpus.create(folder .. "/basic.ndc", tokeniser))
+    local all = dofile "examples/songs/all.lua"
+    assert(writer:add(assert(tokeniser:encode(assert(nd.song.parse(all.load "rock":bytes()))))))
+    assert(writer:finish())
+    local basic <close> = assert(nd.corpus.open(folder .. "/basic.ndc"))
+    local state, message = train.run(basic, { out = folder .. "/no.safetensors", from = first.out })
+    assert.is_nil(state)
+    assert.equal(first.out .. ": plays the kit gm9, and the corpus has basic6", message)
+    assert.is_nil(io.open(folder .. "/no.safetensors"))
+    state, message = train.run(corpus, { out = folder .. "/no.safetensors", from = folder .. "/none" })
+    assert.is_nil(state)
+    assert.matches("/none: ", message)
+    assert.error_matches(function()
+      train.run(corpus, { out = folder .. "/no.safetensors", from = first.out, hidden = 3 })
+    end, "option 'hidden': the model of 'from' is what it is")
+  end)
+
   it("learns, logs each batch and keeps the best", function()
     local o = options "plain"
     local calls = 0

@@ -14,6 +14,7 @@ local train = {}
 
 ---@class neuraldrummer.train_options
 ---@field out string path of the checkpoint to write
+---@field from? string path of a model to teach further, whose styles become those of the corpus
 ---@field model? neuraldrummer.model what to train; default: a new one
 ---@field preset? "drummer"|"neuraldrummer2023" of a new model; default as the corpus was made
 ---@field hidden? integer of a new model
@@ -41,7 +42,7 @@ local train = {}
 ---@field on_progress? fun(state: neuraldrummer.train_state)
 
 local KNOWN = {
-  out = "string", model = "userdata|table", preset = "string", hidden = "integer",
+  out = "string", from = "string", model = "userdata|table", preset = "string", hidden = "integer",
   layers = "integer", dropout = "number", encoder = "integer", causal = "boolean",
   epochs = "integer", rate = "number",
   warmup = "integer", cosine = "boolean", floor = "number", clip = "number",
@@ -69,6 +70,12 @@ local DEFAULTS = {
     epsilon = 1e-7, seed = 1, keep_epochs = true,
   },
 }
+
+-- Of a model that can play already: softly, and not for long, or it forgets.
+local TEACHING <const> = { rate = 2e-4, warmup = 20, batch = 8, epochs = 8 }
+
+-- What a model already is cannot be asked of it.
+local OF_NEW <const> = { "model", "preset", "hidden", "layers", "dropout", "encoder", "causal" }
 
 ---@class neuraldrummer.train_state
 ---@field epoch integer the one being run
@@ -149,6 +156,25 @@ end
 
 local function finite(x) return x == x and x < math.huge and x > -math.huge end
 
+-- A model that hears and plays as the corpus was made, with the corpus' styles.
+local function taught(corpus, path)
+  local model, message = core.load_model(path)
+  if not model then return nil, message end
+  local plays, has = model:tokeniser():settings(), corpus:settings()
+  if plays.kit_text ~= has.kit_text then
+    return nil, ("%s: plays the kit %s, and the corpus has %s"):format(path, plays.kit, has.kit)
+  elseif plays.steps_per_beat ~= has.steps_per_beat or plays.beat ~= has.beat then
+    return nil, ("%s: plays %d steps a beat, and the corpus has %d"):format(path,
+      plays.steps_per_beat, has.steps_per_beat)
+  end
+  if model:config().features == "whole" then
+    local styles
+    styles, message = model:learn_styles(corpus)
+    if not styles then return nil, message end
+  end
+  return model, {}
+end
+
 -- A model to train, with the state of an earlier sitting when there is one.
 local function starting_model(corpus, options, last)
   if options.resume then
@@ -164,6 +190,7 @@ local function starting_model(corpus, options, last)
     end
     return model, saved
   end
+  if options.from then return taught(corpus, options.from) end
   if options.model then return options.model, {} end
   local preset = options.preset or (corpus:settings().original and "neuraldrummer2023" or "drummer")
   local model = core.model {
@@ -186,6 +213,11 @@ end
 function train.run(corpus, options)
   options = check(options, KNOWN)
   if not options.out then error("option 'out' is needed", 2) end
+  for _, name in ipairs(options.from and OF_NEW or {}) do
+    if options[name] ~= nil then
+      error(("option '%s': the model of 'from' is what it is"):format(name), 2)
+    end
+  end
   local out = options.out
   local last = files.infix(out, ".last")
   local model, saved = starting_model(corpus, options, last)
@@ -195,6 +227,7 @@ function train.run(corpus, options)
   -- given now, else as in the checkpoint, else the preset's
   local o = {}
   for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
+  for name, value in pairs(options.from and TEACHING or {}) do o[name] = value end
   for _, name in ipairs(KEPT) do
     local text = saved["option." .. name]
     if text then o[name] = from_text(text) end

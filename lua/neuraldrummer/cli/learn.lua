@@ -63,6 +63,7 @@ learn.train = {
   takes = {
     { "corpus", "FILE", "made by preprocess; or token text (saved.txt)." },
     { "-o --output", "MODEL", "the best model; MODEL.last… goes on.", count = 1 },
+    { "--from", "MODEL", "teach this one further, softly; bundled: the one that comes along." },
     { "--preset", false, "drummer, neuraldrummer2023 or touch (velocity and timing); "
       .. "default: as the corpus was made.",
       choices = { "drummer", "neuraldrummer2023", "touch" } },
@@ -93,12 +94,17 @@ learn.train = {
   run = function(args)
     local corpus, message = nd.corpus.open(args.corpus)
     if not corpus then return nil, message end
+    local from = args.from
+    if from == "bundled" then
+      from, message = nd.default_model()
+      if not from then return nil, message end
+    end
     local stem = args.output:gsub("%.safetensors$", "")
     local log = args.log or stem .. ".tsv"
     local watch, finish = watcher(args)
     local state
     state, message = require "neuraldrummer.train".run(corpus, {
-      out = args.output, preset = args.preset, epochs = args.epochs, rate = args.rate,
+      out = args.output, from = from, preset = args.preset, epochs = args.epochs, rate = args.rate,
       warmup = args.warmup, clip = args.clip, cosine = args.constant_rate and false or nil,
       batch = args.batch, steps = args.steps, hidden = args.hidden, layers = args.layers,
       dropout = args.dropout, seed = args.seed, threads = args.threads, half = args.half,
