@@ -156,7 +156,7 @@ FUZZ_OPTIONS = -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=4096
 
 fuzz: fuzzer
 	$(FUZZER) $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -print_final_stats=1 \
-	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET).dict)) \
+	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET:guard=smf).dict)) \
 	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(KEPT)
 
 fuzzer:
