@@ -154,5 +154,7 @@ int main(int argc, char **argv) {
     }
   }
   printf("%d states, the same: %s\n", n, hosts[0].result);
+  for (int i = 0; i < n; i++) free(hosts[i].result);
+  free(hosts);
   return 0;
 }
