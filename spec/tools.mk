@@ -9,7 +9,9 @@
 #
 # SPEC=spec/x_spec.lua takes that one alone, where specs are run.
 
-TOOL_PACKAGES = clang clang-tidy cppcheck valgrind
+FUZZ_PACKAGES = clang libclang-rt-14-dev
+TIDY_PACKAGES = clang-tidy cppcheck
+VALGRIND_PACKAGES = valgrind libc6-dbg
 
 # of hosts of our own
 LUA_LIBS = $(call once,LUA_LIBS,$(shell $(PKG_CONFIG) --libs lua5.4))
@@ -75,7 +77,7 @@ VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kin
 VALGRIND_SPECS = song smf splice tokens tokeniser sequence corpus checkpoint generator touch
 
 check-valgrind: test-deps
-	@.ci/deps install valgrind
+	@.ci/deps install $(VALGRIND_PACKAGES)
 	@$(MAKE) --no-print-directory all replays
 	@{ echo '#!/bin/sh'; echo 'exec $(VALGRIND) $(LUA) "$$@"'; } >$(BUILD)/valgrind-lua
 	@chmod 755 $(BUILD)/valgrind-lua
@@ -115,7 +117,7 @@ FANALYZER = -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value \
   -Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 
 tidy:
-	@.ci/deps install $(BUILD_PACKAGES) $(TOOL_PACKAGES)
+	@.ci/deps install $(BUILD_PACKAGES) $(TIDY_PACKAGES)
 	@$(MAKE) --no-print-directory $(SOURCES:csrc/%.c=$(BUILD)/tidy/%.ok)
 	cppcheck --std=c11 --enable=warning,style,performance,portability --quiet \
 	  --error-exitcode=1 --suppressions-list=.cppcheck -Icsrc csrc
@@ -160,7 +162,7 @@ fuzz: fuzzer
 	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(KEPT)
 
 fuzzer:
-	@.ci/deps install $(BUILD_PACKAGES) clang
+	@.ci/deps install $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
 	@mkdir -p $(FOUND)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(FUZZ_CC) \
 	  CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' \
