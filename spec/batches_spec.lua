@@ -1,9 +1,11 @@
 -- Batches out of a corpus: which songs, how often, in which lessons, and that
 -- all of it is the seed's alone and goes on after a stop.
 local core = require "neuraldrummer.core"
+local form = require "spec.support.naive_form"
+local safetensors = require "spec.support.safetensors"
 local tiny = require "spec.support.tiny"
 
-local METRICS <const> = 20  -- first inputs of a step; then given hits, then given cells
+local METRICS <const> = 31  -- first inputs of a step; then given hits, then given cells
 
 local beat = {
   { kick = "x.......x.......", snare = "....x.......x...", closed_hat = "x.x.x.x.x.x.x.x.",
@@ -45,6 +47,18 @@ local function wires(model, at, weight)
   for i = 1, inputs do
     for v = 1, V do
       values[(i - 1) * V + v] = i > at and i <= at + V and weight(i - at, v) or 0
+    end
+  end
+  return values
+end
+
+--- out.skip with one weight from each input to all voices: `weights` by {first, last, weight}.
+local function bus(model, ...)
+  local values, shape = model:tensor "out.skip"
+  for i = 1, #values do values[i] = 0 end
+  for _, part in ipairs { ... } do
+    for i = part[1], part[2] do
+      for v = 1, shape[2] do values[(i - 1) * shape[2] + v] = part[3] end
     end
   end
   return values
@@ -189,7 +203,171 @@ describe("batches", function()
     end
     local inputs = model:config().inputs
     deaf(METRICS + 1, METRICS + 2 * V + 4)
-    deaf(inputs - V - 3, inputs)
+    deaf(inputs - 2 * V - 6, inputs)
+  end)
+
+  --- A small model whose lessons are drawn by these shares.
+  local function taught(shares)
+    local file, model = os.tmpname(), small { dropout = 0 }
+    assert(model:save(file))
+    model:close()
+    local whole = safetensors.read(file)
+    for name, share in pairs(shares) do
+      assert.is_string(whole.metadata[name])
+      whole.metadata[name] = tostring(share)
+    end
+    safetensors.write(file, whole)
+    model = assert(core.load_model(file))
+    os.remove(file)
+    return model
+  end
+
+  it("tell of the past, but for the share of it that is erased", function()
+    local model <close> = taught { history_all = 0.4, history_secret = 0.5, history_step = 0.1,
+      given = 0 }
+    local V = #tok:voices()
+    local told = METRICS + 2 * V + 4 + 1
+    local past = { told + 1, told + V * (2 + #model:config().look_back) }  -- before, back, alike
+    local function struck(erased, bias, ...)
+      local biases = {}
+      for v = 1, V do biases[v] = bias end
+      only(model, { ["out.b"] = biases, ["out.skip"] = bus(model, ...) })
+      local batches <close> = corpus:batches { model = model, batch = 8, steps = 16, seed = 3,
+        history_dropout = erased }
+      local guessed, counted = 0, 0
+      for _, batch in ipairs(losses(model, batches, 60)) do
+        guessed, counted = guessed + batch[5], counted + batch[4]
+      end
+      return guessed / counted
+    end
+    -- cells that are told of no past: none, or all of half of 0.4 stretches and a
+    -- tenth of the others' steps
+    assert.equal(0, struck(false, 1, { told, told, -2 }))
+    local share = struck(true, 1, { told, told, -2 })
+    assert.is_true(math.abs(share - (0.4 * 0.5 + 0.6 * 0.1)) < 0.06, ("%g"):format(share))
+    -- these have none, nor know how like the bar is that returns
+    assert.equal(0, struck(true, -0.01, { told, told, -1000 }, { past[1], past[2], 1 }))
+    assert.equal(0, struck(true, -0.01, { told, told, -1000 }, { past[2] + 1, past[2] + 1, 1 }))
+    assert.is_true(struck(true, -0.01, { past[1], past[2], 1 }) > 0.3)
+    -- and in some stretches all is rest, though told
+    local rests = struck(false, 0.5, { past[1], past[2], -1 })
+    local secret = struck(true, -0.5, { told, told, 1 }, { past[1], past[2], -1 })
+    assert.is_true(secret > rests + 0.1 and secret < rests + 0.35,
+      ("%g, %g by themselves"):format(secret, rests))
+  end)
+
+  it("hear the hits of the bar that each is the return of", function()
+    local model <close> = small { dropout = 0 }
+    local V = #tok:voices()
+    local alike = METRICS + 2 * V + 4 + 1 + V * (1 + #model:config().look_back)
+    local minus = {}
+    for v = 1, V do minus[v] = -0.5 end
+    -- an odd guest: bars of three quarters between those of four, which turn up again
+    local notes, meters, tick = {}, {}, 0
+    for b = 1, 24 do
+      local kind = b % 5 == 0 and 3 or b % 7 % 3
+      local quarters = kind == 3 and 3 or 4
+      meters[b] = { tick = tick, numerator = quarters, denominator = 4 }
+      for at = 0, quarters * 4 - 1 do
+        local function add(pitch, channel)
+          notes[#notes + 1] = { tick = tick + at * 120, duration = 60, pitch = pitch,
+            velocity = 60 + 10 * kind, channel = channel }
+        end
+        if at % (kind + 2) == 0 then add(40 + 5 * kind + at, 1) end
+        if at % 8 == kind then add(36, 10) end
+        if (at * b) % 7 == 3 then add(42, 10) end
+      end
+      tick = tick + quarters * 480
+    end
+    local seq = assert(tok:encode(core.song { ppq = 480, notes = notes, meters = meters }))
+    local odd <close>, odd_path = tiny.corpus(tok, { { seq, "valid" } })
+    local of, how, lead = form.returns(seq)
+    local starts, rows = form.starts(seq), form.rows(seq)
+    local wired, likeness = {}, bus(model, { alike + V + 1, alike + V + 1, 1 })
+    wired.hits = wires(model, alike, function(u, v) return u == v and 1 or 0 end)
+    -- guessed, struck and both, of each bar by itself
+    only(model, { ["out.b"] = minus, ["out.skip"] = wired.hits })
+    local function batches()
+      return odd:batches { model = model, split = "valid", batch = 1, steps = 4, shuffle = false,
+        history_dropout = false }
+    end
+    local found, all = 0, batches()
+    for b = 1, #starts - 1 do
+      local guessed, both = 0, 0
+      for t = starts[b], starts[b + 1] - 1 do
+        local from = of[b] and starts[of[b]] + t - starts[b]
+        for v = 1, V do
+          local hit = from and rows[from][v] or 0
+          guessed, both = guessed + hit, both + hit * rows[t][v]
+        end
+      end
+      local got, got_both = 0, 0
+      for _ = 1, (starts[b + 1] - starts[b]) // 4 do
+        assert.is_true(all:next())
+        local _, _, more, _, more_both = model:loss(all)
+        got, got_both = got + more, got_both + more_both
+      end
+      assert.is_true(b == 1 or not of[b] or lead[b] > 1e-4)
+      assert.same({ guessed, both }, { got, got_both }, "bar " .. b)
+      found = found + guessed
+    end
+    assert.is_true(found > 50)
+    all:close()
+    -- and how like it is
+    only(model, { ["out.skip"] = likeness })
+    all = batches()
+    for b = 1, #starts - 1 do
+      for at = starts[b], starts[b + 1] - 1, 4 do
+        assert.is_true(all:next())
+        local want = 0
+        for t = at, at + 3 do
+          for v = 1, V do
+            want = want + math.log(1 + math.exp(rows[t][v] == 1 and -how[b] or how[b])) / (4 * V)
+          end
+        end
+        assert.is_true(math.abs(want - model:loss(all)) < 1e-4, "bar " .. b)
+      end
+    end
+    all:close()
+    os.remove(odd_path)
+  end)
+
+  it("of a causal drummer know nothing that lies ahead", function()
+    local model <close> = small { dropout = 0, causal = true }
+    local V, inputs = #tok:voices(), model:config().inputs
+    assert.equal(small():config().inputs - V - 1, inputs)  -- no bar that this one is the return of
+    only(model, { ["out.skip"] = bus(model, { METRICS - 3, METRICS, 1000 }) })
+    local batches <close> = corpus:batches { model = model, batch = 3 }
+    for _, batch in ipairs(losses(model, batches, 10)) do
+      assert.is_true(math.abs(batch[3] - math.log(2)) < 1e-6)
+    end
+  end)
+
+  it("tell a style with its groove or without", function()
+    local model <close> = taught { style_given = 0.6, groove_given = 0.7, given = 0 }
+    local V, inputs = #tok:voices(), model:config().inputs
+    local groove, style = inputs, inputs - V - 1  -- whether they are given
+    local function share(...)
+      only(model, { ["out.skip"] = bus(model, ...), ["out.b"] = (function()
+        local list = {}
+        for v = 1, V do list[v] = -0.5 end
+        return list
+      end)() })
+      local batches <close> = corpus:batches { model = model, batch = 8, steps = 16, seed = 9 }
+      local guessed, counted = 0, 0
+      for _, batch in ipairs(losses(model, batches, 60)) do
+        guessed, counted = guessed + batch[5], counted + batch[4]
+      end
+      return guessed / counted
+    end
+    local styled, grooved = share { style, style, 1 }, share { groove, groove, 1 }
+    assert.is_true(math.abs(styled - 0.6) < 0.06, ("%g"):format(styled))
+    assert.is_true(math.abs(grooved - 0.6 * 0.7) < 0.06, ("%g"):format(grooved))
+    -- no groove without a style, no numbers where they are not given
+    assert.equal(0, share({ groove, groove, 1 }, { style, style, -1 }))
+    assert.equal(0, share({ groove - V, groove - 1, 1000 }, { groove, groove, -1e6 }))
+    assert.equal(0, share({ style - V - 5, style - 1, 1000 }, { style, style, -1e6 }))
+    assert.is_true(share { groove - V, groove - 1, 1000 } > 0.2)
   end)
 
   it("of training are all stretches, ended or not by an epoch", function()

@@ -102,7 +102,7 @@ describe("sections", function()
     assert.same({ { first = 1, last = 8, kind = 1 }, { first = 9, last = 16, kind = 2 },
       { first = 17, last = 24, kind = 1, of = 1 }, { first = 25, last = 32, kind = 2, of = 2 } },
       direct.sections(seq))
-    local alike = direct.likeness(seq)
+    local alike = seq:likeness()
     assert.near(1, alike(1, 20), 1e-9)
     assert.is_true(alike(1, 9) < 0)
   end)
@@ -226,6 +226,19 @@ describe("a style", function()
     assert.equal(0, numbers[4])
     numbers = style "ride=0.1"
     assert.near(0.1, numbers[9], 1e-9)
+    -- the groove follows: by as much at each place; where it has none, on eighths
+    local V, names = 9, 9 + 5
+    assert.equal(names + 24 * V, #base)
+    numbers = style "2,ride=0.5,snare=0,crash=0.3"
+    assert.near(0.5 ^ 0.5, base[9], 1e-6)
+    assert.equal(0, base[8])
+    for place = 0, 23 do
+      local at = names + place * V
+      assert.near(place % 2 == 0 and 0.5 ^ 0.5 or 0, numbers[at + 9], 1e-6)
+      assert.equal(0, numbers[at + 2])
+      assert.near(place % 2 == 0 and 0.3 or 0, numbers[at + 8], 1e-6)
+      assert.equal(base[at + 1], numbers[at + 1])
+    end
     misuse("^option 'style': no 'rode'; there are kick", style, "rode=1")
     misuse("^option 'style': 'ride=2': a number 0%-1 is needed$", style, "ride=2")
     misuse("^option 'style': 'ride=': ", style, "1,ride=")
@@ -240,6 +253,28 @@ describe("a style", function()
     assert.is_table(generator:play(seq, { style = numbers }):hits(1))
     assert.near(0.9, style(path .. ",ride=0.9")[9], 1e-9)
 
+    -- the groove is that of the drums, and may be missing
+    local kept = json.decode(text)
+    assert.equal(24, #kept.groove)
+    for place = 1, 24 do
+      -- half of the bars have kicks on 1 and 3, half on every beat
+      assert.near(place % 8 == 1 and 1 or place % 8 == 5 and 0.5 ^ 0.5 or 0,
+        kept.groove[place][1], 1e-6)
+      for v, x in ipairs(kept.groove[place]) do
+        assert.near(seq:style()[14 + (place - 1) * 9 + v], x, 1e-6)
+      end
+    end
+    kept.groove = nil
+    shell.write(folder .. "/plain.style", json.encode(kept))
+    local plain = style(folder .. "/plain.style")
+    assert.equal(14, #plain)
+    for i, x in ipairs(plain) do assert.equal(numbers[i], x) end
+    local chosen = generator:choose(seq, plain)
+    assert.equal(14, #chosen)
+    for i, x in ipairs(plain) do assert.near(x, chosen[i], 1e-7) end
+    assert.equal(14 + 24 * 9, #generator:choose(seq, numbers))
+    assert.near(0.9, style(folder .. "/plain.style,ride=0.9")[9], 1e-9)
+
     local function broken(change)
       local object = json.decode(text)
       change(object)
@@ -251,6 +286,19 @@ describe("a style", function()
     assert.matches("mine.style: 'kick' is not a number in 0%-1$",
       broken(function(o) o.numbers.kick = 2 end))
     assert.matches("'ride' is not", broken(function(o) o.numbers.ride = nil end))
+    for _, wrong in ipairs { -0.1, 1.1, "x", {}, false } do
+      assert.matches("mine.style: the groove's place 5 is not 9 numbers in 0%-1$",
+        broken(function(o) o.groove[5][9] = wrong end))
+    end
+    assert.matches("the groove's place 24 is not 9 numbers in 0%-1$",
+      broken(function(o) o.groove[24] = 1 end))
+    assert.matches("the groove's place 1 is not 9 numbers in 0%-1$",
+      broken(function(o) o.groove[1][10] = 0 end))
+    assert.matches("mine.style: the groove has not 24 places$",
+      broken(function(o) o.groove[24] = nil end))
+    assert.matches("has not 24 places$", broken(function(o) o.groove[25] = o.groove[1] end))
+    assert.matches("has not 24 places$", broken(function(o) o.groove = "boom" end))
+    assert.matches("has not 24 places$", broken(function(o) o.groove = {} end))
     assert.matches("of another kit than the model's, gm9$", broken(function(o) o.kit = "x" end))
     assert.matches("is not a style", broken(function(o) o.format = nil end))
     shell.write(path, "{")

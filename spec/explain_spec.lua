@@ -2,6 +2,7 @@ local core = require "neuraldrummer.core"
 local explain = require "neuraldrummer.explain"
 local plot = require "neuraldrummer.plot"
 local json = require "dkjson"
+local form = require "spec.support.naive_form"
 local shell = require "spec.support.shell"
 local tiny = require "spec.support.tiny"
 
@@ -12,7 +13,7 @@ local bars = {
     bass = "x.....x.x.......", lead = "..x...x..x..x..." },
 }
 
-local VOICES <const>, METRICS <const> = 9, 20
+local VOICES <const>, METRICS <const> = 9, 31
 
 local function near(want, got, within)
   assert.is_true(math.abs(want - got) < within, got .. ", not " .. want)
@@ -73,7 +74,10 @@ describe("explain", function()
       local config = model:config()
       local front = encoder == 0 and 0 or (causal and 1 or 2) * encoder
       local read = encoder == 0 and 0 or METRICS + 2 * VOICES + 4
-      local first = encoder == 0 and METRICS or 0  -- in the first layer, before the history
+      -- in the first layer, before the history: behind the metrics, or whether it is told
+      local first = encoder == 0 and METRICS or 1
+      local whole = kind == "encoder"  -- hears what is known ahead, and the bar that returns
+      local past = 1 + #config.look_back + (whole and 1 or 0)  -- rows of hits
       local t = 53
       local hit = core.explain(model, seq, t, t, true)[1]
       assert.equal("kick", core.explain(model, seq, 17, 17)[1].voice)
@@ -93,18 +97,37 @@ describe("explain", function()
         end
         near(derivative(model, t, rows), hit.metrics[name], 2e-3)
       end
+      for m, name in ipairs { "contrast", "return", "turn", "progress" } do
+        local rows = { ["out.skip"] = { 27 + m } }
+        if encoder == 0 then
+          rows["lstm.1.wx"] = { 27 + m }
+        else
+          rows["encoder.1.wx"] = { 27 + m }
+          if not causal then rows["encoder.2.wx"] = { 27 + m } end
+        end
+        if whole and name == "return" then  -- of that bar by itself, too
+          local at = first + past * VOICES + 1
+          table.insert(rows["out.skip"], read + at)
+          rows["lstm.1.wx"] = { front + at }
+        end
+        near(derivative(model, t, rows), hit.metrics[name], 2e-3)
+        if causal then assert.equal(0, hit.metrics[name]) end
+        if encoder > 0 and not causal then assert.is_true(hit.metrics[name] ~= 0) end
+      end
       for v, voice in ipairs(tok:voices()) do
         local rows = { ["out.skip"] = {}, ["lstm.1.wx"] = {} }
-        for k = 0, #config.look_back do
-          local at = k * VOICES + v
-          table.insert(rows["out.skip"], (encoder == 0 and METRICS or read) + at)
-          table.insert(rows["lstm.1.wx"], front + first + at)
+        for k = 0, past - 1 do
+          local at = first + k * VOICES + v
+          table.insert(rows["out.skip"], read + at)
+          table.insert(rows["lstm.1.wx"], front + at)
         end
         near(derivative(model, t, rows), hit.voices[voice], 2e-3)
       end
       if encoder > 0 then
-        local rows, from = { ["out.skip"] = {}, ["lstm.1.wx"] = {} }, VOICES * 4
-        for k = 1, VOICES + 4 do
+        local rows = { ["out.skip"] = {}, ["lstm.1.wx"] = {} }
+        local from = config.inputs - read - (2 * VOICES + 7)  -- traits, groove, and whether given
+        assert.equal(first + past * VOICES + (whole and 1 or 0), from)
+        for k = 1, 2 * VOICES + 7 do
           table.insert(rows["out.skip"], read + from + k)
           table.insert(rows["lstm.1.wx"], front + from + k)
         end
@@ -120,6 +143,33 @@ describe("explain", function()
       near(sum(hit.metrics), sum(hit.song), 1e-4)
     end)
   end
+
+  it("sends what the bar that returns says to where it was struck", function()
+    local model <close> = core.model { hidden = 2, layers = 1, encoder = 2, dropout = 0 }
+    local of, how = form.returns(seq)
+    local likeness = model:config().inputs - (2 * VOICES + 7)
+    for _, name in ipairs(model:tensors()) do
+      local values = model:tensor(name)
+      for i = 1, #values do
+        local row = name == "out.skip" and (i - 1) // VOICES + 1 or 0
+        values[i] = row == likeness and 3 or row < likeness and row >= likeness - VOICES and 5 or 0
+      end
+      model:set_tensor(name, values)
+    end
+    local explained, rows = 0, form.rows(seq)
+    for _, hit in ipairs(core.explain(model, seq, 17, #seq)) do
+      local bar = (hit.step - 1) // 16 + 1
+      local from = (of[bar] - bar) * 16 + hit.step
+      near(3 * how[bar], hit.metrics["return"], 1e-4)
+      for v, voice in ipairs(tok:voices()) do
+        near(5 * rows[from][v], hit.voices[voice], 1e-4)
+        explained = explained + rows[from][v]
+      end
+      for name, x in pairs(hit.metrics) do assert.is_true(name == "return" or x == 0) end
+      for _, earlier in ipairs(hit.earlier) do assert.equal(from, earlier.step) end
+    end
+    assert.is_true(explained > 50)
+  end)
 
   it("says which hits, and when they were struck", function()
     local model <close> = stirred { hidden = 7, layers = 1, encoder = 4, dropout = 0, seed = 5 }

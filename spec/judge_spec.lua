@@ -96,7 +96,7 @@ describe("judge", function()
     assert.not_same(with, core.judge(model, seq))
     assert.same(core.judge(model, seq), core.judge(model, seq, { style = false }))
     local zeros = {}
-    for i = 1, 12 do zeros[i] = 0 end
+    for i = 1, 14 do zeros[i] = 0 end
     assert.not_same(with, core.judge(model, seq, { style = zeros }))
     -- without history, steps that hear the same and are struck the same are the same:
     -- of a net that hears the past only, the first step knows nothing of the hits
@@ -106,6 +106,60 @@ describe("judge", function()
     local also = core.judge(model, changed, { history = false })
     for t = 2, #blind do assert.equal(blind[t], also[t]) end
     assert.not_equal(blind[1], also[1])
+  end)
+
+  it("tells the net whether there is a past, a style and a groove", function()
+    local told <close> = core.model { hidden = 2, layers = 1, encoder = 2, dropout = 0 }
+    local V, inputs = 9, told:config().inputs
+    local _, shape = told:tensor "out.skip"
+    --- Chances of a step's hits where one input alone is heard, by all voices.
+    local function hears(input, options)
+      for _, name in ipairs(told:tensors()) do
+        local values = told:tensor(name)
+        for i = 1, #values do
+          values[i] = name == "out.skip" and (i - 1) // shape[2] + 1 == input and 1 or 0
+        end
+        told:set_tensor(name, values)
+      end
+      return core.judge(told, seq, options)
+    end
+    local function is(x, list)
+      for t, got in ipairs(list) do
+        local want = 0
+        for v = 1, V do
+          local hit = seq:packed_hits():byte((t - 1) * V + v) > 0
+          want = want - math.log(1 + math.exp(hit and -x or x))
+        end
+        near(want, got)
+      end
+    end
+    local past, style, groove = 31 + 2 * V + 4 + 1, inputs - V - 1, inputs
+    is(1, hears(past))
+    is(0, hears(past, { history = false }))
+    local traits = table.move(seq:style(), 1, V + 5, 1, {})
+    for input, want in pairs { [style] = { 0, 1, 1 }, [groove] = { 0, 0, 1 } } do
+      is(want[1], hears(input))
+      is(want[2], hears(input, { style = traits }))
+      is(want[3], hears(input, { style = seq }))
+      is(want[3], hears(input, { style = seq:style() }))
+    end
+    -- the groove's own numbers are those of the place in the bar
+    local list = hears(inputs - V, { style = seq })  -- of the kick
+    for t = 1, #seq do
+      local x, want = seq:style()[V + 5 + (t - 1) % 16 * V + 1], 0
+      for v = 1, V do
+        local hit = seq:packed_hits():byte((t - 1) * V + v) > 0
+        want = want - math.log(1 + math.exp(hit and -x or x))
+      end
+      near(want, list[t])
+    end
+    for _, numbers in ipairs { { table.unpack(seq:style(), 1, 15) }, {}, { -1 } } do
+      assert.error_matches(function() core.judge(told, seq, { style = numbers }) end,
+        "14 numbers are needed, or 230 with a groove")
+    end
+    traits[3] = -0.1
+    assert.error_matches(function() core.judge(told, seq, { style = traits }) end,
+      "number 3 is not in 0%.%.1")
   end)
 
   it("refuses what cannot be judged", function()
@@ -124,7 +178,7 @@ describe("judge", function()
     refuses("'at'", model, seq, { at = 0 })
     refuses("'at'", model, seq, { song = song, at = #song + 1 })
     refuses("same length", model, seq, { song = { song, song }, at = { 1 } })
-    refuses("12 numbers", model, seq, { style = { 1, 2 } })
+    refuses("14 numbers are needed, or 230 with a groove", model, seq, { style = { 1, 2 } })
     refuses("'sogn'.*'song'", model, seq, { sogn = song })
     refuses("sequence", model, seq, { song = { song, 3 } })
     local raw <close> = core.model { inputs = 3, voices = 2, hidden = 4, layers = 1 }

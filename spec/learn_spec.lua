@@ -70,7 +70,8 @@ describe("a tiny corpus is learnt by heart", function()
     })
     local model <close> = core.model { preset = "drummer", hidden = 32, encoder = 16, dropout = 0,
       seed = 3 }
-    local batches <close> = corpus:batches { model = model, batch = 3, steps = 64, seed = 1,
+    -- stretches end anywhere in a phrase: what reads backwards is not to know them by that
+    local batches <close> = corpus:batches { model = model, batch = 3, steps = 56, seed = 1,
       history_dropout = false }
     local loss = learn(model, batches, { updates = 900, rate = 1e-2, clip = 1 })
     assert.is_true(loss < 2e-3, ("loss %g"):format(loss))

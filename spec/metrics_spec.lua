@@ -33,9 +33,11 @@ describe("metrics", function()
     local names = {}
     for name in pairs(seq:metrics(1)) do names[#names + 1] = name end
     table.sort(names)
-    assert.are.same({ "bar_cos", "bar_sin", "bass", "beat_cos", "beat_sin", "downbeat", "energy",
-      "harmony", "intensity", "loudness", "meter", "on_beat", "onsets_high", "onsets_low",
-      "onsets_mid", "phrase_cos", "phrase_sin", "playing", "sounding", "tempo" }, names)
+    assert.are.same({ "bar_cos", "bar_sin", "bass", "beat_cos", "beat_sin", "contrast", "downbeat",
+      "endings", "energy", "guitars", "harmony", "intensity", "loudness", "melody", "meter",
+      "on_beat", "onsets_high", "onsets_low", "onsets_mid", "phrase_cos", "phrase_sin", "playing",
+      "progress", "return", "root", "sounding", "strings", "synths", "tempo", "turn", "winds" },
+      names)
     assert.has_error(function() seq:metric "volume" end)
     assert.has_error(function() seq:metrics(0) end)
     assert.has_error(function() seq:metrics(17) end)
@@ -135,6 +137,73 @@ describe("metrics", function()
     check({ 1, 0, 0, 1, 0, 0, 0, 0, 1 },
       encode { { 0, 3, 40 }, { 1, 1, 50 }, { 3, 1, 50 }, { 5, 1, 60 }, { 6, 9, 72 }, { 8, 1, 59 } },
       "bass")
+  end)
+
+  it("find the melody: the highest that sounds strikes", function()
+    check({ 1, 0, 0, 1, 0, 1, 1, 0 }, encode { { 0, 4, 60 }, { 0, 9, 50 }, { 1, 1, 55 },
+      { 3, 1, 60 }, { 5, 1, 52 }, { 6, 1, 49 }, { 6, 1, 0 }, { 6, 1, 70 } }, "melody")
+    -- one that goes on above is the highest still
+    check({ 1, 0, 0, 1 },
+      encode { { 0, 3, 72 }, { 1, 1, 71 }, { 2, 1, 30 }, { 3, 1, 30 } }, "melody")
+    check({ 1 }, encode { { 0, 1, 0 } }, "melody")
+  end)
+
+  it("hear notes end", function()
+    local one, two = math.log(2), math.log(3)
+    check({ 0, 0, one, two, 0, 0, one, 0 },
+      encode { { 0, 2, 60 }, { 0, 3, 64 }, { 2, 1, 65 }, { 3, 3, 60 }, { 6, 200, 1 } }, "endings")
+    -- no note is shorter than a step
+    check({ 0, one, 0 }, encode { { 0, 0, 60 }, { 2, 50, 60 } }, "endings")
+  end)
+
+  it("hear the bass go to another root", function()
+    -- C, C again, C an octave up, G, then others above it, G, C
+    check({ 1, 0, 0, 0, 1, 0, 0, 0, 0, 1 }, encode { { 0, 1, 36, 90, 33 }, { 1, 1, 36, 90, 33 },
+      { 2, 1, 48, 90, 33 }, { 4, 1, 43, 90, 33 }, { 5, 1, 48, 90, 0 }, { 6, 1, 43, 90, 33 },
+      { 6, 1, 48, 90, 33 }, { 9, 1, 36, 90, 33 } }, "root")
+    -- the lowest line, where no instrument is a bass
+    check({ 1, 0, 1, 0, 1 },
+      encode { { 0, 1, 40 }, { 0, 1, 47 }, { 1, 1, 52 }, { 2, 1, 41 }, { 4, 1, 40 } }, "root")
+    for _, x in ipairs(encode { { 0, 4, 70 }, { 4, 4, 72 } }:metric "root") do
+      assert.are.equal(0, x)
+    end
+  end)
+
+  it("know the instruments by their families", function()
+    local families = { guitars = { 24, 31 }, strings = { 40, 55 }, winds = { 56, 79 },
+      synths = { 80, 103 } }
+    for program = 0, 127 do
+      local seq = encode { { 1, 2, 60, 90, program }, { 2, 2, 64, 90, program } }
+      for name, range in pairs(families) do
+        local is = program >= range[1] and program <= range[2]
+        local one, two = is and math.log(2) or 0, is and math.log(3) or 0
+        check({ 0, one, two, one, 0 }, seq, name)
+      end
+    end
+    local band = encode { { 0, 4, 40, 90, 33 }, { 0, 2, 60, 90, 25 }, { 1, 3, 64, 90, 27 },
+      { 1, 1, 70, 90, 48 }, { 2, 1, 72, 90, 65 }, { 2, 1, 77, 90, 81 } }
+    local one, two = math.log(2), math.log(3)
+    check({ one, two, one, one, 0 }, band, "guitars")
+    check({ 0, one, 0, 0, 0 }, band, "strings")
+    check({ 0, 0, one, 0, 0 }, band, "winds")
+    check({ 0, 0, one, 0, 0 }, band, "synths")
+  end)
+
+  it("know how much of the song is gone", function()
+    local seq = encode { { 8, 4, 60 }, { 20, 20, 64 }, { 22, 1, 60 } }
+    local progress = seq:metric "progress"
+    for t = 0, #seq - 1 do
+      near(t < 8 and 0 or t < 40 and (t - 8) / 32 or 1, progress[t + 1], "step " .. t)
+    end
+    local drums = encode { { 0, 1, 36, 100, 0, 10 } }
+    for _, x in ipairs(drums:metric "progress") do assert.are.equal(0, x) end
+  end)
+
+  it("of token text know the intensity and the place alone", function()
+    local seq = assert(core.tokeniser():parse(("36,i0.5,-1,"):rep(40):sub(1, -2)))
+    for name, want in pairs { melody = 0, endings = 0, root = 0, guitars = 0, progress = 0 } do
+      for _, x in ipairs(seq:metric(name)) do assert.are.equal(want, x) end
+    end
   end)
 
   it("hear the harmony change from beat to beat", function()

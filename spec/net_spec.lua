@@ -1,5 +1,6 @@
 -- The engine's forward passes against the naive network in plain Lua.
 local core = require "neuraldrummer.core"
+local form = require "spec.support.naive_form"
 local formula = require "spec.support.formula"
 local naive = require "spec.support.naive_lstm"
 local tiny = require "spec.support.tiny"
@@ -130,7 +131,9 @@ end)
 -- Input rows as features.h describes them, from a song and the hits so far.
 local METRICS = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass", "loudness",
   "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
-  "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing" }
+  "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing", "melody", "endings", "root",
+  "guitars", "strings", "winds", "synths", "contrast", "return", "turn", "progress" }
+local AHEAD = { contrast = true, ["return"] = true, turn = true, progress = true }
 
 --- A song in two meters by turns, so that a bar back is not a fixed count.
 local function song_of(tok)
@@ -238,7 +241,8 @@ describe("the generator's odds", function()
   --- (`given`, `known`: 0 and 1 by step and voice; density, fills by bar).
   local function row_of(net, back, seq, bars, t, bar, played, d)
     local V, x, heard = net.voices, {}, seq:metrics(t)
-    for i, name in ipairs(METRICS) do x[i] = heard[name] end
+    local place = t - bars[bar].step
+    for i, name in ipairs(METRICS) do x[i] = d.causal and AHEAD[name] and 0 or heard[name] end
     local function put(row)
       for v = 1, V do x[#x + 1] = row and row[v] or 0 end
     end
@@ -250,68 +254,86 @@ describe("the generator's odds", function()
     table.move({ density or 0, density and 1 or 0, fill and 1 or 0, fill ~= nil and 1 or 0 },
       1, 4, #x + 1, x)
     assert.equal(net.encoded, #x)
+    x[#x + 1] = 1  -- the past is told
     put(played[t - 1])
-    for _, n in ipairs(back) do
-      local from = bars[bar - n]
-      local at = from and from.step + t - bars[bar].step
-      put(at and at < bars[bar - n + 1].step and played[at] or nil)
+    local function put_place(from)
+      local at = bars[from] and bars[from].step + place
+      put(at and at < bars[from + 1].step and played[at] or nil)
+      return at and at < bars[from + 1].step
     end
-    for i = 1, V + 3 do x[#x + 1] = d.style and d.style[i] or 0 end
+    for _, n in ipairs(back) do put_place(bar - n) end
+    if not d.causal then
+      -- the bar that this one is the return of, and how like it is
+      local there = put_place(d.of[bar])
+      x[#x + 1] = there and d.how[bar] or 0
+    end
+    local traits = V + 5
+    for i = 1, traits do x[#x + 1] = d.style and d.style[i] or 0 end
     x[#x + 1] = d.style and 1 or 0
+    local groove = d.style and d.style[traits + 1] ~= nil
+    local row = traits + place % 24 * V  -- this grid's steps are sixteenths
+    for v = 1, V do x[#x + 1] = groove and d.style[row + v] or 0 end
+    x[#x + 1] = groove and 1 or 0
     assert.equal(net.inputs, #x)
     return x
   end
 
-  it("lead to the naive ones' hits, of a whole song read both ways, under direction", function()
-    local model <close> = core.model { preset = "drummer", layers = 1, hidden = 8, encoder = 6,
-      seed = 5 }
-    formula.fill(model)
-    local tok = model:tokeniser()
-    local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
-    assert.equal(2, net.readers)
-    local bars, back = seq:bars(), model:config().look_back
-    local d = { given = {}, known = {}, density = { 1.5, nil, -2, 0 },
-      fills = { nil, true, false } }
-    for t = 1, #seq do
-      d.given[t], d.known[t] = formula.hits("given." .. t, V), formula.hits("known." .. t, V)
-    end
-    d.style = formula.uniform("style", V + 3)
-    for i, v in ipairs(d.style) do d.style[i] = math.abs(v) end
-    local function bytes(rows)
-      local list = {}
-      for t, row in ipairs(rows) do list[t] = string.char(table.unpack(row)) end
-      return table.concat(list)
-    end
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5 })
-    local whole = gen:play(seq, { given = seq:with_hits(bytes(d.given)), known = bytes(d.known),
-      style = d.style, density = d.density, fills = d.fills })
-    local odds = gen:odds()
-
-    local played, places, bar = {}, {}, 0
-    for t = 1, #seq do
-      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
-      places[t] = bar
-      played[t] = {}
-      local struck = whole:hits(t)
-      for v, name in ipairs(seq:voices()) do played[t][v] = struck[name] and 1 or 0 end
-    end
-    local xs = {}
-    for t = 1, #seq do xs[t] = row_of(net, back, seq, bars, t, places[t], played, d) end
-    local state, free = naive.state(net), 0
-    for t, front in ipairs(naive.front(net, state, xs)) do
-      local z = naive.logits(net, naive.step(net, state, front), xs[t], played[t])
-      for v, name in ipairs(seq:voices()) do
-        if d.known[t][v] == 1 then
-          assert.equal(d.given[t][v], played[t][v])
-        elseif math.abs(z[v]) > 1e-4 then
-          assert.equal(z[v] > 0 and 1 or 0, played[t][v])
-          free = free + played[t][v]
-        end
-        if t == #seq then near(naive.sigmoid(z[v]), odds[name], 1e-5) end
+  for _, told in ipairs { "no style", "a style", "a style with a groove" } do
+    it("lead to the naive ones' hits, of a whole song read both ways, with " .. told, function()
+      local model <close> = core.model { preset = "drummer", layers = 1, hidden = 8, encoder = 6,
+        seed = 5 }
+      formula.fill(model)
+      local tok = model:tokeniser()
+      local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
+      assert.equal(2, net.readers)
+      local bars, back = seq:bars(), model:config().look_back
+      local d = { given = {}, known = {}, density = { 1.5, nil, -2, 0 },
+        fills = { nil, true, false } }
+      for t = 1, #seq do
+        d.given[t], d.known[t] = formula.hits("given." .. t, V), formula.hits("known." .. t, V)
       end
-    end
-    assert.is_true(free > #seq)
-  end)
+      d.of, d.how = form.returns(seq)
+      assert.is_truthy(d.of[4] and d.of[6])
+      if told ~= "no style" then
+        d.style = formula.uniform("style", V + 5 + (told == "a style" and 0 or 24 * V))
+        for i, v in ipairs(d.style) do d.style[i] = math.abs(v) end
+      end
+      local function bytes(rows)
+        local list = {}
+        for t, row in ipairs(rows) do list[t] = string.char(table.unpack(row)) end
+        return table.concat(list)
+      end
+      local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5 })
+      local whole = gen:play(seq, { given = seq:with_hits(bytes(d.given)), known = bytes(d.known),
+        style = d.style or false, density = d.density, fills = d.fills })
+      local odds = gen:odds()
+
+      local played, places, bar = {}, {}, 0
+      for t = 1, #seq do
+        if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+        places[t] = bar
+        played[t] = {}
+        local struck = whole:hits(t)
+        for v, name in ipairs(seq:voices()) do played[t][v] = struck[name] and 1 or 0 end
+      end
+      local xs = {}
+      for t = 1, #seq do xs[t] = row_of(net, back, seq, bars, t, places[t], played, d) end
+      local state, free = naive.state(net), 0
+      for t, front in ipairs(naive.front(net, state, xs)) do
+        local z = naive.logits(net, naive.step(net, state, front), xs[t], played[t])
+        for v, name in ipairs(seq:voices()) do
+          if d.known[t][v] == 1 then
+            assert.equal(d.given[t][v], played[t][v])
+          elseif math.abs(z[v]) > 1e-4 then
+            assert.equal(z[v] > 0 and 1 or 0, played[t][v])
+            free = free + played[t][v]
+          end
+          if t == #seq then near(naive.sigmoid(z[v]), odds[name], 1e-5) end
+        end
+      end
+      assert.is_true(free > #seq)
+    end)
+  end
 
   it("are the naive ones of a causal drummer, heard step by step", function()
     local model <close> = core.model { preset = "drummer", hidden = 7, encoder = 6, causal = true,
@@ -320,7 +342,7 @@ describe("the generator's odds", function()
     local seq, net = song_of(model:tokeniser()), naive.net(model)
     assert.equal(1, net.readers)
     local bars, back, V = seq:bars(), model:config().look_back, net.voices
-    local none, d = {}, { given = {}, known = {}, density = {}, fills = {} }
+    local none, d = {}, { given = {}, known = {}, density = {}, fills = {}, causal = true }
     for v = 1, V do none[v] = 0 end
     for t = 1, #seq do d.given[t], d.known[t] = none, none end
     local state, bar, played = naive.state(net), 0, {}

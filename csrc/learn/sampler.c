@@ -12,15 +12,18 @@ typedef struct stream {
   nd_sequence *seq;
   int32_t song, step, bar;
   float *density, *fill;                /* (n_bars) */
-  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  nd_returns returns;
+  float style[ND_MAX_STYLE];
 } stream;
 
 /* What a stretch is told and what is kept from it, drawn anew for each. */
 typedef struct lesson {
-  bool no_history, no_before, no_back[ND_MAX_BACK];
-  bool style, density, fill;
+  bool no_history, secret;              /* … and nothing says that there was any */
+  bool no_before, no_back[ND_MAX_BACK], no_alike;
+  bool density, fill;
   bool deaf[ND_N_METRICS];              /* metrics that are not heard */
-  float blur[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  bool style;
+  float told[ND_MAX_STYLE];             /* the style, blurred */
   bool voices[ND_MAX_VOICES];           /* given whole */
   float bars, cells;                    /* shares given */
   int32_t opening;                      /* bars given from the song's start */
@@ -44,6 +47,7 @@ struct nd_sampler {
 static void let_go(stream *w) {
   nd_sequence_free(w->seq);
   free(w->density);
+  nd_returns_clear(&w->returns);
   w->seq = NULL;
   w->density = w->fill = NULL;
 }
@@ -201,22 +205,33 @@ static void give_drums(nd_sampler *s, lesson *l, const stream *w) {
   }
 }
 
+/* A style to the last digit is a song's name, and would be learnt as one. */
+static void tell_style(nd_sampler *s, lesson *l, const stream *w) {
+  const nd_drummer *d = s->drummer;
+  int32_t V = d->net.config.voices, traits = nd_style_traits(V);
+  bool groove = chance(s, d->groove_given);
+  for (int32_t k = 0; k < nd_style_size(V); k++)
+    l->told[k] = k < traits || groove ? w->style[k] + d->style_noise * nd_rng_normal(&s->rng)
+                                      : ND_NO_GROOVE;
+  if (groove) l->told[traits] = fmaxf(l->told[traits], 0.0f);  /* below 0 there is none */
+}
+
 static void draw_lesson(nd_sampler *s, lesson *l, const stream *w) {
   const nd_drummer *d = s->drummer;
   *l = (lesson){0};
   if (!s->options.erase) return;
   l->no_history = chance(s, d->history_all);
+  l->secret = l->no_history && chance(s, d->history_secret);
   l->no_before = chance(s, d->history_back);
   for (int32_t k = 0; k < ND_MAX_BACK; k++) l->no_back[k] = chance(s, d->history_back);
+  l->no_alike = chance(s, d->history_back);
   if (d->features.kind != ND_FEATURES_WHOLE) return;
   l->style = chance(s, d->style_given);
   l->density = chance(s, d->asked);
   l->fill = chance(s, d->asked);
   l->salt = nd_rng_u32(&s->rng);
   for (int k = 0; k < ND_N_METRICS; k++) l->deaf[k] = !nd_metric_is_place(k) && chance(s, d->deaf);
-  /* a style to the last digit is a song's name, and would be learnt as one */
-  for (int32_t k = 0; l->style && k < nd_style_size(d->net.config.voices); k++)
-    l->blur[k] = d->style_noise * nd_rng_normal(&s->rng);
+  if (l->style) tell_style(s, l, w);
   if (chance(s, d->given)) give_drums(s, l, w);
 }
 
@@ -240,20 +255,24 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
   uint8_t known[ND_MAX_VOICES], given[ND_MAX_VOICES];
-  float metrics[ND_N_METRICS], style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  float metrics[ND_N_METRICS];
   for (int k = 0; k < ND_N_METRICS; k++)
     metrics[k] = l->deaf[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
-  for (int32_t k = 0; k < nd_style_size(V); k++) style[k] = w->style[k] + l->blur[k];
   nd_heard heard = {.metrics = metrics,
-                    .style = l->style ? style : NULL,
+                    .style = l->style ? l->told : NULL,
+                    .into = w->step - seq->grid.bars[w->bar].step,
+                    .beat = seq->settings.steps_per_beat,
                     .density = l->density ? w->density[w->bar] : NAN,
                     .fill = l->fill ? w->fill[w->bar] : NAN};
   if (!l->no_history && !(s->options.erase && chance(s, s->drummer->history_step))) {
-    heard.past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar);
+    int32_t alike = w->returns.of != NULL && !l->no_alike ? w->returns.of[w->bar] : -1;
+    if (alike >= 0) heard.likeness = w->returns.how[w->bar];
+    heard.past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
     for (int32_t k = 0; k < s->drummer->features.n_back; k++)
       if (l->no_back[k]) heard.past.back[k] = NULL;
     if (l->no_before) heard.past.before = NULL;
   }
+  if (l->secret) heard.past.told = true;
   known_cells(s, l, w->bar, V, known);
   for (int32_t v = 0; v < V; v++) given[v] = known[v] ? hits[v] : 0;
   heard.known = known;
@@ -283,13 +302,16 @@ static nd_status take_up(nd_sampler *s, stream *w, int32_t song, nd_error *err) 
   if (status != ND_OK) return status;
   size_t bars = (size_t)w->seq->grid.n_bars;
   w->density = nd_calloc(2 * bars, sizeof *w->density);
-  if (w->density == NULL) {
+  status = w->density != NULL ? nd_returns_make(&w->returns, &s->drummer->features, w->seq->metrics,
+                                                &w->seq->grid, err)
+                              : no_memory(err);
+  if (status != ND_OK) {
     let_go(w);
-    return no_memory(err);
+    return status;
   }
   w->fill = w->density + bars;
   nd_style_bars(w->seq, w->density, w->fill);
-  nd_style_measure(w->seq, w->style);
+  (void)nd_style_measure(w->seq, NULL, w->style);
   w->song = song;
   w->step = w->bar = 0;
   return ND_OK;
@@ -303,8 +325,9 @@ static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
     begin_pass(s, s->pass + 1);
   }
   nd_status status = take_up(s, w, s->queue[s->next], err);
-  if (status == ND_OK) s->next++;
-  return status;
+  if (status != ND_OK) return status;
+  s->next++;
+  return ND_OK;
 }
 
 static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {

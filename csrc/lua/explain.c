@@ -79,10 +79,10 @@ static int core_explain(lua_State *L) {
   luaL_argcheck(L, from >= 1 && from <= steps, 3, "no such step");
   luaL_argcheck(L, to >= from && to <= steps, 4, "no such step, or before the first");
   luaL_argcheck(L, to - from < 256, 4, "at most 256 steps can be explained at once");
-  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  float style[ND_MAX_STYLE];
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TBOOLEAN);
   bool styled = lua_toboolean(L, 5);
-  if (styled) nd_style_measure(seq, style);
+  if (styled) (void)nd_style_measure(seq, NULL, style);
   int32_t n = 0;
   nd_target *targets = lua_newuserdatauv(L, (size_t)(to - from + 1) * (size_t)V * sizeof *targets, 0);
   for (int32_t t = (int32_t)from - 1; t < to; t++)

@@ -29,7 +29,7 @@ static generator *check(lua_State *L) {
 /* core.generator(model, {…}) */
 static int core_generator(lua_State *L) {
   static const char *const names[] = {"seed", "temperature", "cutoff", "forced", "start",
-                                      "prime", "velocity", "threads", "limbs", "enter", NULL};
+                                      "prime", "velocity", "threads", "limbs", "enter", "mood", NULL};
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
   static const char *const entries[] = {"band", "always", NULL};
   const nd_drummer *d = lnd_check_drummer(L, 1);
@@ -45,6 +45,7 @@ static int core_generator(lua_State *L) {
   if (cutoff >= 0.0 && temperature > 0.0)
     return luaL_error(L, "options 'cutoff' and 'temperature' are two ways of choosing: give one");
   if (temperature >= 0.0) o.temperature = (float)temperature;
+  o.mood = (float)lnd_opt_num(L, 2, "mood", (double)o.mood, 0.0, 1.0);
   o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
   o.forced = (int32_t)lnd_opt_int(L, 2, "forced", o.forced, 0, ND_MAX_VOICES);
   o.start = (nd_start)lnd_opt_choice(L, 2, "start", (int)o.start, starts);
@@ -89,8 +90,11 @@ const float *lnd_style(lua_State *L, int at, const nd_drummer *drummer) {
     if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
     memcpy(style, s->style + (size_t)(i - 1) * (size_t)size, (size_t)size * sizeof *style);
   } else if (lua_istable(L, at)) {
-    if (lua_rawlen(L, at) != (size_t)size) luaL_error(L, "option 'style': %d numbers are needed", size);
-    for (int32_t k = 0; k < size; k++) {
+    int32_t traits = nd_style_traits(kit->n_voices), n = (int32_t)lua_rawlen(L, at);
+    if (n != size && n != traits)
+      luaL_error(L, "option 'style': %d numbers are needed, or %d with a groove", traits, size);
+    for (int32_t k = n; k < size; k++) style[k] = ND_NO_GROOVE;
+    for (int32_t k = 0; k < n; k++) {
       double v = lua_rawgeti(L, at, k + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : (double)NAN;
       if (!(v >= 0.0 && v <= 1.0)) luaL_error(L, "option 'style': number %d is not in 0..1", k + 1);
       style[k] = (float)v;
@@ -100,7 +104,7 @@ const float *lnd_style(lua_State *L, int at, const nd_drummer *drummer) {
     const nd_sequence *of = lnd_check(L, at, LND_SEQUENCE);
     if (!nd_kit_equal(&of->settings.kit, kit))
       luaL_error(L, "option 'style': the sequence has another kit than the model");
-    nd_style_measure(of, style);
+    (void)nd_style_measure(of, NULL, style);
   }
   return style;
 }
@@ -205,7 +209,8 @@ static int push_style(lua_State *L, const generator *g) {
   const float *numbers;
   int32_t i = nd_generator_style(g->g, &numbers);
   if (numbers == NULL) return lua_pushnil(L), 1;
-  int32_t size = nd_style_size(g->drummer->tokeniser.kit.n_voices);
+  int32_t V = g->drummer->tokeniser.kit.n_voices;
+  int32_t size = numbers[nd_style_traits(V)] < 0.0f ? nd_style_traits(V) : nd_style_size(V);
   lua_createtable(L, size, 0);
   for (int32_t k = 0; k < size; k++) {
     lua_pushnumber(L, (lua_Number)numbers[k]);

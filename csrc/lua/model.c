@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../learn/near.h"
 #include "../net/blas.h"
 #include "../play/drummer.h"
 #include "lnd.h"
@@ -272,8 +273,9 @@ static int model_learn_styles(lua_State *L) {
   if (lnd_finalising(L)) return luaL_error(L, "styles cannot be learnt within a finaliser");
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
-  if (nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err) != ND_OK)
-    return lnd_fail(L, &err, NULL);
+  nd_status status = nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err);
+  if (status == ND_OK) status = nd_near_learn(&m->drummer->styles, 1, &err);
+  if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushinteger(L, m->drummer->styles.n);
   return 1;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../music/likeness.h"
 #include "../music/style.h"
 #include "../music/tokens.h"
 #include "lnd.h"
@@ -242,14 +243,49 @@ static int sequence_with_bars(lua_State *L) {
 /* sequence:style(): its numbers, as style.h has them */
 static int sequence_style(lua_State *L) {
   nd_sequence *seq = check(L);
-  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
-  nd_style_measure(seq, style);
+  float style[ND_MAX_STYLE];
+  (void)nd_style_measure(seq, NULL, style);
   int32_t n = nd_style_size(nd_sequence_voices(seq));
   lua_createtable(L, n, 0);                               /* list */
   for (int32_t k = 0; k < n; k++) {
     lua_pushnumber(L, (lua_Number)style[k]);
     lua_rawseti(L, -2, k + 1);
   }
+  return 1;
+}
+
+#define LND_LIKENESS "neuraldrummer.likeness"
+
+static void forget(void *likeness) {
+  nd_likeness_clear(likeness);
+  free(likeness);
+}
+
+/* What likeness() gives: (a, b) -> how alike two bars are */
+static int likeness_of(lua_State *L) {
+  const nd_likeness *l = lnd_check(L, lua_upvalueindex(1), LND_LIKENESS);
+  lua_Integer bar[2];
+  for (int k = 0; k < 2; k++) {
+    bar[k] = luaL_checkinteger(L, k + 1);
+    luaL_argcheck(L, bar[k] >= 1 && bar[k] <= l->n_bars, k + 1, "no such bar");
+  }
+  lua_pushnumber(L, (lua_Number)nd_likeness_of(l, (int32_t)bar[0] - 1, (int32_t)bar[1] - 1));
+  return 1;
+}
+
+/* sequence:likeness(): a function, as likeness.h has it */
+static int sequence_likeness(lua_State *L) {
+  const nd_sequence *seq = check(L);
+  lnd_box *box = lnd_push(L, LND_LIKENESS, 0);
+  nd_likeness *l = nd_calloc(1, sizeof *l);
+  nd_error err;
+  if (l == NULL) return luaL_error(L, "not enough memory");
+  if (nd_likeness_make(l, seq->metrics, &seq->grid, &err) != ND_OK) {
+    free(l);
+    return lnd_raise(L, &err);
+  }
+  box->p = l;
+  lua_pushcclosure(L, likeness_of, 1);
   return 1;
 }
 
@@ -282,7 +318,7 @@ void lnd_open_sequence(lua_State *L) {
     {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
     {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
     {"with_hits", sequence_with_hits}, {"with_bars", sequence_with_bars},
-    {"style", sequence_style}, {NULL, NULL},
+    {"style", sequence_style}, {"likeness", sequence_likeness}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
     {"__len", sequence_len},
@@ -291,4 +327,5 @@ void lnd_open_sequence(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lnd_type(L, LND_SEQUENCE, methods, meta, release);
   lnd_type(L, LND_LINE, NULL, none, free);
+  lnd_type(L, LND_LIKENESS, NULL, none, forget);
 }

@@ -1,7 +1,10 @@
 #include "features.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "likeness.h"
 
 /* What does not depend on the song's notes: people who drum alone have it too. */
 static const int places[] = {ND_M_TEMPO,    ND_M_BEAT_SIN,   ND_M_BEAT_COS, ND_M_BAR_SIN,
@@ -20,7 +23,8 @@ int32_t nd_features_inputs(const nd_features *f, int32_t voices) {
     case ND_FEATURES_ORIGINAL: return voices + 1;
     case ND_FEATURES_TOUCH: return nd_features_encoded(f, voices);
     case ND_FEATURES_WHOLE:
-      return nd_features_encoded(f, voices) + history + nd_style_size(voices) + 1;
+      return nd_features_encoded(f, voices) + 1 + history + (f->causal ? 0 : voices + 1) +
+             nd_style_traits(voices) + 1 + voices + 1;
     default: return ND_N_METRICS + history;
   }
 }
@@ -44,6 +48,13 @@ static float *put_control(float *to, float value) {
   return to + 2;
 }
 
+/* Numbers of a style, and whether they are given. */
+static float *put_style(float *to, const float *style, int32_t n) {
+  for (int32_t i = 0; i < n; i++) to[i] = style != NULL ? style[i] : 0.0f;
+  to[n] = style != NULL ? 1.0f : 0.0f;
+  return to + n + 1;
+}
+
 void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard, float *row) {
   if (f->kind == ND_FEATURES_ORIGINAL) {
     row = put_hits(row, heard->past.before, voices);
@@ -55,31 +66,67 @@ void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard
     (void)put_hits(row + PLACES, heard->given, voices);
     return;
   }
-  memcpy(row, heard->metrics, ND_N_METRICS * sizeof *row);
+  for (int k = 0; k < ND_N_METRICS; k++)
+    row[k] = f->causal && nd_metric_is_ahead(k) ? 0.0f : heard->metrics[k];
   row += ND_N_METRICS;
   if (f->kind == ND_FEATURES_WHOLE) {
     row = put_hits(row, heard->given, voices);
     row = put_hits(row, heard->known, voices);
     row = put_control(row, heard->density);
     row = put_control(row, heard->fill);
+    *row++ = heard->past.told ? 1.0f : 0.0f;
   }
   row = put_history(row, f, &heard->past, voices);
   if (f->kind != ND_FEATURES_WHOLE) return;
-  int32_t n = nd_style_size(voices);
-  for (int32_t i = 0; i < n; i++) row[i] = heard->style != NULL ? heard->style[i] : 0.0f;
-  row[n] = heard->style != NULL ? 1.0f : 0.0f;
+  if (!f->causal) {
+    row = put_hits(row, heard->past.alike, voices);
+    *row++ = heard->past.alike != NULL ? heard->likeness : 0.0f;
+  }
+  row = put_style(row, heard->style, nd_style_traits(voices));
+  (void)put_style(row, heard->style != NULL
+                           ? nd_style_groove(heard->style, voices, heard->into, heard->beat) : NULL,
+                  voices);
+}
+
+/* The row of hits at `place` of a bar; NULL where that bar is shorter. */
+static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t voices, int32_t bar,
+                             int32_t place) {
+  int32_t at = grid->bars[bar].step + place;
+  return at < grid->bars[bar + 1].step ? hits + (size_t)at * (size_t)voices : NULL;
 }
 
 nd_past nd_features_past(const nd_features *f, const nd_grid *grid, int32_t voices,
-                         const uint8_t *hits, int32_t step, int32_t bar) {
-  nd_past past = {0};
+                         const uint8_t *hits, int32_t step, int32_t bar, int32_t alike) {
+  nd_past past = {.told = true};
   if (step > 0) past.before = hits + (size_t)(step - 1) * (size_t)voices;
   int32_t place = step - grid->bars[bar].step;
-  for (int32_t k = 0; k < f->n_back; k++) {
-    int32_t b = bar - f->back[k];
-    if (b < 0) break;
-    int32_t at = grid->bars[b].step + place;
-    if (at < grid->bars[b + 1].step) past.back[k] = hits + (size_t)at * (size_t)voices;
-  }
+  for (int32_t k = 0; k < f->n_back && f->back[k] <= bar; k++)
+    past.back[k] = row_at(grid, hits, voices, bar - f->back[k], place);
+  if (alike >= 0 && !f->causal) past.alike = row_at(grid, hits, voices, alike, place);
   return past;
+}
+
+nd_status nd_returns_make(nd_returns *r, const nd_features *f, const float *metrics,
+                          const nd_grid *grid, nd_error *err) {
+  nd_likeness l;
+  size_t n = (size_t)grid->n_bars;
+  r->of = nd_calloc(n, sizeof *r->of);
+  r->how = nd_calloc(n, sizeof *r->how);
+  nd_status status = r->of && r->how ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  for (size_t b = 0; status == ND_OK && b < n; b++) r->of[b] = -1;
+  if (status == ND_OK && f->kind == ND_FEATURES_WHOLE && !f->causal) {
+    status = nd_likeness_make(&l, metrics, grid, err);
+    if (status == ND_OK) {
+      nd_likeness_returns(&l, grid, r->of, r->how);
+      nd_likeness_clear(&l);
+    }
+  }
+  if (status != ND_OK) nd_returns_clear(r);
+  return status;
+}
+
+void nd_returns_clear(nd_returns *r) {
+  free(r->of);
+  free(r->how);
+  *r = (nd_returns){NULL, NULL};
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "likeness.h"
+
 static const char *const names[ND_N_METRICS] = {
   [ND_M_INTENSITY] = "intensity", [ND_M_ONSETS_LOW] = "onsets_low",
   [ND_M_ONSETS_MID] = "onsets_mid", [ND_M_ONSETS_HIGH] = "onsets_high",
@@ -14,11 +16,17 @@ static const char *const names[ND_N_METRICS] = {
   [ND_M_PHRASE_SIN] = "phrase_sin", [ND_M_PHRASE_COS] = "phrase_cos",
   [ND_M_DOWNBEAT] = "downbeat", [ND_M_ON_BEAT] = "on_beat", [ND_M_METER] = "meter",
   [ND_M_ENERGY] = "energy", [ND_M_PLAYING] = "playing",
+  [ND_M_MELODY] = "melody", [ND_M_ENDINGS] = "endings", [ND_M_ROOT] = "root",
+  [ND_M_GUITARS] = "guitars", [ND_M_STRINGS] = "strings", [ND_M_WINDS] = "winds",
+  [ND_M_SYNTHS] = "synths", [ND_M_CONTRAST] = "contrast", [ND_M_RETURN] = "return",
+  [ND_M_TURN] = "turn", [ND_M_PROGRESS] = "progress",
 };
 
 bool nd_metric_is_place(int metric) {
   return (metric >= ND_M_BEAT_SIN && metric <= ND_M_METER) || metric == ND_M_PLAYING;
 }
+
+bool nd_metric_is_ahead(int metric) { return metric >= ND_M_CONTRAST && metric <= ND_M_PROGRESS; }
 
 const char *nd_metric_name(int metric) {
   return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
@@ -111,17 +119,27 @@ typedef struct span {
   int32_t start, stop;
   uint8_t pitch, velocity;
   enum { NO_BASS, BASS_IF_LOWEST, BASS } role;
+  enum { OTHERS, GUITARS, STRINGS, WINDS, SYNTHS, FAMILIES } family;
 } span;
 
 /* What sounds while the steps go by. */
 typedef struct ear {
-  int32_t of_pitch[128], of_class[12], sounding;
+  int32_t of_pitch[128], of_class[12], of_family[FAMILIES], sounding;
 } ear;
 
 static void hear(ear *e, const span *s, int32_t change) {
   e->of_pitch[s->pitch] += change;
   e->of_class[s->pitch % 12] += change;
+  e->of_family[s->family] += change;
   e->sounding += change;
+}
+
+/* By General MIDI program, from 0. */
+static int family_of(int program) {
+  static const uint8_t of_eight[16] = {[3] = GUITARS, [5] = STRINGS, [6] = STRINGS, [7] = WINDS,
+                                       [8] = WINDS, [9] = WINDS, [10] = SYNTHS, [11] = SYNTHS,
+                                       [12] = SYNTHS};
+  return of_eight[program / 8 % 16];
 }
 
 /* The notes beside the drums, in order of start. */
@@ -138,7 +156,7 @@ static size_t lay_spans(span *spans, const nd_song *song, const nd_grid *grid) {
     if (stop > grid->n_steps) stop = grid->n_steps;
     if (stop <= start) stop = start + 1;
     spans[n++] = (span){start, stop, note->pitch, note->velocity,
-                        bass ? BASS : NO_BASS};
+                        bass ? BASS : NO_BASS, family_of(note->program)};
     has_bass = has_bass || bass;
   }
   for (size_t i = 0; !has_bass && i < n; i++)
@@ -172,18 +190,19 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
                           const size_t *order, const nd_grid *grid) {
   ear e = {.sounding = 0};
   double now[12] = {0}, last[12] = {0};
-  int32_t beat = 0;
+  int32_t beat = 0, root = -1;
   size_t next = 0;
   for (int32_t t = 0; t < grid->n_steps; t++) {
     float *m = out + (size_t)t * ND_N_METRICS;
     double velocity = 0;
-    int32_t low = 0, mid = 0, high = 0;
+    int32_t low = 0, mid = 0, high = 0, top = 0;
     size_t begin = next;
     for (size_t i = first[t]; i < first[t + 1]; i++) hear(&e, &spans[order[i]], -1);
     for (; next < n && spans[next].start == t; next++) {
       const span *s = &spans[next];
       hear(&e, s, 1);
       velocity += s->velocity;
+      if (s->pitch > top) top = s->pitch;
       if (s->pitch < 48) low++;
       else if (s->pitch < 72) mid++;
       else high++;
@@ -191,16 +210,26 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
     if (next > begin) {
       int32_t lowest = 0;
       while (e.of_pitch[lowest] == 0) lowest++;
+      int32_t bass = 128;
       for (size_t i = begin; i < next; i++)
-        if (spans[i].role == BASS ||
-            (spans[i].role == BASS_IF_LOWEST && spans[i].pitch == lowest))
-          m[ND_M_BASS] = 1;
+        if ((spans[i].role == BASS || (spans[i].role == BASS_IF_LOWEST && spans[i].pitch == lowest)) &&
+            spans[i].pitch < bass)
+          bass = spans[i].pitch;
+      m[ND_M_BASS] = bass < 128;
+      m[ND_M_ROOT] = bass < 128 && bass % 12 != root;
+      if (bass < 128) root = bass % 12;
+      int32_t highest = 127;
+      while (e.of_pitch[highest] == 0) highest--;
+      m[ND_M_MELODY] = top == highest;
       m[ND_M_LOUDNESS] = (float)(velocity / 127 / (double)(next - begin));
     }
     m[ND_M_ONSETS_LOW] = (float)log1p(low);
     m[ND_M_ONSETS_MID] = (float)log1p(mid);
     m[ND_M_ONSETS_HIGH] = (float)log1p(high);
     m[ND_M_SOUNDING] = (float)log1p(e.sounding);
+    m[ND_M_ENDINGS] = (float)log1p((double)(first[t + 1] - first[t]));
+    for (int k = GUITARS; k < FAMILIES; k++)
+      m[ND_M_GUITARS + k - GUITARS] = (float)log1p(e.of_family[k]);
     for (int c = 0; c < 12; c++) now[c] += e.of_class[c];
     bool ends = t + 1 == grid->n_steps || m[ND_N_METRICS + ND_M_ON_BEAT] > 0;
     if (ends) {  /* the beat is over: its harmony is known */
@@ -219,6 +248,41 @@ static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) 
     double us = song->n_tempos > 0 ? song->tempos[k].us_per_quarter : 500000;
     out[(size_t)t * ND_N_METRICS + ND_M_TEMPO] = (float)clip(log2(500000 / fmax(us, 1)), 4);
   }
+}
+
+/* From the first sounding step to before `stop`. */
+static void measure_progress(float *out, int32_t start, int32_t stop, int32_t n_steps) {
+  for (int32_t t = start; t < n_steps; t++) {
+    out[(size_t)t * ND_N_METRICS + ND_M_PLAYING] = t < stop;
+    out[(size_t)t * ND_N_METRICS + ND_M_PROGRESS] = t < stop ? (float)(t - start) / (float)(stop - start) : 1;
+  }
+}
+
+/* What is said of a bar by its likeness to others. */
+static nd_status measure_form(float *out, const nd_grid *grid, nd_error *err) {
+  nd_likeness l;
+  int32_t *of = nd_calloc((size_t)grid->n_bars, sizeof *of);
+  float *how = nd_calloc((size_t)grid->n_bars, sizeof *how);
+  nd_status status = of && how ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  if (status == ND_OK) status = nd_likeness_make(&l, out, grid, err);
+  if (status == ND_OK) {
+    nd_likeness_returns(&l, grid, of, how);
+    for (int32_t b = 0; b < grid->n_bars; b++) {
+      int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
+      float contrast = b > 0 ? 1.0f - nd_likeness_of(&l, b, b - 1) : 0.0f;
+      float turn = nd_likeness_turn(&l, b);
+      for (int32_t t = grid->bars[b].step; t < stop; t++) {
+        float *m = out + (size_t)t * ND_N_METRICS;
+        m[ND_M_CONTRAST] = (float)clip((double)contrast, 4);
+        m[ND_M_RETURN] = (float)clip((double)how[b], 4);
+        m[ND_M_TURN] = (float)clip((double)turn, 4);
+      }
+    }
+    nd_likeness_clear(&l);
+  }
+  free(of);
+  free(how);
+  return status;
 }
 
 nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
@@ -243,8 +307,7 @@ nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *gri
       onsets[spans[i].start]++;
       if (spans[i].stop > stop) stop = spans[i].stop;
     }
-    for (int32_t t = n > 0 ? spans[0].start : 0; t < stop; t++)
-      out[(size_t)t * ND_N_METRICS + ND_M_PLAYING] = 1;
+    if (n > 0) measure_progress(out, spans[0].start, stop, grid->n_steps);
     for (size_t i = 0; include_drums && i < song->n_notes; i++) {
       if (!nd_song_is_drum(song, &song->notes[i])) continue;
       int32_t step = nd_grid_step(grid, song->notes[i].tick, NULL);
@@ -253,6 +316,9 @@ nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *gri
     nd_metrics_normalise(onsets, n_steps);
     for (size_t t = 0; t < n_steps; t++) onsets[t] = clip(onsets[t], 4);
     nd_metrics_set_intensity(out, grid, onsets);
+    /* of what a corpus stores, so that it can be measured again from there */
+    round_all(out, n_steps * ND_N_METRICS);
+    status = measure_form(out, grid, err);
     round_all(out, n_steps * ND_N_METRICS);
   }
   free(spans);

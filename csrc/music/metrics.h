@@ -31,11 +31,25 @@ enum nd_metric {
   ND_M_METER,       /* quarters in the bar, over 4 */
   ND_M_ENERGY,      /* smoothed onsets: mean intensity of the bar */
   ND_M_PLAYING,     /* 1 from the song's first note to its last, else 0 */
+  ND_M_MELODY,      /* 1 where the highest note that sounds strikes */
+  ND_M_ENDINGS,     /* ln(1 + notes that end there) */
+  ND_M_ROOT,        /* 1 where the bass strikes another pitch class than it last did */
+  ND_M_GUITARS,     /* ln(1 + notes sounding) of GM 25-32, counted from 1, */
+  ND_M_STRINGS,     /* ... of strings and voices, 41-56 */
+  ND_M_WINDS,       /* ... of brass, reeds and pipes, 57-80 */
+  ND_M_SYNTHS,      /* ... of synthesisers, 81-104 */
+  ND_M_CONTRAST,    /* of the bar: 1 - likeness to the bar before (likeness.h) */
+  ND_M_RETURN,      /* of the bar: likeness to the bar that it is the return of */
+  ND_M_TURN,        /* of the bar: how much what follows differs from what was */
+  ND_M_PROGRESS,    /* share of the song that is gone, from its first note to its last */
   ND_N_METRICS
 };
 
 /* Whether it says where in its bars a step is, not what the song does there. */
 bool nd_metric_is_place(int metric);
+
+/* Whether it cannot be known while the song is still being played. */
+bool nd_metric_is_ahead(int metric);
 
 /* "intensity", "onsets_low", …; NULL past the end. */
 const char *nd_metric_name(int metric);

@@ -44,7 +44,7 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
     d->batch = 32;
     return ND_OK;
   }
-  d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 3, .back = {1, 2, 4}};
+  d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 4, .back = {1, 2, 4, 8}};
   net->layers = 2;
   net->hidden = 192;
   net->encoder = 128;
@@ -54,14 +54,17 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->steps = 128;
   d->batch = 32;
   d->history_all = 0.3f;
+  d->history_secret = 0.0f;
   d->history_back = 0.15f;
   d->history_step = 0.1f;
   d->given = 0.5f;
   d->style_given = 0.6f;
-  d->asked = 0.3f;
+  d->groove_given = 0.7f;
+  d->asked = 0.5f;
   d->style_noise = 0.05f;
   d->deaf = 0.05f;
-  d->temperature = 0.85f;
+  d->temperature = 0.75f;
+  d->mood = 0.8f;
   d->cutoff = 0.5f;
   return ND_OK;
 }
@@ -79,7 +82,7 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
     if (o->dropout >= 0.0f) net.dropout = net.head_dropout = o->dropout;
     if (strcmp(d->preset, "neuraldrummer2023") == 0) net.dropout = 0.0f;
     if (o->encoder >= 0) net.encoder = o->encoder;
-    if (o->causal >= 0) net.causal = o->causal > 0;
+    if (o->causal >= 0) net.causal = d->features.causal = o->causal > 0;
     if (net.encoder == 0 && d->features.kind == ND_FEATURES_WHOLE)
       d->features.kind = ND_FEATURES_DRUMMER;
     net.voices = d->tokeniser.kit.n_voices;
@@ -127,7 +130,7 @@ typedef struct setting {
   bool optional;        /* files of the first version have it not: 0 */
 } setting;
 
-enum { MAX_SETTINGS = 40, LIST_TEXT = 96 };
+enum { MAX_SETTINGS = 48, LIST_TEXT = 96 };
 
 /* Texts that stand for lists and enumerations while they are on disk. */
 typedef struct texts {
@@ -175,8 +178,11 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("encoded", c->encoded, 0, ND_MAX_INPUTS), LATER_;
   FLAG_("causal", c->causal), LATER_;
   FLAG_("touch", c->touch), LATER_;
+  NUM_("mood", d->mood, 0, 1), LATER_;
   NUM_("given", d->given, 0, 1), LATER_;
+  NUM_("history_secret", d->history_secret, 0, 1), LATER_;
   NUM_("style_given", d->style_given, 0, 1), LATER_;
+  NUM_("groove_given", d->groove_given, 0, 1), LATER_;
   NUM_("asked", d->asked, 0, 1), LATER_;
   NUM_("style_noise", d->style_noise, 0, 1), LATER_;
   NUM_("deaf", d->deaf, 0, 1), LATER_;
@@ -250,8 +256,10 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
   if (status == ND_OK && given->styles.n > 0) {
     const nd_styles *s = &given->styles;
     int64_t style[2] = {s->n, s->size}, song[2] = {s->n, ND_SONG_TRAITS};
+    int64_t near[2] = {ND_SONG_TRAITS, ND_STYLES_NEAR};
     status = nd_checkpoint_add(c, "styles.style", 2, style, s->style, err);
     if (status == ND_OK) status = nd_checkpoint_add(c, "styles.song", 2, song, s->song, err);
+    if (status == ND_OK) status = nd_checkpoint_add(c, "styles.near", 2, near, s->near, err);
     if (status == ND_OK) status = nd_checkpoint_say(c, "styles", s->names, err);
   }
   for (int32_t i = 0; i < given->net.n_tensors && status == ND_OK; i++) {
@@ -300,6 +308,7 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
   while (feature_names[kind] != NULL && strcmp(t->features, feature_names[kind]) != 0) kind++;
   if (feature_names[kind] == NULL) return nd_fail(err, ND_FORMAT, "setting 'features' is unknown: '%s'", t->features);
   d->features.kind = (nd_features_kind)kind;
+  d->features.causal = net->causal;
   all_metrics(metrics, sizeof metrics);
   if ((kind == ND_FEATURES_DRUMMER || kind == ND_FEATURES_WHOLE) && strcmp(metrics, t->metrics) != 0)
     return nd_fail(err, ND_FORMAT, "the model hears other metrics than this version measures");
@@ -313,31 +322,43 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
   return ND_OK;
 }
 
+/* A copy of a tensor's values. */
+static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
+  for (size_t i = 0; i < e->size; i++)
+    if (!isfinite(e->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
+  *to = nd_calloc(e->size, sizeof **to);
+  if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  memcpy(*to, e->values, e->size * sizeof **to);
+  return ND_OK;
+}
+
+static bool is_matrix(const nd_entry *e, int64_t rows, int64_t columns) {
+  return e != NULL && e->rank == 2 && e->shape[0] == rows && e->shape[1] == columns;
+}
+
 static nd_status restore_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *err) {
   const nd_entry *style = nd_checkpoint_entry(c, "styles.style");
   const nd_entry *song = nd_checkpoint_entry(c, "styles.song");
+  const nd_entry *near = nd_checkpoint_entry(c, "styles.near");
   const char *names = nd_checkpoint_string(c, "styles");
-  if (style == NULL && song == NULL && names == NULL) return ND_OK;
+  if (style == NULL && song == NULL && near == NULL && names == NULL) return ND_OK;
+  int32_t voices = d->tokeniser.kit.n_voices, size = nd_style_size(voices);
   int64_t lines = 0, n = style != NULL ? style->shape[0] : 0;
   for (const char *p = names; p != NULL && *p != '\0'; p++) lines += *p == '\n';
-  if (style == NULL || song == NULL || style->rank != 2 || song->rank != 2 || n < 1 ||
-      n > 1 << 20 || song->shape[0] != n || lines != n || song->shape[1] != ND_SONG_TRAITS ||
-      style->shape[1] != nd_style_size(d->tokeniser.kit.n_voices))
+  if (n < 1 || n > 1 << 20 || lines != n || !is_matrix(style, n, size) ||
+      !is_matrix(song, n, ND_SONG_TRAITS) || !is_matrix(near, ND_SONG_TRAITS, ND_STYLES_NEAR))
     return nd_fail(err, ND_FORMAT, "its styles are broken");
-  for (size_t i = 0; i < style->size; i++)
-    if (!isfinite(style->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
-  for (size_t i = 0; i < song->size; i++)
-    if (!isfinite(song->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
   nd_styles *s = &d->styles;
-  s->style = nd_calloc(style->size, sizeof *s->style);
-  s->song = nd_calloc(song->size, sizeof *s->song);
+  nd_status status = copy_values(&s->style, style, err);
+  if (status == ND_OK) status = copy_values(&s->song, song, err);
+  if (status == ND_OK) status = copy_values(&s->near, near, err);
+  if (status != ND_OK) return status;
   s->names = nd_calloc(strlen(names) + 1, 1);
-  if (!s->style || !s->song || !s->names) return nd_fail(err, ND_NOMEM, "out of memory");
-  memcpy(s->style, style->values, style->size * sizeof *s->style);
-  memcpy(s->song, song->values, song->size * sizeof *s->song);
+  if (s->names == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   memcpy(s->names, names, strlen(names));
   s->n = (int32_t)n;
-  s->size = (int32_t)style->shape[1];
+  s->voices = voices;
+  s->size = size;
   return ND_OK;
 }
 

@@ -18,14 +18,17 @@ typedef struct nd_drummer {
   /* how it is taught */
   int32_t steps, batch;          /* a batch: B stretches of T steps */
   float history_all;             /* share of stretches with all history erased */
+  float history_secret;          /* ... of these, that look as if nothing had been played */
   float history_back;            /* ... with one look-back input erased */
   float history_step;            /* share of steps with all history erased */
   float given;                   /* share of stretches with some drums given */
   float style_given, asked;      /* ... with the style, with density or fills */
+  float groove_given;            /* share of those told the style that are told its groove */
   float style_noise;             /* deviation of what blurs the style's numbers */
   float deaf;                    /* share of stretches in which a metric is not heard */
   /* how it plays unless told otherwise */
   float temperature;             /* 0: by cut-off */
+  float mood;                    /* how far bars differ in it: generator.h */
   float cutoff;
   int32_t forced;
 } nd_drummer;

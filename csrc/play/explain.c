@@ -10,15 +10,16 @@ enum { NONE = -1, WIDTH = 1024 };
  * differ in it alone: how rows are laid out is features.c's affair. */
 typedef struct places {
   int32_t metric[ND_N_METRICS];
-  int32_t before[ND_MAX_VOICES], back[ND_MAX_BACK][ND_MAX_VOICES];
-  int32_t style[ND_MAX_VOICES + ND_STYLE_TRAITS + 1], n_style;   /* and whether it is given */
+  int32_t before[ND_MAX_VOICES], back[ND_MAX_BACK][ND_MAX_VOICES], alike[ND_MAX_VOICES];
+  int32_t likeness;
+  int32_t style[2 * ND_MAX_VOICES + ND_STYLE_TRAITS + 2], n_style;   /* and what of it is given */
 } places;
 
 /* The n-th input, from 0, in which the row of `heard` differs from the empty one. */
 static int32_t place_of(const nd_drummer *d, const nd_heard *heard, int32_t n) {
   static const float silence[ND_N_METRICS] = {0};
   float row[WIDTH], empty[WIDTH];
-  nd_heard nothing = {.metrics = silence, .density = NAN, .fill = NAN};
+  nd_heard nothing = {.metrics = silence, .beat = 1, .density = NAN, .fill = NAN};
   nd_features_row(&d->features, d->net.config.voices, &nothing, empty);
   nd_features_row(&d->features, d->net.config.voices, heard, row);
   for (int32_t i = 0; i < d->net.config.inputs; i++)
@@ -27,9 +28,9 @@ static int32_t place_of(const nd_drummer *d, const nd_heard *heard, int32_t n) {
 }
 
 static void find_places(const nd_drummer *d, places *p) {
-  float metrics[ND_N_METRICS] = {0}, style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  float metrics[ND_N_METRICS] = {0}, style[ND_MAX_STYLE];
   uint8_t hits[ND_MAX_VOICES] = {0};
-  nd_heard heard = {.metrics = metrics, .density = NAN, .fill = NAN};
+  nd_heard heard = {.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
   for (int32_t m = 0; m < ND_N_METRICS; m++) {
     metrics[m] = 1.0f;
     p->metric[m] = place_of(d, &heard, 0);
@@ -45,20 +46,28 @@ static void find_places(const nd_drummer *d, places *p) {
       p->back[k][v] = place_of(d, &heard, 0);
       heard.past.back[k] = NULL;
     }
+    heard.past.alike = hits;
+    p->alike[v] = place_of(d, &heard, 0);
+    heard.past.alike = NULL;
     hits[v] = 0;
   }
+  heard.past.alike = hits;
+  heard.likeness = 1.0f;
+  p->likeness = place_of(d, &heard, 0);
+  heard.past.alike = NULL;
   for (size_t i = 0; i < sizeof style / sizeof *style; i++) style[i] = 1.0f;
   heard.style = style;
   p->n_style = 0;
-  for (int32_t n = 0; n <= nd_style_size(d->net.config.voices); n++) {
+  for (int32_t n = 0; n < (int32_t)(sizeof p->style / sizeof *p->style); n++) {
     int32_t at = place_of(d, &heard, n);
     if (at != NONE) p->style[p->n_style++] = at;
   }
 }
 
 /* Gradient times input, each sent to where it came from. */
-static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p, const float *x,
-                   const float *gradient, nd_reasons *out) {
+static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p,
+                   const nd_returns *returns, const float *x, const float *gradient,
+                   nd_reasons *out) {
   const nd_grid *grid = &seq->grid;
   size_t V = (size_t)nd_sequence_voices(seq), I = (size_t)d->net.config.inputs;
   size_t T = (size_t)grid->n_steps;
@@ -72,14 +81,19 @@ static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p,
       if (p->metric[m] != NONE)
         out->song[t * ND_N_METRICS + m] = x[p->metric[m]] * gradient[p->metric[m]];
     for (int32_t i = 0; i < p->n_style; i++) out->style += x[p->style[i]] * gradient[p->style[i]];
-    nd_past past = nd_features_past(&d->features, grid, (int32_t)V, seq->hits, (int32_t)t, bar);
+    nd_past past = nd_features_past(&d->features, grid, (int32_t)V, seq->hits, (int32_t)t, bar,
+                                    returns->of[bar]);
     for (size_t v = 0; v < V; v++) {
       if (past.before != NULL && p->before[v] != NONE)
         out->hits[(size_t)(past.before - seq->hits) + v] += x[p->before[v]] * gradient[p->before[v]];
       for (int32_t k = 0; k < d->features.n_back; k++)
         if (past.back[k] != NULL && p->back[k][v] != NONE)
           out->hits[(size_t)(past.back[k] - seq->hits) + v] += x[p->back[k][v]] * gradient[p->back[k][v]];
+      if (past.alike != NULL && p->alike[v] != NONE)
+        out->hits[(size_t)(past.alike - seq->hits) + v] += x[p->alike[v]] * gradient[p->alike[v]];
     }
+    if (p->likeness != NONE)
+      out->song[t * ND_N_METRICS + ND_M_RETURN] += x[p->likeness] * gradient[p->likeness];
   }
 }
 
@@ -95,7 +109,9 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
   nd_status status = x && y && gradients ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   if (status == ND_OK) status = nd_judge_rows(d, &all, x, err);
   places p;
+  nd_returns returns = {NULL, NULL};
   if (status == ND_OK) find_places(d, &p);
+  if (status == ND_OK) status = nd_returns_make(&returns, &d->features, seq->metrics, &seq->grid, err);
   for (size_t i = 0; status == ND_OK && i < (size_t)steps * (size_t)V; i++)
     y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;
   for (int32_t from = 0; from < n && status == ND_OK; from += SIDE) {
@@ -112,9 +128,10 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
       for (int32_t v = 0; v < V; v++)
         r->beside[v] = v < t->voice && d->net.hits.mix != NULL
                            ? d->net.hits.mix[v * V + t->voice] * y[t->step * V + v] : 0.0f;
-      gather(d, seq, &p, x, gradients + (size_t)i * cells, r);
+      gather(d, seq, &p, &returns, x, gradients + (size_t)i * cells, r);
     }
   }
+  nd_returns_clear(&returns);
   free(x);
   free(y);
   free(gradients);

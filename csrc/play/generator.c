@@ -15,7 +15,8 @@ struct nd_generator {
   const nd_drummer *drummer;
   nd_generator_options options;
   nd_sequence *prime;
-  nd_rng rng;
+  nd_rng rng, moods;
+  float heat;                 /* what this bar's temperature is multiplied by */
   int32_t rows;               /* states side by side: the window, or 1 */
   int64_t steps;              /* played or heard since the start */
   int64_t bars;               /* begun */
@@ -28,7 +29,7 @@ struct nd_generator {
   float *reading;             /* (4 encoder) its scratch */
   const float *read;          /* (4 hidden) of this step, where the whole song was read:
                                * the first layer's product with the encoder's reading */
-  float style[ND_MAX_VOICES + ND_STYLE_TRAITS];
+  float style[ND_MAX_STYLE];
   int32_t chosen;             /* index of the style among the drummer's, or -1 */
   bool has_style;
   float *feature, *scratch;   /* of the head, one row */
@@ -38,7 +39,8 @@ struct nd_generator {
 
 nd_generator_options nd_generator_defaults(const nd_drummer *d) {
   bool original = d->features.kind == ND_FEATURES_ORIGINAL;
-  return (nd_generator_options){.seed = 1, .temperature = d->temperature, .cutoff = d->cutoff,
+  return (nd_generator_options){.seed = 1, .temperature = d->temperature, .mood = d->mood,
+                                .cutoff = d->cutoff,
                                 .forced = d->forced, .velocity = original ? 127 : 100,
                                 .start = original ? ND_START_BASIC : ND_START_BLANK,
                                 .limbs = !original, .always = original};
@@ -117,7 +119,7 @@ static uint8_t *row(nd_generator *g, int64_t step) {
 }
 
 static nd_past look_back(nd_generator *g) {
-  nd_past past = {0};
+  nd_past past = {.told = true};
   const nd_features *f = &g->drummer->features;
   if (g->steps > 0) past.before = row(g, g->steps - 1);
   int64_t bar = g->bars - 1, place = g->steps - g->bar_start[bar % BARS];
@@ -169,7 +171,11 @@ static const float *advance(nd_generator *g, const nd_heard *heard) {
   int32_t rows = g->rows, H = c->hidden;
   size_t cells = (size_t)rows * (size_t)H, wide = 4 * (size_t)H;
   nd_heard all = *heard;
+  const uint8_t *alike = heard->past.alike;
   all.past = look_back(g);
+  all.past.alike = alike;
+  all.into = (int32_t)(g->steps - g->bar_start[(g->bars - 1) % BARS]);
+  all.beat = g->drummer->tokeniser.steps_per_beat;
   if (g->has_style) all.style = g->style;
   nd_features_row(&g->drummer->features, c->voices, &all, g->x);
   /* the window that begins here starts from nothing */
@@ -209,7 +215,7 @@ static void choose(nd_generator *g, const nd_heard *heard, bool silent, uint8_t 
     if (isnan(z)) g->unsound = true;
     g->odds[v] = 1.0f / (1.0f + expf(-z));
     bool struck = o->temperature > 0.0f
-                      ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / o->temperature))
+                      ? nd_rng_float(&g->rng) < 1.0f / (1.0f + expf(-z / (o->temperature * g->heat)))
                       : g->odds[v] >= o->cutoff;
     struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
@@ -231,6 +237,15 @@ static void choose(nd_generator *g, const nd_heard *heard, bool silent, uint8_t 
   if (o->limbs) nd_limbs_fit(&g->drummer->tokeniser.kit, g->odds, heard->known, hits);
 }
 
+/* Whether a bar is held or free. */
+static void draw_mood(nd_generator *g, const float *metrics) {
+  const float free_bars = 0.35f, free_endings = 0.7f;
+  /* the phrase's phase is 3/4 where its last bar begins */
+  bool ending = metrics[ND_M_PHRASE_SIN] < -0.9f;
+  bool is_free = nd_rng_float(&g->moods) < (ending ? free_endings : free_bars);
+  g->heat = is_free ? 1.0f + 0.75f * g->options.mood : fmaxf(1.0f - g->options.mood, 0.05f);
+}
+
 static void begin_step(nd_generator *g, bool bar) {
   if (bar || g->bars == 0) g->bar_start[g->bars++ % BARS] = g->steps;
 }
@@ -241,7 +256,7 @@ static void end_step(nd_generator *g, const uint8_t *hits) {
 }
 
 static nd_heard only(const float *metrics) {
-  return (nd_heard){.metrics = metrics, .density = NAN, .fill = NAN};
+  return (nd_heard){.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
 }
 
 /* A step whose hits are given: the state hears it, nothing is drawn. */
@@ -255,6 +270,7 @@ static void hear(nd_generator *g, const float *metrics, bool bar, const uint8_t 
 static void play_step(nd_generator *g, const nd_heard *heard, bool bar, bool silent,
                       uint8_t *hits) {
   const nd_net *net = &g->drummer->net;
+  if (bar || g->bars == 0) draw_mood(g, heard->metrics);
   begin_step(g, bar);
   const float *feature = advance(g, heard);
   if (feature != NULL) {
@@ -349,6 +365,7 @@ void nd_generator_reset(nd_generator *g) {
   g->has_style = false;
   g->chosen = -1;
   g->rng = nd_rng_seed(g->options.seed, 4);
+  g->moods = nd_rng_seed(g->options.seed, 7);
   g->steps = g->bars = 0;
   if (g->prime == NULL) {
     hear_start(g);
@@ -371,14 +388,21 @@ int32_t nd_generator_style(const nd_generator *g, const float **numbers) {
   return g->chosen;
 }
 
-/* Commits to one style: the one given, or one drawn for this song. */
+/* Commits to one style: the one given, that of the bars that are kept, or one
+ * drawn for this song. */
 static nd_status commit(nd_generator *g, const nd_sequence *song, const nd_direction *d,
                         nd_error *err) {
+  enum { ENOUGH = 2 };   /* bars that a style shows in */
   const nd_styles *s = &g->drummer->styles;
   size_t size = (size_t)nd_style_size(g->drummer->net.config.voices) * sizeof *g->style;
   if (g->drummer->features.kind != ND_FEATURES_WHOLE || d->no_style) return ND_OK;
   if (d->style != NULL) {
     memcpy(g->style, d->style, size);
+    g->has_style = true;
+    return ND_OK;
+  }
+  if (d->known != NULL && d->own_style == 0 &&
+      nd_style_measure(d->given, d->known, g->style) >= ENOUGH) {
     g->has_style = true;
     return ND_OK;
   }
@@ -494,6 +518,7 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
     return nd_fail(err, ND_MISUSE, "this model takes no direction: it has no encoder");
   nd_sequence *played = NULL;
   float *read = NULL;
+  nd_returns returns = {NULL, NULL};
   int32_t V = nd_sequence_voices(song), n = nd_sequence_steps(song), bar = 0;
   size_t width = 4 * (size_t)g->drummer->net.config.hidden;
   uint8_t *hits = nd_calloc((size_t)n * (size_t)V, 1);
@@ -508,6 +533,8 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
   nd_generator_reset(g);
   status = commit(g, song, d, err);
   if (status == ND_OK) status = read_song(g, song, d, kept, &read, err);
+  if (status == ND_OK)
+    status = nd_returns_make(&returns, &g->drummer->features, song->metrics, &song->grid, err);
   for (int32_t t = 0; t < n && status == ND_OK; t++) {
     bool begins = t == 0;
     while (bar + 1 < song->grid.n_bars && song->grid.bars[bar + 1].step <= t) {
@@ -515,11 +542,16 @@ nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
       begins = true;
     }
     nd_heard h = heard_at(song, d, kept, t, bar);
+    if (returns.of[bar] >= 0) {
+      h.past = nd_features_past(&g->drummer->features, &song->grid, V, hits, t, bar, returns.of[bar]);
+      h.likeness = returns.how[bar];
+    }
     g->read = read != NULL ? read + (size_t)t * width : NULL;
     play_step(g, &h, begins, t < enter || t >= leave, hits + (size_t)t * (size_t)V);
   }
   g->read = NULL;
   free(read);
+  nd_returns_clear(&returns);
   if (status == ND_OK && g->unsound)
     status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
   if (status == ND_OK && (nd_sequence_blank(&played, song) != ND_OK ||

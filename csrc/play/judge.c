@@ -44,22 +44,32 @@ nd_status nd_judge_rows(const nd_drummer *d, const nd_case *c, float *x, nd_erro
   const nd_grid *grid = &drums->grid;
   int32_t V = nd_sequence_voices(drums), length = nd_sequence_steps(song);
   size_t M = ND_N_METRICS, inputs = (size_t)d->net.config.inputs;
-  /* the song's metrics on the drums' steps, then the drums' places */
+  /* the song's metrics on the drums' steps, those before the stretch too,
+   * then the drums' places */
   float *heard = nd_calloc((size_t)grid->n_steps * M, sizeof *heard);
   if (heard == NULL) return no_memory(err);
-  int32_t at = c->at % length;
+  int32_t at = (c->at - c->from) % length;
   if (at < 0) at += length;
-  for (int32_t t = 0; t < c->steps; t++)
-    memcpy(heard + (size_t)(c->from + t) * M, song->metrics + (size_t)((at + t) % length) * M,
-           M * sizeof *heard);
-  if (song != drums || at != c->from) nd_metrics_place(heard, grid);
+  for (int32_t t = 0; t < grid->n_steps; t++)
+    memcpy(heard + (size_t)t * M, song->metrics + (size_t)((at + t) % length) * M, M * sizeof *heard);
+  if (song != drums || at != 0) nd_metrics_place(heard, grid);
+  nd_returns returns;
+  status = nd_returns_make(&returns, &d->features, heard, grid, err);
+  if (status != ND_OK) {
+    free(heard);
+    return status;
+  }
   int32_t bar = nd_grid_bar(grid, c->from);
   for (int32_t t = c->from; t < c->from + c->steps; t++, x += inputs) {
     while (bar + 1 < grid->n_bars && grid->bars[bar + 1].step <= t) bar++;
-    nd_heard h = {.metrics = heard + (size_t)t * M, .style = c->style, .density = NAN, .fill = NAN};
-    if (!c->no_history) h.past = nd_features_past(&d->features, grid, V, drums->hits, t, bar);
+    nd_heard h = {.metrics = heard + (size_t)t * M, .style = c->style,
+                  .likeness = returns.how[bar], .into = t - grid->bars[bar].step,
+                  .beat = drums->settings.steps_per_beat, .density = NAN, .fill = NAN};
+    if (!c->no_history)
+      h.past = nd_features_past(&d->features, grid, V, drums->hits, t, bar, returns.of[bar]);
     nd_features_row(&d->features, V, &h, x);
   }
+  nd_returns_clear(&returns);
   free(heard);
   return ND_OK;
 }

@@ -1,7 +1,12 @@
 /* styles.h - the styles that a drummer chooses among: one of each song it was
  * taught on, kept with what that song is like without its drums. A song leaves
- * its style open; the drummer commits to one whole style, drawn by how near
- * its song is, and never to an average of many.
+ * its style open; the drummer commits to one whole style, and never to an
+ * average of many.
+ *
+ * Songs are near by their traits, seen through a projection that learn/near.c
+ * finds. What is near votes, and the style drawn is one whose groove those
+ * agree with that are likely (the least expected risk, Kumar & Byrne 2004):
+ * the odd one out of a likely song is not taken for its drums.
  */
 #ifndef ND_PLAY_STYLES_H
 #define ND_PLAY_STYLES_H
@@ -10,23 +15,32 @@
 #include "../music/style.h"
 #include "../rng.h"
 
-enum { ND_SONG_TRAITS = 2 * ND_N_METRICS };   /* mean and sd of every metric */
+/* Of a song: mean and deviation of every metric while it plays; then at each
+ * sixteenth of four beats the square root of how often the bass strikes, and
+ * low, middle and high notes. */
+enum { ND_SONG_PLACES = 16, ND_SONG_TRAITS = 2 * ND_N_METRICS + 4 * ND_SONG_PLACES,
+       ND_STYLES_NEAR = 16 };
 
 typedef struct nd_styles {
-  int32_t n, size;      /* styles, numbers in each */
+  int32_t n, voices;    /* styles; voices of the kit */
+  int32_t size;         /* numbers in a style */
   float *style;         /* (n, size) */
   float *song;          /* (n, ND_SONG_TRAITS) */
+  float *near;          /* (ND_SONG_TRAITS, ND_STYLES_NEAR): exp(-squared distance)
+                         * behind it is how near two songs are */
   char *names;          /* one a line, in order */
 } nd_styles;
 
-/* Of the songs of `split` (-1: all) that have drums. Replaces what is there. */
+/* Of the songs of `split` (-1: all) that have drums. Replaces what is there.
+ * `near` is left to learn/near.h: zeros, by which all songs are as near. */
 nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, nd_error *err);
 void nd_styles_clear(nd_styles *s);
 
-/* Odds (n) of each style for a song, adding up to 1: by the distance of their
- * songs' traits, each over its standard deviation, the eighth nearest song
- * setting the scale; times the root of how many styles are like it, so that
- * an odd one out of a likely song is not taken for its drums. */
+/* How far the grooves of two styles agree: twice the hits that they have in
+ * common at each sixteenth of four beats, over those of both; 0..1. */
+float nd_styles_agree(const nd_styles *s, int32_t a, int32_t b);
+
+/* Odds (n) of each style for a song, adding up to 1. */
 nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err);
 
 /* One drawn by the odds; -1 when there is none. */

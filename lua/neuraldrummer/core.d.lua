@@ -162,10 +162,16 @@ function sequence:with_hits(hits) end
 ---@return neuraldrummer.sequence
 function sequence:with_bars(map, from) end
 --- How its drums are played as a whole: for each voice the square root of its
---- rate a step; then the shares of bars that repeat the one before, of hits off
---- the eighths, and of snare hits on back-beats. All 0..1.
+--- rate a step; the shares of bars that repeat the one before, of hits off the
+--- eighths, of snare hits on back-beats, of bars without hits, of fills among the
+--- others; then the groove, for each of 24 sixteenths of a bar the square root of
+--- each voice's rate there. All 0..1.
 ---@return number[]
 function sequence:style() end
+--- How alike bars are by what is heard in them beside the drums: 1 for the same,
+--- about 0 for two of the song's bars taken by chance.
+---@return fun(a: integer, b: integer): number
+function sequence:likeness() end
 function sequence:close() end
 
 ------------------------------------------------------------------- Corpus
@@ -360,6 +366,8 @@ local generator = {}
 ---@class neuraldrummer.generator_options
 ---@field seed? integer default 1
 ---@field temperature? number default: the model's own (1 for the original: no sampling)
+---@field mood? number 0-1, default the model's own: how far bars differ in temperature. Most
+--- are held, at 1 - mood of it; some are free, at 1 + 3/4 mood, more of those that end a phrase
 ---@field cutoff? number strike where probability >= cutoff, instead of drawing
 ---@field forced? integer the n most likely voices are struck as well
 ---@field start? "blank"|"count-in"|"basic"|"random"

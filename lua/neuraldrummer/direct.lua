@@ -183,7 +183,8 @@ end
 
 -- Styles --------------------------------------------------------------------
 
-local TRAITS <const> = { "repeats", "off_eighths", "back_beats" }
+local TRAITS <const> = { "repeats", "off_eighths", "back_beats", "rests", "fills" }
+local SIXTEENTHS <const> = 24  -- places of a groove
 local FORMAT <const> = "neuraldrummer style 1"
 
 local function style_names(voices)
@@ -191,23 +192,33 @@ local function style_names(voices)
   return table.move(TRAITS, 1, #TRAITS, #names + 1, names)
 end
 
---- A style as it is kept in a file: JSON, its numbers by name.
+--- A style as it is kept in a file: JSON, its numbers by name, its groove a row of
+--- voices for each sixteenth of a bar.
 ---@param name string
 ---@param seq neuraldrummer.sequence whose drums have it
 ---@return string json
 function direct.style_text(name, seq)
-  local order, numbers = { "format", "name", "kit", "numbers" }, {}
-  local measured = seq:style()
-  for i, key in ipairs(style_names(seq:voices())) do
-    numbers[key] = tonumber(("%.6f"):format(measured[i]))
+  local order, numbers, groove = { "format", "name", "kit", "numbers", "groove" }, {}, {}
+  local measured, voices = seq:style(), seq:voices()
+  local names = style_names(voices)
+  local function short(x) return tonumber(("%.6f"):format(x)) end
+  for i, key in ipairs(names) do
+    numbers[key] = short(measured[i])
     order[#order + 1] = key
   end
+  for place = 1, SIXTEENTHS do
+    local row, at = {}, #names + (place - 1) * #voices
+    for v = 1, #voices do row[v] = short(measured[at + v]) end
+    groove[place] = row
+  end
   return require "dkjson".encode({
-    format = FORMAT, name = name, kit = seq:settings().kit_text, numbers = numbers,
+    format = FORMAT, name = name, kit = seq:settings().kit_text, numbers = numbers, groove = groove,
   }, { indent = true, keyorder = order }) .. "\n"
 end
 
---- The numbers of a style's file.
+local function is_share(x) return type(x) == "number" and x >= 0 and x <= 1 end
+
+--- The numbers of a style's file; those of the groove behind the others, where it has one.
 ---@param path string
 ---@param settings table of the model's tokeniser
 ---@param voices string[]
@@ -225,10 +236,21 @@ function direct.load_style(path, settings, voices)
   local numbers = {}
   for i, name in ipairs(style_names(voices)) do
     local x = style.numbers[name]
-    if type(x) ~= "number" or not (x >= 0 and x <= 1) then
-      return nil, ("%s: '%s' is not a number in 0-1"):format(path, name)
-    end
+    if not is_share(x) then return nil, ("%s: '%s' is not a number in 0-1"):format(path, name) end
     numbers[i] = x
+  end
+  if not style.groove then return numbers end
+  if type(style.groove) ~= "table" or #style.groove ~= SIXTEENTHS then
+    return nil, ("%s: the groove has not %d places"):format(path, SIXTEENTHS)
+  end
+  for place, row in ipairs(style.groove) do
+    for v = 1, #voices do
+      if type(row) ~= "table" or #row ~= #voices or not is_share(row[v]) then
+        return nil, ("%s: the groove's place %d is not %d numbers in 0-1"):format(path, place,
+          #voices)
+      end
+      numbers[#numbers + 1] = row[v]
+    end
   end
   return numbers
 end
@@ -251,9 +273,15 @@ local function change(numbers, item, voices)
   end
   -- a style's numbers are square roots of rates
   for _, i in ipairs(found) do sum = sum + numbers[i] ^ 2 end
+  local factor = sum > 0 and x / sum ^ 0.5
+  local names = #voices + #TRAITS
   for _, i in ipairs(found) do
-    numbers[i] = sum > 0 and numbers[i] * x / sum ^ 0.5 or x / (#found) ^ 0.5
-    numbers[i] = math.min(numbers[i], 1.0)
+    numbers[i] = math.min(factor and numbers[i] * factor or x / (#found) ^ 0.5, 1.0)
+    -- a voice that the groove has not falls on its eighths
+    for at = names + i, #numbers, #voices do
+      local eighth = (at - names - 1) // #voices % 2 == 0
+      numbers[at] = factor and math.min(numbers[at] * factor, 1.0) or eighth and numbers[i] or 0.0
+    end
   end
 end
 
@@ -310,68 +338,10 @@ end
 
 -- Sections ------------------------------------------------------------------
 
-local PLACES <const> = 16       -- of a bar, compared one by one
 local AROUND <const> = 4        -- bars on each side of a boundary
 local NOVEL <const> = 0.3       -- least novelty of a boundary
 local ALIKE <const> = 0.6       -- least likeness of a section that returns
 local KINDS <const> = 64        -- so many different sections are remembered
-local HEARD <const> = { "onsets_low", "onsets_mid", "onsets_high", "bass", "sounding",
-  "loudness", "harmony" }
-
--- A vector for each bar: what is heard at each of its places. Every metric has
--- the same share of the variance. Second: the mean square distance of two bars.
-local function bar_vectors(seq, bars)
-  local vectors, total = {}, 0
-  for b = 1, #bars do vectors[b] = {} end
-  for _, name in ipairs(HEARD) do
-    local x = seq:metric(name)
-    local at = #vectors[1]
-    local variance = 0
-    for b = 1, #bars do
-      local from = bars[b].step
-      local steps = (bars[b + 1] and bars[b + 1].step or #x + 1) - from
-      for place = 0, PLACES - 1 do
-        -- the most of the steps that fall on the place, or the one it falls in
-        local first = from + place * steps // PLACES
-        local most = x[first]
-        for t = first + 1, from + (place + 1) * steps // PLACES - 1 do
-          if x[t] > most then most = x[t] end
-        end
-        vectors[b][at + place + 1] = most
-      end
-    end
-    for place = at + 1, at + PLACES do
-      local sum, squares = 0, 0
-      for b = 1, #bars do
-        local v = vectors[b][place]
-        sum, squares = sum + v, squares + v * v
-      end
-      variance = variance + math.max(squares / #bars - (sum / #bars) ^ 2, 0)
-    end
-    local scale = variance > 1e-9 and 1 / variance ^ 0.5 or 0
-    for b = 1, #bars do
-      for place = at + 1, at + PLACES do vectors[b][place] = vectors[b][place] * scale end
-    end
-    total = total + (variance > 1e-9 and 2 or 0)
-  end
-  return vectors, total
-end
-
---- How alike the bars of a song are: a function of two bars' numbers, 1 for the
---- same, about 0 for two bars taken by chance.
----@param seq neuraldrummer.sequence
----@return fun(a: integer, b: integer): number
-function direct.likeness(seq)
-  local vectors, total = bar_vectors(seq, seq:bars())
-  return function(a, b)
-    local x, y, distance = vectors[a], vectors[b], 0
-    for i = 1, #x do
-      local d = x[i] - y[i]
-      distance = distance + d * d
-    end
-    return total > 0 and 1 - distance / total or 1
-  end
-end
 
 -- How much the bars from `b` on differ from those before it: likeness within
 -- either side, less that across (Foote's checkerboard kernel).
@@ -420,7 +390,7 @@ end
 ---@return neuraldrummer.section[]
 function direct.sections(seq)
   local bars = seq:bars()
-  local alike = direct.likeness(seq)
+  local alike = seq:likeness()
   local starts = boundaries(seq, bars, alike)
   local sections, firsts = {}, {}
   for i, start in ipairs(starts) do

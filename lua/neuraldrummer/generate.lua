@@ -16,6 +16,7 @@ local generate = {}
 ---@field original? boolean play as the 2023 system does; needs a model of its preset
 ---@field seed? integer default 1
 ---@field temperature? number
+---@field mood? number 0..1, how far bars differ in temperature: some held, some free
 ---@field cutoff? number
 ---@field forced? integer
 ---@field start? "blank"|"count-in"|"basic"|"random"
@@ -54,7 +55,7 @@ local generate = {}
 
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
-  temperature = "number", cutoff = "number", forced = "integer", start = "string",
+  temperature = "number", mood = "number", cutoff = "number", forced = "integer", start = "string",
   prime = "string", velocity = "number", humanise = "number",
   touch = "string|userdata|table", length = "number", rest = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
@@ -292,7 +293,7 @@ local function strike(model, seq, o)
   local function new_generator(try)
     return nd.generator(model, {
       seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
-      cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
+      mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
       velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
     })
   end

@@ -18,6 +18,7 @@ local function playing(output)
     common.MODEL,
     { "--seed", "N", "another seed, another take (default 1).", integer },
     { "--temperature", "T", "below 1 surer, above 1 freer.", number },
+    { "--mood", "X", "0-1, how far bars differ in temperature: some held, some free.", number },
     { "--cutoff", "C", "strike from this probability on, instead of drawing lots.", number },
     { "--velocity", "V", "0-1, of every hit; then --humanise is 0 unless given.", number },
     { "--humanise", "X", "0: on the grid and flat; 1: velocities and timing as people "
@@ -52,7 +53,7 @@ local function played_as(args)
   local function off(flag) if flag then return false end end
   return {
     out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
-    cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
+    mood = args.mood, cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
     swing = args.swing, length = args.length, style = style, style_of = args.style_of,
     energy = args.energy, fills = args.fills, vary = args.vary,
     kit_in = args.kit_in, kit_out = args.kit_out,

@@ -1,0 +1,38 @@
+/* likeness.h - how alike the bars of a song are, by what is heard in them
+ * beside the drums, and what follows from that: where the song turns to
+ * something new (Foote 2000), and of which earlier bar a bar is the return.
+ *
+ * A bar is a vector: at each of 16 places the onsets by register, the bass,
+ * what sounds, the loudness and the harmony, each metric with the same share
+ * of the variance over the song. Likeness is 1 for the same, about 0 for two
+ * bars of the song taken by chance, below for unlike ones.
+ */
+#ifndef ND_MUSIC_LIKENESS_H
+#define ND_MUSIC_LIKENESS_H
+
+#include "metrics.h"
+
+typedef struct nd_likeness {
+  int32_t n_bars, width;
+  float *vectors;      /* (n_bars, width) */
+  float total;         /* mean square distance of two bars */
+} nd_likeness;
+
+/* `metrics` (n_steps, ND_N_METRICS) on `grid`. ND_NOMEM alone can go wrong. */
+nd_status nd_likeness_make(nd_likeness *l, const float *metrics, const nd_grid *grid, nd_error *err);
+void nd_likeness_clear(nd_likeness *l);
+
+/* Of bars a and b, from 0. */
+float nd_likeness_of(const nd_likeness *l, int32_t a, int32_t b);
+
+/* How much the bars from `bar` on differ from those before it: likeness within
+ * either side of four bars less that across; 0 near the song's ends. */
+float nd_likeness_turn(const nd_likeness *l, int32_t bar);
+
+/* Of every bar the earlier one, of the last 64 and of its own length, that it
+ * is most like, neighbours counting too and distances of four bars preferred;
+ * -1 where there is none. `how` gets their likeness, -1 at least, or 0. Both
+ * (n_bars). */
+void nd_likeness_returns(const nd_likeness *l, const nd_grid *grid, int32_t *of, float *how);
+
+#endif
