@@ -34,14 +34,6 @@ function files.ending(path, ending)
   return (path:match "^(.*[^/])%.[^./]+$" or path) .. ending
 end
 
---- `path` with another ending: "a.b.png" as "a.b.tsv".
----@param path string
----@param ending string with its dot
----@return string
-function files.ending(path, ending)
-  return (path:match "^(.*[^/])%.[^./]+$" or path) .. ending
-end
-
 ---@param path string
 ---@param most? integer only the first so many bytes
 ---@return string? bytes
