@@ -338,25 +338,9 @@ end
 
 -- Sections ------------------------------------------------------------------
 
-local AROUND <const> = 4        -- bars on each side of a boundary
 local NOVEL <const> = 0.3       -- least novelty of a boundary
 local ALIKE <const> = 0.6       -- least likeness of a section that returns
 local KINDS <const> = 64        -- so many different sections are remembered
-
--- How much the bars from `b` on differ from those before it: likeness within
--- either side, less that across (Foote's checkerboard kernel).
-local function novelty(alike, b, n_bars)
-  local reach = math.min(AROUND, b - 1, n_bars - b + 1)
-  if reach < 2 then return 0 end
-  local within, across = 0, 0
-  for i = 1, reach do
-    for j = 1, reach do
-      across = across + alike(b - i, b + j - 1)
-      if i < j then within = within + alike(b - i, b - j) + alike(b + i - 1, b + j - 1) end
-    end
-  end
-  return within / (reach * (reach - 1)) - across / reach ^ 2
-end
 
 ---@class neuraldrummer.section
 ---@field first integer bar
@@ -365,11 +349,11 @@ end
 ---@field of? integer index of the first section of its kind, when it returns
 
 -- Bars at which sections begin, by peaks of novelty.
-local function boundaries(seq, bars, alike)
-  local n, novel = #bars, {}
+local function boundaries(seq, bars)
+  local n, novel, turn = #bars, {}, seq:metric "turn"
   local shift = pickup(seq)
   for b = 2, n do
-    local x = novelty(alike, b, n)
+    local x = turn[bars[b].step]
     -- phrases are of four bars as a rule
     novel[b] = (b - 1 - shift) % 4 == 0 and x * 1.25 or x
   end
@@ -391,7 +375,7 @@ end
 function direct.sections(seq)
   local bars = seq:bars()
   local alike = seq:likeness()
-  local starts = boundaries(seq, bars, alike)
+  local starts = boundaries(seq, bars)
   local sections, firsts = {}, {}
   for i, start in ipairs(starts) do
     local section = { first = start, last = (starts[i + 1] or #bars + 1) - 1 }
