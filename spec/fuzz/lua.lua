@@ -199,6 +199,7 @@ local function call(f)
   else
     fn = modules[f.owner][f.name]
   end
+  if fn == nil then error(f.owner .. f.kind .. f.name .. " is annotated, but not there", 0) end
   for _, param in ipairs(f.params) do
     n = n + 1
     if not (param.optional and byte() % 3 == 0) then args[n] = value(param.kind, param.name) end
