@@ -24,22 +24,22 @@ LUA_LIBS = $(call once,LUA_LIBS,$(shell $(PKG_CONFIG) --libs lua5.4))
 
 ifdef SAN
 SANITIZE = -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-HOST = $(BUILD)/host/lua5.4
-RUNTIME = $(abspath $(BUILD))/host
+HOST = $(BUILD)/host/bin/lua5.4
 # too much memory asked for is an answer that the code has to meet
-PRELOAD = PATH="$(RUNTIME):$$PATH" \
-  ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1 \
-  LSAN_OPTIONS=suppressions=$(abspath spec/support/leaks.supp):print_suppressions=0
+PRELOAD = PATH="$(abspath $(dir $(HOST))):$$PATH" \
+  ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
 endif
 
-$(BUILD)/host/lua5.4: spec/support/alone.c $(BUILD)/flags
+# Beside it, what LuaRocks looks for beside a Lua.
+$(BUILD)/host/bin/lua5.4: spec/support/alone.c spec/tools.mk $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) -shared -fPIC -o $(@D)/alone.so $<
-	@{ echo '#!/bin/sh'; \
+	$(CC) -shared -fPIC -o $(BUILD)/host/alone.so $<
+	@lua=$$(command -v $(LUA)) && ln -sfn "$${lua%/bin/*}/include" $(BUILD)/host/include && { \
+	  echo '#!/bin/sh'; \
 	  echo 'export OTHERS_PRELOAD="$$LD_PRELOAD"'; \
 	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so) \
-	$(shell $(CC) -print-file-name=libubsan.so) $(RUNTIME)/alone.so $$LD_PRELOAD"'; \
-	  echo "exec $$(command -v $(LUA)) \"\$$@\""; } >$@ && chmod 755 $@
+	$(shell $(CC) -print-file-name=libubsan.so) $(abspath $(BUILD)/host/alone.so) $$LD_PRELOAD"'; \
+	  echo "exec $$lua \"\$$@\""; } >$@ && chmod 755 $@
 
 # SPEC=quick: those that take seconds under the sanitizers, and none that
 # builds or trains for long.
@@ -73,7 +73,7 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 # Reads outside of what was allocated, use of what was never written, and memory
 # that nothing points to any more; OpenBLAS's and glib's threads and tables stay.
 VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-  --errors-for-leak-kinds=definite --suppressions=spec/support/valgrind.supp
+  --errors-for-leak-kinds=definite
 VALGRIND_SPECS = song smf splice tokens tokeniser sequence corpus checkpoint generator touch
 
 check-valgrind: test-deps
