@@ -7,7 +7,8 @@
 #   make install    into PREFIX (default /usr/local); DESTDIR is honoured
 #   make doc        the Lua reference and the manual page, into build/doc/
 #   make dist       a release's tarball and rocks, into build/dist/
-#   make bench      measure against the limits in spec/bench
+#   make bench      measure against the limits in spec/bench; ONLY=training, see there
+#   make bench-plots  curves of what it costs, each with its limit, into build/bench/
 #   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
 #   make check-corpus, check-kill, check-long:
@@ -76,8 +77,8 @@ MATH = -ffp-contract=fast -fno-math-errno -fno-trapping-math
 
 COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-.PHONY: all deps test-deps demo test install doc dist bench reaper reaper-index test-windows \
-  bench-live clean FORCE
+.PHONY: all deps test-deps demo test install doc dist bench bench-plots reaper reaper-index \
+  test-windows bench-live clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(CORE) $(SMF) $(TOOL)
@@ -138,9 +139,17 @@ test: test-deps
 	@$(MAKE) --no-print-directory all replays $(HOST)
 	@PRELOAD='$(PRELOAD)' $(LUA) spec/run.lua $(LUA) $(BUILD) $(SPEC)
 
+BENCH = BUILD='$(BUILD)' LUA_PATH='lua/?.lua;lua/?/init.lua;?.lua;;' \
+  LUA_CPATH='$(BUILD)/lib/?.so;;'
+
 bench: deps
 	@$(MAKE) --no-print-directory all
-	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lib/?.so;;' $(LUA) spec/bench/run.lua
+	@$(BENCH) $(LUA) spec/bench/run.lua
+
+bench-plots: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $(BUILD)/bench
+	@$(BENCH) $(LUA) spec/bench/plots.lua
 
 # Models and kit maps lie beside the Lua files, where the module looks for them.
 install: all

@@ -411,3 +411,7 @@ end
 
 --: core.sgemm_rate
 print(core.sgemm_rate(64) > 0)                --> true
+
+--: core.memory_rate
+local read, copied = core.memory_rate(2^16 | 0)
+print(read > 0, copied > 0)                   --> true	true

@@ -519,4 +519,11 @@ function interrupt:close() end
 ---@return number flops
 function core.sgemm_rate(n, threads) end
 
+--- The machine's own rates, in bytes/s, of reading a block of so many bytes over
+--- and over, and of copying it: those of the cache that it fits into.
+---@param bytes integer
+---@return number read
+---@return number copied
+function core.memory_rate(bytes) end
+
 return core

@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
 """The same networks in PyTorch on the CPU, for spec/bench/run.lua.
 
-    peer_torch.py train  KEY=VALUE…   prints training steps a second
-    peer_torch.py window KEY=VALUE…   prints microseconds a generated step, the
-                                      window being run again for each, as the
-                                      2023 system plays
-    peer_torch.py version
+    peer_torch.py train  KEY=VALUE…   training steps a second
+    peer_torch.py window KEY=VALUE…   microseconds a generated step, the window
+                                      being run again for each, as the 2023
+                                      system plays
 
 Keys: preset, window, layers, hidden, encoder, encoded, inputs, voices, steps,
-batch, dropout, threads, seconds.
+batch, dropout, threads, seconds. Answers as peer.py says. Each is tried with
+oneDNN and without (playing also as a traced graph), and done in the way that is
+the fastest.
 """
 import sys
-import time
 
 import torch
 from torch import nn
+
+import peer
 
 
 class Drummer(nn.Module):
@@ -56,8 +58,33 @@ class Original(nn.Module):
         return self.head(h[-1]), None
 
 
+class Playing(nn.Module):
+    """One step of a window (W, 1, I), and of the hits before it; a net with an encoder
+    has its playing layers alone, a song being read but once."""
+
+    def __init__(self, net, original):
+        super().__init__()
+        self.net, self.original = net, original
+
+    def forward(self, x, hits):
+        net = self.net
+        if self.original:
+            logits = net(x)[0]
+        else:
+            h, _ = net.lstm(x)
+            logits = net.out(h[-1]) + net.skip(x[-1]) + hits @ torch.triu(net.mix, 1)
+        return (torch.sigmoid(logits) >= .2).float()
+
+
+def one_dnn(on, call):
+    """The same call with oneDNN or without."""
+    def switched():
+        torch.backends.mkldnn.set_flags(on)
+        return call()
+    return switched
+
+
 def train(net, o):
-    """Steps a second of training; of several rounds, the best."""
     original = o["preset"] == "neuraldrummer2023"
     t, b = o["steps"], o["batch"]
     x = torch.rand(t, b, o["inputs"])
@@ -80,61 +107,49 @@ def train(net, o):
         adam.step()
         return loss.item()
 
-    for _ in range(3):
-        step()
-    best, end = 0.0, time.perf_counter() + o["seconds"]
-    while True:
-        n, start = 0, time.perf_counter()
-        while time.perf_counter() - start < o["seconds"] / 4:
-            step()
-            n += 1
-        now = time.perf_counter()
-        best = max(best, n / (now - start))
-        if now >= end:
-            return best
+    return [("oneDNN", lambda: one_dnn(True, step)), ("no oneDNN", lambda: one_dnn(False, step))]
 
 
-@torch.no_grad()
 def window(net, o):
-    """Microseconds a step, the window slid on by the step that was played. Of a
-    net with an encoder the playing layers alone, a song being read but once."""
-    original = o["preset"] == "neuraldrummer2023"
+    """The window slid on by the step that was played."""
+    original, voices = o["preset"] == "neuraldrummer2023", o["voices"]
     x = torch.rand(o["window"], 1, o["inputs"])
-    hits = torch.zeros(1, o["voices"])
-    net.eval()
-    best, end = 1e9, time.perf_counter() + o["seconds"]
-    while time.perf_counter() < end:
-        n, start = 0, time.perf_counter()
-        while time.perf_counter() - start < o["seconds"] / 4:
-            if original:
-                odds = torch.sigmoid(net(x)[0])
-            else:
-                h, _ = net.lstm(x)
-                odds = torch.sigmoid(net.out(h[-1]) + net.skip(x[-1]) + hits @ torch.triu(net.mix, 1))
-            hits = (odds >= .2).float()
-            x = torch.roll(x, -1, 0)
-            x[-1, 0, :o["voices"]] = hits[0]
-            n += 1
-        best = min(best, (time.perf_counter() - start) / n * 1e6)
-    return best
+    hits = torch.zeros(1, voices)
+    playing = Playing(net, original).eval()
+
+    def player(play):
+        def step():
+            nonlocal hits
+            with torch.inference_mode():
+                hits = play(x, hits)
+                x[:-1] = x[1:].clone()
+                x[-1, 0, :voices] = hits[0]
+        return step
+
+    def traced():
+        with torch.inference_mode():
+            return player(torch.jit.trace(playing, (x, hits)))
+
+    return [("oneDNN", lambda: one_dnn(True, player(playing))),
+            ("no oneDNN", lambda: one_dnn(False, player(playing))),
+            ("traced, oneDNN", lambda: one_dnn(True, traced())),
+            ("traced, no oneDNN", lambda: one_dnn(False, traced()))]
 
 
 def main():
-    what = sys.argv[1]
-    if what == "version":
-        print(torch.__version__)
-        return
-    o = {}
-    for word in sys.argv[2:]:
-        key, value = word.split("=")
-        o[key] = value if key == "preset" else float(value) if key in ("dropout", "seconds") else int(value)
+    what, o = sys.argv[1], peer.options(sys.argv[2:])
     torch.set_num_threads(o["threads"])
     torch.set_num_interop_threads(1)
+    torch.set_flush_denormal(True)
     torch.manual_seed(1)
     if what == "window":
         o["encoder"] = o["encoded"] = 0
     net = Original(o) if o["preset"] == "neuraldrummer2023" else Drummer(o)
-    print({"train": train, "window": window}[what](net, o))
+    way, call = peer.fastest({"train": train, "window": window}[what](net, o), o["seconds"])
+    seconds = o["seconds"]
+    measure = {"train": lambda: peer.rate(call, seconds),
+               "window": lambda: 1e6 / peer.rate(call, seconds)}[what]
+    peer.serve("PyTorch %s (%s)" % (torch.__version__.split("+")[0], way), measure)
 
 
 main()
