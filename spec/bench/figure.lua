@@ -88,7 +88,7 @@ local function add_panel(add, index, panel, left, right)
   else
     add("set yrange [%.8g:%.8g]", panel.ylow or 0, y_high * 1.08)
     add("set ytics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0.4,0", paper.INK)
-    add("set format y '%%.0s%%c'")
+    add "set format y '%.0s%c'"
   end
   add(tics("x", panel.xtics or marks(panel.xlow or x_low, panel.xhigh or x_high)))
   add("set grid xtics ytics lc rgb '#e6e8eb' lt 1 lw 1")
@@ -133,7 +133,7 @@ return function(out, figure, tsv)
   paper.head(add, HEIGHT, figure.title, figure.facts)
   for i, panel in ipairs(figure.panels) do
     local left = paper.LEFT + (i - 1) * wide
-    add("set key %s noenhanced samplen 2.6 spacing 1.15 font 'sans,11.5' tc rgb '%s'",
+    add("set key %s reverse Left noenhanced samplen 2.6 spacing 1.15 font 'sans,11.5' tc rgb '%s'",
       panel.key or "inside left bottom", paper.INK)
     add_panel(add, i, panel, left, left + wide - 0.065)
   end
