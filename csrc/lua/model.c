@@ -7,6 +7,7 @@
 
 #include "../learn/near.h"
 #include "../net/blas.h"
+#include "../net/kernels.h"
 #include "../play/drummer.h"
 #include "lnd.h"
 

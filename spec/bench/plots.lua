@@ -276,14 +276,14 @@ bench.configure(arg, 3, 0.3)
 assert(os.execute("mkdir -p " .. bench.quote(bench.settings.OUT)))
 local ran = false
 for _, name in ipairs { "training", "playing", "reading" } do
-  if name:find(bench.settings.ONLY, 1, true) then
+  if bench.wanted(name) then
     ran = true
     curves[name]()
   end
 end
 -- a script of its own, which takes the folder
 local linear = "spec/bench/linear.lua"
-if files.read(linear) and ("linear"):find(bench.settings.ONLY, 1, true) then
+if files.read(linear) and bench.wanted "linear" then
   ran = true
   assert(os.execute(("QUICK=%s %s %s %s"):format(bench.settings.QUICK and "1" or "", bench.lua,
     linear, bench.quote(bench.settings.OUT))))

@@ -8,9 +8,9 @@
 --- PYTHON names an interpreter with torch, keras and tensorflow-cpu, mido,
 --- pretty_midi and symusic; what it has not is said and left out. CORPUS is a folder
 --- of MIDI files (without one, songs are made). ONLY runs the parts whose name
---- holds the word. Both sides of a comparison are measured in turn, ROUNDS times
---- for SECONDS each. QUICK does everything in a tiny size: it shows that the
---- benchmarks work, and no figure of it means anything.
+--- holds the word, or one of several (ONLY=step,drafts). Both sides of a comparison
+--- are measured in turn, ROUNDS times for SECONDS each. QUICK does everything in a
+--- tiny size: it shows that the benchmarks work, and no figure of it means anything.
 local bench = require "spec.bench.support"
 
 local PARTS <const> = {
@@ -21,7 +21,7 @@ local PARTS <const> = {
 bench.configure(arg, 5, 1)
 local chosen = {}
 for _, name in ipairs(PARTS) do
-  if name:find(bench.settings.ONLY, 1, true) then chosen[#chosen + 1] = name end
+  if bench.wanted(name) then chosen[#chosen + 1] = name end
 end
 if #chosen == 0 then
   error(("no part is named like '%s'; there are %s"):format(bench.settings.ONLY,

@@ -13,7 +13,7 @@ local bench = {}
 ---@class bench.settings
 ---@field PYTHON string interpreter with the peers' libraries
 ---@field CORPUS? string a folder of MIDI files
----@field ONLY string parts whose name holds it are run
+---@field ONLY string parts whose name holds one of its words are run
 ---@field BUILD string where make built
 ---@field OUT string where pictures go
 ---@field ROUNDS integer turns of a comparison
@@ -54,6 +54,18 @@ function bench.configure(words, rounds, seconds)
   end
   s.OUT = s.OUT or s.BUILD .. "/bench"
   s.TOOL = s.BUILD .. "/bin/neuraldrummer"
+end
+
+--- Whether a part is wanted.
+---@param name string
+---@return boolean
+function bench.wanted(name)
+  local any = true
+  for word in bench.settings.ONLY:gmatch "[^%s,]+" do
+    if name:find(word, 1, true) then return true end
+    any = false
+  end
+  return any
 end
 
 ------------------------------------------------------------------- commands
