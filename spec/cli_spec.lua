@@ -2,6 +2,7 @@ local json = require "dkjson"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local shell = require "spec.support.shell"
+local tiny = require "spec.support.tiny"
 
 describe("the command-line tool", function()
   local folder, song, model, original, corpus
@@ -203,6 +204,45 @@ describe("the command-line tool", function()
     assert(core.model { hidden = 8, layers = 1, encoder = 0 }:save(plain))
     fails(1, "option 'fills': the model takes no direction", "drum", song, "--model", plain,
       "--fills", "none")
+  end)
+
+  it("has limits for the songs that it reads, in all that reads them", function()
+    local out = folder .. "/limited"
+    for _, command in ipairs { { "info", song }, { "tokens", song }, { "score", song },
+      { "explain", song, "--bar", "1" }, { "plot", song, "-o", out .. ".png" },
+      { "style", song, "-o", out .. ".style" }, { "drum", song, "-o", out .. ".mid" },
+      { "drum", song, "--styles" }, { "continue", song, "-o", out .. ".mid" } } do
+      local function limited(message, ...)
+        local words = table.move(command, 1, #command, 1, {})
+        table.move({ ... }, 1, select("#", ...), #words + 1, words)
+        fails(1, message, table.unpack(words))
+      end
+      limited("%.mid: %d+ bytes, over the limit of 100 %(max_bytes%)\n", "--max-bytes", "100")
+      limited("%.mid: more than 9 events %(max_events%) at byte %d+\n", "--max-events", "9")
+      limited("%.mid: more than 1 tracks %(max_tracks%) at byte %d+\n", "--max-tracks", "1")
+      if command[1] ~= "info" then
+        limited("%.mid: the song is longer than 20 steps %(max_steps%)\n", "--max-steps", "20")
+      end
+    end
+    -- a song that is small enough, and one that is not
+    local two = folder .. "/two"
+    shell.run("mkdir", two)
+    shell.run("cp", song, two .. "/large.mid")
+    assert(tiny.song { bars = 4, patterns = { { kick = "x...x...x...x..." } } }
+      :save(two .. "/small.mid"))
+    for option, limit in pairs { ["--max-bytes"] = { 500, "500 %(max_bytes%)" },
+      ["--max-events"] = { 60, "60 events %(max_events%)" },
+      ["--max-tracks"] = { 2, "2 tracks %(max_tracks%)" },
+      ["--max-steps"] = { 64, "64 steps %(max_steps%)" } } do
+      local said = works("preprocess", two, "-o", out .. ".ndc", "-q", "--list-skipped", option,
+        tostring(limit[1]))
+      assert.matches("1 of 2 songs", said)
+      assert.matches("/large%.mid: [^\n]*" .. limit[2], said)
+    end
+    fails(2, "'%-1' is not 0 or more", "info", song, "--max-bytes", "-1")
+    fails(2, "option 'max_bytes'", "info", song, "--max-bytes", "99999999999")
+    assert.error_matches(function() require "neuraldrummer.sketch".play { max_steps = 4 } end,
+      "option 'max_steps': there is no song to use it on")
   end)
 
   it("goes on from a groove, and sketches", function()

@@ -6,7 +6,8 @@ local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local score = require "neuraldrummer.score"
 local swing = require "neuraldrummer.swing"
-local check = require "neuraldrummer.options".check
+local option = require "neuraldrummer.options"
+local check = option.check
 
 local generate = {}
 
@@ -39,6 +40,10 @@ local generate = {}
 ---@field drums_alone? boolean
 ---@field tempo? number beats a minute: drums alone, in 4/4, at this tempo
 ---@field drum_channel? integer 1..16
+---@field max_bytes? integer of the files (default 256 MiB)
+---@field max_events? integer (default 8,000,000)
+---@field max_tracks? integer (default 4,096)
+---@field max_steps? integer (default 2^20)
 ---@field threads? integer
 ---@field style? string|integer|false|number[]|neuraldrummer.sequence as direct.style takes it
 ---@field style_of? string path of a MIDI file whose drums have the style
@@ -66,6 +71,7 @@ local KNOWN = {
   kit_in = "string|table", kit_out = "string|table", drafts = "integer",
   all_drafts = "boolean", on_progress = "function",
 }
+for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 generate.KNOWN = KNOWN
 
 -- What only a model that hears the whole song takes.
@@ -208,12 +214,12 @@ function generate.heard(song, path, tokeniser, maps)
   return song
 end
 
-local function encode(tokeniser, path, maps, options)
-  local song, message = nd.song.load(path, options)
+local function encode(tokeniser, path, o, drum_channel)
+  local song, message = nd.song.load(path, option.reading(o, drum_channel))
   if not song then return nil, message end
   local seq
-  seq, message = tokeniser:encode(generate.heard(song, path, tokeniser, maps),
-    path:match "[^/]*$")
+  seq, message = tokeniser:encode(generate.heard(song, path, tokeniser, o.maps),
+    path:match "[^/]*$", o.max_steps)
   if not seq then return nil, ("%s: %s"):format(path, message) end
   return seq, song
 end
@@ -221,8 +227,8 @@ end
 local function has_drums(seq) return seq:packed_hits():find "[^\0]" ~= nil end
 
 -- A file's drums, for a loop or a style.
-local function encode_drums(tokeniser, path, maps)
-  local seq, message = encode(tokeniser, path, maps)
+local function encode_drums(tokeniser, path, o)
+  local seq, message = encode(tokeniser, path, o)
   if not seq then return nil, message end
   if not has_drums(seq) then return nil, path .. ": has no drums" end
   return seq
@@ -233,7 +239,7 @@ local function direction_of(model, seq, generator, o)
   local d = {}
   local message, loop
   if o.loop then
-    loop, message = encode_drums(model:tokeniser(), o.loop, o.maps)
+    loop, message = encode_drums(model:tokeniser(), o.loop, o)
     if not loop then return nil, message end
   end
   d.given, d.known = direct.kept(seq, {
@@ -241,7 +247,7 @@ local function direction_of(model, seq, generator, o)
   })
   if o.style_of then
     if o.style ~= nil then error("options 'style' and 'style_of' are two styles: give one", 0) end
-    d.style, message = encode_drums(model:tokeniser(), o.style_of, o.maps)
+    d.style, message = encode_drums(model:tokeniser(), o.style_of, o)
     if not d.style then return nil, message end
   elseif o.style ~= nil then
     d.style, message = direct.style(o.style, seq, model, generator)
@@ -279,7 +285,7 @@ end
 local function strike(model, seq, o)
   local prime, message
   if o.prime then
-    prime, message = encode(model:tokeniser(), o.prime, o.maps)
+    prime, message = encode(model:tokeniser(), o.prime, o)
     if not prime then return nil, message end
   end
   local whole = model:config().features == "whole"
@@ -502,7 +508,7 @@ function generate.drum(path, options)
   local ok
   ok, message = generate.open_maps(o)
   if not ok then return nil, message end
-  local seq, song = encode(model:tokeniser(), path, o.maps, { drum_channel = o.drum_channel })
+  local seq, song = encode(model:tokeniser(), path, o, o.drum_channel)
   if not seq then return nil, song end
   if o.drafts then return play_drafts(model, song, seq, o) end
   return generate.perform(model, song, seq, o)
@@ -510,18 +516,19 @@ end
 
 --- The styles that a model would choose among for a song, the likeliest first.
 ---@param path string a MIDI file
----@param options? neuraldrummer.generate_options model, drum_channel and kit_in count
+---@param options? neuraldrummer.generate_options model, drum_channel, kit_in and limits count
 ---@return {index: integer, name: string, odds: number}[]? styles
 ---@return string? message
 function generate.styles(path, options)
-  local o = check(options, KNOWN)
-  local maps = { kit_in = o.kit_in }
+  local given, o = check(options, KNOWN), {}
+  for name in pairs(option.LIMITS) do o[name] = given[name] end
+  o.model, o.drum_channel, o.kit_in = given.model, given.drum_channel, given.kit_in
   local model, message = generate.open_model(o.model)
   if not model then return nil, message end
   local ok
-  ok, message = generate.open_maps(maps)
+  ok, message = generate.open_maps(o)
   if not ok then return nil, message end
-  local seq, song = encode(model:tokeniser(), path, maps.maps, { drum_channel = o.drum_channel })
+  local seq, song = encode(model:tokeniser(), path, o, o.drum_channel)
   if not seq then return nil, song end
   local styles = model:styles(seq)
   table.sort(styles, function(a, b)

@@ -49,4 +49,19 @@ function options.check(given, known)
   return given
 end
 
+--- What a MIDI file may have at most, of all that reads songs: the reader's
+--- limits and the tokeniser's.
+options.LIMITS = {
+  max_bytes = "integer", max_events = "integer", max_tracks = "integer", max_steps = "integer",
+}
+
+--- The reader's options, of `given` that may have these limits.
+---@param given table
+---@param drum_channel? integer
+---@return neuraldrummer.smf_options
+function options.reading(given, drum_channel)
+  return { drum_channel = drum_channel, max_bytes = given.max_bytes,
+    max_events = given.max_events, max_tracks = given.max_tracks }
+end
+
 return options

@@ -6,7 +6,7 @@ local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local count = require "neuraldrummer.generate".count
-local check = require "neuraldrummer.options".check
+local option = require "neuraldrummer.options"
 
 local preprocess = {}
 
@@ -22,6 +22,10 @@ local preprocess = {}
 ---@field where? table<string, string> columns of the manifest and the values wanted there
 ---@field valid_every? integer without a manifest: one song in so many is for validation (default
 --- 10; 0: none), chosen by its content
+---@field max_bytes? integer larger files are skipped (default 256 MiB)
+---@field max_events? integer ... with more events (default 8,000,000)
+---@field max_tracks? integer ... with more tracks (default 4,096)
+---@field max_steps? integer ... with more steps (default 2^20)
 ---@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer):
 --- boolean? false stops, and nothing is written
 
@@ -31,6 +35,7 @@ local KNOWN = {
   include_drums = "boolean", min_steps = "integer", manifest = "string", where = "table",
   valid_every = "integer", on_progress = "function",
 }
+for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 
 ---@class neuraldrummer.preprocess_summary
 ---@field files integer looked at
@@ -125,10 +130,6 @@ local function open_output(out, tokeniser, original)
   }, { __close = writer.abandon })
 end
 
--- Bytes of a file that are read: one more than the reader takes, which then
--- says so of a larger one.
-local MOST <const> = (256 << 20) + 1
-
 -- One file: a Sequence, its split and the pitches that nothing is known of, or
 -- nil and the reason for which it is skipped.
 local function read(file, tokeniser, options, map)
@@ -137,14 +138,15 @@ local function read(file, tokeniser, options, map)
     return nil, ("split '%s' is neither train nor valid"):format(split)
   end
   local bytes, song, seq, message
-  bytes, message = files.read(file.path, MOST)
+  -- one more than the reader takes, which then says so of a larger one
+  bytes, message = files.read(file.path, (options.max_bytes or 256 << 20) + 1)
   if not bytes then return nil, message end
   if not split then
     local every = options.valid_every or 10
     local chosen = every > 0 and (files.hash(bytes) >> 8) % every == 0
     split = chosen and "valid" or "train"
   end
-  song, message = nd.song.parse(bytes)
+  song, message = nd.song.parse(bytes, option.reading(options))
   if not song then return nil, message end
   if not song:drum_channel() then
     song:close()
@@ -175,7 +177,7 @@ end
 ---@return neuraldrummer.preprocess_summary? summary
 ---@return string? message
 function preprocess.run(folder, out, options)
-  options = check(options, KNOWN)
+  options = option.check(options, KNOWN)
   if options.where and not options.manifest then
     error("option 'where' needs option 'manifest'", 2)
   end
@@ -184,8 +186,9 @@ function preprocess.run(folder, out, options)
   local tokeniser = nd.tokeniser {
     preset = original and "neuraldrummer2023" or "drummer",
     kit = options.kit, steps_per_beat = options.steps_per_beat,
-    include_drums = options.include_drums,
+    include_drums = options.include_drums, max_steps = options.max_steps,
   }
+  if (options.max_bytes or 0) < 0 then error("option 'max_bytes': at least 0 is needed", 2) end
   local voices = tokeniser:voices()
   local map, why_not = kits.open(options.kit_in)
   if why_not then return nil, why_not end

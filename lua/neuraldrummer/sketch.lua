@@ -4,7 +4,8 @@
 local nd = require "neuraldrummer"
 local direct = require "neuraldrummer.direct"
 local generate = require "neuraldrummer.generate"
-local check = require "neuraldrummer.options".check
+local option = require "neuraldrummer.options"
+local check = option.check
 
 local sketch = {}
 
@@ -27,8 +28,10 @@ local function with(options, known)
   for name, kind in pairs(known) do all[name] = kind end
   for name, value in pairs(check(options, all)) do o[name] = value end
   -- there is no song, and so nothing of it to keep or to leave out
-  for _, name in ipairs { "original", "keep", "loop", "extend", "keep_drums", "tempo", "bars",
-    "drafts", "all_drafts", "kit_in" } do
+  local of_song = { "original", "keep", "loop", "extend", "keep_drums", "tempo", "bars",
+    "drafts", "all_drafts", "kit_in" }
+  for name in pairs(option.LIMITS) do of_song[#of_song + 1] = name end
+  for _, name in ipairs(of_song) do
     if o[name] ~= nil and not known[name] then
       error(("option '%s': there is no song to use it on"):format(name), 3)
     end
@@ -105,7 +108,9 @@ end
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
 function sketch.continue(path, options)
-  local o = with(options, { bars = "integer", kit_in = "string|table" })
+  local known = { bars = "integer", kit_in = "string|table" }
+  for name, kind in pairs(option.LIMITS) do known[name] = kind end
+  local o = with(options, known)
   local n = o.bars or 16
   within("bars", n, 1, MOST_BARS)
   local model, groove, message
@@ -114,7 +119,7 @@ function sketch.continue(path, options)
   local ok
   ok, message = generate.open_maps(o)
   if not ok then return nil, message end
-  groove, message = nd.song.load(path, { drum_channel = o.drum_channel })
+  groove, message = nd.song.load(path, option.reading(o, o.drum_channel))
   if not groove then return nil, message end
   o.maps.source = groove
   groove = generate.heard(groove, path, model:tokeniser(), o.maps)
@@ -127,7 +132,7 @@ function sketch.continue(path, options)
   }
   local tokeniser = model:tokeniser()
   local primer
-  primer, message = tokeniser:encode(nd.song.new(spec))
+  primer, message = tokeniser:encode(nd.song.new(spec), nil, o.max_steps)
   if not primer then return nil, ("%s: %s"):format(path, message) end
   imagine_along(notes, primer:bars(), n, spec.ppq)
   local song = nd.song.new(spec)

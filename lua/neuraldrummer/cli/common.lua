@@ -4,6 +4,7 @@ local json = require "dkjson"
 local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
+local option = require "neuraldrummer.options"
 
 local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
@@ -112,6 +113,12 @@ common.GRID = {
 }
 common.KIT_IN = { "--kit-in", "MAP", "kit map of the file's drums: a name of `kits`, or a file "
   .. "(mine.kit); default: as in General MIDI." }
+common.LIMITS = {
+  { "--max-bytes", "N", "of a file that is read (default 256 MiB).", common.natural },
+  { "--max-events", "N", "that it may hold (default 8 million).", common.natural },
+  { "--max-tracks", "N", "that it may hold (default 4096).", common.natural },
+  { "--max-steps", "N", "of the grid that a song may be long (default 2^20).", common.positive },
+}
 common.MODEL = { "--model", "MODEL", "a trained model; default: the one that comes along." }
 common.QUIET = { "-q --quiet", "no progress bar." }
 common.START = { "--start", "HOW", "what went before: blank, count-in, basic or random.",
@@ -120,14 +127,14 @@ common.THREADS = { "--threads", "N", "default 1.", common.positive }
 
 -- Songs ---------------------------------------------------------------------
 
----@param args table song, drum_channel, kit_in
+---@param args table song, drum_channel, kit_in, limits
 ---@return neuraldrummer.song? song with General MIDI's drums
 ---@return string? message
 function common.load_song(args)
   local song, map, message, unknown
   map, message = kits.open(args.kit_in)
   if message then return nil, message end
-  song, message = nd.song.load(args.song, { drum_channel = args.drum_channel })
+  song, message = nd.song.load(args.song, option.reading(args, args.drum_channel))
   if not song then return nil, message end
   if not map then return song end
   song, unknown = kits.read(song, map)
@@ -145,7 +152,7 @@ function common.remark_unknown(path, unknown, what)
     unknown.hits, unknown.hits == 1 and "" or "s", what, kits.text(unknown))
 end
 
----@param args table song, kit_in
+---@param args table song, kit_in, max_steps
 ---@param song neuraldrummer.song
 ---@param tokeniser neuraldrummer.tokeniser
 ---@param silent? boolean nothing is said of pitches that are no voice's
@@ -155,13 +162,13 @@ function common.encode(args, song, tokeniser, silent)
   if not silent and not args.kit_in then
     common.remark_unknown(args.song, kits.unknown(song, tokeniser), "kit")
   end
-  local seq, message = tokeniser:encode(song, files.name(args.song))
+  local seq, message = tokeniser:encode(song, files.name(args.song), args.max_steps)
   if not seq then return nil, ("%s: %s"):format(args.song, message) end
   return seq
 end
 
 --- A song on the grid that is asked for.
----@param args table song, drum_channel, kit_in, original, kit, steps_per_beat
+---@param args table song, drum_channel, kit_in, limits, original, kit, steps_per_beat
 ---@param silent? boolean as of encode
 ---@return neuraldrummer.sequence? seq
 ---@return string? message

@@ -16,7 +16,7 @@ data.tokens = {
   takes = {
     { "song", "SONG.mid", "a MIDI file." },
     { "--original", "grid and intensity of the system of 2023." },
-    common.GRID, common.DRUM_CHANNEL, common.KIT_IN,
+    common.GRID, common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
     -- the text has all pitches, a voice's or not
@@ -68,7 +68,7 @@ data.preprocess = {
     { "folder", "DIR", "looked through with all folders in it." },
     { "-o --output", "FILE", "the corpus, or the text with --original.", count = 1 },
     { "--original", "write token text, as the system of 2023 does (saved.txt)." },
-    common.GRID, common.KIT_IN,
+    common.GRID, common.KIT_IN, common.LIMITS,
     { "--include-drums", "count the song's drums in its intensity." },
     { "--min-steps", "N", "skip songs of so many steps or fewer (default 32).", common.natural },
     { "--manifest", "FILE.csv",
@@ -97,7 +97,8 @@ data.preprocess = {
       original = args.original, kit = args.kit, kit_in = args.kit_in,
       steps_per_beat = args.steps_per_beat,
       include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
-      where = where, valid_every = args.valid_every,
+      where = where, valid_every = args.valid_every, max_bytes = args.max_bytes,
+      max_events = args.max_events, max_tracks = args.max_tracks, max_steps = args.max_steps,
       on_progress = function(done, total, kept, skipped)
         bar = bar or progress.new(total, "files", { quiet = args.quiet })
         bar:update(done, ("%d kept, %d skipped"):format(kept, skipped))
@@ -148,7 +149,7 @@ data.plot = {
       .. "evaluate --json said.", args = "+" },
     { "-o --output", "FILE", "the picture: a PNG, SVG or PDF.", count = 1 },
     { "--tsv", "FILE", "where to leave a song's numbers; default: beside the picture." },
-    common.GRID, common.DRUM_CHANNEL,
+    common.GRID, common.DRUM_CHANNEL, common.LIMITS,
   },
   run = function(args)
     local plot = require "neuraldrummer.plot"

@@ -3,6 +3,7 @@ local nd = require "neuraldrummer"
 local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
+local option = require "neuraldrummer.options"
 local progress = require "neuraldrummer.progress"
 
 local say = common.say
@@ -157,7 +158,7 @@ local function draw(kind, thing, args)
   if not args.plot then return true end
   local plot = require "neuraldrummer.plot"
   if kind == "song" then
-    local seq, message = nd.tokeniser():encode(thing, files.name(args.file))
+    local seq, message = nd.tokeniser():encode(thing, files.name(args.file), args.max_steps)
     if not seq then return nil, ("%s: %s"):format(args.file, message) end
     return plot.song(seq, { out = args.plot })
   end
@@ -171,7 +172,7 @@ info.info = {
   example = "neuraldrummer info song.mid",
   takes = {
     { "file", "FILE", "a MIDI file, a corpus or a model." },
-    common.DRUM_CHANNEL,
+    common.DRUM_CHANNEL, common.LIMITS,
     { "--plot", "FILE", "of a song or a corpus: a picture (PNG, SVG, PDF)." },
     { "--json", "as JSON." },
   },
@@ -190,7 +191,7 @@ info.info = {
       thing, message = nd.model.load(args.file)
       describe = facts_of_model
     else
-      thing, message = nd.song.load(args.file, { drum_channel = args.drum_channel })
+      thing, message = nd.song.load(args.file, option.reading(args, args.drum_channel))
       describe = facts_of_song
     end
     if not thing then return nil, message end

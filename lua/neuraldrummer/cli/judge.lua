@@ -56,7 +56,7 @@ judge.score = {
     { "--seed", "N", "which of them.", common.natural },
     { "--bars", "N", "list so many of the bars that fit least (default 8).", common.natural },
     { "--plot", "FILE", "a picture (PNG, SVG, PDF): the fit of each bar above the drums." },
-    common.DRUM_CHANNEL, common.KIT_IN,
+    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
     { "--json", "all bars, as JSON." },
   },
   run = function(args)
@@ -104,7 +104,7 @@ judge.explain = {
     common.MODEL,
     { "--reasons", "N", "of each hit (default 4).", common.positive },
     { "--plot", "FILE", "a picture (PNG, SVG, PDF): song, hits before, reasons." },
-    common.DRUM_CHANNEL, common.KIT_IN,
+    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
     { "--json", "all reasons, as JSON." },
   },
   run = function(args)

@@ -58,6 +58,8 @@ local function played_as(args)
     energy = args.energy, fills = args.fills, vary = args.vary,
     kit_in = args.kit_in, kit_out = args.kit_out,
     returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
+    max_bytes = args.max_bytes, max_events = args.max_events, max_tracks = args.max_tracks,
+    max_steps = args.max_steps,
   }
 end
 
@@ -138,6 +140,8 @@ end
 local function list_styles(args)
   local styles, message = require "neuraldrummer.generate".styles(args.song, {
     model = args.model, drum_channel = args.drum_channel, kit_in = args.kit_in,
+    max_bytes = args.max_bytes, max_events = args.max_events, max_tracks = args.max_tracks,
+    max_steps = args.max_steps,
   })
   if not styles then return nil, message end
   if args.json then
@@ -182,7 +186,7 @@ play.drum = {
     { "--drums-alone", "write the drums only." },
     { "--tempo", "BPM", "write the drums only, in 4/4 at this tempo.", number },
     { "--original", "as the system of 2023; needs a model of that preset." },
-    common.DRUM_CHANNEL, common.KIT_IN,
+    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
     if args.tempo and not (args.tempo >= 4 and args.tempo <= 1000) then
@@ -216,7 +220,7 @@ play.continue = {
     { "song", "GROOVE.mid", "a MIDI file with drums." },
     { "--bars", "N", "how many to play (default 16).", positive },
     playing "continued.mid",
-    common.DRUM_CHANNEL, common.KIT_IN,
+    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
     local options = played_as(args)
@@ -254,7 +258,7 @@ play.style = {
     { "song", "SONG.mid", "a MIDI file with drums." },
     { "-o --output", "FILE", "ends in .style; drum --style takes it.", count = 1 },
     { "--name", "NAME", "default: the song's." },
-    common.GRID, common.DRUM_CHANNEL, common.KIT_IN,
+    common.GRID, common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
     if not args.output:find "%.style$" then
