@@ -39,9 +39,15 @@ local function round_trip(path, bytes, n, tok, keep)
   local out = song:with_drums(seq)
   local made = out:bytes()
   n["round-tripped"] = n["round-tripped"] + 1
+  local channel, guessed = song:drum_channel()
+  local drums = { [9] = true }
+  if channel then drums[channel - 1] = true end
   if keep then
-    files.write(keep .. ".before", bytes)
-    files.write(keep .. ".after", made)
+    local channels = {}
+    for number in pairs(drums) do channels[#channels + 1] = number end
+    assert(files.write(keep .. ".before", bytes))
+    assert(files.write(keep .. ".after", made))
+    assert(files.write(keep .. ".drums", table.concat(channels, " ")))
   end
   if out:bytes() ~= assert(smf.parse(made)):bytes() then bad "its bytes are not its bytes" end
   if #out:notes "others" ~= #song:notes "others" then bad "other notes" end
@@ -50,9 +56,6 @@ local function round_trip(path, bytes, n, tok, keep)
   if not before then return end  -- what had to be mended is not as it was
   if not after then return bad "the other reader can't read it any more" end
   n.compared = n.compared + 1
-  local channel, guessed = song:drum_channel()
-  local drums = { [9] = true }
-  if channel then drums[channel - 1] = true end
   if reader.score(before, drums) ~= reader.score(after, drums) then bad "another score" end
   local at = 1
   for i, track in ipairs(before) do
@@ -196,18 +199,27 @@ for from = 1, #paths, BATCH do
     local process = assert(io.popen(("%s spec/checks/songs.py %s"):format(python, temporary)))
     for line in process:lines() do
       local name, count = line:match "^= (%S+) (%d+)$"
+      line = line:gsub("(%d+)%.before", function(i) return paths[math.tointeger(i)] end)
       if name then total[name] = (total[name] or 0) + count else print(line) end
     end
     if not process:close() then total.bad = total.bad + 1 end
-    os.execute(("rm -f %s/*.before %s/*.after"):format(temporary, temporary))
+    os.execute(("rm -f %s/*.before %s/*.after %s/*.drums"):format(temporary, temporary, temporary))
   end
 end
 os.execute("rm -rf " .. temporary)
 
 print(("%d files, of which %d were refused with a reason and %d round-tripped; %d of these "
-  .. "compared by another reader, %d tracks byte for byte%s"):format(total.files, total.refused,
-  total["round-tripped"], total.compared, total.tracks,
-  python and ("; %d compared by mido"):format(total.mido or 0) or ""))
+  .. "compared by another reader, %d tracks byte for byte"):format(total.files, total.refused,
+  total["round-tripped"], total.compared, total.tracks))
+if python then
+  local kinds = {}
+  for _, kind in ipairs { "tempos", "meters", "markers", "lyrics", "texts", "sysex", "notes",
+    "others" } do
+    kinds[#kinds + 1] = ("%d %s"):format(total[kind] or 0, kind)
+  end
+  print(("%d compared by mido, and %d that it refuses as they are: %s"):format(total.mido or 0,
+    total["mido-refused"] or 0, table.concat(kinds, ", ")))
+end
 print(("%d mutants, %d bytes mutated, %d of the mutants read nevertheless"):format(total.mutants,
   total.bytes, total.mended))
 print(("%d ended badly"):format(total.bad))
