@@ -214,8 +214,9 @@ print(model:loss(own) > 0)                    --> true
 print(model:learn_styles(corpus))             --> 8
 print(#model:styles(seq), model:styles()[1].name)  --> 8	reference
 
---: model:save model:extra neuraldrummer.model.load core.load_model
+--: model:save model:sound model:extra neuraldrummer.model.load core.load_model
 local model_path = folder .. "/reference.safetensors"
+print(model:sound())                          --> true
 assert(model:save(model_path, { extra = { band = "ours" } }))
 model = assert(nd.model.load(model_path))
 print(model:extra().band)                     --> ours

@@ -190,6 +190,63 @@ describe("a checkpoint", function()
     assert.is_truthy(message:find("^/nonexistent/model: "))
   end)
 
+  it("is not saved when it could not be loaded again, and the old file stays", function()
+    local model <close> = small()
+    assert(model:save(path))
+    local old = safetensors.bytes(path)
+    local function refused(says, options)
+      local ok, message = model:save(path, options)
+      assert.is_nil(ok)
+      assert.equal(path .. ": " .. says, message)
+      assert.equal(old, safetensors.bytes(path))
+      assert.is_nil(io.open(path .. ".nd-part"))
+    end
+    for name, at in pairs { ["lstm.1.wx"] = 2, ["out.b"] = 1, ["encoder.2.wh"] = 7 } do
+      local values = model:tensor(name)
+      local former = values[at]
+      for value, shown in pairs { [65505.5] = "65505.5", [-1e30] = "-1e+30" } do
+        values[at] = value
+        model:set_tensor(name, values)
+        local says = ("weight %d of tensor %s, %s, is none that training gives"):format(at - 1,
+          name, shown)
+        assert.same({ nil, says }, { model:sound() })
+        refused(says)
+        refused(says, { half = true })
+      end
+      values[at] = former
+      model:set_tensor(name, values)
+      assert.is_true(model:sound())
+    end
+    local many = {}
+    for i = 1, 5000 do many["key " .. i] = "" end
+    refused("more than 4096 tensors or strings", { extra = many })
+    refused("its strings are longer than a checkpoint's may be",
+      { extra = { long = ("x"):rep(17 << 20) } })
+    assert(model:save(path, { extra = { long = ("x"):rep(15 << 20) } }))
+    assert(core.load_model(path)):close()
+  end)
+
+  it("of a training is not saved with moments that are no numbers", function()
+    local model <close> = core.model { inputs = 2, voices = 1, hidden = 2, layers = 1, encoder = 0 }
+    assert(model:save(path))
+    local old = safetensors.bytes(path)
+    local batch <close> = core.batch(model, { x = { 1e25, -1e25 }, y = { 1 } })
+    for _, name in ipairs(model:tensors()) do
+      local values = model:tensor(name)
+      for i = 1, #values do values[i] = 1e-26 end
+      model:set_tensor(name, values)
+    end
+    -- the gradient is finite, and its square is not
+    assert(model:train_step(batch, { rate = 0, clip = 0 }))
+    assert.matches("^the gradient's mean square of weight %d+ is not finite$",
+      select(2, model:sound()))
+    local ok, message = model:save(path, { training = true })
+    assert.is_nil(ok)
+    assert.matches("value %d+ of tensor adam%.v is not finite$", message)
+    assert.equal(old, safetensors.bytes(path))
+    assert(model:save(path))  -- the weights alone are sound
+  end)
+
   it("of the first version has no encoder and nothing to choose from", function()
     local model <close> = core.model { encoder = 0, hidden = 3, layers = 2, seed = 7 }
     assert.is_nil(changed(model, function(_, metadata)

@@ -17,7 +17,7 @@ describe("when the disk fails", function()
     assert.equal(0, status)
     local cases, failed = out:match "(%d+) cases, (%d+) calls failed\n$"
     assert.equal("", (out:gsub("%d+ cases, %d+ calls failed\n$", "")))
-    assert.is_true(tonumber(cases) == 14 and tonumber(failed) > 600, out)
+    assert.is_true(tonumber(cases) == 15 and tonumber(failed) > 600, out)
   end)
 
   local function writers()

@@ -200,8 +200,34 @@ describe("train", function()
     end
     local state = assert(train.run(corpus, o))
     assert.is_true(state.diverged)
+    assert.matches("^training diverged: ", state.why)
     assert.equal(2, state.epoch)
     assert.equal("1", assert(nd.model.load(o.out)):extra()["train.best_epoch"])
+  end)
+
+  it("stops when a weight is none that can be saved, with what it last saved", function()
+    for _, every in ipairs { 0, 2 } do
+      local o = options("absurd" .. every, { checkpoint_every = every, keep_epochs = true })
+      local model = core.model { tokeniser = corpus:tokeniser(), hidden = 12, layers = 1 }
+      o.model, o.hidden, o.layers = model, nil, nil
+      o.on_progress = function(state)
+        if state.epoch == 2 and state.batch == 1 then
+          local values = model:tensor "out.b"
+          values[1] = 1e9  -- finite, and so is the loss
+          model:set_tensor("out.b", values)
+        end
+      end
+      local state = assert(train.run(corpus, o))
+      assert.is_true(state.diverged)
+      assert.matches("^weight 0 of tensor out%.b, 1e%+09, is none that training gives$", state.why)
+      assert.equal(2, state.epoch)
+      assert.equal(every > 0 and every or state.batches, state.batch)
+      assert.equal("1", assert(nd.model.load(o.out)):extra()["train.best_epoch"])
+      assert.equal("2", assert(nd.model.load(state.last)):extra()["train.epoch"])
+      assert.is_false(shell.exists(("%s/absurd%d.epoch-2.safetensors"):format(folder, every)))
+      o.model, o.on_progress, o.resume = nil, nil, true
+      assert.is_false(assert(train.run(corpus, o)).diverged)
+    end
   end)
 
   it("keeps the weights of each epoch when asked", function()

@@ -110,7 +110,7 @@ int lnd_corpus_batches(lua_State *L) {
   if (status != ND_OK) {
     box->p = NULL;
     batches_free(b);
-    return lnd_fail(L, &err, NULL);
+    return err.status == ND_IO ? lnd_fail_corpus(L, &err, 1) : lnd_fail(L, &err, NULL);
   }
   lnd_grew(L, batch_bytes(batch_of(b)));
   return 1;
@@ -177,8 +177,10 @@ static int batches_next(lua_State *L) {
   batches *b = check(L, 1);
   bool more = true;
   nd_error err;
-  if (b->sampler != NULL && nd_sampler_next(b->sampler, &more, &err) != ND_OK)
-    return lnd_fail(L, &err, NULL);
+  if (b->sampler != NULL && nd_sampler_next(b->sampler, &more, &err) != ND_OK) {
+    lua_getiuservalue(L, 1, 1);                                     /* corpus */
+    return lnd_fail_corpus(L, &err, lua_gettop(L));
+  }
   b->filled = more;
   lua_pushboolean(L, more);
   return 1;

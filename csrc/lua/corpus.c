@@ -15,10 +15,12 @@ static lnd_box *push_named(lua_State *L, const char *type) {
   return box;
 }
 
-static int fail(lua_State *L, const nd_error *err) {
-  const char *path = lua_getiuservalue(L, 1, 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg) {
+  const char *path = lua_getiuservalue(L, arg, 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   return lnd_fail(L, err, path);
 }
+
+static int fail(lua_State *L, const nd_error *err) { return lnd_fail_corpus(L, err, 1); }
 
 /* ------------------------------------------------------------------- writer */
 

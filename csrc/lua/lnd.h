@@ -104,6 +104,9 @@ int lnd_push_voices(lua_State *L, const nd_kit *kit);
 /* A method of one type that lives in another's file. */
 int lnd_corpus_batches(lua_State *L);
 
+/* lnd_fail with the path of the corpus at `arg`. */
+int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg);
+
 /* The drummer of a model, the filled batch of a batches object: raise as
  * lnd_check does, also when what they stand on was closed. */
 struct nd_drummer;

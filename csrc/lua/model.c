@@ -190,6 +190,20 @@ static int model_save(lua_State *L) {
   return 1;
 }
 
+/* model:sound(): true, or nil and which weight no checkpoint could hold */
+static int model_sound(lua_State *L) {
+  const model *m = check(L, 1);
+  const nd_trainer *t = &m->trainer;
+  nd_error err;
+  nd_status status = nd_net_check(&m->drummer->net, &err);
+  for (size_t i = 0; status == ND_OK && t->net != NULL && i < t->net->n_trained; i++)
+    if (!isfinite(t->m[i]) || !isfinite(t->v[i]))
+      status = nd_fail(&err, ND_FORMAT, "the gradient's mean square of weight %zu is not finite", i);
+  if (status != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int model_extra(lua_State *L) {
   model *m = check(L, 1);
   lua_newtable(L);
@@ -276,7 +290,7 @@ static int model_learn_styles(lua_State *L) {
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
   nd_status status = nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err);
   if (status == ND_OK) status = nd_near_learn(&m->drummer->styles, 1, &err);
-  if (status != ND_OK) return lnd_fail(L, &err, NULL);
+  if (status != ND_OK) return lnd_fail_corpus(L, &err, 2);
   lua_pushinteger(L, m->drummer->styles.n);
   return 1;
 }
@@ -507,7 +521,8 @@ static int core_memory_rate(lua_State *L) {
 void lnd_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"save", model_save},           {"extra", model_extra},
-      {"config", model_config},       {"tokeniser", model_tokeniser},
+      {"sound", model_sound},         {"config", model_config},
+      {"tokeniser", model_tokeniser},
       {"train_step", model_train_step}, {"loss", model_loss},
       {"tensor", model_tensor},       {"gradient", model_gradient},
       {"set_tensor", model_set_tensor}, {"tensors", model_tensors},

@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include "../file.h"
 #include "../half.h"
 
+/* Of what is read, and so of what is written. */
 enum { MAX_HEADER = 16 << 20, MAX_ENTRIES = 4096 };
+static const size_t max_bytes = (size_t)1 << 32;
 
 static char *copy_text(const char *s, size_t n) {
   char *t = malloc(n + 1);
@@ -126,7 +129,27 @@ static void put_quoted(text *t, const char *s) {
   puts_(t, "\"");
 }
 
+/* What is not finite, or would not be as a half, could not be read again. */
+static nd_status check_values(const nd_entry *e, bool two, nd_error *err) {
+  for (size_t k = 0; k < e->size; k++) {
+    const float x = e->values[k];
+    if (!isfinite(x))
+      return nd_fail(err, ND_FORMAT, "value %zu of tensor %.60s is not finite", k, e->name);
+    if (two && !isfinite(nd_half_round(x)))
+      return nd_fail(err, ND_FORMAT, "value %zu of tensor %.60s, %g, is beyond half precision", k,
+                     e->name, (double)x);
+  }
+  return ND_OK;
+}
+
 nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool half, nd_error *err) {
+  if (c->n_entries > MAX_ENTRIES || c->n_strings > MAX_ENTRIES)
+    return nd_fail(err, ND_LIMIT, "more than %d tensors or strings", MAX_ENTRIES);
+  for (size_t i = 0; i < c->n_entries; i++) {
+    const nd_entry *e = &c->entries[i];
+    nd_status status = check_values(e, half && e->rank == 2, err);
+    if (status != ND_OK) return status;
+  }
   text t = {0};
   char number[96];
   size_t offset = 0;
@@ -156,6 +179,12 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
   }
   puts_(&t, "}");
   while (!t.failed && t.n % 8 != 0) puts_(&t, " ");  /* values start aligned */
+  if (!t.failed && (t.n - 8 > MAX_HEADER || offset > max_bytes - t.n)) {
+    free(t.p);
+    return nd_fail(err, ND_LIMIT, t.n - 8 > MAX_HEADER
+                                      ? "its strings are longer than a checkpoint's may be"
+                                      : "its tensors are larger than a checkpoint's may be");
+  }
   if (!t.failed)
     for (size_t i = 0; i < 8; i++) t.p[i] = (char)(((uint64_t)(t.n - 8) >> (8 * i)) & 0xff);
   for (size_t i = 0; i < c->n_entries && !t.failed; i++) {
@@ -440,7 +469,7 @@ nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) 
   if (status != ND_OK) return status;
   if (n < sizeof head || header_length(head) > MAX_HEADER)
     return nd_fail(err, ND_FORMAT, "not a safetensors file");
-  status = nd_file_read(path, (size_t)1 << 32, &bytes, &n, err);
+  status = nd_file_read(path, max_bytes, &bytes, &n, err);
   if (status != ND_OK) return status;
   const uint64_t length = n < 10 ? 0 : header_length(bytes);
   if (length < 2 || length > MAX_HEADER || length > n - 8) {

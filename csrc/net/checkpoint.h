@@ -34,7 +34,10 @@ void nd_checkpoint_keep(nd_checkpoint *c, const char *name);
 const nd_entry *nd_checkpoint_entry(const nd_checkpoint *c, const char *name);
 const char *nd_checkpoint_string(const nd_checkpoint *c, const char *key);
 
-/* `half`: tensors of rank 2 are stored as half precision (rounded to nearest). */
+/* `half`: tensors of rank 2 are stored as half precision (rounded to nearest).
+ * What could not be read again is not written, and the file stays as it was:
+ * ND_FORMAT, naming the tensor, when a value is not finite or would not be as a
+ * half; ND_LIMIT when there is more than is read. */
 nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool half, nd_error *err);
 
 /* Every name, type, shape and offset is checked: tensors must tile the data

@@ -233,7 +233,8 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
   nd_net_config net = d.net.config;
   texts t;
   setting list[MAX_SETTINGS];
-  nd_status status = nd_kit_format(&d.tokeniser.kit, t.kit, sizeof t.kit, err);
+  nd_status status = nd_net_check(&given->net, err);
+  if (status == ND_OK) status = nd_kit_format(&d.tokeniser.kit, t.kit, sizeof t.kit, err);
   if (status != ND_OK) return status;
   join(t.dense, sizeof t.dense, net.dense, net.n_dense);
   join(t.back, sizeof t.back, d.features.back, d.features.n_back);

@@ -52,7 +52,8 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *options, n
 void nd_drummer_free(nd_drummer *d);
 
 /* Adds settings and tensors to a checkpoint, or makes a drummer of one. All
- * settings, tensor names, shapes and values are checked (ND_FORMAT). Entries
+ * settings, tensor names, shapes and values are checked (ND_FORMAT): no
+ * checkpoint is made of weights that would not be taken out of it. Entries
  * and strings that are not the drummer's are left alone. */
 nd_status nd_drummer_describe(const nd_drummer *d, nd_checkpoint *c, nd_error *err);
 nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error *err);

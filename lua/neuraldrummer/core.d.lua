@@ -100,9 +100,10 @@ function core.tokeniser(options) end
 
 ---@param s neuraldrummer.song
 ---@param name? string kept with the Sequence
+---@param max_steps? integer for this song, instead of the tokeniser's own
 ---@return neuraldrummer.sequence? sequence
 ---@return string? message
-function tokeniser:encode(s, name) end
+function tokeniser:encode(s, name, max_steps) end
 --- One line of token text; malformed, the message names the column.
 ---@param line string
 ---@return neuraldrummer.sequence? sequence
@@ -253,11 +254,16 @@ function core.model(options) end
 function core.load_model(path) end
 --- Only the weights and settings, or (options.training) also what training
 --- needs to go on: Adam's moments, the batches' place, and `extra` strings.
+--- What could not be loaded again is not saved, and the message names it.
 ---@param path string
 ---@param options? {half?: boolean, training?: boolean, batches?: neuraldrummer.batches, extra?: table<string, string>}
 ---@return boolean? ok
 ---@return string? message
 function model:save(path, options) end
+--- Whether its weights are finite, and such as can be saved; else which is not.
+---@return boolean? sound
+---@return string? message
+function model:sound() end
 --- Strings saved beside the weights.
 ---@return table<string, string>
 function model:extra() end

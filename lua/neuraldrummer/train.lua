@@ -91,7 +91,9 @@ local OF_NEW <const> = { "model", "preset", "hidden", "layers", "dropout", "enco
 ---@field best_epoch? integer
 ---@field seconds number of training, earlier sittings included
 ---@field interrupted boolean stopped by Ctrl-C, after saving
----@field diverged boolean stopped because the loss was no number any more
+---@field diverged boolean stopped because the loss was no number any more, or a weight none that
+--- can be saved
+---@field why? string which, when it diverged
 ---@field model neuraldrummer.model
 ---@field last string path of the last checkpoint
 
@@ -120,12 +122,17 @@ end
 
 local COLUMNS = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
--- The log, with what was written since the checkpoint cut off; its last row
--- then was still waiting for the validation, and is in the checkpoint.
+-- The log, with what was written since the checkpoint cut off; the rows from
+-- `epoch` and `batch` on are in the checkpoint: the last one was still waiting
+-- for the validation, and others perhaps for room on the disk.
 local function open_log(path, epoch, batch)
   local kept = { COLUMNS }
-  local old = epoch and files.read(path) or ""
-  for line in old:gmatch "[^\n]+\n" do
+  local old, why
+  if epoch then
+    old, why = files.read(path)
+    if not old and not why:lower():find("no such file", 1, true) then return nil, why end
+  end
+  for line in (old or ""):gmatch "[^\n]+\n" do
     local e, b = line:match "^(%d+)\t(%d+)\t"
     e, b = math.tointeger(e), math.tointeger(b)
     if e and (e < epoch or (e == epoch and b < batch)) then kept[#kept + 1] = line end
@@ -265,9 +272,14 @@ function train.run(corpus, options)
   local before, started = number "seconds" or 0.0, core.clock()
   local total = state.batches * o.epochs
 
+  -- A row waits for the next batch, since an epoch's last one takes the
+  -- validation loss along; and written ones are kept until the disk has them.
+  local row, unsure, log_failed = saved["train.row"], {}, nil
   local opened
   if options.log then
-    opened, message = open_log(options.log, options.resume and state.epoch, state.batch)
+    local epoch, batch = (row or ""):match "^(%d+)\t(%d+)\t"
+    opened, message = open_log(options.log, options.resume and (math.tointeger(epoch)
+      or state.epoch), math.tointeger(batch) or state.batch)
     if not opened then return nil, message end
   end
   local log <close> = opened
@@ -280,28 +292,50 @@ function train.run(corpus, options)
       ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
     }
   end
-  -- A row waits for the next batch, since an epoch's last one takes the
-  -- validation loss along.
-  local row = saved["train.row"]
   local function write_row(valid_loss)
     if log and row then
-      log:write(row:format(valid_loss and ("%.6f"):format(valid_loss) or ""))
+      row = row:format(valid_loss and ("%.6f"):format(valid_loss) or "")
+      unsure[#unsure + 1] = row
+      local ok, why = log:write(row)
+      if not ok then log_failed = log_failed or why end
     end
     row = nil
   end
+  local function flush_log()
+    if log and not log_failed then
+      local ok, why = log:flush()
+      if ok then unsure = {} else log_failed = why end
+    end
+    if log_failed then return nil, ("%s: %s"):format(options.log, log_failed) end
+    return true
+  end
   local function save_last()
+    local logged, why_not = flush_log()
     local extra = summary()
-    extra["train.row"] = row
+    local waiting = table.concat(unsure) .. (row or "")
+    extra["train.row"] = waiting ~= "" and waiting or nil
     extra["train.batch"] = tostring(state.batch)
     extra["train.sum"] = to_text(sum)
     extra["train.seconds"] = to_text(state.seconds)
     for _, name in ipairs(KEPT) do
       if o[name] ~= nil then extra["option." .. name] = to_text(o[name]) end
     end
-    if log then log:flush() end
-    return model:save(last, { training = true, batches = batches, extra = extra })
+    local ok, why = model:save(last, { training = true, batches = batches, extra = extra })
+    if ok and logged then return true end
+    return nil, not ok and not logged and ("%s; %s"):format(why_not, why) or why_not or why
+  end
+  -- Nothing that could not be loaded again is saved.
+  local function diverged(why)
+    state.diverged, state.why = true, why
+    write_row()
+    local ok
+    ok, why = flush_log()
+    if not ok then return nil, why end
+    return state
   end
 
+  -- those that the disk had no room for, at the end of an epoch
+  if state.batch == 0 then write_row() end
   local on_progress = o.on_progress or function() end
   local step = { rate = o.rate, clip = o.clip, epsilon = o.epsilon }
   local interrupt <close> = core.catch_interrupt()
@@ -315,11 +349,8 @@ function train.run(corpus, options)
       step.rate = train.rate(o, (state.epoch - 1) * state.batches + state.batch + 1, total)
       local loss, norm = model:train_step(batches, step)
       state.seconds = before + core.clock() - started
-      if not loss then  -- nor is the step taken: the weights are as before it
-        write_row()
-        state.diverged = true
-        return state
-      end
+      -- without a loss the step is not taken: the weights are as before it
+      if not loss then return diverged(norm) end
       sum = sum + loss
       state.batch = state.batch + 1
       state.loss, state.last_loss = sum / state.batch, loss
@@ -330,14 +361,17 @@ function train.run(corpus, options)
       on_progress(state)
       local every = o.checkpoint_every or 0
       state.interrupted = interrupt:seen()
-      if state.interrupted or (every > 0 and state.batch % every == 0) then
+      if state.interrupted or log_failed or (every > 0 and state.batch % every == 0) then
         local ok
+        ok, message = model:sound()
+        if not ok then return diverged(message) end
         ok, message = save_last()
-        if not ok then return nil, message end
-        if state.interrupted then
+        if ok and state.interrupted then
           write_row()
-          return state
+          ok, message = flush_log()
         end
+        if not ok then return nil, message end
+        if state.interrupted then return state end
       end
     end
     if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
@@ -350,8 +384,10 @@ function train.run(corpus, options)
     write_row(state.valid_loss)
     local judged = state.valid_loss or mean
     local best = finite(judged) and (not state.best or judged < state.best)
+    local ok
+    ok, message = model:sound()
+    if not ok then return diverged(message) end
     if best then state.best, state.best_epoch = judged, state.epoch end
-    local ok = true
     if best then ok, message = model:save(out, { half = o.half, extra = summary() }) end
     if ok and o.keep_epochs then
       ok, message = model:save(files.infix(out, ".epoch-" .. state.epoch), { extra = summary() })
@@ -365,6 +401,9 @@ function train.run(corpus, options)
     state.interrupted = interrupt:seen() and state.epoch <= o.epochs
     if state.interrupted then return state end
   end
+  local ok
+  ok, message = flush_log()
+  if not ok then return nil, message end
   return state
 end
 

@@ -173,6 +173,54 @@ for _, reader in ipairs(readers) do
   assert(act(path) == right)
 end
 
+-- A training whose disk fails at any call, that of its log or of a checkpoint:
+-- gone on with, it is as one that nothing happened to.
+local set = assert(core.open_corpus "read.ndc")
+local taken  -- batches
+local function training(resume)
+  taken = 0
+  return train.run(set, { out = "train.safetensors", log = "train.tsv", hidden = 2, layers = 1,
+    encoder = 0, epochs = 2, steps = 16, batch = 2, seed = 3, checkpoint_every = 3,
+    resume = resume, on_progress = function() taken = taken + 1 end })
+end
+local FILES <const> = { "train.tsv", "train.safetensors", "train.last.safetensors" }
+local function outcome()
+  -- but for the seconds, which are of the day
+  return read("train.tsv"):gsub("\t[%d.]+\n", "\n") .. read "train.safetensors"
+end
+local BATCHES <const> = assert(training(false)).batches
+local right_outcome = outcome()
+local named = 0
+for _, on in ipairs { false, true } do
+  local n, failed = 1, nil
+  repeat
+    for _, path in ipairs(FILES) do os.remove(path) end
+    faults.disk(n, on, ENOSPC)
+    local ok, state, message = pcall(training, false)
+    _, failed = faults.stop()
+    all = all + failed
+    if not ok then
+      fault("training", n, "raises " .. tostring(state))
+    elseif not state then
+      if not message:find("^[%w.]+: ") then fault("training", n, "says " .. message) end
+      local last = read "train.last.safetensors" ~= nil
+      if message:find "^train%.tsv: " and taken > 0 then
+        named = named + 1
+        -- where the log alone failed, no step is lost
+        local extra = last and assert(core.load_model "train.last.safetensors"):extra()
+        local at = last and (extra["train.epoch"] - 1) * BATCHES + extra["train.batch"] or 0
+        if not on and at < taken - 2 then fault("training", n, "lost steps") end
+      end
+      ok, message = training(last)
+      if not ok then fault("training", n, "does not go on: " .. message) end
+    end
+    if outcome() ~= right_outcome then fault("training", n, "ends otherwise") end
+    n = n + (n < 200 and 1 or 7)
+  until failed == 0
+end
+set:close()
+if named < 5 then fault("training", 0, "the log was seldom named") end
+
 -- what cannot be removed stays; what can does not
 for name in lfs.dir "." do
   if name:find "part" then
@@ -182,4 +230,4 @@ for name in lfs.dir "." do
     fault(name, 0, "was left")
   end
 end
-print(("%d cases, %d calls failed"):format(#writers + #readers, all))
+print(("%d cases, %d calls failed"):format(#writers + #readers + 1, all))

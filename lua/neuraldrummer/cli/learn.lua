@@ -122,8 +122,8 @@ learn.train = {
       picture = nil
     end
     if state.diverged then
-      return nil, ("the loss is no number any more (epoch %d, batch %d); %s is as it was last "
-        .. "saved; try a lower --rate"):format(state.epoch, state.batch + 1, args.output)
+      return nil, ("%s (epoch %d, batch %d); %s is as it was last saved; try a lower --rate")
+        :format(state.why, state.epoch, state.batch + 1, args.output)
     elseif state.interrupted then
       return nil, ("stopped in epoch %d, batch %d; saved as %s, --resume goes on"):format(
         state.epoch, state.batch, state.last)
