@@ -126,7 +126,6 @@ describe("the command-line tool", function()
 
   -- A model with the styles of two songs, and what `seq` of a file holds.
   local function styled()
-    local tiny = require "spec.support.tiny"
     local made = core.model { hidden = 8, layers = 1, encoder = 4, seed = 3 }
     local corpus_of_two, path = tiny.corpus(made:tokeniser(), {
       { tiny.song { patterns = { { kick = "x...x...x...x...", bass = "x...x...x...x..." } },

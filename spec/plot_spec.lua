@@ -208,6 +208,35 @@ describe("plot", function()
       os.remove(folder .. "/x.png")
     end)
 
+    if installed then
+      it("leaves the picture before it when the disk is full", function()
+        -- gnuplot itself says nothing then
+        local real = assert(io.popen "command -v gnuplot"):read "l"
+        for _, ending in ipairs { "png", "svg", "pdf" } do
+          local path = ("%s/x.%s"):format(folder, ending)
+          assert.is_true(plot.song(sequence(), { out = path }))
+          local before = shell.read(path)
+          local said = without_gnuplot(folder, chunk:gsub("x%.png", "x." .. ending),
+            ("#!/bin/sh\ntrap '' XFSZ\nulimit -f 1\nexec %s \"$@\"\n"):format(real))
+          assert.equal(("nil\t%s: gnuplot could not write all of it\n"):format(path), said)
+          assert.equal(before, shell.read(path))
+          assert.is_false(shell.exists(path .. ".part"))
+          os.remove(path)
+        end
+        os.remove(folder .. "/x.tsv")
+      end)
+    end
+
+    it("says when there is no place for temporary files", function()
+      shell.write(folder .. "/x.png", "before")
+      local said = without_gnuplot(folder, "os.tmpname = function() error('no name', 0) end\n"
+        .. chunk, "#!/bin/sh\n")
+      assert.equal(("nil\t%s/x.png: no name\n"):format(folder), said)
+      assert.equal("before", shell.read(folder .. "/x.png"))
+      assert.is_false(shell.exists(folder .. "/x.png.part"))
+      os.remove(folder .. "/x.png")
+    end)
+
     it("leaves numbers and script where there is no gnuplot", function()
       local said = without_gnuplot(folder, chunk)
       assert.equal(("nil\tgnuplot is not installed (Debian: gnuplot-nox); %s/x.tsv has the numbers,"

@@ -64,9 +64,9 @@ local function imagine(notes, tick, long, strikes, chord, times, velocity)
   end
 end
 
-local function within(option, x, least, most)
+local function within(name, x, least, most)
   if not (x >= least and x <= most) then
-    error(("option '%s': %g is not in %g-%g"):format(option, x, least, most), 0)
+    error(("option '%s': %g is not in %g-%g"):format(name, x, least, most), 0)
   end
 end
 

@@ -37,7 +37,7 @@ def score(path, drums):
             kind = KINDS.get(message.type, "others")
             if kind == "notes" and message.channel in drums:
                 continue
-            kinds[kind].append("%09d %r" % (tick, message.copy(time=0)))
+            kinds[kind].append((tick, bytes(message.bytes())))
     for events in kinds.values():
         events.sort()
     return song.ticks_per_beat, kinds

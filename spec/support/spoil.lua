@@ -192,12 +192,12 @@ local BATCHES <const> = assert(training(false)).batches
 local right_outcome = outcome()
 local named = 0
 for _, on in ipairs { false, true } do
-  local n, failed = 1, nil
+  local n = 1
   repeat
     for _, path in ipairs(FILES) do os.remove(path) end
     faults.disk(n, on, ENOSPC)
     local ok, state, message = pcall(training, false)
-    _, failed = faults.stop()
+    local _, failed = faults.stop()
     all = all + failed
     if not ok then
       fault("training", n, "raises " .. tostring(state))
@@ -211,8 +211,9 @@ for _, on in ipairs { false, true } do
         local at = last and (extra["train.epoch"] - 1) * BATCHES + extra["train.batch"] or 0
         if not on and at < taken - 2 then fault("training", n, "lost steps") end
       end
-      ok, message = training(last)
-      if not ok then fault("training", n, "does not go on: " .. message) end
+      local done
+      done, message = training(last)
+      if not done then fault("training", n, "does not go on: " .. message) end
     end
     if outcome() ~= right_outcome then fault("training", n, "ends otherwise") end
     n = n + (n < 200 and 1 or 7)

@@ -100,13 +100,26 @@ local TERMINALS <const> = {
 
 -- The kind of picture that a path names.
 local function terminal_of(path)
-  local ending = path:match "%.([^./]+)$"
-  return TERMINALS[(ending or ""):lower()]
+  local ending = (path:match "%.([^./]+)$" or ""):lower()
+  return TERMINALS[ending], ending
 end
 
 local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function installed() return os.execute "command -v gnuplot >/dev/null 2>&1" end
+
+-- What a whole picture ends in: gnuplot does not say when it cannot write all.
+local ENDINGS <const> = {
+  png = "IEND\xAEB`\x82$", svg = "</svg>%s*$", pdf = "%%%%EOF%s*$",
+}
+
+-- Whether all of a picture is there.
+local function whole(path, ending)
+  local file <close> = io.open(path, "rb")
+  local size = file and file:seek "end" or 0
+  if size < 16 or not file:seek("end", -16) then return false end
+  return (file:read "a" or ""):find(ENDINGS[ending]) ~= nil
+end
 
 -- Why gnuplot failed, from what it said.
 local function complaint(path)
@@ -124,7 +137,7 @@ end
 ---@return boolean? ok
 ---@return string? message
 function paper.draw(path, width, height, lines, data)
-  local terminal = terminal_of(path)
+  local terminal, ending = terminal_of(path)
   if not terminal then
     return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
   end
@@ -150,12 +163,20 @@ set style fill solid 1 noborder
   local file, message = io.open(part, "wb")
   if not file then return nil, (message:gsub("%.part: ", ": ", 1)) end
   file:close()
-  local source, complaints = os.tmpname(), os.tmpname()
+  local named, source, complaints = pcall(function() return os.tmpname(), os.tmpname() end)
+  if not named then  -- no room, or no folder, for temporary files
+    os.remove(part)
+    return nil, ("%s: %s"):format(path, source)
+  end
   local ok, why = files.write(source, script)
   if ok then
     ok = os.execute(("gnuplot %s >%s 2>%s"):format(shell_quote(source), shell_quote(part),
       shell_quote(complaints)))
-    if not ok then why = complaint(complaints) end
+    if not ok then
+      why = complaint(complaints)
+    elseif not whole(part, ending) then
+      ok, why = nil, "gnuplot could not write all of it"
+    end
   end
   os.remove(source)
   os.remove(complaints)
