@@ -486,11 +486,26 @@ describe("the other actions", function()
     untouched(f, "select the one that is meant")
   end)
 
-  it("change settings in their window", function()
+end)
+
+describe("settings", function()
+  -- The values that are not as they came, by name.
+  local function stored(f)
+    local list = {}
+    for _, setting in ipairs(settings.LIST) do
+      local value = settings.get(f.reaper, setting)
+      if value ~= setting.default then list[setting.name] = value end
+    end
+    return list
+  end
+
+  local AFTER <const> = { energy = "0.5", fills = "sections", seed = "0", style = "ride=0.6",
+    kit = "roland-td" }
+
+  it("are changed in a window of plain gfx", function()
     local f = fake.new { tracks = {} }
     actions.run("settings", f.reaper, f.gfx)
     f.pump(1)
-    assert.equal("as it likes", settings.get(f.reaper, settings.LIST[1]) == "" and "as it likes")
     local function click(x, row)
       f.events = { { x, (row - 1) * 30 + 15 }, 0 }
       f.pump(2)
@@ -498,16 +513,107 @@ describe("the other actions", function()
     click(400, 1)   -- energy up
     click(400, 2)   -- fills on
     click(130, 6)   -- seed down
-    f.inputs = { "ride=0.6" }
+    f.inputs = { "ride=0.6", "roland-td" }
     click(250, 3)   -- style asked for
     click(130, 3)   -- no arrow there
-    assert.same({ energy = "0.5", fills = "sections", seed = "0", style = "ride=0.6" }, f.ext)
+    click(250, 7)   -- the kit
+    assert.same(AFTER, stored(f))
     assert.same({ energy = 0.5, fills = "sections", seed = 0, style = "ride=0.6", humanise = 1.0,
-      tool = "neuraldrummer" }, settings.options(f.reaper))
+      kit = "roland-td", tool = "neuraldrummer" }, settings.options(f.reaper))
+    assert.truthy(f.gfx.texts["roland-td"])
+    f.inputs = { "often" }
+    click(250, 6)
+    f.pump(1)
+    assert.truthy(f.gfx.texts["Seed: 'often' is no number."])
+    click(20, 10)   -- Defaults
+    assert.same({}, stored(f))
     f.events = { 27 }
     f.pump()
     assert.equal(0, f.gfx.windows)
     assert.equal(0, #f.undo + f.loose)
+  end)
+
+  local function open(user)
+    local f = fake.new { tracks = {}, imgui = true }
+    for name, value in pairs(user or {}) do f.user[name] = value end
+    actions.run("settings", f.reaper, f.gfx)
+    f.pump(1)
+    return f, f.user
+  end
+
+  it("are changed in a window of ReaImGui, where that is installed, to the same", function()
+    local f, user = open()
+    assert.equal(0, f.gfx.windows)
+    assert.equal("as it likes", user.shown["##energy"])
+    assert.equal("-", user.shown["##slider of energy"])
+    assert.equal("1.0", user.shown["##slider of humanise"])
+    for label, what in pairs { ["##slider of energy"] = 0.4, ["##choices of fills"] = "sections",
+      ["-##seed"] = true, ["##style"] = "ride=0.6", ["##choices of kit"] = "roland-td" } do
+      user.does[label] = what
+      f.pump(1)
+    end
+    assert.same({}, user.does)
+    f.pump(1)
+    assert.same(AFTER, stored(f))
+    assert.equal("0.5", user.shown["##slider of energy"])
+    assert.equal("roland-td", user.shown["##kit"])
+    user.does["##choices of kit"] = "as it likes"
+    f.pump(1)
+    user.does["##energy"] = "1-8:-1"
+    f.pump(2)
+    assert.equal("-", user.shown["##slider of energy"])
+    assert.same({ energy = "1-8:-1", fills = "sections", seed = "0", style = "ride=0.6" },
+      stored(f))
+    user.does["##seed"] = "1.5"
+    f.pump(2)
+    assert.equal("Seed: 1.5 is not a whole number.", user.texts[#user.texts - 2])
+    user.does["Defaults"] = true
+    f.pump(1)
+    assert.same({}, stored(f))
+    user.hovers = true
+    f.pump(1)
+    assert.matches("^the neuraldrummer program", user.tooltip)
+    user.does["Close"] = true
+    assert.equal(1, f.pump())
+    assert.equal(0, #f.undo + f.loose)
+  end)
+
+  it("are stored when the hand comes off, and when the window is closed", function()
+    local f, user = open()
+    local function hold(what, value)
+      user.active, user.does[what] = true, value
+      f.pump(1)
+    end
+    hold("##slider of humanise", 0.52)
+    hold("##slider of humanise", 0.31)
+    assert.is_nil(f.calls.SetExtState)
+    assert.equal("0.5", user.shown["##humanise"])  -- not stored, and shown
+    f.pump(1)
+    assert.equal(1, f.calls.SetExtState)
+    assert.same({ humanise = "0.3" }, stored(f))
+    hold("##seed", "7")
+    user.key, user.active = 526, true  -- Escape, in a field
+    assert.equal(5, f.pump(5))
+    user.active, user.does["##seed"], user.closing = true, "71", true
+    assert.equal(1, f.pump(5))
+    assert.same({ humanise = "0.3", seed = "71" }, stored(f))
+
+    f, user = open()
+    user.key = 526
+    assert.equal(1, f.pump(5))
+    f, user = open { folded = true }
+    assert.equal(5, f.pump(5))
+    user.folded = false
+    user.does["Close"] = true
+    assert.equal(1, f.pump(5))
+  end)
+
+  it("have their plain window where ReaImGui is too old or too new", function()
+    local f = open { version = "0.8" }
+    assert.equal(1, f.gfx.windows)
+    f.events = { -1 }
+    f.pump()
+    assert.equal(0, f.gfx.windows)
   end)
 end)
 

@@ -1,8 +1,10 @@
 --- Actions for REAPER: what the scripts of examples/reaper do. Each reads the
 --- project through the API, plays, and writes its result as one undo step.
+local imgui = require "neuraldrummer.reaper.imgui"
 local player = require "neuraldrummer.reaper.player"
 local project = require "neuraldrummer.reaper.project"
 local settings = require "neuraldrummer.reaper.settings"
+local window = require "neuraldrummer.reaper.window"
 local work = require "neuraldrummer.reaper.work"
 
 local reaper_actions = {}
@@ -196,7 +198,10 @@ function reaper_actions.run(action, r, gfx)
     if message then r.MB(message, TITLE, 0) end
     r.defer(function() end)      -- else REAPER makes an undo point of nothing
   end
-  if action == "settings" then return settings.window(r, gfx) end
+  if action == "settings" then
+    if not imgui.open(r) then window.open(r, gfx) end
+    return
+  end
   local options, job, message
   options, message = settings.options(r)
   if not options then return leave(message) end

@@ -5,8 +5,10 @@
 --- A project: { tempos = { {qn, bpm[, bpm at the next]} … }, meters = { {measure, n, d} … },
 --- tracks = { { name, items = { { from = QN, to = QN, notes = { {start QN in the
 --- source, length, pitch, velocity, channel} … }, offset = QN, rate, loop = QN of
---- the source, selected, muted } } } }, selection = { QN, QN }, cursor = QN }
+--- the source, selected, muted } } } }, selection = { QN, QN }, cursor = QN,
+--- imgui = true where ReaImGui is installed }
 local core = require "neuraldrummer.core"
+local imgui = require "spec.support.imgui"
 
 local fake = {}
 
@@ -32,6 +34,7 @@ local SIGNATURES <const> = {
   Undo_BeginBlock2 = "p", Undo_EndBlock2 = "p s n", Undo_DoUndo2 = "p", UpdateArrange = "",
   MB = "s s n", GetUserInputs = "s n s s", GetExtState = "s s", HasExtState = "s s",
   SetExtState = "s s s b", GetOS = "", ExecProcess = "s n", time_precise = "", defer = "f",
+  APIExists = "s", ImGui_GetBuiltinPath = "",
 }
 local PLAIN <const> = { n = "number", s = "string", b = "boolean", f = "function" }
 
@@ -293,6 +296,11 @@ function fake.new(spec)
     os.execute(line .. " &")
     return ""
   end
+  function api.APIExists(name) return api[name] ~= nil end
+  if spec.imgui then
+    self.user = imgui.new_user()
+    function api.ImGui_GetBuiltinPath() return "spec/support/reaimgui" end
+  end
   api.time_precise = clock
   function api.defer(f)
     table.insert(self.deferred, f)
@@ -340,6 +348,7 @@ function fake.new(spec)
       local f = table.remove(self.deferred, 1)
       local before = clock()
       f()
+      if self.user then self.user.frame_over() end
       table.insert(self.slices, clock() - before)
     end
     return turns
