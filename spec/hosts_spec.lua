@@ -1,3 +1,4 @@
+local clock = require "neuraldrummer.core".clock
 local shell = require "spec.support.shell"
 
 -- A sanitizer's runtime would have to be preloaded into every one of them.
@@ -293,10 +294,36 @@ kill $server
     assert.equal(expected, answer:match "\r\n\r\n(.*)")
   end)
 
-  it("a program in C that plays along", function()
+  -- Two C programs: the example, and what measures it.
+  local function live(source)
+    run(("cc -std=gnu11 -O2 -Wall -Wextra -Werror %s -o %s/live "
+      .. "$(pkg-config --cflags --libs lua5.4) -Wl,-E"):format(source, folder))
+  end
+
+  it("a program in C, of forty lines, that plays along in time", function()
     if SANITIZED or not has("cc", "pkg-config") then return pending "no C compiler here" end
-    run(("cc -std=gnu11 -O2 %s/live.c -o %s/live $(pkg-config --cflags --libs lua5.4) -Wl,-E")
-      :format(shell.quote(hosts), folder))
+    local source = hosts .. "/live.c"
+    assert.equal(40, select(2, shell.read(source):gsub("\n", "")))
+    live(source)
+    local before = clock()
+    local _, out, err = visit "./live 1200 64"
+    assert.is_true(clock() - before >= 64 * 15 / 1200)
+    assert.equal("", err)
+    assert.equal("", (out:gsub("\x99[\x23-\x33][\1-\x7F]", "")))
+    -- a groove, not a hit now and then
+    for pitch, least in pairs { [36] = 8, [38] = 8, [42] = 8 } do
+      local _, count = out:gsub("\x99%" .. string.char(pitch), "")
+      assert.is_true(count >= least, pitch .. ": " .. count)
+    end
+    local status
+    status, _, err = shell.sh(("LUA_PATH=%s/?.lua %s/live"):format(folder, folder))
+    assert.equal(1, status)
+    assert.matches("module 'neuraldrummer' not found", err)
+  end)
+
+  it("the same, measured", function()
+    if SANITIZED or not has("cc", "pkg-config") then return pending "no C compiler here" end
+    live(shell.root .. "/spec/bench/live.c")
     for _, words in ipairs { "0 2000", "6000 200" } do
       local _, out, err = visit("./live " .. words)
       local count = 0

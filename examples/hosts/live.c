@@ -1,61 +1,40 @@
-/* live.c - plays along: gen:step for every sixteenth as it is due, and how long
- * after that its hits were there.
- *   cc -O2 live.c -o live $(pkg-config --cflags --libs lua5.4) -Wl,-E
- *   ./live 120 64     64 steps at 120 bpm;  ./live 0 1000000  one after another */
+/* live.c - plays along: gen:step for every sixteenth as it is due, its hits as MIDI on stdout.
+ * cc live.c -o live $(pkg-config --cflags --libs lua5.4) -Wl,-E; ./live 120 >/dev/snd/midiC1D0 */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
-static double now(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static const char drummer[] =
+    "local nd, bass = require 'neuraldrummer', {}\n" /* what is played along to */
+    "for t = 0, 126, 2 do\n"
+    "  bass[#bass + 1] = { tick = t, duration = 2, pitch = 36 + t // 32 * 5, velocity = 90 }\nend\n"
+    "local model = assert(nd.model.load(assert(nd.default_model 'drummer-live')))\n"
+    "local heard = model:tokeniser():encode(nd.song.new { ppq = 4, notes = bass })\n"
+    "local gen = nd.generator(model, { seed = 7 })\ngen:choose(heard)\n" /* a style */
+    "local pitch = { kick = 36, snare = 38, closed_hat = 42, open_hat = 46, low_tom = 45,\n"
+    "  mid_tom = 47, high_tom = 50, crash = 49, ride = 51 }\n"
+    "return function(step)\n"
+    "  for voice, velocity in pairs(gen:step(heard:metrics(step % #heard + 1))) do\n"
+    "    io.write(string.char(0x99, pitch[voice], math.ceil(127 * velocity)))\n"
+    "  end\nend\n";
 int main(int argc, char **argv) {
-  double bpm = argc > 1 ? atof(argv[1]) : 120, worst = 0, own_worst = 0;
-  long steps = argc > 2 ? atol(argv[2]) : 64, bins[16] = {0};
+  double bpm = argc > 1 ? atof(argv[1]) : 120;
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
-  if (luaL_dostring(L, "local nd = require 'neuraldrummer'\n"
-      "local model = assert(nd.model.load(assert(nd.default_model 'drummer-live')))\n"
-      "local gen, heard = nd.generator(model, { seed = 7 }), {}\n"
-      "return function(step)\n"  /* what a host hears: a bass on beats, a chord a bar */
-      "  heard.bass, heard.onsets_mid = step % 4 == 0 and 1 or 0, step % 16 == 0 and 3 or 0\n"
-      "  heard.bar = step % 16 == 0\n"
-      "  return gen:step(heard)\n"
-      "end")) return fprintf(stderr, "%s\n", lua_tostring(L, -1)), 1;
-  lua_gc(L, LUA_GCSTOP);
-  /* as audio threads are: before all others, and never waiting for memory */
-  if (bpm > 0 && sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 50}))
-    puts("(without real-time priority: other programs come in between)");
-  (void)mlockall(MCL_CURRENT | MCL_FUTURE);
-  double start = now(CLOCK_MONOTONIC) + 0.01;
-  for (long step = 0; step < steps; step++) {
-    double due = bpm > 0 ? start + (double)step * 15 / bpm : now(CLOCK_MONOTONIC);
-    struct timespec at = {(time_t)due, (long)(1e9 * (due - (double)(time_t)due))};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
-    double own = now(CLOCK_THREAD_CPUTIME_ID);
-    lua_pushvalue(L, -1);
-    lua_pushinteger(L, step);
-    if (lua_pcall(L, 1, 1, 0)) return fprintf(stderr, "%s\n", lua_tostring(L, -1)), 1;
-    double late = now(CLOCK_MONOTONIC) - due;
-    own = now(CLOCK_THREAD_CPUTIME_ID) - own;
-    int bin = 0;
-    while (bin < 15 && late > 8e-6 * (double)(1 << bin)) bin++;
-    bins[bin]++;
-    if (late > worst) worst = late;
-    if (own > own_worst) own_worst = own;
-    lua_pop(L, 1);              /* the hits, by voice: here a host would sound them */
-    lua_gc(L, LUA_GCSTEP, 0);   /* garbage is collected when nothing is due */
+  if (luaL_dostring(L, drummer)) return fputs(lua_tostring(L, -1), stderr), 1;
+  mlockall(MCL_CURRENT | MCL_FUTURE); /* as audio threads are, where that is allowed */
+  sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 50});
+  struct timespec due;
+  clock_gettime(CLOCK_MONOTONIC, &due);
+  for (long step = 0, steps = argc > 2 ? atol(argv[2]) : 64; step < steps; step++) {
+    lua_pushvalue(L, -1), lua_pushinteger(L, step);
+    if (lua_pcall(L, 1, 0, 0)) return fputs(lua_tostring(L, -1), stderr), 1;
+    fflush(stdout), lua_gc(L, LUA_GCSTEP, 0); /* garbage goes while nothing is due */
+    for (due.tv_nsec += (long)(15e9 / bpm); due.tv_nsec >= 1000000000; due.tv_sec++)
+      due.tv_nsec -= 1000000000;
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
   }
-  for (int bin = 0; bin < 16; bin++)
-    if (bins[bin] > 0)
-      printf("up to %6d us %9ld  %.*s\n", 8 << bin, bins[bin], (int)(50 * bins[bin] / steps) + 1,
-             "###################################################");
-  printf("worst: %.0f us; of the processor's time: %.0f us\n", worst * 1e6, own_worst * 1e6);
-  lua_close(L);
-  return 0;
+  return lua_close(L), 0;
 }

@@ -418,7 +418,8 @@ function generator:style() end
 function generator:choose(seq, style) end
 --- Plays one step, given what is heard there (names as sequence:metrics, `bar`
 --- = true where a bar starts): not with a model whose encoder wants the whole
---- song first. No allocation in the engine.
+--- song first. No allocation in the engine. Let it `choose` a style before the first:
+--- a drummer who has none, and hears no drums, may rest for long.
 ---@param metrics table<string, number|boolean>
 ---@return table<string, number> hits by voice name, velocities 0..1
 function generator:step(metrics) end
