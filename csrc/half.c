@@ -42,3 +42,49 @@ float nd_half_to_float(uint16_t h) {
 }
 
 float nd_half_round(float x) { return nd_half_to_float(nd_half_from_float(x)); }
+
+/* Without branches, so that compilers make vectors of them. The sign is taken
+ * off; what is a subnormal half is rounded by a sum of which the last place is
+ * that of the least half. */
+enum { LEAST_NORMAL = 0x38800000, PAST_LARGEST = 0x477FF000, INFINITE = 0x7F800000 };
+
+static inline uint32_t rounded_normal(uint32_t u) {
+  return (u + 0xFFFu + (u >> 13 & 1u)) & ~(uint32_t)0x1FFF;
+}
+
+static inline uint32_t bits_of(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+
+static inline float float_of(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+void nd_half_round_all(float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t u = bits_of(x[i]), sign = u & 0x80000000u;
+    u ^= sign;
+    uint32_t small = bits_of((float_of(u) + 0.5f) - 0.5f), large = rounded_normal(u);
+    large = u >= PAST_LARGEST ? INFINITE : large;
+    large = u > INFINITE ? 0x7FC00000u : large;
+    x[i] = float_of(sign | (u < LEAST_NORMAL ? small : large));
+  }
+}
+
+void nd_half_pack(uint8_t *to, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t u = bits_of(x[i]), sign = u >> 16 & 0x8000u;
+    u &= 0x7FFFFFFFu;
+    uint32_t small = bits_of(float_of(u) + 0.5f) - bits_of(0.5f);
+    uint32_t large = (rounded_normal(u) - 0x38000000u) >> 13;
+    large = u >= PAST_LARGEST ? 0x7C00u : large;
+    large = u > INFINITE ? 0x7E00u : large;
+    uint32_t h = sign | (u < LEAST_NORMAL ? small : large);
+    to[2 * i] = (uint8_t)h;
+    to[2 * i + 1] = (uint8_t)(h >> 8);
+  }
+}

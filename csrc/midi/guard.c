@@ -13,12 +13,11 @@
  * over ND_MAX_TICK) it is cut there: the repair is marked lossy.
  *
  * Parked: libsmf misreads metas over 127 bytes, aborts on F7, keeps data bytes
- * over 0x7F, and its tempo map is quadratic. We need it for none of these, so
- * it sees channel events and ends of tracks alone.
+ * over 0x7F, and its tempo map is quadratic. We need it for none of these, nor
+ * for controllers and bends, so it sees notes, programs and ends of tracks alone.
  */
 #include "guard.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +44,7 @@ static uint32_t be32(const uint8_t *p) {
 
 static const char *const torn = "the track ends within an event";
 
-static const char *read_vlq(const nd_midi_scan *scan, size_t *at, uint32_t *value) {
+static inline const char *read_vlq(const nd_midi_scan *scan, size_t *at, uint32_t *value) {
   uint32_t v = 0;
   for (int i = 0; i < 4; i++) {
     if (*at >= scan->end) return torn;
@@ -60,7 +59,7 @@ static const char *read_vlq(const nd_midi_scan *scan, size_t *at, uint32_t *valu
 }
 
 /* Data bytes of a channel or system event; -1 where MIDI files have none such. */
-static int data_bytes(uint8_t status) {
+static inline int data_bytes(uint8_t status) {
   switch (status < 0xF0 ? status & 0xF0 : status) {
     case 0x80: case 0x90: case 0xA0: case 0xB0: case 0xE0: case 0xF2: return 2;
     case 0xC0: case 0xD0: case 0xF1: case 0xF3: return 1;
@@ -69,7 +68,7 @@ static int data_bytes(uint8_t status) {
   }
 }
 
-const char *nd_midi_next(nd_midi_scan *scan, nd_midi_event *event) {
+static inline const char *next_event(nd_midi_scan *scan, nd_midi_event *event) {
   nd_midi_event e = {.at = scan->at};
   size_t at = scan->at;
   const char *why = read_vlq(scan, &at, &e.delta);
@@ -109,6 +108,10 @@ const char *nd_midi_next(nd_midi_scan *scan, nd_midi_event *event) {
   scan->tick = e.tick;
   *event = e;
   return NULL;
+}
+
+const char *nd_midi_next(nd_midi_scan *scan, nd_midi_event *event) {
+  return next_event(scan, event);
 }
 
 bool nd_midi_tempo(const uint8_t *bytes, const nd_midi_event *e, int32_t *us_per_quarter) {
@@ -208,6 +211,7 @@ typedef struct walk {
   nd_midi_scan scan;
   tally odd;
   size_t events, earlier;  /* in this track, in those before it */
+  size_t strikes;       /* note-ons in this track */
   bool after_other;     /* the last event was a meta or sysex */
   bool ended;
   const char *why;      /* why it stopped before the end, or NULL */
@@ -219,11 +223,14 @@ static nd_status walk_on(walk *w, size_t end, size_t max_events, nd_error *err) 
   w->why = NULL;
   while (!w->ended && w->why == NULL && w->scan.at < end) {
     size_t at = w->scan.at;
-    w->why = nd_midi_next(&w->scan, &e);
+    w->why = next_event(&w->scan, &e);
     if (w->why != NULL) break;
     if (++w->events > max_events - w->earlier)
       return nd_fail(err, ND_LIMIT, "more than %zu events (max_events) at byte %zu", max_events,
                      at);
+    w->strikes += (e.status & 0xF0) == 0x90;
+    const bool plain = e.status < 0xF0 && !e.bad_data && !w->after_other;
+    if (plain) continue;
     inspect(&w->odd, w->scan.bytes, &e, w->after_other);
     w->after_other = e.status >= 0xF0;
     w->ended = nd_midi_is_end(&e);
@@ -263,6 +270,7 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
   chunk->sound = fits && !extended && w.ended;
   file->n_tracks++;
   file->n_events += w.events;
+  file->n_strikes += w.strikes;
 
   if (extended)
     status = repaired(r, chunk->at, false, "track %zu: %lu bytes declared, %zu found", number,
@@ -452,63 +460,66 @@ void nd_midi_put_vlq(nd_midi_out *out, uint32_t value) {
   nd_midi_put(out, bytes + first, (size_t)(4 - first));
 }
 
-/* A track without events is given back by libsmf as no track at all, so every
- * one ends in an end of track of its own. */
-static nd_status guard_track(nd_midi_safe *safe, size_t *capacity, nd_midi_out *out,
-                             const nd_midi_file *file, const nd_midi_chunk *chunk, nd_error *err) {
-  nd_midi_scan scan = {.bytes = file->bytes, .at = chunk->body, .end = chunk->stop};
-  nd_midi_put(out, "MTrk", 4);
-  size_t head = out->n;
-  nd_midi_put_int(out, 0, 4);
-  nd_midi_event e;
-  bool ended = false;
-  while (!ended && scan.at < scan.end && nd_midi_next(&scan, &e) == NULL) {
-    nd_midi_put_vlq(out, e.delta);
-    ended = nd_midi_is_end(&e);
-    if (ended) {
-      nd_midi_put(out, "\xFF\x2F", 3);  /* and the length, 0 */
-    } else if (e.status < 0xF0 && !e.bad_data) {
-      nd_midi_put(out, &e.status, 1);
-      nd_midi_put(out, file->bytes + e.data, e.end - e.data);
-    } else {
-      void *parked = safe->parked;
-      if (!nd_reserve(&parked, capacity, safe->n_parked + 1, sizeof *safe->parked))
-        return nd_fail(err, ND_NOMEM, "out of memory");
-      safe->parked = parked;
-      nd_midi_put(out, "\xFF\x01\x04", 3);
-      nd_midi_put_int(out, (uint32_t)safe->n_parked, 4);
-      safe->parked[safe->n_parked++] = e;
+static const uint8_t slice_head[22] = {'M', 'T', 'h', 'd', 0, 0, 0, 6, 0, 0, 0, 1, 0, 0,
+                                       'M', 'T', 'r', 'k', 0, 0, 0, 0};
+enum { AT_PPQ = 12, AT_LENGTH = 18 };
+
+static void begin_slice(nd_midi_guard *g) {
+  memcpy(g->bytes, slice_head, sizeof slice_head);
+  g->bytes[AT_PPQ] = (uint8_t)(g->file->ppq >> 8);
+  g->bytes[AT_PPQ + 1] = (uint8_t)g->file->ppq;
+  g->n = sizeof slice_head;
+  g->n_events = 0;
+  g->base = g->last;
+  g->given = false;
+}
+
+void nd_midi_guard_begin(nd_midi_guard *g, const nd_midi_file *file, const nd_midi_chunk *track) {
+  g->file = file;
+  g->scan = (nd_midi_scan){.bytes = file->bytes, .at = track->body, .end = track->stop};
+  g->last = 0;
+  g->ended = false;
+  begin_slice(g);
+}
+
+/* A channel event, its status said, the time since the one before it. */
+static inline void put_event(nd_midi_guard *g, const nd_midi_event *e) {
+  uint8_t *p = g->bytes + g->n;
+  const uint32_t delta = (uint32_t)(e->tick - g->last);
+  for (int shift = 21; shift > 0; shift -= 7)
+    if (delta >> shift != 0) *p++ = (uint8_t)(0x80 | (delta >> shift & 0x7F));
+  *p++ = delta & 0x7F;
+  *p++ = e->status;
+  for (size_t i = e->data; i < e->end; i++) *p++ = g->scan.bytes[i];
+  g->n = (size_t)(p - g->bytes);
+  g->last = e->tick;
+  g->n_events++;
+}
+
+/* libsmf asks for an end of track. */
+static nd_midi_found give_slice(nd_midi_guard *g) {
+  static const uint8_t end[4] = {0, 0xFF, 0x2F, 0};
+  memcpy(g->bytes + g->n, end, sizeof end);
+  g->n += sizeof end;
+  const size_t length = g->n - sizeof slice_head;
+  g->bytes[AT_LENGTH + 2] = (uint8_t)(length >> 8);
+  g->bytes[AT_LENGTH + 3] = (uint8_t)length;
+  g->given = true;
+  return ND_MIDI_NOTES;
+}
+
+nd_midi_found nd_midi_guard_next(nd_midi_guard *g, nd_midi_event *e) {
+  if (g->given) begin_slice(g);
+  while (!g->ended && g->scan.at < g->scan.end && next_event(&g->scan, e) == NULL) {
+    if (e->status < 0xF0) {
+      if (e->bad_data || !((e->status & 0xE0) == 0x80 || (e->status & 0xF0) == 0xC0)) continue;
+      put_event(g, e);
+      if (g->n_events == ND_MIDI_SLICE) return give_slice(g);
+    } else if (nd_midi_is_end(e)) {
+      g->ended = true;
+    } else if (e->status == 0xFF && (e->type == 0x03 || e->type == 0x51 || e->type == 0x58)) {
+      return ND_MIDI_PARKED;
     }
   }
-  if (!ended) nd_midi_put(out, "\x00\xFF\x2F", 4);
-  if (out->failed) return nd_fail(err, ND_NOMEM, "out of memory");
-  if (out->n > INT_MAX)  /* libsmf counts in ints */
-    return nd_fail(err, ND_LIMIT, "more than 2 GiB of events at byte %zu", chunk->at);
-  nd_midi_set_int(out, head, (uint32_t)(out->n - head - 4), 4);
-  return ND_OK;
-}
-
-nd_status nd_midi_guard(nd_midi_safe *safe, const nd_midi_file *file, nd_error *err) {
-  nd_midi_out out = {.n = 0};
-  size_t capacity = 0;
-  nd_status status = ND_OK;
-  *safe = (nd_midi_safe){.n = 0};
-  nd_midi_put(&out, "MThd\0\0\0\x06", 8);
-  nd_midi_put_int(&out, file->n_tracks > 1, 2);
-  nd_midi_put_int(&out, (uint32_t)file->n_tracks, 2);
-  nd_midi_put_int(&out, (uint32_t)file->ppq, 2);
-  for (size_t i = 0; i < file->n_chunks && status == ND_OK; i++)
-    if (file->chunks[i].kind == ND_MIDI_TRACK)
-      status = guard_track(safe, &capacity, &out, file, &file->chunks[i], err);
-  safe->bytes = out.bytes;
-  safe->n = out.n;
-  if (status == ND_OK && out.failed) status = nd_fail(err, ND_NOMEM, "out of memory");
-  if (status != ND_OK) nd_midi_safe_clear(safe);
-  return status;
-}
-
-void nd_midi_safe_clear(nd_midi_safe *safe) {
-  free(safe->bytes);
-  free(safe->parked);
-  *safe = (nd_midi_safe){.n = 0};
+  return g->n_events > 0 ? give_slice(g) : ND_MIDI_DONE;
 }

@@ -78,6 +78,7 @@ typedef struct nd_midi_file {
   int32_t fixed_tempo;    /* of SMPTE divisions, us a "quarter"; else 0 */
   nd_midi_chunk *chunks;
   size_t n_chunks, n_tracks, n_events;
+  size_t n_strikes;       /* note-ons, at most so many of them notes */
 } nd_midi_file;
 
 /* The layout of `bytes`, which must outlive it. `report` (may be NULL) is told
@@ -86,20 +87,33 @@ nd_status nd_midi_open(nd_midi_file *file, const uint8_t *bytes, size_t n,
                        const nd_midi_limits *limits, nd_song *report, nd_error *err);
 void nd_midi_close(nd_midi_file *file);
 
-/* Bytes for libsmf. All but channel events and ends of tracks is parked: a
- * text meta stands in its place, holding the index of `parked` in four bytes
- * (most significant first). */
-typedef struct nd_midi_safe {
-  uint8_t *bytes;
-  size_t n;
-  nd_midi_event *parked;
-  size_t n_parked;
-} nd_midi_safe;
+/* What libsmf is given: the notes and programs of a track, some at a time, each
+ * slice a file of its own with one track. So libsmf holds a few kilobytes,
+ * however long the song is, and gets them from where malloc is fast; glib's
+ * array of so many events stays below a kilobyte. */
+enum { ND_MIDI_SLICE = 63 };
 
-nd_status nd_midi_guard(nd_midi_safe *safe, const nd_midi_file *file, nd_error *err);
-void nd_midi_safe_clear(nd_midi_safe *safe);
+typedef struct nd_midi_guard {
+  const nd_midi_file *file;
+  nd_midi_scan scan;      /* of the track; its tick, when all is done, is the track's last */
+  int32_t base;           /* where the slice's time begins, from the track's start */
+  int32_t last;           /* of the slice's events so far */
+  size_t n, n_events;     /* bytes of the slice; events beside its end of track */
+  bool given, ended;      /* the slice is with the caller; the track is at its end */
+  uint8_t bytes[14 + 8 + 7 * ND_MIDI_SLICE + 4];
+} nd_midi_guard;
 
-/* Bytes being written, by guard and splice. The first failure sticks. */
+typedef enum nd_midi_found { ND_MIDI_DONE, ND_MIDI_NOTES, ND_MIDI_PARKED } nd_midi_found;
+
+/* Begins a track of the file. */
+void nd_midi_guard_begin(nd_midi_guard *guard, const nd_midi_file *file,
+                         const nd_midi_chunk *track);
+
+/* What comes next: a slice in guard->bytes, good until the next call; a name, a
+ * tempo or a time signature, which libsmf does not see; or nothing more. */
+nd_midi_found nd_midi_guard_next(nd_midi_guard *guard, nd_midi_event *parked);
+
+/* Bytes being written, by the splice. The first failure sticks. */
 typedef struct nd_midi_out {
   uint8_t *bytes;
   size_t n, capacity;

@@ -15,27 +15,18 @@ static void discard(const gchar *domain, GLogLevelFlags level, const gchar *text
 }
 
 /* libsmf and glib don't outlive the end of memory: the one crashes, the other
- * aborts. So what they will want is asked for beforehand, and given back. An
- * event there is a struct, its bytes, and its place in an array that doubles. */
-static bool has_room(const nd_midi_file *file, const nd_midi_safe *safe) {
+ * aborts. So what they will want for a slice is asked for beforehand, and given
+ * back. An event there is a struct, its bytes, and its place in an array. */
+static bool has_room(void) {
   enum { OVERHEAD = 32 };  /* of a block: malloc's own, and rounding */
   const size_t event = sizeof(smf_event_t) + 4 * sizeof(void *) + 2 * OVERHEAD;
-  const size_t track = sizeof(smf_track_t) + sizeof(smf_tempo_t) + 1024;
-  if (safe->n > SIZE_MAX / 2 / event || file->n_tracks > SIZE_MAX / 4 / track) return false;
-  void *room = malloc((file->n_events + file->n_tracks) * event + safe->n + file->n_tracks * track);
+  void *room = malloc((ND_MIDI_SLICE + 1) * event + sizeof(smf_t) + sizeof(smf_track_t) +
+                      sizeof(smf_tempo_t) + 4096);
   free(room);
   return room != NULL;
 }
 
-static smf_t *load(const nd_midi_safe *safe) {
-  guint handler = g_log_set_handler(
-      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
-  smf_t *smf = smf_load_from_memory(safe->bytes, (int)safe->n);
-  g_log_remove_handler("libsmf", handler);
-  return smf;
-}
-
-/* smf_delete looks every event up before it frees it: 133 s for a million. */
+/* smf_delete looks every event up before it frees it, and moves the rest. */
 static void unload(smf_t *smf) {
   for (guint t = 0; t < smf->tracks_array->len; t++) {
     smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
@@ -57,11 +48,12 @@ typedef struct program { int32_t tick; uint8_t channel, number; } program;
 
 typedef struct reader {
   const nd_midi_file *file;
-  const nd_midi_safe *safe;
+  nd_midi_guard guard;
   nd_song *song;
   nd_error *err;
   program *programs;
   size_t n_programs, capacity;
+  bool took;            /* memory, since libsmf's was last made sure of */
   /* Notes that sound, per channel and pitch, first in first out: indices into
    * song->notes, linked through their durations while they last. */
   int32_t first[16][128], last[16][128];
@@ -69,20 +61,17 @@ typedef struct reader {
 
 enum { NONE = -1 };
 
-static nd_status note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
+static nd_status nomem(const reader *r) { return nd_fail(r->err, ND_NOMEM, "out of memory"); }
+
+/* There is room for every note that the file can have. */
+static void note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
   const int channel = m[0] & 0xF, pitch = m[1];
-  const int32_t index = (int32_t)r->song->n_notes;
-  nd_status status = nd_song_add_note(
-      r->song,
-      (nd_note){.tick = tick, .track = track, .pitch = m[1], .velocity = m[2],
-                .channel = (uint8_t)channel},
-      r->err);
-  if (status != ND_OK) return status;
-  r->song->notes[index].duration = NONE;
+  const int32_t index = (int32_t)r->song->n_notes++;
+  r->song->notes[index] = (nd_note){.tick = tick, .duration = NONE, .track = track,
+                                    .pitch = m[1], .velocity = m[2], .channel = (uint8_t)channel};
   if (r->first[channel][pitch] == NONE) r->first[channel][pitch] = index;
   else r->song->notes[r->last[channel][pitch]].duration = index;
   r->last[channel][pitch] = index;
-  return ND_OK;
 }
 
 /* An end without a beginning is common, and means nothing. */
@@ -94,70 +83,92 @@ static void note_off(reader *r, int32_t tick, int channel, int pitch) {
   note->duration = tick - note->tick;
 }
 
-static nd_status read_parked(reader *r, const nd_midi_event *e, const nd_midi_event **name) {
+static nd_status read_parked(reader *r, const nd_midi_event *e) {
   int32_t us;
   nd_meter meter;
-  if (e->status == 0xFF && e->type == 0x03 && *name == NULL) *name = e;
+  r->took = true;
   if (r->file->fixed_tempo == 0 && nd_midi_tempo(r->file->bytes, e, &us))
     return nd_song_add_tempo(r->song, (nd_tempo){.tick = e->tick, .us_per_quarter = us}, r->err);
   if (nd_midi_meter(r->file->bytes, e, &meter)) return nd_song_add_meter(r->song, meter, r->err);
   return ND_OK;
 }
 
-static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event,
-                            const nd_midi_event **name) {
+static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event) {
   const uint8_t *m = event->midi_buffer;
+  const int32_t tick = r->guard.base + event->time_pulses;
   switch (m[0] & 0xF0) {
     case 0x90:
-      if (m[2] > 0) return note_on(r, track, event->time_pulses, m);
+      if (m[2] > 0) {
+        note_on(r, track, tick, m);
+        return ND_OK;
+      }
       /* fall through */
     case 0x80:
-      note_off(r, event->time_pulses, m[0] & 0xF, m[1]);
+      note_off(r, tick, m[0] & 0xF, m[1]);
       return ND_OK;
     case 0xC0: {
       void *programs = r->programs;
+      r->took = true;
       if (!nd_reserve(&programs, &r->capacity, r->n_programs + 1, sizeof *r->programs))
-        return nd_fail(r->err, ND_NOMEM, "out of memory");
+        return nomem(r);
       r->programs = programs;
       r->programs[r->n_programs++] =
-          (program){.tick = event->time_pulses, .channel = m[0] & 0xF, .number = m[1]};
+          (program){.tick = tick, .channel = m[0] & 0xF, .number = m[1]};
       return ND_OK;
     }
-    case 0xF0:
-      if (m[1] == 0x01) {
-        const size_t i = (size_t)m[3] << 24 | (size_t)m[4] << 16 | (size_t)m[5] << 8 | m[6];
-        return read_parked(r, &r->safe->parked[i], name);
-      }
-      return ND_OK;
     default:
       return ND_OK;
   }
 }
 
-static nd_status read_track(reader *r, uint16_t number, const smf_track_t *track) {
-  const nd_midi_event *name = NULL;
-  int32_t end = 0;
-  for (guint i = 0; i < track->events_array->len; i++) {
-    const smf_event_t *event = g_ptr_array_index(track->events_array, i);
-    end = event->time_pulses;
-    nd_status status = read_event(r, number, event, &name);
+/* libsmf reads a slice. */
+static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
+  if (r->took && !has_room()) return nomem(r);
+  r->took = false;
+  smf_t *smf = smf_load_from_memory(r->guard.bytes, (int)r->guard.n);
+  const smf_track_t *track =
+      smf != NULL && smf->tracks_array->len == 1 ? g_ptr_array_index(smf->tracks_array, 0) : NULL;
+  nd_status status = ND_OK;
+  if (track == NULL || track->events_array->len != r->guard.n_events + 1)
+    status = nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
+  for (size_t i = 0; i < r->guard.n_events && status == ND_OK; i++)
+    status = read_event(r, number, g_ptr_array_index(track->events_array, i));
+  if (smf != NULL) unload(smf);
+  return status;
+}
+
+static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chunk) {
+  nd_midi_event e;
+  size_t name = 0, name_end = 0;
+  bool named = false;
+  nd_midi_guard_begin(&r->guard, r->file, chunk);
+  for (nd_midi_found found; (found = nd_midi_guard_next(&r->guard, &e)) != ND_MIDI_DONE;) {
+    nd_status status = ND_OK;
+    if (found == ND_MIDI_NOTES) {
+      status = read_slice(r, number, chunk->at);
+    } else if (e.type != 0x03) {
+      status = read_parked(r, &e);
+    } else if (!named) {
+      name = e.data;
+      name_end = e.end;
+      named = true;
+    }
     if (status != ND_OK) return status;
   }
+  const int32_t end = r->guard.scan.tick;
   for (int c = 0; c < 16; c++)
     for (int p = 0; p < 128; p++)
       while (r->first[c][p] != NONE) note_off(r, end, c, p);
   if (end > r->song->end_tick) r->song->end_tick = end;
-  if (name == NULL) return nd_song_add_track(r->song, "", 0, r->err);
-  return nd_song_add_track(r->song, (const char *)r->file->bytes + name->data,
-                           name->end - name->data, r->err);
+  r->took = true;
+  return nd_song_add_track(r->song, (const char *)r->file->bytes + name, name_end - name, r->err);
 }
 
 /* A program counts from its tick on, whichever track it stands in. */
 static nd_status set_programs(reader *r) {
   uint8_t now[16] = {0};
   size_t next = 0;
-  if (!nd_sort_by_tick(r->programs, r->n_programs, sizeof *r->programs))
-    return nd_fail(r->err, ND_NOMEM, "out of memory");
+  if (!nd_sort_by_tick(r->programs, r->n_programs, sizeof *r->programs)) return nomem(r);
   for (size_t i = 0; i < r->song->n_notes; i++) {
     nd_note *note = &r->song->notes[i];
     for (; next < r->n_programs && r->programs[next].tick <= note->tick; next++)
@@ -167,14 +178,28 @@ static nd_status set_programs(reader *r) {
   return ND_OK;
 }
 
-static nd_status read_song(reader *r, const smf_t *smf) {
+static nd_status read_tracks(reader *r) {
+  nd_status status = ND_OK;
+  uint16_t number = 0;
+  /* once a song: it takes a lock of glib's */
+  guint handler = g_log_set_handler(
+      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
+  for (size_t i = 0; i < r->file->n_chunks && status == ND_OK; i++)
+    if (r->file->chunks[i].kind == ND_MIDI_TRACK)
+      status = read_track(r, number++, &r->file->chunks[i]);
+  g_log_remove_handler("libsmf", handler);
+  return status;
+}
+
+static nd_status read_song(reader *r) {
   for (int c = 0; c < 16; c++)
     for (int p = 0; p < 128; p++) r->first[c][p] = NONE;
+  r->took = true;
+  if (r->file->n_strikes > INT32_MAX) return nd_fail(r->err, ND_LIMIT, "too many notes");
+  if (!nd_song_reserve_notes(r->song, r->file->n_strikes)) return nomem(r);
   /* the song has its defaults at tick 0, which what the file says replaces */
   if (r->file->fixed_tempo != 0) r->song->tempos[0].us_per_quarter = r->file->fixed_tempo;
-  nd_status status = ND_OK;
-  for (guint t = 0; t < smf->tracks_array->len && status == ND_OK; t++)
-    status = read_track(r, (uint16_t)t, g_ptr_array_index(smf->tracks_array, t));
+  nd_status status = read_tracks(r);
   if (status == ND_OK) status = nd_song_finish(r->song, r->err);
   if (status == ND_OK) status = set_programs(r);
   return status;
@@ -184,30 +209,17 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
                        const nd_midi_limits *limits, nd_error *err) {
   if (limits == NULL) limits = &nd_midi_default_limits;
   nd_midi_file file = {.n_chunks = 0};
-  nd_midi_safe safe = {.n = 0};
   reader *r = nd_calloc(1, sizeof *r);
   nd_song *song = nd_song_new(1);
-  smf_t *smf = NULL;
   nd_status status = ND_OK;
   if (r == NULL || song == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
   if (status == ND_OK) status = nd_midi_open(&file, bytes, n, limits, song, err);
   if (status == ND_OK) {
     song->ppq = file.ppq;
-    status = nd_midi_guard(&safe, &file, err);
-  }
-  if (status == ND_OK && !has_room(&file, &safe)) status = nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) {
-    smf = load(&safe);
-    if (smf == NULL || smf->tracks_array->len != file.n_tracks)
-      status = nd_fail(err, ND_FORMAT, "libsmf did not take the tracks from byte %zu on",
-                       file.header_end);
-  }
-  if (status == ND_OK) {
     r->file = &file;
-    r->safe = &safe;
     r->song = song;
     r->err = err;
-    status = read_song(r, smf);
+    status = read_song(r);
   }
   if (status == ND_OK) status = nd_song_find_drums(song, drum_channel, err);
   if (status == ND_OK) {
@@ -220,11 +232,9 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
     *out = song;
     song = NULL;
   }
-  if (smf != NULL) unload(smf);
   if (r != NULL) free(r->programs);
   free(r);
   nd_song_free(song);
-  nd_midi_safe_clear(&safe);
   nd_midi_close(&file);
   return status;
 }

@@ -204,12 +204,11 @@ static void pack_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
     memcpy(&bits, &grid->ticks[t], sizeof bits);
     put64(p, bits);
   }
-  for (int32_t t = 0; t < n; t++)
-    for (int m = 0; m < (flags & HAS_METRICS ? ND_N_METRICS : 1); m++, p += 2) {
-      uint16_t h = nd_half_from_float(seq->metrics[(size_t)t * ND_N_METRICS + (size_t)m]);
-      p[0] = (uint8_t)h;
-      p[1] = (uint8_t)(h >> 8);
-    }
+  if (flags & HAS_METRICS) {
+    nd_half_pack(p, seq->metrics, (size_t)n * ND_N_METRICS);
+    return;
+  }
+  for (int32_t t = 0; t < n; t++, p += 2) nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
 nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,

@@ -153,19 +153,41 @@ void nd_grid_clear(nd_grid *grid) {
   *grid = (nd_grid){.n_steps = 0};
 }
 
-int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
-  int32_t low = 0, high = grid->n_steps;
-  while (high - low > 1) {  /* the last step that starts at or before it */
+/* Whether `step` is the last one that starts at or before the tick. */
+static bool holds(const nd_grid *grid, int32_t step, double tick) {
+  return (step == 0 || grid->ticks[step] <= tick) &&
+         (step + 1 == grid->n_steps || grid->ticks[step + 1] > tick);
+}
+
+/* Even steps are found at once, others looked up. */
+static int32_t step_before(const nd_grid *grid, double tick) {
+  double even = tick * grid->steps_per_beat / grid->ppq;
+  int32_t low = even < grid->n_steps ? (int32_t)even : grid->n_steps - 1;
+  if (holds(grid, low, tick)) return low;
+  int32_t high = grid->n_steps;
+  low = 0;
+  while (high - low > 1) {
     int32_t mid = low + (high - low) / 2;
     if (grid->ticks[mid] <= tick) low = mid;
     else high = mid;
   }
+  return low;
+}
+
+int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
+  int32_t low = step_before(grid, tick);
   double place = (tick - grid->ticks[low]) / (grid->ticks[low + 1] - grid->ticks[low]);
-  place = fmin(fmax(place, -0.5), (double)INT32_MAX - low);
+  double most = (double)INT32_MAX - low, steps = 0;
+  if (place < -0.5) place = -0.5;
+  if (place > most) place = most;
   /* ticks that are no whole numbers: a tick midway is midway in spite of
    * the last bit */
-  double steps = fmax(ceil(place - 0.5 - 1e-9), 0);
-  if (offset != NULL) *offset = (float)fmin(fmax(place - steps, -0.5), 0.5);
+  double beyond = place - 0.5 - 1e-9;
+  if (beyond > 0) steps = beyond <= 1 ? 1 : ceil(beyond);
+  if (offset != NULL) {
+    double rest = place - steps;
+    *offset = (float)(rest < -0.5 ? -0.5 : rest > 0.5 ? 0.5 : rest);
+  }
   return low + (int32_t)steps;
 }
 

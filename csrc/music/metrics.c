@@ -32,7 +32,7 @@ const char *nd_metric_name(int metric) {
   return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
 }
 
-static double clip(double x, double limit) { return fmin(fmax(x, -limit), limit); }
+static double clip(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 static double deviation(const double *x, size_t n, double *mean) {
   double sum = 0, squares = 0;
@@ -64,37 +64,50 @@ void nd_metrics_normalise(double *x, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] = sd > 1e-12 ? (x[i] - mean) / sd : 0;
 }
 
-static void circle(float *at, double phase) {
-  at[0] = (float)sin(6.283185307179586 * phase);
-  at[1] = (float)cos(6.283185307179586 * phase);
-}
-
 /* Quarters in a bar by its meter, cut short or not. */
 static double quarters(const nd_bar *bar) { return 4.0 * bar->numerator / bar->denominator; }
 
-static void round_all(float *x, size_t n) {
-  for (size_t i = 0; i < n; i++) x[i] = nd_half_round(x[i]);
+/* A phase on the circle, in half precision. The same place of one bar after
+ * another has the same phase. */
+typedef struct circle { double phase; float sin, cos; } circle;
+enum { KNOWN = 64 };  /* places of a bar */
+
+static void put_circle(float *at, circle *known, int32_t place, double phase) {
+  circle fresh = {.phase = NAN}, *c = place < KNOWN ? &known[place] : &fresh;
+  if (c->phase != phase) {
+    c->phase = phase;
+    c->sin = nd_half_round((float)sin(6.283185307179586 * phase));
+    c->cos = nd_half_round((float)cos(6.283185307179586 * phase));
+  }
+  at[0] = c->sin;
+  at[1] = c->cos;
 }
 
 void nd_metrics_place(float *out, const nd_grid *grid) {
+  circle beat[KNOWN], in_bar[KNOWN], phrase[4][KNOWN];
+  for (int i = 0; i < KNOWN; i++) {
+    beat[i].phase = in_bar[i].phase = NAN;
+    for (int k = 0; k < 4; k++) phrase[k][i].phase = NAN;
+  }
   /* phrases count from the bar after a pickup */
   int32_t pickup = grid->n_bars > 1 && quarters(&grid->bars[0]) < quarters(&grid->bars[1]);
   for (int32_t b = 0; b < grid->n_bars; b++) {
     const nd_bar *bar = &grid->bars[b];
     int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
+    int32_t of_four = (b + 4 - pickup) % 4, into = 0;
     double length = quarters(bar);
+    float meter = nd_half_round((float)fmin(length / 4, 4));
     for (int32_t t = bar->step; t < stop; t++) {
       float *m = out + (size_t)t * ND_N_METRICS;
-      int32_t into = (t - bar->step) % grid->steps_per_beat;
       double gone = (grid->ticks[t] - grid->ticks[bar->step]) / grid->ppq / length;
-      gone = fmin(gone, 1);
-      circle(m + ND_M_BEAT_SIN, (double)into / grid->steps_per_beat);
-      circle(m + ND_M_BAR_SIN, gone);
-      circle(m + ND_M_PHRASE_SIN, ((b + 4 - pickup) % 4 + gone) / 4);
+      if (gone > 1) gone = 1;
+      put_circle(m + ND_M_BEAT_SIN, beat, into, (double)into / grid->steps_per_beat);
+      put_circle(m + ND_M_BAR_SIN, in_bar, t - bar->step, gone);
+      put_circle(m + ND_M_PHRASE_SIN, phrase[of_four], t - bar->step, (of_four + gone) / 4);
       m[ND_M_DOWNBEAT] = t == bar->step;
       m[ND_M_ON_BEAT] = into == 0;
-      m[ND_M_METER] = (float)fmin(length / 4, 4);
-      round_all(m + ND_M_BEAT_SIN, ND_M_METER - ND_M_BEAT_SIN + 1);
+      m[ND_M_METER] = meter;
+      if (++into == grid->steps_per_beat) into = 0;
     }
   }
 }
@@ -125,14 +138,36 @@ typedef struct span {
 /* What sounds while the steps go by. */
 typedef struct ear {
   int32_t of_pitch[128], of_class[12], of_family[FAMILIES], sounding;
+  uint64_t held[2];   /* a bit for each pitch that sounds */
 } ear;
 
 static void hear(ear *e, const span *s, int32_t change) {
+  uint64_t bit = (uint64_t)1 << (s->pitch & 63);
   e->of_pitch[s->pitch] += change;
+  if (e->of_pitch[s->pitch] > 0) e->held[s->pitch >> 6] |= bit;
+  else e->held[s->pitch >> 6] &= ~bit;
   e->of_class[s->pitch % 12] += change;
   e->of_family[s->family] += change;
   e->sounding += change;
 }
+
+/* While something sounds. */
+static int32_t lowest_of(const ear *e) {
+  return e->held[0] != 0 ? __builtin_ctzll(e->held[0]) : 64 + __builtin_ctzll(e->held[1]);
+}
+
+static int32_t highest_of(const ear *e) {
+  return e->held[1] != 0 ? 127 - __builtin_clzll(e->held[1]) : 63 - __builtin_clzll(e->held[0]);
+}
+
+/* ln(1 + n), asked for time and again of small n. */
+typedef struct logs { float of[64]; } logs;
+
+static void logs_make(logs *l) {
+  for (int n = 0; n < 64; n++) l->of[n] = (float)log1p(n);
+}
+
+static float log_of(const logs *l, size_t n) { return n < 64 ? l->of[n] : (float)log1p((double)n); }
 
 /* By General MIDI program, from 0. */
 static int family_of(int program) {
@@ -192,11 +227,13 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
   double now[12] = {0}, last[12] = {0};
   int32_t beat = 0, root = -1;
   size_t next = 0;
+  logs l;
+  logs_make(&l);
   for (int32_t t = 0; t < grid->n_steps; t++) {
     float *m = out + (size_t)t * ND_N_METRICS;
     double velocity = 0;
-    int32_t low = 0, mid = 0, high = 0, top = 0;
-    size_t begin = next;
+    size_t low = 0, mid = 0, high = 0, begin = next;
+    int32_t top = 0;
     for (size_t i = first[t]; i < first[t + 1]; i++) hear(&e, &spans[order[i]], -1);
     for (; next < n && spans[next].start == t; next++) {
       const span *s = &spans[next];
@@ -208,9 +245,7 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
       else high++;
     }
     if (next > begin) {
-      int32_t lowest = 0;
-      while (e.of_pitch[lowest] == 0) lowest++;
-      int32_t bass = 128;
+      int32_t lowest = lowest_of(&e), bass = 128;
       for (size_t i = begin; i < next; i++)
         if ((spans[i].role == BASS || (spans[i].role == BASS_IF_LOWEST && spans[i].pitch == lowest)) &&
             spans[i].pitch < bass)
@@ -218,18 +253,16 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
       m[ND_M_BASS] = bass < 128;
       m[ND_M_ROOT] = bass < 128 && bass % 12 != root;
       if (bass < 128) root = bass % 12;
-      int32_t highest = 127;
-      while (e.of_pitch[highest] == 0) highest--;
-      m[ND_M_MELODY] = top == highest;
+      m[ND_M_MELODY] = top == highest_of(&e);
       m[ND_M_LOUDNESS] = (float)(velocity / 127 / (double)(next - begin));
     }
-    m[ND_M_ONSETS_LOW] = (float)log1p(low);
-    m[ND_M_ONSETS_MID] = (float)log1p(mid);
-    m[ND_M_ONSETS_HIGH] = (float)log1p(high);
-    m[ND_M_SOUNDING] = (float)log1p(e.sounding);
-    m[ND_M_ENDINGS] = (float)log1p((double)(first[t + 1] - first[t]));
+    m[ND_M_ONSETS_LOW] = log_of(&l, low);
+    m[ND_M_ONSETS_MID] = log_of(&l, mid);
+    m[ND_M_ONSETS_HIGH] = log_of(&l, high);
+    m[ND_M_SOUNDING] = log_of(&l, (size_t)e.sounding);
+    m[ND_M_ENDINGS] = log_of(&l, first[t + 1] - first[t]);
     for (int k = GUITARS; k < FAMILIES; k++)
-      m[ND_M_GUITARS + k - GUITARS] = (float)log1p(e.of_family[k]);
+      m[ND_M_GUITARS + k - GUITARS] = log_of(&l, (size_t)e.of_family[k]);
     for (int c = 0; c < 12; c++) now[c] += e.of_class[c];
     bool ends = t + 1 == grid->n_steps || m[ND_N_METRICS + ND_M_ON_BEAT] > 0;
     if (ends) {  /* the beat is over: its harmony is known */
@@ -241,12 +274,18 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
   }
 }
 
+static float tempo_of(const nd_song *song, size_t k) {
+  double us = k < song->n_tempos ? song->tempos[k].us_per_quarter : 500000;
+  return (float)clip(log2(500000 / fmax(us, 1)), 4);
+}
+
 static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) {
-  size_t k = 0;
+  size_t k = 0, known = 0;
+  float tempo = tempo_of(song, 0);
   for (int32_t t = 0; t < grid->n_steps; t++) {
     while (k + 1 < song->n_tempos && song->tempos[k + 1].tick <= grid->ticks[t]) k++;
-    double us = song->n_tempos > 0 ? song->tempos[k].us_per_quarter : 500000;
-    out[(size_t)t * ND_N_METRICS + ND_M_TEMPO] = (float)clip(log2(500000 / fmax(us, 1)), 4);
+    if (k != known) tempo = tempo_of(song, known = k);
+    out[(size_t)t * ND_N_METRICS + ND_M_TEMPO] = tempo;
   }
 }
 
@@ -269,13 +308,14 @@ static nd_status measure_form(float *out, const nd_grid *grid, nd_error *err) {
     nd_likeness_returns(&l, grid, of, how);
     for (int32_t b = 0; b < grid->n_bars; b++) {
       int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
-      float contrast = b > 0 ? 1.0f - nd_likeness_of(&l, b, b - 1) : 0.0f;
-      float turn = nd_likeness_turn(&l, b);
+      float bar[3] = {b > 0 ? 1.0f - nd_likeness_of(&l, b, b - 1) : 0.0f, how[b],
+                      nd_likeness_turn(&l, b)};
+      for (int k = 0; k < 3; k++) bar[k] = nd_half_round((float)clip((double)bar[k], 4));
       for (int32_t t = grid->bars[b].step; t < stop; t++) {
         float *m = out + (size_t)t * ND_N_METRICS;
-        m[ND_M_CONTRAST] = (float)clip((double)contrast, 4);
-        m[ND_M_RETURN] = (float)clip((double)how[b], 4);
-        m[ND_M_TURN] = (float)clip((double)turn, 4);
+        m[ND_M_CONTRAST] = bar[0];
+        m[ND_M_RETURN] = bar[1];
+        m[ND_M_TURN] = bar[2];
       }
     }
     nd_likeness_clear(&l);
@@ -317,9 +357,8 @@ nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *gri
     for (size_t t = 0; t < n_steps; t++) onsets[t] = clip(onsets[t], 4);
     nd_metrics_set_intensity(out, grid, onsets);
     /* of what a corpus stores, so that it can be measured again from there */
-    round_all(out, n_steps * ND_N_METRICS);
+    nd_half_round_all(out, n_steps * ND_N_METRICS);
     status = measure_form(out, grid, err);
-    round_all(out, n_steps * ND_N_METRICS);
   }
   free(spans);
   free(order);

@@ -59,6 +59,16 @@ nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   return ND_OK;
 }
 
+bool nd_song_reserve_notes(nd_song *song, size_t n) {
+  size_t capacity = 16;
+  while (capacity < n && capacity <= SIZE_MAX / 2) capacity *= 2;
+  nd_note *notes = nd_calloc(capacity, sizeof *notes);
+  if (notes == NULL) return false;
+  free(song->notes);
+  song->notes = notes;
+  return true;
+}
+
 nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
   if (!in_time(tempo.tick) || tempo.us_per_quarter < 1 || tempo.us_per_quarter > 0xFFFFFF)
     return nd_fail(err, ND_MISUSE, "a tempo of %ld us a quarter note at tick %ld is out of range",

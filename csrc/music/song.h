@@ -58,6 +58,10 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text);
 nd_status nd_song_finish(nd_song *song, nd_error *err);
 
+/* Makes room for `n` notes of a song that has none, to be put there by hand:
+ * what nd_song_add_note would refuse must not be. false: out of memory. */
+bool nd_song_reserve_notes(nd_song *song, size_t n);
+
 /* Says which notes are drums: those on `channel` (0..15), or with -1 those on
  * channel 10 when it has notes, else those of the tracks that are drums by
  * their names ("Drums", "Percussion", "Schlagzeug", "Batterie", …). */
