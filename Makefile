@@ -4,6 +4,7 @@
 #   make demo       set up, build, and drum a song into build/demo/
 #   make test       set up, build, run the specs and luacheck
 #   make deps       install the packages that are missing (Debian, Ubuntu)
+#   make MPI=1      and the module for training on several machines, by Open MPI
 #   make install    into PREFIX (default /usr/local); DESTDIR is honoured
 #   make doc        the Lua reference and the manual page, into build/doc/
 #   make dist       a release's tarball and rocks, into build/dist/
@@ -45,6 +46,8 @@ CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas 2>
 CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas 2>/dev/null)) -lm
 SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0 2>/dev/null))
 SMF_LIBS = $(call once,SMF_LIBS,$(shell $(PKG_CONFIG) --libs smf glib-2.0 2>/dev/null)) -lm
+MPI_CFLAGS = $(call once,MPI_CFLAGS,$(shell $(PKG_CONFIG) --cflags ompi-c 2>/dev/null))
+MPI_LIBS = $(call once,MPI_LIBS,$(shell $(PKG_CONFIG) --libs ompi-c 2>/dev/null))
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
@@ -53,23 +56,29 @@ else
 SHARED = -shared -Wl,-z,nodelete
 endif
 
-# smf.so is all that links libsmf and glib; core.so is the rest. Both hold
-# the small shared files.
+# smf.so is all that links libsmf and glib, mpi.so (with MPI=1) all that links
+# MPI; core.so is the rest. All hold the small shared files.
 SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
 SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c
 SMF_SOURCES := $(SMF_ONLY) $(wildcard csrc/midi/guard.c csrc/midi/scan.c) \
   csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/lnd.c
-CORE_SOURCES := $(filter-out $(SMF_ONLY),$(SOURCES))
+MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
+MPI_SOURCES := $(MPI_ONLY) csrc/nd.c csrc/lua/lnd.c
+CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY),$(SOURCES))
 CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+MPI_OBJECTS := $(MPI_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
 SMF := $(BUILD)/lib/neuraldrummer/smf.so
+MPI_MODULE := $(if $(MPI),$(BUILD)/lib/neuraldrummer/mpi.so)
+MODULES := $(CORE) $(SMF) $(MPI_MODULE)
 TOOL := $(BUILD)/bin/neuraldrummer
 LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
 BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
 RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
 TEST_PACKAGES = lua-busted lua-check luarocks zip liblua5.3-dev gringo mle
+MPI_PACKAGES = openmpi-bin libopenmpi-dev
 
 # Fused multiply-adds, and loops over floats made vectors: no result of ours
 # depends on errno or on floating-point traps.
@@ -81,7 +90,7 @@ COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibilit
   test-windows bench-live clean FORCE
 .DELETE_ON_ERROR:
 
-all: $(CORE) $(SMF) $(TOOL)
+all: $(MODULES) $(TOOL)
 
 include spec/tools.mk
 include spec/checks/all.mk
@@ -94,6 +103,10 @@ $(SMF): $(SMF_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
 
+$(BUILD)/lib/neuraldrummer/mpi.so: $(MPI_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(MPI_OBJECTS) $(MPI_LIBS)
+
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
@@ -101,16 +114,17 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 $(BUILD)/obj/lua/%.o: EXTRA = $(LUA_CFLAGS)
 $(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
 $(BUILD)/obj/midi/smf.o: EXTRA = $(SMF_CFLAGS)
+$(BUILD)/obj/mpi/%.o: EXTRA = $(MPI_CFLAGS)
 
 # Other flags than last time: everything is compiled again. Says what is
 # missing before the first compiler error could.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@.ci/deps check $(BUILD_PACKAGES)
+	@.ci/deps check $(BUILD_PACKAGES) $(if $(MPI),$(MPI_PACKAGES))
 	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
 
--include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d))
+-include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 
 # The tool finds its Lua files and modules from where it lies.
 define write_tool
@@ -125,7 +139,7 @@ $(TOOL): lua/neuraldrummer.in $(BUILD)/flags
 	@$(call write_tool,$(BUILD)/bin,lua,$(BUILD)/lib,$@)
 
 deps:
-	@.ci/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	@.ci/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES) $(if $(MPI),$(MPI_PACKAGES))
 
 test-deps:
 	@.ci/deps install $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
@@ -160,7 +174,7 @@ install: all
 	  $(INSTALL) -m 644 lua/$$folder/*.lua '$(DESTDIR)$(LUADIR)'/$$folder || exit; done
 	$(INSTALL) -m 644 models/* '$(DESTDIR)$(LUADIR)/neuraldrummer/models'
 	$(INSTALL) -m 644 lua/neuraldrummer/kits/*.kit '$(DESTDIR)$(LUADIR)/neuraldrummer/kits'
-	$(INSTALL) -m 755 $(CORE) $(SMF) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
+	$(INSTALL) -m 755 $(MODULES) '$(DESTDIR)$(LIBDIR)/neuraldrummer'
 	@$(call write_tool,$(BINDIR),$(LUADIR),$(LIBDIR),$(DESTDIR)$(BINDIR)/neuraldrummer)
 	@$(if $(DATADIR),$(LUA) -e 'require "argparse"' 2>/dev/null || \
 	  { echo 'No argparse here: no manual page and no completion.'; exit 0; }; \

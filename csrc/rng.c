@@ -10,6 +10,21 @@ nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
   return rng;
 }
 
+/* Steps of a linear congruence, squared as powers are (Brown 1994, "Random
+ * Number Generation with Arbitrary Strides"). */
+void nd_rng_skip(nd_rng *rng, uint64_t draws) {
+  uint64_t times = 6364136223846793005u, plus = rng->stream, all_times = 1, all_plus = 0;
+  for (; draws > 0; draws >>= 1) {
+    if (draws & 1u) {
+      all_times *= times;
+      all_plus = all_plus * times + plus;
+    }
+    plus *= times + 1;
+    times *= times;
+  }
+  rng->state = all_times * rng->state + all_plus;
+}
+
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound) {
   uint32_t threshold = (0u - bound) % bound;
   for (;;) {

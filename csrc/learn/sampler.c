@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One stream: the song it walks through, NULL when it has none, with what
- * may be told of it. */
+#include "../net/share.h"
+
+/* One stream: the song it walks through, -1 when it has none, with what may be
+ * told of it. */
 typedef struct stream {
-  nd_sequence *seq;
-  int32_t song, step, bar;
+  int32_t song, steps, step, bar;
+  nd_sequence *seq;                     /* NULL: no song, or another process's stream */
   float *density, *fill;                /* (n_bars) */
   nd_returns returns;
   float style[ND_MAX_STYLE];
@@ -48,6 +50,7 @@ static void let_go(stream *w) {
   nd_sequence_free(w->seq);
   free(w->density);
   nd_returns_clear(&w->returns);
+  w->song = -1;
   w->seq = NULL;
   w->density = w->fill = NULL;
 }
@@ -144,12 +147,25 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   if (s->options.steps <= 0 || c->window > 0) s->options.steps = drummer->steps;
   s->rng = nd_rng_seed(options->seed, 3);
   s->epoch = 1;
+  int32_t whole = s->options.batch, first = 0, here = whole;
+  const nd_reducer *reducer = options->reducer;
+  if (reducer != NULL) {
+    first = nd_share_from(whole, 1, reducer->rank, reducer->size);
+    here = nd_share_from(whole, 1, reducer->rank + 1, reducer->size) - first;
+  }
   status = find_songs(s, err);
+  if (status == ND_OK && reducer != NULL && reducer->size > whole)
+    status = nd_fail(err, ND_MISUSE, "option 'batch': %d streams cannot be shared by %d processes",
+                     whole, reducer->size);
   if (status == ND_OK)
-    status = nd_batch_make(&s->batch, s->options.steps, s->options.batch, c->inputs, c->voices,
+    status = nd_batch_make(&s->batch, s->options.steps, here, c->inputs, c->voices,
                            nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
   if (status == ND_OK) {
-    s->streams = nd_calloc((size_t)s->options.batch, sizeof *s->streams);
+    s->batch.reducer = reducer;
+    s->batch.first = first;
+    s->batch.whole = whole;
+    s->streams = nd_calloc((size_t)whole, sizeof *s->streams);
+    for (int32_t b = 0; s->streams != NULL && b < whole; b++) s->streams[b].song = -1;
     status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
   }
   if (status != ND_OK) {
@@ -181,6 +197,10 @@ void nd_sampler_place(const nd_sampler *s, int64_t *epoch, int64_t *batch) {
   *batch = s->at;
 }
 
+static bool is_here(const nd_sampler *s, int32_t b) {
+  return b >= s->batch.first && b < s->batch.first + s->batch.streams;
+}
+
 static bool chance(nd_sampler *s, float share) {
   return share > 0.0f && nd_rng_float(&s->rng) < share;
 }
@@ -210,6 +230,10 @@ static void tell_style(nd_sampler *s, lesson *l, const stream *w) {
   const nd_drummer *d = s->drummer;
   int32_t V = d->net.config.voices, traits = nd_style_traits(V);
   bool groove = chance(s, d->groove_given);
+  if (w->seq == NULL) {  /* two draws a normal */
+    nd_rng_skip(&s->rng, 2 * (uint64_t)(groove ? nd_style_size(V) : traits));
+    return;
+  }
   for (int32_t k = 0; k < nd_style_size(V); k++)
     l->told[k] = k < traits || groove ? w->style[k] + d->style_noise * nd_rng_normal(&s->rng)
                                       : ND_NO_GROOVE;
@@ -244,8 +268,20 @@ static float bar_lot(const lesson *l, int32_t bar) {
 static void known_cells(nd_sampler *s, const lesson *l, int32_t bar, int32_t V, uint8_t *known) {
   bool whole = bar < l->opening || (l->bars > 0.0f && bar_lot(l, bar) < l->bars) ||
                (l->hole_to > l->hole_from && (bar < l->hole_from || bar >= l->hole_to));
-  for (int32_t v = 0; v < V; v++)
-    known[v] = whole || l->voices[v] || (l->cells > 0.0f && chance(s, l->cells));
+  for (int32_t v = 0; v < V; v++) {
+    bool lot = chance(s, l->cells);
+    known[v] = whole || l->voices[v] || lot;
+  }
+}
+
+static bool may_forget(const nd_sampler *s, const lesson *l) {
+  return s->options.erase && !l->no_history && s->drummer->history_step > 0.0f;
+}
+
+/* Rows that another process fills: what fill_row would draw for them. */
+static void pass_rows(nd_sampler *s, const lesson *l, int32_t rows) {
+  int32_t lots = l->cells > 0.0f ? s->drummer->net.config.voices : 0;
+  nd_rng_skip(&s->rng, (uint64_t)rows * (uint64_t)((may_forget(s, l) ? 1 : 0) + lots));
 }
 
 /* One input row, target row and row of counted cells of a song's step. */
@@ -264,7 +300,8 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
                     .beat = seq->settings.steps_per_beat,
                     .density = l->density ? w->density[w->bar] : NAN,
                     .fill = l->fill ? w->fill[w->bar] : NAN};
-  if (!l->no_history && !(s->options.erase && chance(s, s->drummer->history_step))) {
+  bool forgotten = may_forget(s, l) && chance(s, s->drummer->history_step);
+  if (!l->no_history && !forgotten) {
     int32_t alike = w->returns.of != NULL && !l->no_alike ? w->returns.of[w->bar] : -1;
     if (alike >= 0) heard.likeness = w->returns.how[w->bar];
     heard.past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
@@ -295,9 +332,15 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   }
 }
 
-/* Reads a song and measures what may be told of it. */
-static nd_status take_up(nd_sampler *s, stream *w, int32_t song, nd_error *err) {
+/* Reads a song and measures what may be told of it, where that is done here. */
+static nd_status take_up(nd_sampler *s, stream *w, int32_t song, bool here, nd_error *err) {
   let_go(w);
+  w->steps = nd_corpus_steps(s->corpus, song);
+  w->step = w->bar = 0;
+  if (!here) {
+    w->song = song;
+    return ND_OK;
+  }
   nd_status status = nd_corpus_read(s->corpus, song, &w->seq, err);
   if (status != ND_OK) return status;
   size_t bars = (size_t)w->seq->grid.n_bars;
@@ -313,18 +356,17 @@ static nd_status take_up(nd_sampler *s, stream *w, int32_t song, nd_error *err) 
   nd_style_bars(w->seq, w->density, w->fill);
   (void)nd_style_measure(w->seq, NULL, w->style);
   w->song = song;
-  w->step = w->bar = 0;
   return ND_OK;
 }
 
 /* The next song of the queue, or none: a walk that ends with its pass. */
-static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
+static nd_status take_song(nd_sampler *s, stream *w, bool here, nd_error *err) {
   let_go(w);
   if (s->next == s->n_songs) {
     if (!s->options.shuffle) return ND_OK;
     begin_pass(s, s->pass + 1);
   }
-  nd_status status = take_up(s, w, s->queue[s->next], err);
+  nd_status status = take_up(s, w, s->queue[s->next], here, err);
   if (status != ND_OK) return status;
   s->next++;
   return ND_OK;
@@ -333,20 +375,28 @@ static nd_status take_song(nd_sampler *s, stream *w, nd_error *err) {
 static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
   stream *w = &s->streams[b];
   nd_batch *batch = &s->batch;
-  bool fresh = w->seq == NULL || w->step >= nd_sequence_steps(w->seq);
+  bool here = is_here(s, b), fresh = w->song < 0 || w->step >= w->steps;
   if (fresh) {
-    nd_status status = take_song(s, w, err);
+    nd_status status = take_song(s, w, here, err);
     if (status != ND_OK) return status;
   }
-  batch->fresh[b] = fresh;
   if (w->seq != NULL) w->bar = nd_grid_bar(&w->seq->grid, w->step);  /* also after a restore */
   lesson l;
   draw_lesson(s, &l, w);
+  if (!here) {
+    int32_t left = w->song < 0 ? 0 : w->steps - w->step;
+    int32_t rows = left < batch->steps ? left : batch->steps;
+    pass_rows(s, &l, rows);
+    w->step += rows;
+    return ND_OK;
+  }
+  b -= batch->first;
+  batch->fresh[b] = fresh;
   for (int32_t t = 0; t < batch->steps; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
     float *x = batch->x + row * (size_t)batch->inputs, *y = batch->y + row * (size_t)batch->y_width;
     float *mask = batch->mask + row * (size_t)batch->voices;
-    if (w->seq == NULL || w->step >= nd_sequence_steps(w->seq)) {
+    if (w->seq == NULL || w->step >= w->steps) {
       memset(x, 0, (size_t)batch->inputs * sizeof *x);
       memset(y, 0, (size_t)batch->y_width * sizeof *y);
       memset(mask, 0, (size_t)batch->voices * sizeof *mask);
@@ -367,9 +417,14 @@ static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
   stream w = {0};
   lesson l = {0};
   int32_t song = s->songs[nd_rng_below(&s->rng, (uint32_t)s->n_songs)], W = batch->steps;
+  int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_corpus_steps(s->corpus, song) - W));
+  if (!is_here(s, b)) {
+    pass_rows(s, &l, W);
+    return ND_OK;
+  }
   nd_status status = nd_corpus_read(s->corpus, song, &w.seq, err);
   if (status != ND_OK) return status;
-  int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_sequence_steps(w.seq) - W));
+  b -= batch->first;
   size_t V = (size_t)batch->voices, target = (size_t)b * V;
   for (int32_t t = 0; t < W; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
@@ -415,7 +470,7 @@ nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
                           s->rng.stream);
   for (int32_t b = 0; b < s->options.batch; b++) {
     const stream *w = &s->streams[b];
-    used += (size_t)snprintf(t + used, size - used, " %d:%d", w->seq != NULL ? w->song : -1, w->step);
+    used += (size_t)snprintf(t + used, size - used, " %d:%d", w->song, w->step);
   }
   *text = t;
   return ND_OK;
@@ -452,7 +507,7 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
     p += used;
     let_go(w);
     if (song < 0) continue;
-    nd_status status = take_up(s, w, song, err);
+    nd_status status = take_up(s, w, song, is_here(s, b), err);
     if (status != ND_OK) return status;
     w->step = step;
   }

@@ -11,6 +11,10 @@
  *
  * The order depends on the seed alone, and the place can be saved and put
  * back, so that a training goes on as if never stopped.
+ *
+ * Where processes share a training, each walks along with all streams but
+ * reads and fills its own alone: the batch is its share of the one that a
+ * single process would have, whatever their number.
  */
 #ifndef ND_LEARN_SAMPLER_H
 #define ND_LEARN_SAMPLER_H
@@ -28,11 +32,12 @@ typedef struct nd_sampler_options {
   bool shuffle;           /* and walk on from epoch to epoch */
   bool erase;             /* history dropout, and lessons: what is given and asked,
                            * all by the drummer's shares */
+  const nd_reducer *reducer;  /* shares the batches out; NULL: they are whole */
 } nd_sampler_options;
 
-/* `corpus` and `drummer` must outlive the sampler. ND_FORMAT when no song of
+/* `corpus`, `drummer` and the reducer must outlive the sampler. ND_FORMAT when no song of
  * the split is long enough, ND_MISUSE when the corpus was tokenised otherwise
- * than the drummer hears. */
+ * than the drummer hears, or there are more processes than streams. */
 nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,
                           const nd_sampler_options *options, nd_error *err);
 void nd_sampler_free(nd_sampler *s);

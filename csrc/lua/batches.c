@@ -1,9 +1,10 @@
 /* batches.c - the batches userdata: out of a corpus, or of the caller's own
- * numbers. User values: 1 the corpus, 2 the model. */
+ * numbers. User values: 1 the corpus, 2 the model, 3 the world that shares them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../learn/sampler.h"
+#include "../learn/streams.h"
 #include "lnd.h"
 
 typedef struct batches {
@@ -25,6 +26,7 @@ static batches *check(lua_State *L, int arg) {
   if (b->sampler == NULL) return b;
   lnd_check_behind(L, arg, 1);
   lnd_check_behind(L, arg, 2);
+  if (nd_sampler_batch(b->sampler)->reducer != NULL) lnd_check_behind(L, arg, 3);
   return b;
 }
 
@@ -38,31 +40,48 @@ nd_batch *lnd_check_batch(lua_State *L, int arg) {
   return batch_of(b);
 }
 
-void lnd_check_batches(lua_State *L, int arg) { (void)check(L, arg); }
+bool lnd_check_batches(lua_State *L, int arg) {
+  const nd_reducer *reducer = batch_of(check(L, arg))->reducer;
+  return reducer == NULL || reducer->rank == 0;
+}
+
+/* The net that the batches are for; it is behind them. */
+static const nd_net_config *config_of(lua_State *L, int arg) {
+  lua_getiuservalue(L, arg, 2);
+  const nd_net_config *c = &lnd_check_drummer(L, -1)->net.config;
+  lua_pop(L, 1);
+  return c;
+}
 
 nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   batches *b = check(L, arg);
   if (b->sampler == NULL) return ND_OK;  /* its numbers are the caller's */
-  char *place;
-  nd_status status = nd_sampler_save(b->sampler, &place, err);
-  if (status != ND_OK) return status;
-  status = nd_checkpoint_say(c, "batches", place, err);
-  free(place);
   const nd_batch *batch = batch_of(b);
-  int64_t n = (int64_t)nd_batch_state_size(batch);
-  if (status == ND_OK) status = nd_checkpoint_add(c, "streams", 1, &n, batch->state, err);
+  const nd_net_config *config = config_of(L, arg);
+  if (c == NULL) return nd_streams_gather(batch, config, NULL, err);
+  char *place = NULL;
+  int64_t n = (int64_t)nd_streams_size(batch);
+  float *streams = nd_calloc((size_t)n, sizeof *streams);
+  if (streams == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  nd_status status = nd_streams_gather(batch, config, streams, err);
+  if (status == ND_OK) status = nd_sampler_save(b->sampler, &place, err);
+  if (status == ND_OK) status = nd_checkpoint_say(c, "batches", place, err);
+  if (status == ND_OK) status = nd_checkpoint_add(c, "streams", 1, &n, streams, err);
+  free(place);
+  free(streams);
   return status;
 }
 
 /* The place and the streams that the model's checkpoint holds. */
-static nd_status go_on(batches *b, const nd_checkpoint *rest, nd_error *err) {
+static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpoint *rest,
+                       nd_error *err) {
   const char *place = nd_checkpoint_string(rest, "batches");
   const nd_entry *streams = nd_checkpoint_entry(rest, "streams");
   nd_batch *batch = nd_sampler_batch(b->sampler);
-  if (place == NULL || streams == NULL || streams->size != nd_batch_state_size(batch))
+  if (place == NULL || streams == NULL || streams->size != nd_streams_size(batch))
     return nd_fail(err, ND_FORMAT, "the model's file holds no training to go on with");
   nd_status status = nd_sampler_restore(b->sampler, place, err);
-  if (status == ND_OK) memcpy(batch->state, streams->values, streams->size * sizeof(float));
+  if (status == ND_OK) nd_streams_take(batch, config, streams->values);
   return status;
 }
 
@@ -71,7 +90,7 @@ static size_t batch_bytes(const nd_batch *b) {
 }
 
 static batches *push(lua_State *L, lnd_box **box) {
-  *box = lnd_push(L, LND_BATCHES, 2);
+  *box = lnd_push(L, LND_BATCHES, 3);
   batches *b = nd_calloc(1, sizeof *b);
   if (b == NULL) luaL_error(L, "not enough memory");
   (*box)->p = b;
@@ -81,7 +100,7 @@ static batches *push(lua_State *L, lnd_box **box) {
 /* corpus:batches{model = …} */
 int lnd_corpus_batches(lua_State *L) {
   static const char *const names[] = {"model", "split", "batch", "steps", "seed", "shuffle",
-                                      "history_dropout", "resume", NULL};
+                                      "history_dropout", "resume", "world", NULL};
   static const char *const splits[] = {"train", "valid", "all", NULL};
   const nd_corpus *corpus = lnd_check(L, 1, LND_CORPUS);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -98,15 +117,18 @@ int lnd_corpus_batches(lua_State *L) {
   o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
   o.erase = lnd_opt_bool(L, 2, "history_dropout", split != 1);
   bool resume = lnd_opt_bool(L, 2, "resume", false);
+  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.reducer = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
   lnd_box *box;
   batches *b = push(L, &box);                                       /* box */
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 2);
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, -2, 3);
   nd_error err;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
-  if (status == ND_OK && resume) status = go_on(b, lnd_model_rest(L, 3), &err);
+  if (status == ND_OK && resume) status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &err);
   if (status != ND_OK) {
     box->p = NULL;
     batches_free(b);

@@ -25,20 +25,31 @@ static void on_interrupt(int number) {
   caught = 1;
 }
 
-/* core.catch_interrupt() -> interrupt, which holds the handler from before */
+/* What the handlers were before. */
+typedef struct handlers {
+  struct sigaction interrupt, terminate;
+  bool had_interrupt, had_terminate;
+} handlers;
+
+/* core.catch_interrupt(terminate) -> interrupt, which holds the handlers from before */
 static int catch_interrupt(lua_State *L) {
+  bool terminate = lua_toboolean(L, 1);
+  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TBOOLEAN);
   lnd_box *box = lnd_push(L, LND_INTERRUPT, 0);       /* interrupt */
-  struct sigaction *before = nd_calloc(1, sizeof *before);
+  handlers *before = nd_calloc(1, sizeof *before);
   if (before == NULL) return luaL_error(L, "not enough memory");
+  box->p = before;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_interrupt;
-  /* reads go on after it; a second Ctrl-C ends the process as ever */
-  action.sa_flags = (int)((unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
   (void)sigemptyset(&action.sa_mask);
   caught = 0;
-  if (sigaction(SIGINT, &action, before) == 0) box->p = before;
-  else free(before);
+  /* reads go on after it; a second Ctrl-C ends the process as ever */
+  action.sa_flags = (int)((unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
+  before->had_interrupt = sigaction(SIGINT, &action, &before->interrupt) == 0;
+  /* mpirun asks by SIGTERM, more than once, and kills before long */
+  action.sa_flags = SA_RESTART;
+  before->had_terminate = terminate && sigaction(SIGTERM, &action, &before->terminate) == 0;
   return 1;
 }
 
@@ -54,8 +65,10 @@ static int interrupt_tostring(lua_State *L) {
   return 1;
 }
 
-static void give_back(void *before) {
-  (void)sigaction(SIGINT, before, NULL);
+static void give_back(void *p) {
+  handlers *before = p;
+  if (before->had_interrupt) (void)sigaction(SIGINT, &before->interrupt, NULL);
+  if (before->had_terminate) (void)sigaction(SIGTERM, &before->terminate, NULL);
   free(before);
 }
 

@@ -24,6 +24,7 @@
 #define LND_BATCHES "neuraldrummer.batches"
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
+#define LND_WORLD "neuraldrummer.world"  /* an nd_reducer, of neuraldrummer.mpi */
 
 typedef struct lnd_box {
   void *p;
@@ -121,9 +122,10 @@ const float *lnd_style(lua_State *L, int at, const struct nd_drummer *drummer);
 
 /* What the model's file held beside the model, for batches that go on; and
  * the batches' place and streams, added to a checkpoint, which raises only
- * where the check before it does. */
+ * where the check before it does. Of batches that are shared out the first
+ * process has a checkpoint, and the others NULL: so says lnd_check_batches. */
 const struct nd_checkpoint *lnd_model_rest(lua_State *L, int arg);
-void lnd_check_batches(lua_State *L, int arg);
+bool lnd_check_batches(lua_State *L, int arg);
 nd_status lnd_batches_save(lua_State *L, int arg, struct nd_checkpoint *c, nd_error *err);
 
 /* Seconds of a monotonic clock. */

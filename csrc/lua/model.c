@@ -165,10 +165,10 @@ static int model_save(lua_State *L) {
   lnd_opts(L, 3, names);
   bool half = lnd_opt_bool(L, 3, "half", false), training = lnd_opt_bool(L, 3, "training", false);
   lua_settop(L, 3);
-  bool given = !lua_isnil(L, 3), batches = false, extra = false;
+  bool given = !lua_isnil(L, 3), batches = false, extra = false, writes = true;
   if (given) {
     batches = lnd_opt(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
-    if (batches) lnd_check_batches(L, 4);  /* before a checkpoint is there to be lost */
+    if (batches) writes = lnd_check_batches(L, 4);  /* before a checkpoint is there to be lost */
     extra = lnd_opt(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
     if (extra) {
       luaL_checktype(L, 5, LUA_TTABLE);
@@ -179,9 +179,14 @@ static int model_save(lua_State *L) {
   if (training && m->trainer.net == NULL) return luaL_error(L, "option 'training': it has not learnt yet");
   nd_checkpoint c = {0};
   nd_error err;
-  nd_status status = nd_drummer_describe(m->drummer, &c, &err);
+  nd_status status = ND_OK;
+  if (batches) status = lnd_batches_save(L, 4, writes ? &c : NULL, &err);
+  if (status == ND_OK && !writes) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (status == ND_OK) status = nd_drummer_describe(m->drummer, &c, &err);
   if (status == ND_OK && training) status = save_training(m, &c, &err);
-  if (status == ND_OK && batches) status = lnd_batches_save(L, 4, &c, &err);
   if (status == ND_OK && extra) status = say_extra(L, 5, &c, &err);
   if (status == ND_OK) status = nd_checkpoint_write(&c, path, half, &err);
   nd_checkpoint_clear(&c);

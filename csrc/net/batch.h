@@ -1,8 +1,9 @@
-/* batch.h - what a network learns from at once: B stretches of T steps. */
+/* batch.h - what a network learns from at once: B stretches of T steps; or this
+ * process's share of them. */
 #ifndef ND_NET_BATCH_H
 #define ND_NET_BATCH_H
 
-#include "../nd.h"
+#include "reducer.h"
 
 typedef struct nd_batch {
   int32_t steps, streams, inputs, voices;  /* T, B, I, V */
@@ -16,9 +17,11 @@ typedef struct nd_batch {
   uint8_t *fresh;   /* (B): the stream starts from nothing in this stretch */
   float *state;     /* (B, carried) by layer: h and c that each stream carries on */
   int32_t carried;  /* floats of state a stream */
+  const nd_reducer *reducer;  /* not NULL: other processes have the other streams */
+  int32_t first, whole;       /* the first stream here, of so many in the whole batch */
 } nd_batch;
 
-/* All zeroed, streams marked fresh. ND_LIMIT when the sizes overflow. */
+/* All zeroed, streams marked fresh, a whole batch. ND_LIMIT when the sizes overflow. */
 nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t inputs,
                         int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
                         nd_error *err);

@@ -22,38 +22,71 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 
-void nd_dropout(int32_t n, float p, nd_rng *rng, float *mask, float *x) {
+/* One row's `n` draws, from element `at` on: 16 random bits an element are
+ * plenty, and half the draws. Of a pair, the even one has the low bits. */
+static void draw_mask(int32_t n, int64_t at, float p, nd_rng rng, float *mask) {
   float keep = 1.0f / (1.0f - p);
-  /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
-  nd_rng own = *rng;  /* in registers: the mask's floats might be its state */
-  for (int32_t i = 0; i < n; i += 2) {
-    uint32_t bits = nd_rng_u32(&own);
+  nd_rng_skip(&rng, (uint64_t)at / 2);
+  int32_t i = 0;
+  if (at % 2 == 1 && n > 0) mask[i++] = (nd_rng_u32(&rng) >> 16) < cut ? 0.0f : keep;
+  for (; i < n; i += 2) {
+    uint32_t bits = nd_rng_u32(&rng);
     mask[i] = (bits & 0xffffu) < cut ? 0.0f : keep;
     if (i + 1 < n) mask[i + 1] = (bits >> 16) < cut ? 0.0f : keep;
   }
-  *rng = own;
-  nd_multiply(n, mask, x);
 }
 
-void nd_norm_train(int32_t rows, int32_t n, const float *gamma, const float *beta, float *mean,
-                   float *var, float *x, float *xhat, float *inverse) {
-  for (int32_t j = 0; j < n; j++) {
-    double sum = 0, squares = 0;
-    for (int32_t r = 0; r < rows; r++) sum += (double)x[(size_t)r * (size_t)n + (size_t)j];
-    double mu = sum / rows;
-    for (int32_t r = 0; r < rows; r++) {
-      double d = (double)x[(size_t)r * (size_t)n + (size_t)j] - mu;
-      squares += d * d;
+void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
+                float *mask, float *x) {
+  int64_t all = (int64_t)rows * width;
+  if (n == width) {
+    draw_mask((int32_t)all, 0, p, *rng, mask);
+  } else {
+    for (int32_t r = 0; r < rows; r++)
+      draw_mask(n, (int64_t)r * width + at, p, *rng, mask + (size_t)r * (size_t)n);
+  }
+  nd_rng_skip(rng, (uint64_t)(all + 1) / 2);
+  nd_multiply(rows * n, mask, x);
+}
+
+/* Columns whose sums are added up at once. */
+enum { COLUMNS = 512 };
+
+static void add_up(const nd_reducer *reducer, double *sums, int32_t n) {
+  if (reducer != NULL) reducer->sum(reducer->self, sums, (size_t)n);
+}
+
+void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+                   const float *gamma, const float *beta, float *mean, float *var, float *x,
+                   float *xhat, float *inverse) {
+  double mu[COLUMNS], squares[COLUMNS];
+  for (int32_t from = 0; from < n; from += COLUMNS) {
+    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
+    for (int32_t j = 0; j < columns; j++) {
+      mu[j] = 0;
+      for (int32_t r = 0; r < rows; r++) mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
     }
-    float sigma2 = (float)(squares / rows);
-    inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
-    mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * (float)mu;
-    var[j] = norm_momentum * var[j] + (1.0f - norm_momentum) * sigma2;
-    for (int32_t r = 0; r < rows; r++) {
-      size_t k = (size_t)r * (size_t)n + (size_t)j;
-      xhat[k] = (x[k] - (float)mu) * inverse[j];
-      x[k] = gamma[j] * xhat[k] + beta[j];
+    add_up(reducer, mu, columns);
+    for (int32_t j = 0; j < columns; j++) {
+      mu[j] /= whole;
+      squares[j] = 0;
+      for (int32_t r = 0; r < rows; r++) {
+        double d = (double)x[(size_t)r * (size_t)n + (size_t)(from + j)] - mu[j];
+        squares[j] += d * d;
+      }
+    }
+    add_up(reducer, squares, columns);
+    for (int32_t j = from; j < from + columns; j++) {
+      float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / whole);
+      inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
+      mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * middle;
+      var[j] = norm_momentum * var[j] + (1.0f - norm_momentum) * sigma2;
+      for (int32_t r = 0; r < rows; r++) {
+        size_t k = (size_t)r * (size_t)n + (size_t)j;
+        xhat[k] = (x[k] - middle) * inverse[j];
+        x[k] = gamma[j] * xhat[k] + beta[j];
+      }
     }
   }
 }
@@ -65,21 +98,30 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
       x[j] = gamma[j] * (x[j] - mean[j]) / sqrtf(var[j] + norm_epsilon) + beta[j];
 }
 
-void nd_norm_backward(int32_t rows, int32_t n, const float *gamma, const float *xhat,
-                      const float *inverse, float *dgamma, float *dbeta, float *dy) {
-  for (int32_t j = 0; j < n; j++) {
-    double sum = 0, along = 0;
-    for (int32_t r = 0; r < rows; r++) {
-      size_t k = (size_t)r * (size_t)n + (size_t)j;
-      sum += (double)dy[k];
-      along += (double)dy[k] * (double)xhat[k];
+void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+                      const float *gamma, const float *xhat, const float *inverse, float *dgamma,
+                      float *dbeta, float *dy) {
+  double sums[2 * COLUMNS];  /* of dy, then of dy along xhat */
+  for (int32_t from = 0; from < n; from += COLUMNS) {
+    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
+    double *along = sums + columns;
+    for (int32_t j = 0; j < columns; j++) {
+      sums[j] = along[j] = 0;
+      for (int32_t r = 0; r < rows; r++) {
+        size_t k = (size_t)r * (size_t)n + (size_t)(from + j);
+        sums[j] += (double)dy[k];
+        along[j] += (double)dy[k] * (double)xhat[k];
+      }
+      dbeta[from + j] += (float)sums[j];
+      dgamma[from + j] += (float)along[j];
     }
-    dbeta[j] += (float)sum;
-    dgamma[j] += (float)along;
-    float mean_dy = (float)(sum / rows), mean_along = (float)(along / rows);
-    for (int32_t r = 0; r < rows; r++) {
-      size_t k = (size_t)r * (size_t)n + (size_t)j;
-      dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
+    add_up(reducer, sums, 2 * columns);
+    for (int32_t j = from; j < from + columns; j++) {
+      float mean_dy = (float)(sums[j - from] / whole), mean_along = (float)(along[j - from] / whole);
+      for (int32_t r = 0; r < rows; r++) {
+        size_t k = (size_t)r * (size_t)n + (size_t)j;
+        dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
+      }
     }
   }
 }

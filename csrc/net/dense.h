@@ -5,6 +5,7 @@
 
 #include "../nd.h"
 #include "../rng.h"
+#include "reducer.h"
 
 /* y (rows, out) = x (rows, in) w (in, out) + b (out) */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
@@ -13,20 +14,26 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx);
 
-/* Inverted dropout (Srivastava et al. 2014): fills `mask` (n) with 0 or
- * 1 / (1 - p) and multiplies x by it; the backward pass multiplies again. */
-void nd_dropout(int32_t n, float p, nd_rng *rng, float *mask, float *x);
+/* Inverted dropout (Srivastava et al. 2014): fills `mask` (rows, n) with 0 or
+ * 1 / (1 - p) and multiplies x by it; the backward pass multiplies again. The
+ * mask's rows are columns `at`.. of rows `width` wide, for all of which rng
+ * moves on: whoever has the others draws as if one had all. */
+void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
+                float *mask, float *x);
 
 /* Batch normalisation (Ioffe & Szegedy 2015) over the rows, with Keras's
  * epsilon 1e-3 and momentum 0.99 and the biased variance. Training: in place
  * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass and
- * the running mean and variance move. */
-void nd_norm_train(int32_t rows, int32_t n, const float *gamma, const float *beta, float *mean,
-                   float *var, float *x, float *xhat, float *inverse);
+ * the running mean and variance move. With a reducer (or NULL), `rows` are this
+ * process's of `whole`, and what is known of all is known here. */
+void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+                   const float *gamma, const float *beta, float *mean, float *var, float *x,
+                   float *xhat, float *inverse);
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x);
-/* In place on dy. */
-void nd_norm_backward(int32_t rows, int32_t n, const float *gamma, const float *xhat,
-                      const float *inverse, float *dgamma, float *dbeta, float *dy);
+/* In place on dy; dgamma and dbeta are of the rows here. */
+void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+                      const float *gamma, const float *xhat, const float *inverse, float *dgamma,
+                      float *dbeta, float *dy);
 
 #endif

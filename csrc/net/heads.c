@@ -20,22 +20,25 @@ void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *featur
   }
 }
 
-double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
-                    float *logits, bool gradient, int64_t *count) {
+int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask) {
   size_t n = (size_t)rows * (size_t)voices;
-  double sum = 0;
   int64_t counted = 0;
   for (size_t i = 0; i < n; i++) counted += mask[i] > 0.0f;
-  float scale = counted > 0 ? 1.0f / (float)counted : 0.0f;
+  return counted;
+}
+
+double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
+                    float *logits, float scale) {
+  size_t n = (size_t)rows * (size_t)voices;
+  double sum = 0;
   for (size_t i = 0; i < n; i++) {
     float z = logits[i], e = expf(-fabsf(z));
     bool counts = mask[i] > 0.0f;
     /* max(z, 0) - z y + ln(1 + e^-|z|): no overflow for any z */
     if (counts) sum += (double)((z > 0.0f ? z : 0.0f) - z * hits[i] + log1pf(e));
-    if (gradient)
+    if (scale > 0.0f)
       logits[i] = counts ? ((z >= 0.0f ? 1.0f : e) / (1.0f + e) - hits[i]) * scale : 0.0f;
   }
-  *count = counted;
   return sum;
 }
 
@@ -46,10 +49,10 @@ float nd_touch_deviation(float logarithm) {
 }
 
 /* One value under one normal; `mean` and `log` become gradients. */
-static double normal_loss(float y, float *mean, float *log, bool gradient, float scale) {
+static double normal_loss(float y, float *mean, float *log, float scale) {
   float s = fminf(fmaxf(*log, least_log), most_log), z = (y - *mean) * expf(-s);
   bool free = *log > least_log && *log < most_log;  /* a clamped one stays where it is pushed */
-  if (gradient) {
+  if (scale > 0.0f) {
     *mean = -z * expf(-s) * scale;
     *log = free || (*log <= least_log) == (z * z > 1.0f) ? (1.0f - z * z) * scale : 0.0f;
   }
@@ -57,24 +60,20 @@ static double normal_loss(float y, float *mean, float *log, bool gradient, float
 }
 
 double nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
-                     bool gradient, int64_t *count) {
-  size_t n = (size_t)rows * (size_t)voices, V = (size_t)voices;
+                     float scale) {
+  size_t V = (size_t)voices;
   double sum = 0;
-  int64_t counted = 0;
-  for (size_t i = 0; i < n; i++) counted += mask[i] > 0.0f;
-  float scale = counted > 0 ? 1.0f / (float)counted : 0.0f;
   for (size_t r = 0; r < (size_t)rows; r++)
     for (size_t v = 0; v < V; v++) {
       float *o = out + r * ND_TOUCH_OUTPUTS * V + v;
       const float *target = y + r * ND_TOUCH_TARGETS * V + v;
       if (mask[r * V + v] > 0.0f) {
-        sum += normal_loss(target[0], &o[0], &o[V], gradient, scale);
-        sum += normal_loss(target[V], &o[2 * V], &o[3 * V], gradient, scale);
-      } else if (gradient) {
+        sum += normal_loss(target[0], &o[0], &o[V], scale);
+        sum += normal_loss(target[V], &o[2 * V], &o[3 * V], scale);
+      } else if (scale > 0.0f) {
         o[0] = o[V] = o[2 * V] = o[3 * V] = 0.0f;
       }
     }
-  *count = counted;
   return sum;
 }
 

@@ -21,20 +21,22 @@ typedef struct nd_hits_head {
 void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
                      const float *inputs, const float *hits, float *logits);
 
-/* Binary cross-entropy in nats, summed in double over the counted hits, where
- * mask (rows, V) is above 0; the number of those goes to *count. When `gradient`, logits become the
- * gradient of the mean over those hits. */
+/* The hits that are counted: where mask (rows, V) is above 0. */
+int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask);
+
+/* Binary cross-entropy in nats, summed in double over the counted hits. When
+ * `scale` is above 0, logits become the gradient of that sum times `scale`. */
 double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
-                    float *logits, bool gradient, int64_t *count);
+                    float *logits, float scale);
 
 /* Touch: how a hit that is known is struck. out (rows, 4 V): the mean of its
  * velocity, the logarithm of that one's deviation, the same of its offset,
  * each for all voices. Negative log-likelihood under the two normals, summed
- * over counted hits (mask (rows, V)); y (rows, 2 V). When `gradient`, out
- * becomes the gradient of the mean over those hits. */
+ * over counted hits (mask (rows, V)); y (rows, 2 V). When `scale` is above 0, out
+ * becomes the gradient of that sum times `scale`. */
 enum { ND_TOUCH_OUTPUTS = 4, ND_TOUCH_TARGETS = 2 };
 double nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
-                     bool gradient, int64_t *count);
+                     float scale);
 
 /* The deviation that a logarithm stands for, within what touch can need. */
 float nd_touch_deviation(float logarithm);

@@ -465,6 +465,12 @@ static void copy_columns(int32_t rows, int32_t n, const float *from, int32_t fro
     memcpy(to, from, (size_t)n * sizeof *to);
 }
 
+/* Dropout of `units` of each stream in each of `steps` steps. */
+static void drop(nd_trainer *t, const nd_batch *b, int32_t steps, int32_t units, float p,
+                 float *mask, float *x) {
+  nd_dropout(steps, b->streams * units, b->first * units, b->whole * units, p, &t->rng, mask, x);
+}
+
 /* The encoder over a stretch: the forward reader carries its state on, the
  * backward one starts at the stretch's end. Returns the first layer's input. */
 static const float *encode(nd_trainer *t, nd_batch *b, pass *p) {
@@ -484,7 +490,7 @@ static const float *encode(nd_trainer *t, nd_batch *b, pass *p) {
     if (p->read_keep[k] != NULL) {
       /* dx is not needed before the backward pass */
       memcpy(p->dx, h, (size_t)T * cells * sizeof *h);
-      nd_dropout(T * B * He, c->dropout, &t->rng, p->read_keep[k], p->dx);
+      drop(t, b, T, He, c->dropout, p->read_keep[k], p->dx);
       h = p->dx;
     }
     for (int32_t i = 0; i < T; i++)
@@ -508,7 +514,7 @@ static float *forward(nd_trainer *t, nd_batch *b, bool training, pass *p) {
     store_state(b, at, c->hidden, &p->trace[l]);
     if (p->keep[l] != NULL) {
       memcpy(p->out[l], p->trace[l].h + B * H, cells * sizeof *x);
-      nd_dropout((int32_t)cells, c->dropout, &t->rng, p->keep[l], p->out[l]);
+      drop(t, b, b->steps, c->hidden, c->dropout, p->keep[l], p->out[l]);
     }
     x = p->out[l];
   }
@@ -530,17 +536,30 @@ static float *forward(nd_trainer *t, nd_batch *b, bool training, pass *p) {
     memcpy(out, in, n * sizeof *in);
     if (o->kind == OP_DROP) {
       if (training && c->head_dropout > 0.0f)
-        nd_dropout((int32_t)n, c->head_dropout, &t->rng, p->head_keep[k], out);
+        drop(t, b, b->targets, o->in, c->head_dropout, p->head_keep[k], out);
     } else {
       const float *gamma = part(net, net->block, "norm", o->number, "gamma");
       const float *beta = part(net, net->block, "norm", o->number, "beta");
       float *mean = part(net, net->block, "norm", o->number, "mean");
       float *var = part(net, net->block, "norm", o->number, "var");
-      if (training) nd_norm_train(rows, o->in, gamma, beta, mean, var, out, p->head_keep[k], p->inverse[k]);
-      else nd_norm_apply(rows, o->in, gamma, beta, mean, var, out);
+      if (training)
+        nd_norm_train(rows, o->in, b->targets * b->whole, b->reducer, gamma, beta, mean, var, out,
+                      p->head_keep[k], p->inverse[k]);
+      else
+        nd_norm_apply(rows, o->in, gamma, beta, mean, var, out);
     }
   }
   return p->head[n_ops];
+}
+
+/* The backward pass comes from the end of the gradient to its start: all from
+ * the tensor `name` on is complete. `*from` is where what was said before begins. */
+static void complete(const nd_trainer *t, const nd_batch *b, const char *kind, int32_t number,
+                     const char *which, size_t *from) {
+  if (b->reducer == NULL) return;
+  size_t at = (size_t)(part(t->net, t->gradient, kind, number, which) - t->gradient);
+  b->reducer->begin(b->reducer->self, t->gradient + at, *from - at);
+  *from = at;
 }
 
 static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p) {
@@ -548,11 +567,13 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
   const nd_net_config *c = &net->config;
   float *g = t->gradient;
   size_t B = (size_t)b->streams, H = (size_t)c->hidden, cells = (size_t)b->steps * B * H;
+  size_t done = net->n_trained;  /* from here on, the gradient is complete */
   memset(g, 0, net->n_trained * sizeof *g);
   float *d = p->dhead, *other = p->dhead2;
   nd_hits_backward(&net->hits, p->rows, top, b->x, b->y, p->logits, part(net, g, "out", 0, "w"),
                    part(net, g, "out", 0, "b"), part(net, g, "out", 0, "skip"),
                    part(net, g, "out", 0, "mix"), d);
+  complete(t, b, "out", 0, "w", &done);
   op ops[MAX_OPS];
   for (int32_t k = head_ops(c, ops) - 1; k >= 0; k--) {
     const op *o = &ops[k];
@@ -561,15 +582,18 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
                         part(net, net->block, "dense", o->number, "w"), d,
                         part(net, g, "dense", o->number, "w"),
                         part(net, g, "dense", o->number, "b"), other);
+      complete(t, b, "dense", o->number, "w", &done);
       float *swap = d;
       d = other;
       other = swap;
     } else if (o->kind == OP_DROP) {
       if (c->head_dropout > 0.0f) nd_multiply(p->rows * o->in, p->head_keep[k], d);
     } else {
-      nd_norm_backward(p->rows, o->in, part(net, net->block, "norm", o->number, "gamma"),
+      nd_norm_backward(p->rows, o->in, b->targets * b->whole, b->reducer,
+                       part(net, net->block, "norm", o->number, "gamma"),
                        p->head_keep[k], p->inverse[k], part(net, g, "norm", o->number, "gamma"),
                        part(net, g, "norm", o->number, "beta"), d);
+      complete(t, b, "norm", o->number, "gamma", &done);
     }
   }
   float *dh = p->dh, *dx = p->dx;
@@ -586,6 +610,7 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
                      &p->trace[l], dh, p->dz, p->dc, part(net, g, "lstm", l + 1, "wx"),
                      part(net, g, "lstm", l + 1, "wh"), part(net, g, "lstm", l + 1, "b"),
                      l > 0 ? dx : p->dfront);
+    complete(t, b, "lstm", l + 1, "wx", &done);
     float *swap = dh;
     dh = dx;
     dx = swap;
@@ -603,13 +628,23 @@ static void backward(nd_trainer *t, const nd_batch *b, const float *top, pass *p
                      p->dc, part(net, g, "encoder", k + 1, "wx"),
                      part(net, g, "encoder", k + 1, "wh"), part(net, g, "encoder", k + 1, "b"), NULL);
   }
+  if (c->encoder > 0) complete(t, b, "encoder", 1, "wx", &done);
 }
 
-/* The loss of the pass's logits, summed; they become its gradient if asked. */
-static double loss_of(const nd_net_config *c, const nd_batch *b, pass *p, bool gradient,
-                      int64_t *count) {
-  return c->touch ? nd_touch_loss(p->rows, c->voices, b->y, b->mask, p->logits, gradient, count)
-                  : nd_hits_loss(p->rows, c->voices, b->y, b->mask, p->logits, gradient, count);
+/* The loss of the pass's logits, summed; they become its gradient times `scale`
+ * if that is above 0. */
+static double loss_of(const nd_net_config *c, const nd_batch *b, pass *p, float scale) {
+  return c->touch ? nd_touch_loss(p->rows, c->voices, b->y, b->mask, p->logits, scale)
+                  : nd_hits_loss(p->rows, c->voices, b->y, b->mask, p->logits, scale);
+}
+
+/* A number of this process's streams becomes that of the whole batch. */
+static void add_up(const nd_batch *b, double *value) {
+  if (b->reducer != NULL) b->reducer->sum(b->reducer->self, value, 1);
+}
+
+static nd_status added_up(const nd_batch *b, nd_error *err) {
+  return b->reducer != NULL ? b->reducer->wait(b->reducer->self, err) : ND_OK;
 }
 
 nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err) {
@@ -638,15 +673,19 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   nd_status status = prepare(t, batch, true, &p, err);
   if (status != ND_OK) return status;
   nd_net *net = t->net;
+  double count = (double)nd_hits_count(p.rows, batch->voices, batch->mask);
+  add_up(batch, &count);
   const float *top = forward(t, batch, true, &p);
   nd_hits_forward(&net->hits, p.rows, top, batch->x, batch->y, p.logits);
-  int64_t count = 0;
-  double sum = loss_of(&net->config, batch, &p, true, &count);
-  *loss = count > 0 ? sum / (double)count : 0.0;
+  double sum = loss_of(&net->config, batch, &p, count > 0 ? 1.0f / (float)count : 0.0f);
+  if (count > 0) backward(t, batch, top, &p);
+  add_up(batch, &sum);
+  status = added_up(batch, err);
+  if (status != ND_OK) return status;
+  *loss = count > 0 ? sum / count : 0.0;
   *norm = 0.0;
   if (count == 0) return ND_OK;  /* nothing to learn from */
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
-  backward(t, batch, top, &p);
   if (!nd_adam_step(adam, t->step + 1, net->n_trained, net->block, t->gradient, t->m, t->v, norm))
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
   t->step++;
@@ -660,7 +699,8 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   if (status != ND_OK) return status;
   const float *top = forward(t, batch, false, &p);
   nd_hits_forward(&t->net->hits, p.rows, top, batch->x, batch->y, p.logits);
-  *sum = loss_of(&t->net->config, batch, &p, false, count);
+  *count = nd_hits_count(p.rows, batch->voices, batch->mask);
+  *sum = loss_of(&t->net->config, batch, &p, 0.0f);
   if (logits != NULL)
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): prepare took it */
     memcpy(logits, p.logits,

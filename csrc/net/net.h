@@ -117,11 +117,14 @@ void nd_trainer_clear(nd_trainer *t);
 
 /* Forward, backward, Adam. *loss: mean over the counted hits, nats, before the
  * step. A loss or gradient that is not finite leaves the net as it was:
- * ND_FORMAT. The batch's carried state moves on. */
+ * ND_FORMAT. The batch's carried state moves on. With a batch that is shared
+ * out, all processes take the one step that the whole batch asks for, and what
+ * went wrong between them is ND_IO. */
 nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,
                           double *loss, double *norm, nd_error *err);
 
-/* No dropout, no learning: *sum of the loss in nats over *count hits. The
+/* No dropout, no learning: *sum of the loss in nats over *count hits, of the
+ * streams that are here. The
  * batch's carried state moves on. When `logits` is not NULL, they are copied
  * there: (targets, B, outputs). */
 nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,

@@ -103,10 +103,8 @@ function cli.parse(args)
   return ok, parsed, parser
 end
 
---- Runs the tool; the exit status.
----@param args string[]
----@return integer status
-function cli.main(args)
+-- The exit status.
+local function main(args)
   local ok, parsed, parser = cli.parse(args)
   if not ok then
     local named = commands[args[1]] and args[1] .. " " or ""
@@ -132,6 +130,15 @@ function cli.main(args)
     return FAILED
   end
   return DONE
+end
+
+--- Runs the tool; the exit status.
+---@param args string[]
+---@return integer status
+function cli.main(args)
+  local status = main(args)
+  if status ~= DONE and common.world then common.world:abort(status) end
+  return status
 end
 
 return cli

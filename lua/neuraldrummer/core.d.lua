@@ -255,6 +255,7 @@ function core.load_model(path) end
 --- Only the weights and settings, or (options.training) also what training
 --- needs to go on: Adam's moments, the batches' place, and `extra` strings.
 --- What could not be loaded again is not saved, and the message names it.
+--- With batches that processes share, all of them call it, and the first writes.
 ---@param path string
 ---@param options? {half?: boolean, training?: boolean, batches?: neuraldrummer.batches, extra?: table<string, string>}
 ---@return boolean? ok
@@ -273,13 +274,15 @@ function model:config() end
 function model:tokeniser() end
 --- One step of training: forward, backward, clip, Adam. Returns the loss (mean
 --- binary cross-entropy a hit, in nats) before the step, and the gradient's norm.
+--- With batches that processes share, all of them call it and take the same step.
 ---@param batch neuraldrummer.batches after its `next`
 ---@param options? {rate?: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
----@return number? loss nil where it is no number any more: the step is not taken
+---@return number? loss nil where it is no number any more: the step is not taken;
+--- or where the processes lost each other
 ---@return number|string norm or message
 function model:train_step(batch, options) end
---- The loss without learning (no dropout), the number of hits counted, and of
---- these how many have odds of at least 1/2, are struck, and are both.
+--- The loss of the streams that are here, without learning (no dropout), the
+--- number of hits counted, and of these how many have odds of at least 1/2, are struck, and are both.
 ---@param batch neuraldrummer.batches after its `next`
 ---@return number? loss
 ---@return integer|string count or message
@@ -332,6 +335,7 @@ local batches = {}
 ---@field shuffle? boolean default true
 ---@field history_dropout? boolean default: as the preset says for train, false for valid
 ---@field resume? boolean go on at the place that the model's checkpoint holds
+---@field world? neuraldrummer.world each process takes its share of the streams: see mpi.d.lua
 
 --- Batches from a corpus. Keeps the corpus alive.
 ---@param options neuraldrummer.batches_options
@@ -514,8 +518,9 @@ function core.terminal() end
 local interrupt = {}
 --- From now on, Ctrl-C only sets a flag (a second one ends the process), until
 --- the result is closed. A flag set before is forgotten.
+---@param terminate? boolean SIGTERM sets it too, by which job launchers ask
 ---@return neuraldrummer.interrupt
-function core.catch_interrupt() end
+function core.catch_interrupt(terminate) end
 ---@return boolean whether Ctrl-C was pressed
 function interrupt:seen() end
 function interrupt:close() end

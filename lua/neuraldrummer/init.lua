@@ -66,6 +66,18 @@ function nd.song.parse(bytes, options)
   return smf.parse(bytes, options)
 end
 
+--- Joins the processes that mpirun started together, for a training that they
+--- share; one that was started alone is a world of one. Once a process.
+---@return neuraldrummer.world? world
+---@return string? message
+function nd.join()
+  local ok, mpi = pcall(require, "neuraldrummer.mpi")
+  if ok then return mpi.join() end
+  local why = tostring(mpi):match "error loading module [^\n]*\n%s*([^\n]+)"
+    or "`make MPI=1` builds it, with Open MPI (packages openmpi-bin and libopenmpi-dev)"
+  return nil, "several processes cannot train together without the module neuraldrummer.mpi: " .. why
+end
+
 --- The path of a model that comes with the module: beside the installed Lua
 --- files, or in the models folder of a checkout.
 ---@param name? string "drummer" (default); "touch": velocities and offsets

@@ -1,6 +1,7 @@
 --- The training loop: batches through a model, a schedule for the rate,
 --- validation after each epoch, checkpoints, a log. It can be stopped at any
---- batch, and goes on from its last checkpoint to the very same losses.
+--- batch, and goes on from its last checkpoint to the very same losses. Several
+--- processes can share it, whatever their number: the batches stay the same.
 ---
 --- Files, for `out` = "m.safetensors":
 ---   m.safetensors       the weights with the best validation loss so far
@@ -8,6 +9,7 @@
 ---   m.epoch-3.safetensors  with `keep_epochs`: the weights after each epoch
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local log = require "neuraldrummer.train.log"
 local check = require "neuraldrummer.options".check
 
 local train = {}
@@ -39,6 +41,7 @@ local train = {}
 ---@field checkpoint_every? integer batches between checkpoints within an epoch (0: none)
 ---@field resume? boolean go on from the last checkpoint of `out`
 ---@field log? string path of a TSV file: one row a batch
+---@field distributed? neuraldrummer.world the processes that share it; the first writes all files
 ---@field on_progress? fun(state: neuraldrummer.train_state)
 
 local KNOWN = {
@@ -49,7 +52,7 @@ local KNOWN = {
   epsilon = "number", batch = "integer", steps = "integer", seed = "integer",
   history_dropout = "boolean", threads = "integer", half = "boolean",
   keep_epochs = "boolean", checkpoint_every = "integer", resume = "boolean",
-  log = "string", on_progress = "function",
+  log = "string", distributed = "userdata", on_progress = "function",
 }
 
 -- What decides the losses is kept in the checkpoint, so that a resumed run
@@ -120,28 +123,6 @@ function train.rate(o, n, total)
   return o.rate * (o.floor + (1 - o.floor) * 0.5 * (1 + math.cos(math.pi * math.min(share, 1))))
 end
 
-local COLUMNS = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
-
--- The log, with what was written since the checkpoint cut off; the rows from
--- `epoch` and `batch` on are in the checkpoint: the last one was still waiting
--- for the validation, and others perhaps for room on the disk.
-local function open_log(path, epoch, batch)
-  local kept = { COLUMNS }
-  local old, why
-  if epoch then
-    old, why = files.read(path)
-    if not old and not why:lower():find("no such file", 1, true) then return nil, why end
-  end
-  for line in (old or ""):gmatch "[^\n]+\n" do
-    local e, b = line:match "^(%d+)\t(%d+)\t"
-    e, b = math.tointeger(e), math.tointeger(b)
-    if e and (e < epoch or (e == epoch and b < batch)) then kept[#kept + 1] = line end
-  end
-  local ok, message = files.write(path, table.concat(kept))
-  if not ok then return nil, message end
-  return io.open(path, "a")
-end
-
 local function has_split(corpus, split)
   for i = 1, #corpus do
     if corpus:info(i).split == split then return true end
@@ -149,19 +130,38 @@ local function has_split(corpus, split)
   return false
 end
 
+-- A training that no other process has a part in.
+local ALONE <const> = {
+  rank = function() return 1 end,
+  sum = function(_, numbers) return numbers end,
+  any = function(_, here) return here end,
+  same = function() return true end,
+}
+
 -- Mean loss a hit over the validation songs; NaN when it is none.
-local function validate(model, valid)
+local function validate(model, valid, world)
   local sum, count = 0.0, 0
   while true do
     local more, message = valid:next()
     if more == nil then return nil, message end
-    if not more then return sum / count end
+    if not more then break end
     local loss, n = model:loss(valid)
     if loss then sum, count = sum + loss * n, count + n else sum = 0 / 0 end
   end
+  local all, message = world:sum { sum, count }
+  return all and all[1] / all[2], message
 end
 
 local function finite(x) return x == x and x < math.huge and x > -math.huge end
+
+-- What all processes of a training must have before them alike.
+local function outlook(corpus, batches, valid, model, saved, o)
+  local config = model:config()
+  local list = { #corpus, batches:count(), valid and valid:count() or 0, config.parameters,
+    config.styles, saved["train.epoch"] or 0, saved["train.batch"] or 0 }
+  for _, name in ipairs(KEPT) do list[#list + 1] = to_text(o[name]) end
+  return table.concat(list, " ")
+end
 
 -- A model that hears and plays as the corpus was made, with the corpus' styles.
 local function taught(corpus, path)
@@ -212,6 +212,181 @@ local function starting_model(corpus, options, last)
   return model, {}
 end
 
+-- Given now, else as in the checkpoint, else the preset's.
+local function settle_options(options, config, saved)
+  local o = {}
+  for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
+  for name, value in pairs(options.from and TEACHING or {}) do o[name] = value end
+  for _, name in ipairs(KEPT) do
+    local text = saved["option." .. name]
+    if text then o[name] = from_text(text) end
+  end
+  for name, value in pairs(options) do o[name] = value end
+  if o.epochs < 1 then error("option 'epochs': at least 1 is needed", 3) end
+  if o.rate <= 0 then error("option 'rate': must be above 0", 3) end
+  return o
+end
+
+-- Batches to learn from and, where the corpus has songs for it, to choose by.
+local function open_batches(corpus, model, o)
+  if not has_split(corpus, "train") then return nil, "the corpus has no songs to train on" end
+  local batches, valid, message
+  batches, message = corpus:batches {
+    model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,
+    history_dropout = o.history_dropout, resume = o.resume, world = o.distributed,
+  }
+  if batches and has_split(corpus, "valid") then
+    valid, message = corpus:batches {
+      model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
+      seed = o.seed, world = o.distributed,
+    }
+  end
+  if message then return nil, message end
+  return batches, valid
+end
+
+-- One sitting: what it trains, where it stands, and how that is kept. Its steps
+-- return true to go on, false where the training has ended as `state` says, or
+-- nil and a message.
+local sitting = {}
+sitting.__index = sitting
+
+-- What every file of the training says of it.
+function sitting:summary()
+  local state = self.state
+  return {
+    ["train.songs"] = tostring(self.songs), ["train.epoch"] = tostring(state.epoch),
+    ["train.valid_loss"] = state.valid_loss and to_text(state.valid_loss),
+    ["train.best"] = state.best and to_text(state.best),
+    ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
+  }
+end
+
+function sitting:save_last()
+  local state, o = self.state, self.options
+  local logged, why_not = self.log:flush()
+  local extra = self:summary()
+  extra["train.row"] = self.log:waiting()
+  extra["train.batch"] = tostring(state.batch)
+  extra["train.sum"] = to_text(self.sum)
+  extra["train.seconds"] = to_text(state.seconds)
+  for _, name in ipairs(KEPT) do
+    if o[name] ~= nil then extra["option." .. name] = to_text(o[name]) end
+  end
+  local ok, why = state.model:save(state.last,
+    { training = true, batches = self.batches, extra = extra })
+  if ok and logged then return true end
+  return nil, not ok and not logged and ("%s; %s"):format(why_not, why) or why_not or why
+end
+
+-- Nothing that could not be loaded again is saved.
+function sitting:diverged(why)
+  self.state.diverged, self.state.why = true, why
+  self.log:settle()
+  local ok, message = self.log:flush()
+  if not ok then return nil, message end
+  return false
+end
+
+function sitting:tell()
+  if self.leads and self.options.on_progress then self.options.on_progress(self.state) end
+end
+
+-- A checkpoint within an epoch.
+function sitting:pause()
+  local ok, message = self.state.model:sound()
+  if not ok then return self:diverged(message) end
+  ok, message = self:save_last()
+  if not ok then return nil, message end
+  if not self.state.interrupted then return true end
+  self.log:settle()
+  ok, message = self.log:flush()
+  if not ok then return nil, message end
+  return false
+end
+
+-- One batch; second, whether there was one.
+function sitting:learn()
+  local state, o = self.state, self.options
+  local more, message = self.batches:next()
+  if more == nil then return nil, message end
+  if not more then return true, false end
+  local done = (state.epoch - 1) * state.batches + state.batch + 1
+  state.rate = train.rate(o, done, state.batches * o.epochs)
+  local loss, norm = state.model:train_step(self.batches,
+    { rate = state.rate, clip = o.clip, epsilon = o.epsilon })
+  state.seconds = self.before + core.clock() - self.started
+  if not loss then  -- nor is the step taken: the weights are as before it
+    if norm:find "^training diverged" then return self:diverged(norm) end
+    return nil, norm
+  end
+  self.sum = self.sum + loss
+  state.batch = state.batch + 1
+  state.loss, state.last_loss, state.norm = self.sum / state.batch, loss, norm
+  self.log:add(state)
+  self:tell()
+  -- of what one process sees, all must think the same
+  local failed
+  state.interrupted, message = self.world:any(self.interrupt:seen())
+  if message then return nil, message end
+  failed, message = self.world:any(self.log.failed ~= nil)
+  if message then return nil, message end
+  local every = o.checkpoint_every or 0
+  if state.interrupted or failed or (every > 0 and state.batch % every == 0) then
+    local on, why = self:pause()
+    if not on then return on, why end
+  end
+  return true, true
+end
+
+-- What follows an epoch: its validation, and what is saved.
+function sitting:end_epoch()
+  local state, o = self.state, self.options
+  local message
+  if self.valid then
+    state.valid_loss, message = validate(state.model, self.valid, self.world)
+    if not state.valid_loss then return nil, message end
+  end
+  self.log:settle(state.valid_loss)
+  local judged = state.valid_loss or self.sum / state.batch
+  local best = finite(judged) and (not state.best or judged < state.best)
+  local ok
+  ok, message = state.model:sound()
+  if not ok then return self:diverged(message) end
+  if best then state.best, state.best_epoch = judged, state.epoch end
+  if best and self.leads then
+    ok, message = state.model:save(o.out, { half = o.half, extra = self:summary() })
+  end
+  if ok and o.keep_epochs and self.leads then
+    ok, message = state.model:save(files.infix(o.out, ".epoch-" .. state.epoch),
+      { extra = self:summary() })
+  end
+  if not ok then return nil, message end
+  state.epoch, state.batch, self.sum = state.epoch + 1, 0, 0.0
+  state.seconds = self.before + core.clock() - self.started
+  ok, message = self:save_last()
+  if not ok then return nil, message end
+  self:tell()
+  state.interrupted, message = self.world:any(self.interrupt:seen() and state.epoch <= o.epochs)
+  if message then return nil, message end
+  return not state.interrupted
+end
+
+function sitting:train()
+  local state = self.state
+  while state.epoch <= state.epochs do
+    local on, more
+    repeat
+      on, more = self:learn()
+      if not on then return on, more end
+    until not more
+    if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
+    on, more = self:end_epoch()
+    if not on then return on, more end
+  end
+  return self.log:flush()
+end
+
 --- Trains, and returns how it ended; `nil, message` when a file failed.
 ---@param corpus neuraldrummer.corpus
 ---@param options neuraldrummer.train_options
@@ -225,38 +400,19 @@ function train.run(corpus, options)
       error(("option '%s': the model of 'from' is what it is"):format(name), 2)
     end
   end
-  local out = options.out
-  local last = files.infix(out, ".last")
+  local world = options.distributed or ALONE
+  local last = files.infix(options.out, ".last")
   local model, saved = starting_model(corpus, options, last)
   if not model then return nil, saved end
-  local config = model:config()
-
-  -- given now, else as in the checkpoint, else the preset's
-  local o = {}
-  for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
-  for name, value in pairs(options.from and TEACHING or {}) do o[name] = value end
-  for _, name in ipairs(KEPT) do
-    local text = saved["option." .. name]
-    if text then o[name] = from_text(text) end
-  end
-  for name, value in pairs(options) do o[name] = value end
-  if o.epochs < 1 then error("option 'epochs': at least 1 is needed", 2) end
-  if o.rate <= 0 then error("option 'rate': must be above 0", 2) end
-  if not has_split(corpus, "train") then return nil, "the corpus has no songs to train on" end
+  local o = settle_options(options, model:config(), saved)
   if o.threads then model:threads(o.threads) end
-
-  local batches, valid, message
-  batches, message = corpus:batches {
-    model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,
-    history_dropout = o.history_dropout, resume = options.resume,
-  }
-  if batches and has_split(corpus, "valid") then
-    valid, message = corpus:batches {
-      model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
-      seed = o.seed,
-    }
-  end
+  local batches, valid = open_batches(corpus, model, o)
+  if not batches then return nil, valid end
+  local same, message = world:same(outlook(corpus, batches, valid, model, saved, o))
   if message then return nil, message end
+  if not same then
+    return nil, "the processes do not have the same corpus, options and checkpoint before them"
+  end
 
   local function number(name) return tonumber(saved["train." .. name]) end
   ---@type neuraldrummer.train_state
@@ -268,142 +424,22 @@ function train.run(corpus, options)
     loss = 0.0, last_loss = 0.0, norm = 0.0, rate = 0.0, seconds = 0.0,
     interrupted = false, diverged = false, model = model, last = last,
   }
-  local sum = number "sum" or 0.0
-  local before, started = number "seconds" or 0.0, core.clock()
-  local total = state.batches * o.epochs
-
-  -- A row waits for the next batch, since an epoch's last one takes the
-  -- validation loss along; and written ones are kept until the disk has them.
-  local row, unsure, log_failed = saved["train.row"], {}, nil
+  local leads = world:rank() == 1
   local opened
-  if options.log then
-    local epoch, batch = (row or ""):match "^(%d+)\t(%d+)\t"
-    opened, message = open_log(options.log, options.resume and (math.tointeger(epoch)
-      or state.epoch), math.tointeger(batch) or state.batch)
-    if not opened then return nil, message end
-  end
-  local log <close> = opened
-
-  local function summary()
-    return {
-      ["train.songs"] = tostring(#corpus), ["train.epoch"] = tostring(state.epoch),
-      ["train.valid_loss"] = state.valid_loss and to_text(state.valid_loss),
-      ["train.best"] = state.best and to_text(state.best),
-      ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
-    }
-  end
-  local function write_row(valid_loss)
-    if log and row then
-      row = row:format(valid_loss and ("%.6f"):format(valid_loss) or "")
-      unsure[#unsure + 1] = row
-      local ok, why = log:write(row)
-      if not ok then log_failed = log_failed or why end
-    end
-    row = nil
-  end
-  local function flush_log()
-    if log and not log_failed then
-      local ok, why = log:flush()
-      if ok then unsure = {} else log_failed = why end
-    end
-    if log_failed then return nil, ("%s: %s"):format(options.log, log_failed) end
-    return true
-  end
-  local function save_last()
-    local logged, why_not = flush_log()
-    local extra = summary()
-    local waiting = table.concat(unsure) .. (row or "")
-    extra["train.row"] = waiting ~= "" and waiting or nil
-    extra["train.batch"] = tostring(state.batch)
-    extra["train.sum"] = to_text(sum)
-    extra["train.seconds"] = to_text(state.seconds)
-    for _, name in ipairs(KEPT) do
-      if o[name] ~= nil then extra["option." .. name] = to_text(o[name]) end
-    end
-    local ok, why = model:save(last, { training = true, batches = batches, extra = extra })
-    if ok and logged then return true end
-    return nil, not ok and not logged and ("%s; %s"):format(why_not, why) or why_not or why
-  end
-  -- Nothing that could not be loaded again is saved.
-  local function diverged(why)
-    state.diverged, state.why = true, why
-    write_row()
-    local ok
-    ok, why = flush_log()
-    if not ok then return nil, why end
-    return state
-  end
-
+  opened, message = log.open(leads and o.log or nil, options.resume and
+    { epoch = state.epoch, batch = state.batch, waiting = saved["train.row"] } or nil)
+  if not opened then return nil, message end
+  local rows <close> = opened
   -- those that the disk had no room for, at the end of an epoch
-  if state.batch == 0 then write_row() end
-  local on_progress = o.on_progress or function() end
-  local step = { rate = o.rate, clip = o.clip, epsilon = o.epsilon }
-  local interrupt <close> = core.catch_interrupt()
-
-  while state.epoch <= o.epochs do
-    while true do
-      local more
-      more, message = batches:next()
-      if more == nil then return nil, message end
-      if not more then break end
-      step.rate = train.rate(o, (state.epoch - 1) * state.batches + state.batch + 1, total)
-      local loss, norm = model:train_step(batches, step)
-      state.seconds = before + core.clock() - started
-      -- without a loss the step is not taken: the weights are as before it
-      if not loss then return diverged(norm) end
-      sum = sum + loss
-      state.batch = state.batch + 1
-      state.loss, state.last_loss = sum / state.batch, loss
-      state.norm, state.rate = norm, step.rate
-      write_row()
-      row = ("%d\t%d\t%.6f\t%%s\t%.6g\t%.6g\t%.1f\n"):format(
-        state.epoch, state.batch, loss, step.rate, norm, state.seconds)
-      on_progress(state)
-      local every = o.checkpoint_every or 0
-      state.interrupted = interrupt:seen()
-      if state.interrupted or log_failed or (every > 0 and state.batch % every == 0) then
-        local ok
-        ok, message = model:sound()
-        if not ok then return diverged(message) end
-        ok, message = save_last()
-        if ok and state.interrupted then
-          write_row()
-          ok, message = flush_log()
-        end
-        if not ok then return nil, message end
-        if state.interrupted then return state end
-      end
-    end
-    if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
-
-    local mean = sum / state.batch
-    if valid then
-      state.valid_loss, message = validate(model, valid)
-      if not state.valid_loss then return nil, message end
-    end
-    write_row(state.valid_loss)
-    local judged = state.valid_loss or mean
-    local best = finite(judged) and (not state.best or judged < state.best)
-    local ok
-    ok, message = model:sound()
-    if not ok then return diverged(message) end
-    if best then state.best, state.best_epoch = judged, state.epoch end
-    if best then ok, message = model:save(out, { half = o.half, extra = summary() }) end
-    if ok and o.keep_epochs then
-      ok, message = model:save(files.infix(out, ".epoch-" .. state.epoch), { extra = summary() })
-    end
-    if not ok then return nil, message end
-    state.epoch, state.batch, sum = state.epoch + 1, 0, 0.0
-    state.seconds = before + core.clock() - started
-    ok, message = save_last()
-    if not ok then return nil, message end
-    on_progress(state)
-    state.interrupted = interrupt:seen() and state.epoch <= o.epochs
-    if state.interrupted then return state end
-  end
-  local ok
-  ok, message = flush_log()
-  if not ok then return nil, message end
+  if state.batch == 0 then rows:settle() end
+  local interrupt <close> = core.catch_interrupt(options.distributed ~= nil)
+  local ended
+  ended, message = setmetatable({
+    state = state, options = o, songs = #corpus, batches = batches, valid = valid, log = rows,
+    world = world, leads = leads, interrupt = interrupt, sum = number "sum" or 0.0,
+    before = number "seconds" or 0.0, started = core.clock(),
+  }, sitting):train()
+  if ended == nil then return nil, message end
   return state
 end
 

@@ -99,6 +99,7 @@ local right = {
   ["neuraldrummer.core.bar_styles"] = function() return new "sequence" end,
   ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
+  ["neuraldrummer.core.catch_interrupt"] = function() return true end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.core.memory_rate"] = function() return 64 end,
   ["neuraldrummer.smf.parse"] = function() return song:bytes() end,

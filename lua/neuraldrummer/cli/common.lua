@@ -24,10 +24,18 @@ local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
 -- Results -------------------------------------------------------------------
 
+--- The processes that a command runs among, until it has left them: they end
+--- with this one.
+---@type neuraldrummer.world?
+common.world = nil
+
 --- What a command has to say to the user beside its result.
 ---@param format string
 function common.complain(format, ...)
-  io.stderr:write("neuraldrummer: ", (format:format(...):gsub("%s*\n%s*", " ")), "\n")
+  local world = common.world
+  io.stderr:write("neuraldrummer: ",
+    world and ("process %d of %d: "):format(world:rank(), world:size()) or "",
+    (format:format(...):gsub("%s*\n%s*", " ")), "\n")
 end
 
 -- A result that cannot be written, to a full disk say, is a failure: the

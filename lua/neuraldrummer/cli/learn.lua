@@ -87,12 +87,19 @@ learn.train = {
     { "--keep-epochs", "keep the weights after each epoch as well." },
     { "--half", "write the best model in half precision." },
     { "--resume", "go on from the last checkpoint of MODEL." },
+    { "--distributed", "with the other processes of an mpirun: mpirun -n 4 neuraldrummer train …" },
     { "--log", "FILE", "TSV, a row a batch; default: MODEL's name with .tsv." },
     { "-q --quiet", "no progress bar, no line an epoch." },
     { "--json", "the result as JSON." },
   },
   run = function(args)
-    local corpus, message = nd.corpus.open(args.corpus)
+    local world, corpus, message
+    if args.distributed then
+      world, message = nd.join()
+      if not world then return nil, message end
+      common.world = world
+    end
+    corpus, message = nd.corpus.open(args.corpus)
     if not corpus then return nil, message end
     local from = args.from
     if from == "bundled" then
@@ -110,13 +117,22 @@ learn.train = {
       dropout = args.dropout, seed = args.seed, threads = args.threads, half = args.half,
       keep_epochs = args.keep_epochs, checkpoint_every = args.checkpoint_every,
       resume = args.resume, log = log, encoder = args.encoder, causal = args.causal,
-      on_progress = watch,
+      distributed = world, on_progress = watch,
     })
     finish()
     if not state then return nil, message end
+    if world then
+      local leads, left = world:rank() == 1, nil
+      left, message = world:leave()
+      if not left then return nil, message end
+      common.world = nil
+      if not leads then return true end  -- the first process has it all
+    end
 
-    local picture = stem .. ".loss.png"
-    local drawn, why = require "neuraldrummer.plot".loss(log, picture)
+    -- mpirun kills soon after it asks to end
+    local picture = not (world and state.interrupted) and stem .. ".loss.png" or nil
+    local drawn, why = true, nil
+    if picture then drawn, why = require "neuraldrummer.plot".loss(log, picture) end
     if not drawn then
       common.complain("no picture of the losses: %s", why)
       picture = nil

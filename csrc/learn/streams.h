@@ -1,0 +1,21 @@
+/* streams.h - the state that a batch's streams carry on, of the whole batch:
+ * as one process has it in nd_batch.state, and as a checkpoint holds it,
+ * however many processes have shares of it. */
+#ifndef ND_LEARN_STREAMS_H
+#define ND_LEARN_STREAMS_H
+
+#include "../net/net.h"
+
+static inline size_t nd_streams_size(const nd_batch *b) {  /* floats */
+  return (size_t)b->carried * (size_t)b->whole;
+}
+
+/* Takes this process's share of `whole` (nd_streams_size). */
+void nd_streams_take(nd_batch *b, const nd_net_config *c, const float *whole);
+
+/* Brings all shares to the first process's `whole`, which is NULL elsewhere.
+ * All processes call it. ND_NOMEM, ND_IO. */
+nd_status nd_streams_gather(const nd_batch *b, const nd_net_config *c, float *whole,
+                            nd_error *err);
+
+#endif

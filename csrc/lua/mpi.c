@@ -1,0 +1,124 @@
+/* mpi.c - opens neuraldrummer.mpi: the processes of an MPI job, for batches to
+ * be shared among. A library of its own, for it alone links MPI. */
+#include "../mpi/world.h"
+
+#include <string.h>
+
+#include "lnd.h"
+
+__attribute__((visibility("default"))) int luaopen_neuraldrummer_mpi(lua_State *L);
+
+static const nd_reducer *check(lua_State *L) { return lnd_check(L, 1, LND_WORLD); }
+
+static nd_world *check_world(lua_State *L) { return check(L)->self; }
+
+/* Not parted from: whoever ends now takes the others along. */
+static void world_free(void *p) { nd_world_free(((nd_reducer *)p)->self); }
+
+static int mpi_join(lua_State *L) {
+  lnd_box *box = lnd_push(L, LND_WORLD, 0);
+  nd_world *world = NULL;
+  nd_error err;
+  if (nd_world_join(&world, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  box->p = nd_world_reducer(world);
+  return 1;
+}
+
+static int world_rank(lua_State *L) {
+  lua_pushinteger(L, check(L)->rank + 1);
+  return 1;
+}
+
+static int world_size(lua_State *L) {
+  lua_pushinteger(L, check(L)->size);
+  return 1;
+}
+
+static int world_sum(lua_State *L) {
+  const nd_reducer *r = check(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Unsigned n = lua_rawlen(L, 2);
+  luaL_argcheck(L, n <= 4096, 2, "at most 4096 numbers at once");
+  double *values = lua_newuserdatauv(L, (size_t)n * sizeof *values + 1, 0);
+  for (lua_Unsigned i = 0; i < n; i++) {
+    luaL_argcheck(L, lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TNUMBER, 2, "numbers are needed");
+    values[i] = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  nd_error err;
+  r->sum(r->self, values, (size_t)n);
+  if (r->wait(r->self, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_createtable(L, (int)n, 0);
+  for (lua_Unsigned i = 0; i < n; i++) {
+    lua_pushnumber(L, values[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int world_any(lua_State *L) {
+  const nd_reducer *r = check(L);
+  luaL_checktype(L, 2, LUA_TBOOLEAN);
+  double so = lua_toboolean(L, 2) ? 1.0 : 0.0;
+  nd_error err;
+  r->sum(r->self, &so, 1);
+  if (r->wait(r->self, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_pushboolean(L, so > 0.0);
+  return 1;
+}
+
+static int world_same(lua_State *L) {
+  nd_world *world = check_world(L);
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  uint64_t hash = 0xcbf29ce484222325u;  /* FNV-1a */
+  for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+  bool same = false;
+  nd_error err;
+  if (nd_world_same(world, hash, &same, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_pushboolean(L, same);
+  return 1;
+}
+
+static int world_abort(lua_State *L) {
+  const nd_world *world = check_world(L);
+  lua_Integer status = luaL_optinteger(L, 2, 1);
+  luaL_argcheck(L, status >= 1 && status <= 125, 2, "a status is in 1..125");
+  nd_world_abort(world, (int)status);
+  return luaL_error(L, "the processes would not end");
+}
+
+static int world_leave(lua_State *L) {
+  nd_world *world = check_world(L);
+  lnd_box *box = lnd_check_box(L, 1, LND_WORLD);
+  if (lnd_finalising(L)) return luaL_error(L, "a world cannot be left within a finaliser");
+  nd_error err;
+  nd_status status = nd_world_leave(world, &err);
+  box->p = NULL;
+  nd_world_free(world);
+  if (status != ND_OK) return lnd_fail(L, &err, NULL);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int world_tostring(lua_State *L) {
+  const nd_reducer *r = lnd_check_box(L, 1, LND_WORLD)->p;
+  if (r == NULL) lua_pushliteral(L, "world: closed");
+  else lua_pushfstring(L, "world: process %d of %d", r->rank + 1, r->size);
+  return 1;
+}
+
+int luaopen_neuraldrummer_mpi(lua_State *L) {
+  static const luaL_Reg methods[] = {{"rank", world_rank},   {"size", world_size},
+                                     {"sum", world_sum},     {"any", world_any},
+                                     {"same", world_same},   {"abort", world_abort},
+                                     {"leave", world_leave}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", world_tostring}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"join", mpi_join}, {NULL, NULL}};
+  luaL_checkversion(L);
+  lnd_type(L, LND_WORLD, methods, meta, world_free);
+  luaL_newlib(L, functions);         /* mpi */
+  lua_pushliteral(L, ND_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}
