@@ -3,7 +3,7 @@ local paper = require "neuraldrummer.plot.paper"
 
 local HEIGHT <const>, TOP <const>, FOOT <const> = 640, 150, 560
 -- Shapes of points: curves are told apart without their colours as well.
-local SHAPES <const> = { 7, 5, 9, 13, 11 }
+local SHAPES <const> = { 7, 5, 9, 13, 11, 7 }
 
 ---@class bench.curve
 ---@field name? string nil: not in the key
@@ -23,8 +23,9 @@ local SHAPES <const> = { 7, 5, 9, 13, 11 }
 ---@field xhigh? number
 ---@field ylow? number
 
----@param value number
+-- 200, 1024, 50k, 2M
 local function short(value)
+  if value < 1e4 then return ("%g"):format(value) end
   for _, unit in ipairs { { 1e6, "M" }, { 1e3, "k" } } do
     if value >= unit[1] then return ("%g%s"):format(value / unit[1], unit[2]) end
   end

@@ -119,56 +119,53 @@ end
 --- Seconds of playing a song against its length; of a step, against the hidden size.
 function curves.playing()
   local quick, rows = bench.settings.QUICK, {}
-  local sgemm = core.sgemm_rate(quick and 64 or 1024, 1)
+  local sgemm, memory = 0, {}  -- the machine's best, over all turns
   local function net_of(hidden, causal)
     return core.model { preset = "drummer", hidden = hidden, causal = causal,
       encoder = quick and 4 or nil }
   end
-  -- At every step the weights come out of the cache that holds them; the encoder
-  -- reads the song in products, unless it plays along.
-  local function limit_of(model, along)
+  -- A row: what is timed, in `unit`s, and its limit. At every step the weights come
+  -- out of the cache that holds them; the encoder reads the song in products, unless
+  -- it plays along.
+  local function add(what, at, of, model, steps, unit, call)
     local playing, encoder = bench.weights(model)
-    local bytes = along and playing + encoder or playing
-    return bytes / core.memory_rate(bytes) + (along and 0 or encoder / 4 * 2 / sgemm)
+    local bytes = of == "step" and playing + encoder or playing
+    local flops = of == "step" and 0 or encoder / 4 * 2
+    local best = bench.in_turn({ { "ours", function() return bench.seconds(call) end },
+      { "machine", function()
+        sgemm = math.max(sgemm, (core.sgemm_rate(quick and 64 or 1024)))
+        memory[bytes] = math.max(memory[bytes] or 0, (core.memory_rate(bytes)))
+      end } }).ours[1]
+    rows[#rows + 1] = { what, at, of, best * unit, function()
+      return (bytes / memory[bytes] + flops / sgemm) * steps * unit
+    end }
   end
-  local function whole(model, seq)
-    local gen <close> = core.generator(model, { seed = 1 })
-    return bench.in_turn({ { "play", function()
-      return bench.seconds(function() gen:play(seq) end)
-    end } }, math.max(2, bench.settings.ROUNDS // 2)).play[1]
+  local function player(model, seq)
+    local gen = core.generator(model, { seed = 1 })
+    return function() gen:play(seq) end
   end
   local sizes = quick and { 4, 8 } or { 64, 192, 512 }
   for _, hidden in ipairs(sizes) do
     local model <close> = net_of(hidden)
-    local limit = limit_of(model, false)
     for _, minutes in ipairs(quick and { 0.1, 0.2 } or { 0.25, 0.5, 1, 2, 4, 8, 16, 32 }) do
-      local seq <close> = assert(model:tokeniser():encode(bench.song(math.floor(minutes * 120))))
-      rows[#rows + 1] = { "minutes", minutes, hidden, whole(model, seq), limit * #seq }
+      local seq = assert(model:tokeniser():encode(bench.song(math.floor(minutes * 120))))
+      add("minutes", minutes, hidden, model, #seq, 1, player(model, seq))
     end
   end
   local widths = quick and { 4, 8 } or { 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024 }
-  local song = bench.song(quick and 16 or 240)
+  local song = bench.song(quick and 16 or 120)
   for _, hidden in ipairs(widths) do
-    for _, way in ipairs { "play", "step" } do
-      local model <close> = net_of(hidden, way == "step")
-      local seq <close> = assert(model:tokeniser():encode(song))
-      local taken
-      if way == "play" then
-        taken = whole(model, seq) / #seq
-      else
-        local gen <close> = core.generator(model, { seed = 1 })
-        local metrics = {}
-        for i = 1, #seq do metrics[i] = seq:metrics(i) end
-        taken = bench.in_turn({ { "step", function()
-          return bench.seconds(function()
-            for _, heard in ipairs(metrics) do gen:step(heard) end
-          end) / #seq
-        end } }, math.max(2, bench.settings.ROUNDS // 2)).step[1]
-      end
-      rows[#rows + 1] = { "hidden", hidden, way, taken * 1e6,
-        limit_of(model, way == "step") * 1e6 }
-    end
+    local whole <close> = net_of(hidden)
+    local along <close> = net_of(hidden, true)
+    local seq = assert(whole:tokeniser():encode(song))
+    add("hidden", hidden, "play", whole, #seq, 1e6 / #seq, player(whole, seq))
+    local gen, metrics = core.generator(along, { seed = 1 }), {}
+    for i = 1, #seq do metrics[i] = seq:metrics(i) end
+    add("hidden", hidden, "step", along, #seq, 1e6 / #seq, function()
+      for _, heard in ipairs(metrics) do gen:step(heard) end
+    end)
   end
+  for _, row in ipairs(rows) do row[5] = row[5]() end
   local lengths, ticks = {}, {}
   for i, hidden in ipairs(sizes) do
     lengths[2 * i - 1] = { colour = i, points = points(rows, "minutes", hidden, 4),
