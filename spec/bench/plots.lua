@@ -278,11 +278,11 @@ for _, name in ipairs { "training", "playing", "reading" } do
     curves[name]()
   end
 end
--- a script of its own, which takes the folder
+-- a script of its own
 local linear = "spec/bench/linear.lua"
 if files.read(linear) and bench.wanted "linear" then
   ran = true
-  assert(os.execute(("QUICK=%s %s %s %s"):format(bench.settings.QUICK and "1" or "", bench.lua,
-    linear, bench.quote(bench.settings.OUT))))
+  assert(os.execute(("%s %s OUT=%s QUICK=%s"):format(bench.lua, linear,
+    bench.quote(bench.settings.OUT), bench.settings.QUICK and "1" or "")))
 end
 if not ran then error(("no curves are named like '%s'"):format(bench.settings.ONLY), 0) end
