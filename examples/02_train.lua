@@ -53,13 +53,13 @@ state = assert(train.run(saved, {
 print(("loss %.4f after %d batches"):format(state.loss, state.epochs * state.batches))
 
 --[[ printed:
-drummer: 246285 parameters, 9 songs
+drummer: 263478 parameters, 9 songs
 epoch    loss  valid
-   10  0.1453  0.2078
-   20  0.1253  0.1764
-   30  0.1058  0.1761
-   40  0.1086  0.1733
-best validation loss 0.1591, of epoch 24
+   10  0.1315  0.1932
+   20  0.1082  0.1776
+   30  0.0912  0.1755
+   40  0.0896  0.1726
+best validation loss 0.1690, of epoch 25
 saved and read again: drummer, 10 tensors, kit gm9
 
 neuraldrummer2023: 135174 parameters

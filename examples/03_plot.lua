@@ -1,13 +1,15 @@
 --- 03 Pictures.
 ---   lua5.4 examples/03_plot.lua [FOLDER]   (build/examples)
---- Needs what 02_train.lua made. Draws how the loss fell, and what a drummer
---- played to a song, with the numbers beside each as tab-separated values.
+--- Needs what 02_train.lua made. Draws how the loss fell, what is in the corpus,
+--- and what a drummer played to a song, with the numbers beside each as
+--- tab-separated values.
 
 package.path = package.path .. ";lua/?.lua;lua/?/init.lua"
 package.cpath = package.cpath .. ";build/lib/?.so"
 
 local nd = require "neuraldrummer"
 local plot = require "neuraldrummer.plot"
+local statistics = require "neuraldrummer.statistics"
 
 local folder = arg[1] or "build/examples"
 
@@ -17,8 +19,12 @@ local function drawn(path, ok, message) print(ok and path or message) end
 -- The training: each batch, its running mean, the songs held out.
 drawn("loss.png", plot.loss(folder .. "/drummer.tsv", folder .. "/loss.png"))
 
--- A song out of the corpus, with the drums that it was written with.
+-- The corpus: where in the bar each voice is struck, how fast and how full songs are.
 local corpus = assert(nd.corpus.open(folder .. "/songs.ndc"))
+drawn("corpus.png", plot.corpus(assert(statistics.run(corpus)), { title = "Nine songs of our own",
+  out = folder .. "/corpus.png" }))
+
+-- A song out of it, with the drums that it was written with.
 for i = 1, #corpus do
   local info = corpus:info(i)
   if info.name:find "funk" or info.name:find "journey" then
@@ -36,6 +42,7 @@ file:close()
 
 --[[ printed:
 loss.png
+corpus.png
 funk.png
 journey.png
 step  bar  beat  intensity  kick  snare  closed_hat  open_hat  low_tom

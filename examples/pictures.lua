@@ -1,7 +1,7 @@
---- The pictures of the README, made anew:
+--- The pictures of the README and of the tutorial, made anew:
 ---   lua5.4 examples/pictures.lua [FOLDER]   (examples)
 --- drumroll.png is a whole song of ours, drummed; loop.png another, over which
---- a loop of four bars is extended.
+--- a loop of four bars is extended; the others are what the numbered examples draw.
 
 package.path = package.path .. ";lua/?.lua;lua/?/init.lua"
 package.cpath = package.cpath .. ";build/lib/?.so"
@@ -49,4 +49,11 @@ picture("drumroll", "Neon Mile, drummed from nothing", write "rock",
   { seed = 7, fills = "sections" })
 picture("loop", "A funk loop of four bars, extended over its song", write "funk",
   { seed = 3, loop = write_loop("funk", 5, 4), fills = "sections" })
+for _, name in ipairs { "01_preprocess", "02_train", "03_plot", "04_generate" } do
+  assert(os.execute(("lua5.4 examples/%s.lua '%s' >'%s/printed'"):format(name, work, work)))
+end
+for _, name in ipairs { "corpus", "loss", "journey", "trained" } do
+  assert(os.execute(("cp '%s/%s.png' '%s'"):format(work, name, folder)))
+  print(("%s/%s.png"):format(folder, name))
+end
 os.execute("rm -rf '" .. work .. "'")

@@ -55,6 +55,7 @@ describe("examples", function()
       losses[#losses + 1] = tonumber(line:match "^%d+\t%d+\t([%d.]+)")
     end
     assert.is_true(losses[#losses] < 0.7 * losses[1])
+    assert.equal(promised "02_train":match "[^\n]+", text:match "[^\n]+")
     local given, wanted = shape(text), shape(promised "02_train")
     assert.equal(wanted[1], given[1])
     assert.equal(wanted[2], given[2])
@@ -71,7 +72,7 @@ describe("examples", function()
     end
     if os.execute "command -v gnuplot >/dev/null 2>&1" then
       assert.same(shape(promised "03_plot"), shape(text))
-      for _, name in ipairs { "loss", "funk", "journey" } do
+      for _, name in ipairs { "loss", "corpus", "funk", "journey" } do
         assert.equal("\x89PNG", shell.read(folder .. "/" .. name .. ".png"):sub(1, 4))
       end
     end

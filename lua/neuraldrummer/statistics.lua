@@ -92,6 +92,7 @@ function statistics.classes(counts, width)
   return list
 end
 
-statistics.TEMPO, statistics.DENSITY, statistics.PLACES = TEMPO, DENSITY, PLACES
+statistics.TEMPO, statistics.FAST = TEMPO, FAST
+statistics.DENSITY, statistics.PLACES = DENSITY, PLACES
 
 return statistics

@@ -125,17 +125,34 @@ data.preprocess = {
   end,
 }
 
--- The rows that evaluate --json printed.
+-- The rows that evaluate --json printed, one run's or several': a model without
+-- a name has its file's then, and who is in several is shown once.
 local function draw_figures(args, plot)
-  local path = args.song[1]
-  local text, message = files.read(path)
-  if not text then return nil, message end
-  local rows = require "dkjson".decode(text)
-  if #args.song > 1 or type(rows) ~= "table" or type(rows[1]) ~= "table" or not rows[1].name then
-    return nil, path .. ": is not what evaluate --json says"
+  local rows, seen, recorded = {}, {}, nil
+  for _, path in ipairs(args.song) do
+    local text, message = files.read(path)
+    if not text then return nil, message end
+    local said = require "dkjson".decode(text)
+    if type(said) ~= "table" or type(said[1]) ~= "table" or not said[1].name then
+      return nil, path .. ": is not what evaluate --json says"
+    end
+    local stem = files.name(path):gsub("%.%w+$", "")
+    for _, row in ipairs(said) do
+      local name = tostring(row.name)
+      if #args.song > 1 and (name:find "^model" or name == "teacher forcing") then
+        name = name == "model" and stem or ("%s, %s"):format(stem, (name:gsub("^model, ", "")))
+      end
+      row.name = name
+      if name == "recorded drums" then
+        recorded = row
+      elseif not seen[name] then
+        rows[#rows + 1] = row
+      end
+      seen[name] = true
+    end
   end
-  local ok
-  ok, message = plot.figures(rows, args.output)
+  rows[#rows + 1] = recorded
+  local ok, message = plot.figures(rows, args.output)
   if not ok then return nil, message end
   say("%s: %d players side by side", args.output, #rows)
   return true
@@ -146,23 +163,24 @@ data.plot = {
   example = "neuraldrummer plot song.mid -o song.png",
   takes = {
     { "song", "FILE", "a MIDI file; logs of trainings (.tsv), one or several; or what "
-      .. "evaluate --json said.", args = "+" },
+      .. "evaluate --json said, of one model or several.", args = "+" },
     { "-o --output", "FILE", "the picture: a PNG, SVG or PDF.", count = 1 },
     { "--tsv", "FILE", "where to leave a song's numbers; default: beside the picture." },
     common.GRID, common.DRUM_CHANNEL, common.LIMITS,
   },
   run = function(args)
     local plot = require "neuraldrummer.plot"
-    local logs, first = {}, args.song[1]
+    local logs, first, figures = {}, args.song[1], 0
     for i, path in ipairs(args.song) do
       local head, message = files.read(path, 64)
       if not head then return nil, message end
       logs[i] = head:find "^epoch\t" and path or nil
-      if i == 1 and head:find "^%s*%[" then return draw_figures(args, plot) end
+      if head:find "^%s*%[" then figures = figures + 1 end
     end
+    if figures == #args.song then return draw_figures(args, plot) end
     if #logs < #args.song and #args.song > 1 then
-      return nil, "several files are drawn together when all are logs of trainings",
-        common.MISUSED
+      return nil, "several files are drawn together when all are logs of trainings, or all "
+        .. "are what evaluate --json said", common.MISUSED
     elseif args.tsv and #logs > 0 then
       return nil, "option '--tsv': a log is text already", common.MISUSED
     end

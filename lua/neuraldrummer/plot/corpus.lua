@@ -19,7 +19,9 @@ local function add_histogram(add, name, classes, width)
   add("END")
   add("set yrange [0:%g]", most * 1.08)
   add("set xrange [%g:%g]", classes[1][1] - width / 2, classes[#classes][1] + width * 1.5)
-  add("set ytics autofreq scale 0 font 'sans,10' tc rgb '%s' offset 0.4,0", paper.GREY)
+  -- songs are whole
+  add("set ytics %s scale 0 font 'sans,10' tc rgb '%s' offset 0.4,0",
+    most < 5 and "1" or "autofreq", paper.GREY)
   add("set xtics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3", paper.GREY)
   add("plot $%s using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'", name, paper.colour(paper.SONG))
 end
@@ -86,8 +88,8 @@ return function(found, options)
   add("set lmargin at screen 0.6\nset rmargin at screen %g", paper.RIGHT)
   add("set ylabel 'songs' font 'sans,11.5' tc rgb '%s' offset 0.6,0", paper.INK)
   paper.place(add, HEIGHT, 50, 230)
-  add("set xlabel 'beats a minute (250: and more)' font 'sans,11.5' tc rgb '%s' offset 0,0.4",
-    paper.GREY)
+  add("set xlabel 'beats a minute%s' font 'sans,11.5' tc rgb '%s' offset 0,0.4",
+    found.tempo[statistics.FAST] and (" (%d: and more)"):format(statistics.FAST) or "", paper.GREY)
   add_histogram(add, "tempo", tempo, statistics.TEMPO)
   paper.place(add, HEIGHT, 310, 490)
   add("set xlabel 'hits a step' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)

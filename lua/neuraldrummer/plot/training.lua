@@ -222,6 +222,22 @@ local FIGURES <const> = {
   { "matching", "songs matched, %", 100 }, { "auc", "told from recorded, AUC" },
 }
 
+-- Some three round numbers between two, as gnuplot's tics.
+local function round_tics(low, high)
+  local step = 10 ^ math.floor(math.log(high - low, 10))
+  for _, part in ipairs { 0.2, 0.5, 1, 2, 5 } do
+    if (high - low) / (step * part) <= 5 then
+      step = step * part
+      break
+    end
+  end
+  local tics = {}
+  for i = math.ceil(low / step), math.floor(high / step) do
+    tics[#tics + 1] = ("'%.6g' %.8g"):format(i * step, i * step)
+  end
+  return table.concat(tics, ", ")
+end
+
 --- Draws the rows of an evaluation side by side: a panel a figure, a dot a
 --- player; a line stands where the recorded drums are.
 ---@param rows table[] as evaluate gives them
@@ -250,17 +266,25 @@ function training.figures(rows, out)
   local lines, add = paper.script()
   local across = math.min(4, #shown)
   local down = (#shown + across - 1) // across
-  local panel = 46 + 22 * #rows
-  local height = 30 + down * panel
-  add("set multiplot")
-  local labels = {}
+  local panel = 54 + 22 * #rows
+  local top = 118
+  local height = top - 10 + down * panel
+  local facts, labels, places, recorded_row = {}, {}, {}, nil
   for i, row in ipairs(rows) do
     labels[i] = ("%s %d"):format(paper.label(tostring(row.name)), -i)
+    places[i] = ("'' %d"):format(-i)
+    if row.name == "recorded drums" then recorded_row = row end
   end
+  local of = recorded_row or rows[1]
+  if of.songs then facts[1] = ("%d songs"):format(of.songs) end
+  if of.steps then facts[#facts + 1] = ("%d steps"):format(of.steps) end
+  if recorded_row then facts[#facts + 1] = "dashed: the recorded drums" end
+  paper.head(add, height, "Players side by side", table.concat(facts, ", "), 0.02)
+  add("set multiplot")
   for k, figure in ipairs(shown) do
     local key, title, factor = table.unpack(figure)
     local column, line = (k - 1) % across, (k - 1) // across
-    local left = 0.155 + column * 0.835 / across
+    local left = 0.165 + column * 0.825 / across
     local low, high, recorded = math.huge, -math.huge, nil
     add("$f%d << END", k)
     for i, row in ipairs(rows) do
@@ -275,17 +299,14 @@ function training.figures(rows, out)
     add("END")
     local room = high > low and (high - low) * 0.12 or math.max(math.abs(high) * 0.1, 0.1)
     add("set lmargin at screen %g\nset rmargin at screen %g", left,
-      left + 0.835 / across - 0.025)
-    paper.place(add, height, 40 + line * panel, 40 + line * panel + 22 * #rows)
+      left + 0.825 / across - 0.025)
+    paper.place(add, height, top + line * panel, top + line * panel + 22 * #rows)
     add("set xrange [%.8g:%.8g]\nset yrange [%g:-0.4]", low - room, high + room, -#rows - 0.6)
     add("set title %s font 'sans,11.5' tc rgb '%s' offset 0,-0.6", paper.label(title), INK)
-    if column == 0 then
-      add("set ytics (%s) scale 0 noenhanced font 'sans,10.5' tc rgb '%s'",
-        table.concat(labels, ", "), INK)
-    else
-      add("set ytics () scale 0")
-    end
-    add("set xtics autofreq scale 0 font 'sans,9.5' tc rgb '%s' offset 0,0.5", GREY)
+    add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s'",
+      table.concat(column == 0 and labels or places, ", "), INK)
+    add("set xtics (%s) scale 0 font 'sans,10' tc rgb '%s' offset 0,0.5",
+      round_tics(low - room, high + room), GREY)
     add("unset arrow")
     if recorded then
       add("set arrow 1 from %.8g, graph 0 to %.8g, graph 1 nohead lw 1.4 dt 2 lc rgb '%s' back",
@@ -293,6 +314,7 @@ function training.figures(rows, out)
     end
     add("set grid ytics lc rgb '#e6e8eb' lt 1")
     add("plot $f%d using 1:2:3 with points pt 7 ps 1.6 lc rgb variable", k)
+    if k == 1 then add("unset label") end  -- the head, once
   end
   add("unset multiplot")
   return paper.draw(out, paper.WIDTH, height, lines, tsv)
