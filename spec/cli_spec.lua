@@ -50,6 +50,28 @@ describe("the command-line tool", function()
     assert.equal(("neuraldrummer %s\n"):format(nd.version), works "--version")
   end)
 
+  -- Ctrl-C: lua5.4 raises this wherever it is.
+  it("says so in one line when it is interrupted, and leaves nothing behind", function()
+    local out = folder .. "/stopped.mid"
+    local script = shell.write(folder .. "/stop.lua", [[
+      local cli, count = require "neuraldrummer.cli", 0
+      debug.sethook(function()
+        count = count + 1
+        if count == tonumber(arg[1]) then
+          debug.sethook()
+          error "interrupted!"
+        end
+      end, "", 1000)
+      os.exit(cli.main(table.move(arg, 2, #arg, 1, {})), true)]])
+    for _, thousands in ipairs { 10, 50, 100, 200 } do
+      local status, said, err = shell.sh(("LUA_PATH=%s LUA_CPATH=%s lua5.4 %s %d drum %s -o %s "
+        .. "--drafts 9"):format(shell.quote(package.path), shell.quote(package.cpath), script,
+        thousands, song, out))
+      assert.same({ 1, "", "neuraldrummer: interrupted\n" }, { status, said, err })
+      assert.is_false(shell.exists(out) or shell.exists(out .. ".part"))
+    end
+  end)
+
   it("refuses misuse with status 2", function()
     fails(2, "a command is required")
     fails(2, "unknown command 'drumm'.*drum", "drumm")
@@ -370,6 +392,16 @@ describe("the command-line tool", function()
     shell.write(figures, '[{"name":"a","f1":0.3,"auc":0.8},{"name":"b","f1":0.4,"auc":0.9}]')
     assert.matches("figures.png: 2 players side by side", works("plot", figures, "-o",
       folder .. "/figures.png"))
+    -- of two runs: players of both once, models by their files, the recorded drums last
+    local more = folder .. "/more.json"
+    shell.write(figures, '[{"name":"teacher forcing","f1":0.7},{"name":"model","f1":0.3},'
+      .. '{"name":"silence","f1":0},{"name":"recorded drums","f1":1}]')
+    shell.write(more, '[{"name":"model","f1":0.4},{"name":"silence","f1":0},'
+      .. '{"name":"recorded drums","f1":1},{"name":"model, temperature 2","f1":0.2}]')
+    works("plot", figures, more, "-o", folder .. "/both.png")
+    assert.equal("name\tf1\nfigures, teacher forcing\t0.7\nfigures\t0.3\nsilence\t0\nmore\t0.4\n"
+      .. "more, temperature 2\t0.2\nrecorded drums\t1\n", shell.read(folder .. "/both.tsv"))
+    fails(2, "several files are drawn together", "plot", figures, song, "-o", png)
     fails(1, "is not what evaluate %-%-json says", "plot", shell.write(figures, "[1]"), "-o", png)
   end)
 

@@ -43,6 +43,9 @@ describe("completion", function()
     assert.equal("--fills", completed("drum", "--fi"))
     assert.equal("count-in", completed("drum", "--start", "c"))
     assert.equal("drummer neuraldrummer2023 touch", completed("train", "--preset", ""))
+    -- values that are some among others
+    assert.equal("ezdrummer", completed("drum", "--kit-out", "ez"))
+    assert.equal("gm9", completed("tokens", "--kit", "g"))
   end)
 
   for name, check in pairs { bash = "bash -n", zsh = "zsh -n", fish = "fish -n" } do

@@ -1,4 +1,4 @@
---- The command-line tool. Exit status: 0 done, 1 the world failed, 2 misuse.
+--- The command-line tool. Exit status: 0 done, 1 the world failed or Ctrl-C, 2 misuse.
 --- Results go to stdout, errors to stderr in one line.
 local argparse = require "argparse"
 local nd = require "neuraldrummer"
@@ -36,24 +36,26 @@ local function glue_negative_numbers(args)
   return out
 end
 
--- Arguments, options and flags of a command, from its rows.
-local function define(command, rows)
+-- Arguments, options and flags of a command, from its rows. With `suggested`, what
+-- a value may be among others is given as all that it may be: for completion.
+local function define(command, rows, suggested)
   for _, row in ipairs(rows) do
     local names, argname, description, converter = table.unpack(row, 1, 4)
     if type(names) == "table" then
-      define(command, row)
+      define(command, row, suggested)
     elseif not description then
       command:flag(names, argname)
     else
       local kind = names:find "^%-" and "option" or "argument"
       command[kind](command, { name = names, argname = argname or nil, description = description,
-        args = row.args, convert = converter, choices = row.choices, count = row.count,
+        args = row.args, convert = converter, count = row.count,
+        choices = row.choices or suggested and row.suggests and row.suggests() or nil,
         default = row.default })
     end
   end
 end
 
-local function build_parser()
+local function build_parser(suggested)
   local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")
     :help_max_width(80):command_target "command"
   parser:flag("--version", "print the version and leave."):action(function()
@@ -62,7 +64,7 @@ local function build_parser()
   end)
   for _, name in ipairs(ORDER) do
     local command = parser:command(name, commands[name].summary)
-    define(command, commands[name].takes)
+    define(command, commands[name].takes, suggested)
     if commands[name].example then command:epilog("For example: " .. commands[name].example) end
   end
   return parser
@@ -88,6 +90,8 @@ local function on_error(message)
     return { status = MISUSED, text = plain }
   elseif plain:find "not enough memory" then
     return { status = FAILED, text = "not enough memory" }
+  elseif plain:find "^interrupted!$" then
+    return { status = FAILED, text = "interrupted" }  -- what lua5.4 raises at Ctrl-C
   end
   return { status = FAILED, text = debug.traceback(text, 2), fault = true }
 end
@@ -96,31 +100,21 @@ end
 ---@param args string[]
 ---@return boolean ok
 ---@return table|string parsed or message
----@return table parser argparse's
 function cli.parse(args)
-  local parser = build_parser()
-  local ok, parsed = parser:pparse(glue_negative_numbers(args))
-  return ok, parsed, parser
+  return build_parser():pparse(glue_negative_numbers(args))
 end
 
--- The exit status.
-local function main(args)
-  local ok, parsed, parser = cli.parse(args)
+-- Parses and runs; the exit status.
+local function run(args)
+  local ok, parsed = cli.parse(args)
   if not ok then
     local named = commands[args[1]] and args[1] .. " " or ""
     common.complain("%s (see neuraldrummer %s--help)", parsed, named)
     return MISUSED
   end
-  local ran, done, message, status = xpcall(commands[parsed.command].run, on_error, parsed,
-    { parser = parser, commands = cli.commands() })
-  if not ran then
-    if done.fault then
-      io.stderr:write("neuraldrummer: ", done.text, "\n")
-    else
-      common.complain("%s", done.text)
-    end
-    return done.status
-  elseif not done then
+  local done, message, status = commands[parsed.command].run(parsed,
+    { commands = cli.commands(), suggesting = function() return build_parser(true) end })
+  if not done then
     common.complain("%s", message)
     return status or FAILED
   end
@@ -136,7 +130,13 @@ end
 ---@param args string[]
 ---@return integer status
 function cli.main(args)
-  local status = main(args)
+  local ran, result = xpcall(run, on_error, args)
+  local status = ran and result or result.status
+  if not ran and result.fault then
+    io.stderr:write("neuraldrummer: ", result.text, "\n")
+  elseif not ran then
+    common.complain("%s", result.text)
+  end
   if status ~= DONE and common.world then common.world:abort(status) end
   return status
 end

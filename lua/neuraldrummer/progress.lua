@@ -62,7 +62,7 @@ function bar:update(done, text)
   if now - self.drawn < 0.1 and done < self.total then return end
   self.drawn = now
   local passed = now - self.started
-  local rate = passed > 0 and (done - self.first) / passed or 0
+  local rate = passed > 0.1 and (done - self.first) / passed or 0  -- before that, a guess
   io.stderr:write("\r", progress.line(self.columns - 1, done, self.total, self.unit, rate, text),
     "\27[K")
   io.stderr:flush()

@@ -14,12 +14,13 @@ local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 ---@field example? string a command line, for the help
 ---@field takes table[] rows, or lists of rows: {name, argname, description, converter}, or
 --- {name, description} of a flag; an argname of false names the choices; besides, argparse's
---- args, choices, count and default
+--- args, choices, count and default, and `suggests`, a function that gives values for
+--- the shell to complete
 ---@field run fun(args: table, tool: neuraldrummer.cli_tool): boolean?, string?, integer? true; or
 --- nil, a message, and the exit status where that is not FAILED
 
 ---@class neuraldrummer.cli_tool
----@field parser table argparse's
+---@field suggesting fun(): table argparse's parser, with the values that are suggested
 ---@field commands neuraldrummer.cli_command[] in the order of the help
 
 -- Results -------------------------------------------------------------------
@@ -116,11 +117,13 @@ end
 common.DRUM_CHANNEL = { "--drum-channel", "N",
   "channel of the song's drums, 1-16, where it is not 10.", common.integer }
 common.GRID = {
-  { "--kit", "KIT", "drum kit: gm9, basic6 or full17." },
-  { "--steps-per-beat", "N", "steps of a quarter note: 2, 4, 6, 8 or 12.", common.integer },
+  { "--kit", "KIT", "drum kit: gm9, basic6 or full17.",
+    suggests = function() return { "gm9", "basic6", "full17" } end },
+  { "--steps-per-beat", "N", "steps of a quarter note: 2, 4, 6, 8 or 12.", common.integer,
+    suggests = function() return { "2", "4", "6", "8", "12" } end },
 }
 common.KIT_IN = { "--kit-in", "MAP", "kit map of the file's drums: a name of `kits`, or a file "
-  .. "(mine.kit); default: as in General MIDI." }
+  .. "(mine.kit); default: as in General MIDI.", suggests = kits.names }
 common.LIMITS = {
   { "--max-bytes", "N", "of a file that is read (default 256 MiB).", common.natural },
   { "--max-events", "N", "that it may hold (default 8 million).", common.natural },

@@ -19,7 +19,7 @@ local function watcher(args)
     local done = (now.epoch - 1) * now.batches + now.batch
     if not bar then
       bar = progress.new(now.epochs * now.batches, "steps",
-        { quiet = args.quiet, done = done - 1 })
+        { quiet = args.quiet, done = done })
       shown = now.epoch - (now.batch == 0 and 2 or 1)
       voices = #now.model:tokeniser():voices()
     end

@@ -26,7 +26,7 @@ local function playing(output)
     { "--swing", "S", "0: straight, 1: triplets, song: as the song has it; with /8 or /16 "
       .. "behind it, eighths or sixteenths swing (default: as people played)." },
     { "--kit-out", "MAP", "kit map that is written for: a name of `kits`, or a file (mine.kit); "
-      .. "default: General MIDI's." },
+      .. "default: General MIDI's.", suggests = kits.names },
     { "--length", "STEPS", "of a drum note, in steps.", number },
     { "--style", "STYLE", "play in one style: its number or name of --styles, a file "
       .. "(mine.style), or changes to the style it would choose (ride=0.6,toms=0.2)." },

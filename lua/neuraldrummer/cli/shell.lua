@@ -14,7 +14,8 @@ shell.completion = {
     { "shell", false, "bash, zsh or fish.", choices = { "bash", "zsh", "fish" } },
   },
   run = function(args, tool)
-    common.write(tool.parser[("get_%s_complete"):format(args.shell)](tool.parser))
+    local parser = tool.suggesting()
+    common.write(parser[("get_%s_complete"):format(args.shell)](parser))
     return true
   end,
 }
@@ -86,7 +87,7 @@ local function manual(tool)
   put ".SH OPTIONS"
   put(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nSay what there is to say; behind a command, of it.")
   put ".TP\n\\fB\\-\\-version\\fR\nPrint the version."
-  put(".SH EXIT STATUS\n0: done. 1: a file or the machine failed. 2: misuse. "
+  put(".SH EXIT STATUS\n0: done. 1: a file or the machine failed, or Ctrl-C. 2: misuse. "
     .. "What went wrong is said in one line on stderr.")
   put(".SH FILES\n.TP\n.I ~/.config/neuraldrummer/kits/NAME.kit\n%s",
     roff "A kit map of one's own, for --kit-in NAME and --kit-out NAME; `neuraldrummer kits` "
@@ -110,7 +111,7 @@ shell.kits = {
   summary = "List the kit maps, or say what is in one.",
   example = "neuraldrummer kits roland-td",
   takes = {
-    { "map", "MAP", "a name, or a file (mine.kit).", args = "?" },
+    { "map", "MAP", "a name, or a file (mine.kit).", args = "?", suggests = kits.names },
     { "--json", "as JSON." },
   },
   run = function(args)
