@@ -243,6 +243,13 @@ static int generator_choose(lua_State *L) {
   return push_style(L, g);
 }
 
+static int no_metric(lua_State *L, int arg, const char *key) {
+  const char *names[ND_N_METRICS + 2] = {[ND_N_METRICS] = "bar"};
+  for (int m = 0; m < ND_N_METRICS; m++) names[m] = nd_metric_name(m);
+  return luaL_argerror(L, arg, lua_pushfstring(L, "no metric '%s'; did you mean '%s'?", key,
+                                               lnd_nearest(key, names)));
+}
+
 /* {intensity = …, bar = true, …} -> metrics; unknown names raise. */
 static bool read_metrics(lua_State *L, int arg, float *metrics) {
   bool bar = false;
@@ -256,7 +263,7 @@ static bool read_metrics(lua_State *L, int arg, float *metrics) {
     } else {
       int m = 0;
       while (m < ND_N_METRICS && strcmp(nd_metric_name(m), key) != 0) m++;
-      if (m == ND_N_METRICS) luaL_argerror(L, arg, lua_pushfstring(L, "no metric '%s'", key));
+      if (m == ND_N_METRICS) no_metric(L, arg, key);
       double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : (double)NAN;
       if (!(v >= -1e6 && v <= 1e6))
         luaL_argerror(L, arg, lua_pushfstring(L, "metric '%s' is not a finite number", key));
