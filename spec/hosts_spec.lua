@@ -214,6 +214,7 @@ describe("the folder for REAPER", function()
       .. 'https://example.org/nd/neuraldrummer_Play%%20another.lua</source>', index)
     assert.matches('<source platform="linux64" file="lib/neuraldrummer/core.so">', index)
     assert.not_matches("core.dll", index)
+    assert.truthy(index:find("<description><![CDATA[{\\rtf1", 1, true))
     local _, scripts = index:gsub('main="main"', "")
     assert.equal(7, scripts)
     -- all that it names is there

@@ -166,6 +166,8 @@ describe("a REAPER project", function()
     local f = fake.new { tracks = { bass(0, 4, { muted = true }),
       { name = "Voice", items = { { from = 0, to = 4, audio = true, selected = true } } },
       { name = "Keys", muted = true, items = { { from = 0, to = 4, selected = true } } },
+      { name = "Strings", folder = "Keys" },
+      { name = "Cello", folder = "Strings", items = { { from = 0, to = 4, selected = true } } },
       { name = "Drum kit", items = { { from = 0, to = 4, selected = true } } },
       { name = "Drummond's lead", items = { { from = 0, to = 4, selected = true, notes = {
         { 0, 1, 60 }, { 1, 1, 36, 100, 10 }, { 2, 1, 61, muted = true } } } } } } }
@@ -265,6 +267,15 @@ describe("Drum selected items", function()
     run(f, "drum")
     untouched(f, "^Nothing was changed: .*the disk is full")
     assert.equal(1, #f.tracks)
+  end)
+
+  it("takes back nothing of the user's when it fails before it changed anything", function()
+    local f = fake.new { tracks = { bass(0, 64), { name = "Drums" } } }
+    f.undo[1] = { label = "Move items", back = { error } }
+    f.reaper.CreateNewMIDIItemInProj = function() end
+    run(f, "drum")
+    assert.equal(1, #f.undo)
+    assert.same({ "Nothing was changed: REAPER made no MIDI item." }, f.messages)
   end)
 
   it("obeys the settings, and refuses those that make no sense", function()

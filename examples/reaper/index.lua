@@ -49,12 +49,40 @@ local function header_of(path)
   return header
 end
 
--- A pattern of file names: `**` stands for folders too, `*` for none.
+-- A pattern of file names, as reapack-index reads it: `**/` stands for folders,
+-- `*` for none.
 local function matcher(glob)
-  local pattern = glob:gsub("[%-%.%+%[%]%(%)%$%^%%%?]", "%%%0"):gsub("%*%*?", function(stars)
-    return stars == "**" and ".*" or "[^/]*"
-  end)
+  local pattern = glob:gsub("[%-%.%+%[%]%(%)%$%^%%%?]", "%%%0"):gsub("%*%*/", "\0")
+    :gsub("%*", "[^/]*"):gsub("\0", ".*")
   return "^" .. pattern .. "$"
+end
+
+-- What ReaPack shows of the package is rich text: a heading, and a paragraph.
+local function rich_text(lines)
+  local parts, paragraph = {}, {}
+  local function put(format, text)
+    text = text:gsub("[\\{}]", "\\%0"):gsub(utf8.charpattern, function(char)
+      local code = utf8.codepoint(char)
+      return code > 127 and ("\\u%d?"):format(code) or nil
+    end)
+    parts[#parts + 1] = format:format(text)
+  end
+  local function ended()
+    if #paragraph > 0 then put("{\\pard \\sa180 %s\\par}", table.concat(paragraph, " ")) end
+    paragraph = {}
+  end
+  for _, line in ipairs(lines) do
+    local heading = line:match "^#+ (.*)"
+    if heading or line == "" then ended() end
+    if heading then
+      put("{\\pard \\sa180 \\b \\fs36 %s\\par}", heading)
+    elseif line ~= "" then
+      paragraph[#paragraph + 1] = line
+    end
+  end
+  ended()
+  return ("{\\rtf1\\ansi\\deff0{\\fonttbl{\\f0 \\fswiss Helvetica;}}\n%s\n}"):format(
+    table.concat(parts, "\n"))
 end
 
 local header = header_of(folder .. "/neuraldrummer.lua")
@@ -93,7 +121,7 @@ print(table.concat(sources, "\n"))
 print '      </version>'
 print '      <metadata>'
 print(("        <description><![CDATA[%s]]></description>")
-  :format(table.concat(header.about, "\n")))
+  :format(rich_text(header.about)))
 print '      </metadata>'
 print '    </reapack>'
 print '  </category>'

@@ -6,7 +6,7 @@
 --   [main] neuraldrummer_*.lua
 --   [nomain] neuraldrummer.lua
 --   README.md
---   lua/**
+--   lua/**/*
 --   [linux64] lib/neuraldrummer/core.so
 --   [win64] lib/neuraldrummer/core.dll
 -- @about

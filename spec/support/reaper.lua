@@ -3,10 +3,10 @@
 --- recorded and its arguments checked, undo blocks counted and undone.
 ---
 --- A project: { tempos = { {qn, bpm[, bpm at the next]} … }, meters = { {measure, n, d} … },
---- tracks = { { name, items = { { from = QN, to = QN, notes = { {start QN in the
---- source, length, pitch, velocity, channel} … }, offset = QN, rate, loop = QN of
---- the source, selected, muted } } } }, selection = { QN, QN }, cursor = QN,
---- imgui = true where ReaImGui is installed }
+--- tracks = { { name, muted, folder = name of an earlier one, items = { { from = QN,
+--- to = QN, notes = { {start QN in the source, length, pitch, velocity, channel} … },
+--- offset = QN, rate, loop = QN of the source, selected, muted } } } },
+--- selection = { QN, QN }, cursor = QN, imgui = true where ReaImGui is installed }
 local core = require "neuraldrummer.core"
 local imgui = require "spec.support.imgui"
 
@@ -19,6 +19,7 @@ local SIGNATURES <const> = {
   CountMediaItems = "p", GetMediaItem = "p n", IsMediaItemSelected = "item",
   GetMediaItemInfo_Value = "item s", SetMediaItemInfo_Value = "item s n",
   GetMediaItem_Track = "item", GetMediaTrackInfo_Value = "track s", GetActiveTake = "item",
+  GetParentTrack = "track", Undo_CanUndo2 = "p",
   TakeIsMIDI = "take", GetSetMediaTrackInfo_String = "track s s b",
   GetSetMediaItemInfo_String = "item s s b", GetSetMediaItemTakeInfo_String = "take s s b",
   GetMediaItemTakeInfo_Value = "take s", GetMediaItemTake_Source = "take",
@@ -132,6 +133,7 @@ function fake.new(spec)
   end
   for i, t in ipairs(spec.tracks) do
     local track = { kind = "track", name = t.name, items = {}, B_MUTE = t.muted and 1 or 0 }
+    for k = 1, i - 1 do if tracks[k].name == t.folder then track.parent = tracks[k] end end
     tracks[i] = track
     for _, s in ipairs(t.items or {}) do add_item(track, s.from, s.to, s) end
   end
@@ -168,6 +170,7 @@ function fake.new(spec)
   end
   function api.GetMediaItem_Track(item) return item.track end
   function api.GetMediaTrackInfo_Value(track, name) return assert(track[name], name) end
+  function api.GetParentTrack(track) return track.parent end
   function api.GetActiveTake(item) return item.take end
   function api.TakeIsMIDI(take) return take.midi end
   local function get_set(t, name, value, write)
@@ -268,9 +271,11 @@ function fake.new(spec)
   end
   function api.Undo_EndBlock2(_, label)
     assert(block, "no block to end")
-    table.insert(self.undo, { label = label, back = block })
+    -- a block in which nothing changed leaves no undo point
+    if #block > 0 then table.insert(self.undo, { label = label, back = block }) end
     block = nil
   end
+  function api.Undo_CanUndo2() return self.undo[1] and self.undo[#self.undo].label end
   function api.Undo_DoUndo2()
     local last = assert(table.remove(self.undo))
     for i = #last.back, 1, -1 do last.back[i]() end

@@ -30,9 +30,15 @@ function project.span(r, item)
   return at_time(r, position), at_time(r, position + r.GetMediaItemInfo_Value(item, "D_LENGTH"))
 end
 
+-- Itself, its track, or a folder that the track lies in.
 local function is_muted(r, item)
-  return r.GetMediaItemInfo_Value(item, "B_MUTE") == 1
-    or r.GetMediaTrackInfo_Value(r.GetMediaItem_Track(item), "B_MUTE") == 1
+  if r.GetMediaItemInfo_Value(item, "B_MUTE") == 1 then return true end
+  local track = r.GetMediaItem_Track(item)
+  while track do
+    if r.GetMediaTrackInfo_Value(track, "B_MUTE") == 1 then return true end
+    track = r.GetParentTrack(track)
+  end
+  return false
 end
 
 local function is_midi(r, item)
@@ -274,7 +280,8 @@ function project.change(r, label, edit)
   r.Undo_BeginBlock2(0)
   local ok, message = pcall(edit)
   r.Undo_EndBlock2(0, label, -1)
-  if not ok then r.Undo_DoUndo2(0) end
+  -- an undo point is there only if something had changed; the one before is the user's
+  if not ok and r.Undo_CanUndo2(0) == label then r.Undo_DoUndo2(0) end
   r.PreventUIRefresh(-1)
   r.UpdateArrange()
   if ok then return true end
