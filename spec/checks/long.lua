@@ -13,12 +13,13 @@ if not songs or not steps then
   os.exit(2)
 end
 
--- Of this process, in MiB.
+-- Of this process, in MiB: its own pages, also those that the system has put
+-- away. Pages of files come and go with what else runs.
 local function memory()
   local file = assert(io.open "/proc/self/status")
-  local kib = file:read("a"):match "VmRSS:%s*(%d+) kB"
+  local status = file:read "a"
   file:close()
-  return kib / 1024
+  return (status:match "RssAnon:%s*(%d+) kB" + (status:match "VmSwap:%s*(%d+) kB" or 0)) / 1024
 end
 
 local LIMIT <const> = 8

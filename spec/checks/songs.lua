@@ -48,6 +48,9 @@ local function round_trip(path, bytes, n, tok, keep)
     assert(files.write(keep .. ".before", bytes))
     assert(files.write(keep .. ".after", made))
     assert(files.write(keep .. ".drums", table.concat(channels, " ")))
+    local mended = {}
+    for i, repair in ipairs(song:repairs()) do mended[i] = repair.text end
+    assert(files.write(keep .. ".mended", table.concat(mended, "; ")))
   end
   if out:bytes() ~= assert(smf.parse(made)):bytes() then bad "its bytes are not its bytes" end
   if #out:notes "others" ~= #song:notes "others" then bad "other notes" end
@@ -203,7 +206,7 @@ for from = 1, #paths, BATCH do
       if name then total[name] = (total[name] or 0) + count else print(line) end
     end
     if not process:close() then total.bad = total.bad + 1 end
-    os.execute(("rm -f %s/*.before %s/*.after %s/*.drums"):format(temporary, temporary, temporary))
+    os.execute(("rm -f %s/*.*"):format(temporary))
   end
 end
 os.execute("rm -rf " .. temporary)
@@ -217,7 +220,8 @@ if python then
     "others" } do
     kinds[#kinds + 1] = ("%d %s"):format(total[kind] or 0, kind)
   end
-  print(("%d compared by mido, and %d that it refuses as they are: %s"):format(total.mido or 0,
+  print(("%d compared by mido, %d of them otherwise since they were mended, and %d that it "
+    .. "refuses as they are: %s"):format(total.mido or 0, total["mido-mended"] or 0,
     total["mido-refused"] or 0, table.concat(kinds, ", ")))
 end
 print(("%d mutants, %d bytes mutated, %d of the mutants read nevertheless"):format(total.mutants,
