@@ -230,6 +230,49 @@ describe("train", function()
     end
   end)
 
+  it("outlives callbacks that close what it works on, or work on it again", function()
+    local ends = {}
+    for name, deed in pairs {
+      ["the model"] = function(own, _, state) own.closed = true state.model:close() end,
+      ["the corpus"] = function(own) own.closed = true own.corpus:close() end,
+      ["another training, of the same model to the same files"] = function(own, o)
+        local again = { out = o.out, log = o.log, epochs = 1, batch = 2, steps = 64,
+          model = own.model }
+        assert(train.run(own.corpus, again))
+      end,
+      ["a collection, and a load of what is being written"] = function(_, o, state)
+        collectgarbage()
+        if shell.exists(o.out) then assert(core.load_model(o.out)):close() end
+        state.epochs, state.loss, state.model = nil, nil, nil
+      end,
+      ["an error"] = function() error({}) end,
+    } do
+      for _, place in ipairs { { 1, 1 }, { 2, 2 }, { 3, 0 } } do
+        local own = { corpus = assert(nd.corpus.open(folder .. "/songs.ndc")),
+          model = core.model { tokeniser = corpus:tokeniser(), hidden = 4, layers = 1 } }
+        local o = options("deeds", { model = own.model, epochs = 3, checkpoint_every = 2 })
+        o.hidden, o.layers = nil, nil
+        o.on_progress = function(state)
+          if state.epoch == place[1] and state.batch == place[2] then
+            place[1] = 0
+            deed(own, o, state)
+          end
+        end
+        local ok, state, message = pcall(train.run, own.corpus, o)
+        ends[#ends + 1] = ok
+        -- an end in words, or in a training that is done
+        if name ~= "an error" then
+          assert(ok and (state or type(message) == "string") or type(state) == "string", name)
+        end
+        if own.closed then assert.matches("closed", ok and message or state) end
+        own.corpus:close()
+        if shell.exists(o.out) then assert(core.load_model(o.out)):close() end
+        assert.equal("", select(2, shell.sh("ls " .. folder .. " | grep part")))
+      end
+    end
+    assert.equal(15, #ends)
+  end)
+
   it("keeps the weights of each epoch when asked", function()
     local o = options("each", { epochs = 2, keep_epochs = true })
     assert(train.run(corpus, o))

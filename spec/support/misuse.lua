@@ -76,7 +76,9 @@ for name, new in pairs(make) do given[name] = new() end
 local function new(kind) return make["neuraldrummer." .. kind]() end
 local right = {
   ["neuraldrummer.core.song"] = function()
-    return { ppq = 96, notes = { { tick = 0, duration = 96, pitch = 60, velocity = 90 } } }
+    return { ppq = 96, notes = { { tick = 0, duration = 96, pitch = 60, velocity = 90 } },
+      tempos = { { tick = 0, bpm = 120 } }, meters = { { tick = 0, numerator = 4,
+      denominator = 4 } } }
   end,
   ["neuraldrummer.core.tokeniser"] = function() return {} end,
   ["neuraldrummer.core.create_corpus"] = function() return new_path(), new "tokeniser" end,
@@ -195,6 +197,28 @@ local function fits(value, kind)
   return false
 end
 
+-- What lies deeper in a table of options than its fields: elements of lists, and
+-- fields of these, as `sample` has them. Each: the keys that lead there, its kind
+-- and whether it may be missing.
+local function deeper(kind, sample, keys, found)
+  for _, one in ipairs(annotations.alternatives(kind)) do
+    local element = one:match "^(.*)%[%]$"
+    local fields = annotations.fields(one, classes)
+    local function add(key, of_kind, optional)
+      local path = table.move(keys, 1, #keys, 1, {})
+      path[#path + 1] = key
+      if #path > 1 then found[#found + 1] = { keys = path, kind = of_kind, optional = optional } end
+      deeper(of_kind, type(sample) == "table" and sample[key] or nil, path, found)
+    end
+    if element and type(sample) == "table" and sample[1] ~= nil then
+      add(1, element, true)
+    elseif fields and type(sample) == "table" then
+      for _, field in ipairs(fields) do add(field.name, field.kind, field.optional) end
+    end
+  end
+  return found
+end
+
 -- Calls ------------------------------------------------------------------------
 
 local last = assert(io.open("last-call", "w"))
@@ -279,6 +303,18 @@ for _, f in ipairs(functions) do
         end })
         try(("%s(%s = a table that closes the rest)"):format(short, param.name), false, call,
           table.unpack(list, 1, list.n))
+      end
+      local sample = select(i, arguments(self()))
+      for _, place in ipairs(deeper(param.kind, sample, {}, {})) do
+        for _, value in ipairs(values) do
+          local options = select(i, arguments(self()))
+          local at = options
+          for k = 1, #place.keys - 1 do at = at[place.keys[k]] end
+          at[place.keys[#place.keys]] = value[2]
+          try(("%s(%s.%s = %s)"):format(short, param.name, table.concat(place.keys, "."), value[1]),
+            not (place.optional and value[2] == nil) and not fits(value, place.kind), call,
+            replaced(i, options))
+        end
       end
       for _, field in ipairs(annotations.fields(param.kind, classes) or {}) do
         for _, value in ipairs(values) do
