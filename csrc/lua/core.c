@@ -12,6 +12,7 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lnd_open_tokeniser(L);
   lnd_open_sequence(L);
   lnd_open_corpus(L);
+  lnd_open_intake(L);
   lnd_open_model(L);
   lnd_open_batches(L);
   lnd_open_generator(L);

@@ -3,8 +3,6 @@
 
 #include "lnd.h"
 
-#define LND_CORPUS_WRITER "neuraldrummer.corpus_writer"
-
 static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
 
 /* The path is the box's user value: errors name it. */
@@ -41,6 +39,29 @@ static int writer_add(lua_State *L) {
   int split = luaL_checkoption(L, 3, "train", splits);
   nd_error err;
   if (nd_corpus_add(w, seq, (nd_split)split, &err) != ND_OK) return fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* writer:append(corpus, first, last): songs of another corpus, as they are */
+static int writer_append(lua_State *L) {
+  nd_corpus_writer *w = lnd_check(L, 1, LND_CORPUS_WRITER);
+  const nd_corpus *from = lnd_check(L, 2, LND_CORPUS);
+  lua_Integer first = luaL_optinteger(L, 3, 1), last = luaL_optinteger(L, 4, nd_corpus_count(from));
+  nd_error err;
+  luaL_argcheck(L, first >= 1, 3, "no such song");
+  luaL_argcheck(L, last <= nd_corpus_count(from), 4, "no such song");
+  for (lua_Integer i = first; i <= last; i++) {
+    nd_status status = nd_corpus_append(w, from, (int32_t)i - 1, &err);
+    if (status == ND_FORMAT) {  /* of what is read, not of what is written */
+      lua_pushnil(L);
+      lua_getiuservalue(L, 2, 1);
+      lua_pushfstring(L, "%s: song %I: %s", lua_tostring(L, -1), (LUAI_UACINT)i, err.text);
+      lua_remove(L, -2);
+      return 2;
+    }
+    if (status != ND_OK) return fail(L, &err);
+  }
   lua_pushboolean(L, true);
   return 1;
 }
@@ -156,7 +177,7 @@ static int corpus_tostring(lua_State *L) {
 
 void lnd_open_corpus(lua_State *L) {
   static const luaL_Reg writer_methods[] = {
-    {"add", writer_add}, {"finish", writer_finish}, {NULL, NULL},
+    {"add", writer_add}, {"append", writer_append}, {"finish", writer_finish}, {NULL, NULL},
   };
   static const luaL_Reg writer_meta[] = {
     {"__tostring", writer_tostring}, {NULL, NULL},

@@ -5,7 +5,8 @@
  * that was there before is kept in the userdata, not in a static, and comes
  * back when that is closed or collected.
  */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE  /* sched_getaffinity */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,18 @@ static int host_terminal(lua_State *L) {
   return 1;
 }
 
+/* core.processors() -> how many this process may run on */
+static int host_processors(lua_State *L) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef CPU_COUNT
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
+#endif
+  lua_pushinteger(L, n > 1 ? n : 1);
+  return 1;
+}
+
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"seen", interrupt_seen}, {NULL, NULL}};
@@ -104,6 +117,7 @@ void lnd_open_host(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"catch_interrupt", catch_interrupt},
     {"clock", host_clock},
+    {"processors", host_processors},
     {"terminal", host_terminal},
     {NULL, NULL}};
   lnd_type(L, LND_INTERRUPT, methods, meta, give_back);

@@ -15,12 +15,15 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "../midi/guard.h"
 #include "../music/sequence.h"
 
 #define LND_SONG "neuraldrummer.song"
 #define LND_TOKENISER "neuraldrummer.tokeniser"
 #define LND_SEQUENCE "neuraldrummer.sequence"
 #define LND_CORPUS "neuraldrummer.corpus"
+#define LND_CORPUS_WRITER "neuraldrummer.corpus_writer"
+#define LND_READER "neuraldrummer.reader"  /* smf.so's nd_song_reader, for core.so */
 #define LND_BATCHES "neuraldrummer.batches"
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
@@ -91,6 +94,9 @@ const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def)
 /* Index in the NULL-ended `choices`. */
 int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices);
 
+/* A reader's limits: max_bytes, max_events, max_tracks. */
+nd_midi_limits lnd_opt_limits(lua_State *L, int arg);
+
 /* Objects of one file that others make too. A Sequence is taken over, also
  * when memory runs out; the tokeniser is copied. Both leave a userdata. */
 int lnd_push_sequence(lua_State *L, nd_sequence *seq);
@@ -137,6 +143,7 @@ void lnd_open_song(lua_State *L);
 void lnd_open_tokeniser(lua_State *L);
 void lnd_open_sequence(lua_State *L);
 void lnd_open_corpus(lua_State *L);
+void lnd_open_intake(lua_State *L);
 void lnd_open_batches(lua_State *L);
 void lnd_open_model(lua_State *L);
 void lnd_open_generator(lua_State *L);

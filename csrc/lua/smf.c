@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../file.h"
+#include "../learn/intake.h"
 #include "lnd.h"
 
 __attribute__((visibility("default"))) int luaopen_neuraldrummer_smf(lua_State *L);
@@ -17,13 +18,10 @@ typedef struct options { nd_midi_limits limits; int drum_channel; } options;
 static options read_options(lua_State *L, int arg) {
   static const char *const keys[] = {"drum_channel", "strict",     "max_bytes",
                                      "max_events",   "max_tracks", NULL};
-  options o = {.limits = nd_midi_default_limits};
   lnd_opts(L, arg, keys);
+  options o = {.limits = lnd_opt_limits(L, arg)};
   o.drum_channel = (int)lnd_opt_int(L, arg, "drum_channel", 0, 1, 16) - 1;
   o.limits.strict = lnd_opt_bool(L, arg, "strict", false);
-  o.limits.max_bytes = (size_t)lnd_opt_int(L, arg, "max_bytes", ND_MAX_FILE_BYTES, 0, INT32_MAX);
-  o.limits.max_events = (size_t)lnd_opt_int(L, arg, "max_events", ND_MAX_EVENTS, 0, INT32_MAX);
-  o.limits.max_tracks = (int32_t)lnd_opt_int(L, arg, "max_tracks", ND_MAX_TRACKS, 0, UINT16_MAX);
   return o;
 }
 
@@ -78,11 +76,16 @@ static void check_core(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* For core.intake, which reads files by it on threads of its own. */
+static nd_song_reader *const reader = nd_smf_parse;
+
 int luaopen_neuraldrummer_smf(lua_State *L) {
   static const luaL_Reg functions[] = {{"parse", smf_parse}, {"load", smf_load}, {NULL, NULL}};
   luaL_checkversion(L);
   check_core(L);
   luaL_newlib(L, functions);         /* smf */
+  lnd_push(L, LND_READER, 0)->p = (void *)(uintptr_t)&reader;
+  lua_setfield(L, -2, "reader");
   lua_pushliteral(L, ND_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

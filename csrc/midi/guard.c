@@ -114,6 +114,33 @@ const char *nd_midi_next(nd_midi_scan *scan, nd_midi_event *event) {
   return next_event(scan, event);
 }
 
+/* Most events by far: of a channel, whole and without a flaw, the time said in
+ * one byte. They are taken by the loops below without further ado. */
+typedef struct plain {
+  uint8_t delta, status, data, size;  /* data: offset of its bytes, up to its size */
+  bool running;
+} plain;
+
+static inline bool peek_plain(const nd_midi_scan *scan, plain *p) {
+  if (scan->end - scan->at < 4) return false;
+  const uint8_t *b = scan->bytes + scan->at;
+  const bool running = b[1] < 0x80;
+  const uint8_t status = running ? scan->running : b[1], data = running ? 1 : 2;
+  const uint8_t n = (status & 0xE0) == 0xC0 ? 1 : 2;
+  if (b[0] >= 0x80 || status < 0x80 || status >= 0xF0 || (b[data] | b[data + n - 1]) >= 0x80 ||
+      scan->tick > ND_MAX_TICK - 0x7F)
+    return false;
+  *p = (plain){.delta = b[0], .status = status, .data = data, .size = (uint8_t)(data + n),
+               .running = running};
+  return true;
+}
+
+static inline void take_plain(nd_midi_scan *scan, const plain *p) {
+  scan->at += p->size;
+  scan->tick += p->delta;
+  scan->running = p->status;
+}
+
 bool nd_midi_tempo(const uint8_t *bytes, const nd_midi_event *e, int32_t *us_per_quarter) {
   if (e->status != 0xFF || e->type != 0x51 || e->end - e->data != 3) return false;
   const uint8_t *p = bytes + e->data;
@@ -218,23 +245,30 @@ typedef struct walk {
 } walk;
 
 static nd_status walk_on(walk *w, size_t end, size_t max_events, nd_error *err) {
+  nd_midi_scan scan = w->scan;
   nd_midi_event e;
-  w->scan.end = end;
+  plain p;
+  scan.end = end;
   w->why = NULL;
-  while (!w->ended && w->why == NULL && w->scan.at < end) {
-    size_t at = w->scan.at;
-    w->why = next_event(&w->scan, &e);
-    if (w->why != NULL) break;
+  while (!w->ended && scan.at < end) {
+    const size_t at = scan.at;
+    if (peek_plain(&scan, &p) && !(p.running && w->after_other)) {
+      take_plain(&scan, &p);
+      w->strikes += (p.status & 0xF0) == 0x90;
+      w->after_other = false;
+    } else {
+      w->why = next_event(&scan, &e);
+      if (w->why != NULL) break;
+      w->strikes += (e.status & 0xF0) == 0x90;
+      inspect(&w->odd, scan.bytes, &e, w->after_other);
+      w->after_other = e.status >= 0xF0;
+      w->ended = nd_midi_is_end(&e);
+    }
     if (++w->events > max_events - w->earlier)
       return nd_fail(err, ND_LIMIT, "more than %zu events (max_events) at byte %zu", max_events,
                      at);
-    w->strikes += (e.status & 0xF0) == 0x90;
-    const bool plain = e.status < 0xF0 && !e.bad_data && !w->after_other;
-    if (plain) continue;
-    inspect(&w->odd, w->scan.bytes, &e, w->after_other);
-    w->after_other = e.status >= 0xF0;
-    w->ended = nd_midi_is_end(&e);
   }
+  w->scan = scan;
   return ND_OK;
 }
 
@@ -483,17 +517,25 @@ void nd_midi_guard_begin(nd_midi_guard *g, const nd_midi_file *file, const nd_mi
 }
 
 /* A channel event, its status said, the time since the one before it. */
-static inline void put_event(nd_midi_guard *g, const nd_midi_event *e) {
+static inline void put_event(nd_midi_guard *g, int32_t tick, uint8_t status, const uint8_t *data,
+                             size_t n) {
   uint8_t *p = g->bytes + g->n;
-  const uint32_t delta = (uint32_t)(e->tick - g->last);
-  for (int shift = 21; shift > 0; shift -= 7)
-    if (delta >> shift != 0) *p++ = (uint8_t)(0x80 | (delta >> shift & 0x7F));
+  const uint32_t delta = (uint32_t)(tick - g->last);
+  if (delta >= 0x80)
+    for (int shift = 21; shift > 0; shift -= 7)
+      if (delta >> shift != 0) *p++ = (uint8_t)(0x80 | (delta >> shift & 0x7F));
   *p++ = delta & 0x7F;
-  *p++ = e->status;
-  for (size_t i = e->data; i < e->end; i++) *p++ = g->scan.bytes[i];
+  *p++ = status;
+  *p++ = data[0];
+  if (n > 1) *p++ = data[1];
   g->n = (size_t)(p - g->bytes);
-  g->last = e->tick;
+  g->last = tick;
   g->n_events++;
+}
+
+/* Notes and programs. */
+static inline bool is_heard(uint8_t status) {
+  return (status & 0xE0) == 0x80 || (status & 0xF0) == 0xC0;
 }
 
 /* libsmf asks for an end of track. */
@@ -509,17 +551,27 @@ static nd_midi_found give_slice(nd_midi_guard *g) {
 }
 
 nd_midi_found nd_midi_guard_next(nd_midi_guard *g, nd_midi_event *e) {
+  nd_midi_scan scan = g->scan;
+  nd_midi_found found = ND_MIDI_DONE;
+  plain p;
   if (g->given) begin_slice(g);
-  while (!g->ended && g->scan.at < g->scan.end && next_event(&g->scan, e) == NULL) {
-    if (e->status < 0xF0) {
-      if (e->bad_data || !((e->status & 0xE0) == 0x80 || (e->status & 0xF0) == 0xC0)) continue;
-      put_event(g, e);
-      if (g->n_events == ND_MIDI_SLICE) return give_slice(g);
+  while (found == ND_MIDI_DONE && !g->ended && scan.at < scan.end) {
+    const uint8_t *b = scan.bytes + scan.at;
+    if (peek_plain(&scan, &p)) {
+      take_plain(&scan, &p);
+      if (is_heard(p.status)) put_event(g, scan.tick, p.status, b + p.data, (size_t)p.size - p.data);
+    } else if (next_event(&scan, e) != NULL) {
+      break;
+    } else if (e->status < 0xF0) {
+      if (is_heard(e->status) && !e->bad_data)
+        put_event(g, e->tick, e->status, scan.bytes + e->data, e->end - e->data);
     } else if (nd_midi_is_end(e)) {
       g->ended = true;
     } else if (e->status == 0xFF && (e->type == 0x03 || e->type == 0x51 || e->type == 0x58)) {
-      return ND_MIDI_PARKED;
+      found = ND_MIDI_PARKED;
     }
+    if (g->n_events == ND_MIDI_SLICE) found = give_slice(g);
   }
-  return g->n_events > 0 ? give_slice(g) : ND_MIDI_DONE;
+  g->scan = scan;
+  return found == ND_MIDI_DONE && g->n_events > 0 ? give_slice(g) : found;
 }

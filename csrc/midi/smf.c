@@ -26,15 +26,11 @@ static bool has_room(void) {
   return room != NULL;
 }
 
-/* smf_delete looks every event up before it frees it, and moves the rest. */
+/* smf_delete looks every event up before it frees it, and moves the rest; the
+ * events are freed as they are read. */
 static void unload(smf_t *smf) {
   for (guint t = 0; t < smf->tracks_array->len; t++) {
     smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
-    for (guint i = 0; i < track->events_array->len; i++) {
-      smf_event_t *event = g_ptr_array_index(track->events_array, i);
-      free(event->midi_buffer);
-      free(event);
-    }
     (void)g_ptr_array_free(track->events_array, TRUE);
     free(track);
   }
@@ -52,7 +48,7 @@ typedef struct reader {
   nd_song *song;
   nd_error *err;
   program *programs;
-  size_t n_programs, capacity;
+  size_t n_programs, capacity, sounding;
   bool took;            /* memory, since libsmf's was last made sure of */
   /* Notes that sound, per channel and pitch, first in first out: indices into
    * song->notes, linked through their durations while they last. */
@@ -67,6 +63,7 @@ static nd_status nomem(const reader *r) { return nd_fail(r->err, ND_NOMEM, "out 
 static void note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
   const int channel = m[0] & 0xF, pitch = m[1];
   const int32_t index = (int32_t)r->song->n_notes++;
+  r->sounding++;
   r->song->notes[index] = (nd_note){.tick = tick, .duration = NONE, .track = track,
                                     .pitch = m[1], .velocity = m[2], .channel = (uint8_t)channel};
   if (r->first[channel][pitch] == NONE) r->first[channel][pitch] = index;
@@ -79,6 +76,7 @@ static void note_off(reader *r, int32_t tick, int channel, int pitch) {
   const int32_t index = r->first[channel][pitch];
   if (index == NONE) return;
   nd_note *note = &r->song->notes[index];
+  r->sounding--;
   r->first[channel][pitch] = note->duration;
   note->duration = tick - note->tick;
 }
@@ -126,14 +124,20 @@ static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
   if (r->took && !has_room()) return nomem(r);
   r->took = false;
   smf_t *smf = smf_load_from_memory(r->guard.bytes, (int)r->guard.n);
-  const smf_track_t *track =
-      smf != NULL && smf->tracks_array->len == 1 ? g_ptr_array_index(smf->tracks_array, 0) : NULL;
   nd_status status = ND_OK;
-  if (track == NULL || track->events_array->len != r->guard.n_events + 1)
-    status = nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
-  for (size_t i = 0; i < r->guard.n_events && status == ND_OK; i++)
-    status = read_event(r, number, g_ptr_array_index(track->events_array, i));
+  size_t taken = 0;
+  for (guint t = 0; smf != NULL && t < smf->tracks_array->len; t++) {
+    const smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
+    for (guint i = 0; i < track->events_array->len; i++, taken++) {
+      smf_event_t *event = g_ptr_array_index(track->events_array, i);
+      if (status == ND_OK) status = read_event(r, number, event);
+      free(event->midi_buffer);
+      free(event);
+    }
+  }
   if (smf != NULL) unload(smf);
+  if (status == ND_OK && taken != r->guard.n_events + 1)
+    status = nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
   return status;
 }
 
@@ -156,7 +160,7 @@ static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chu
     if (status != ND_OK) return status;
   }
   const int32_t end = r->guard.scan.tick;
-  for (int c = 0; c < 16; c++)
+  for (int c = 0; c < 16 && r->sounding > 0; c++)
     for (int p = 0; p < 128; p++)
       while (r->first[c][p] != NONE) note_off(r, end, c, p);
   if (end > r->song->end_tick) r->song->end_tick = end;

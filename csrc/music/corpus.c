@@ -211,28 +211,49 @@ static void pack_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   for (int32_t t = 0; t < n; t++, p += 2) nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
-nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
-                        nd_error *err) {
+/* Into a buffer that grows. */
+static nd_status pack_into(uint8_t **buffer, size_t *capacity, nd_packed *packed,
+                           const nd_corpus_writer *w, const nd_sequence *seq, nd_error *err) {
   const nd_grid *grid = &seq->grid;
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
     return nd_fail(err, ND_MISUSE, "the sequence has other tokeniser settings than the corpus");
   if (grid->n_steps > w->tok.max_steps)
     return nd_fail(err, ND_LIMIT, "%d steps, over the limit of %d (max_steps)", grid->n_steps,
                    w->tok.max_steps);
-  if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus is full");
   uint32_t flags = (seq->has_metrics ? HAS_METRICS : 0u) | EVEN_TICKS;
   for (int32_t t = 0; t <= grid->n_steps; t++)
     if (grid->ticks[t] != even_tick(grid, t)) flags &= ~(uint32_t)EVEN_TICKS;
   size_t size = (size_t)song_size((uint64_t)grid->n_steps, (uint64_t)grid->n_bars,
                                   (uint64_t)seq->first[grid->n_steps], flags);
-  size_t name = strlen(seq->name);
+  void *grown = *buffer;
+  if (!nd_reserve(&grown, capacity, size, 1)) return nomem(err);
+  *buffer = grown;
+  pack_song(*buffer, seq, flags);
+  put32(*buffer + size - 4, crc_of(&w->crc, *buffer, size - 4));
+  *packed = (nd_packed){*buffer, size, grid->n_steps};
+  return ND_OK;
+}
+
+nd_status nd_corpus_pack(nd_packed *packed, const nd_corpus_writer *w, const nd_sequence *seq,
+                         nd_error *err) {
+  uint8_t *buffer = NULL;
+  size_t capacity = 0;
+  return pack_into(&buffer, &capacity, packed, w, seq, err);
+}
+
+void nd_packed_clear(nd_packed *packed) {
+  free(packed->bytes);
+  *packed = (nd_packed){NULL, 0, 0};
+}
+
+nd_status nd_corpus_put(nd_corpus_writer *w, const nd_packed *packed, const char *song_name,
+                        nd_split split, nd_error *err) {
+  if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus is full");
+  size_t name = strlen(song_name);
   if (name > MAX_NAME) name = MAX_NAME;
-  if (!nd_reserve((void **)&w->buffer, &w->buffer_capacity, size, 1) ||
-      !nd_reserve((void **)&w->index, &w->index_capacity, w->n_index + ENTRY + name + 4, 1))
+  if (!nd_reserve((void **)&w->index, &w->index_capacity, w->n_index + ENTRY + name + 4, 1))
     return nomem(err);
-  pack_song(w->buffer, seq, flags);
-  put32(w->buffer + size - 4, crc_of(&w->crc, w->buffer, size - 4));
-  nd_status status = nd_file_put(&w->file, w->buffer, size, err);
+  nd_status status = nd_file_put(&w->file, packed->bytes, packed->size, err);
   if (status != ND_OK) {
     /* a later song overwrites what was written of this one */
     (void)lseek(w->file.fd, (off_t)w->offset, SEEK_SET);
@@ -240,15 +261,22 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
   }
   uint8_t *entry = w->index + w->n_index;
   put64(entry, w->offset);
-  put64(entry + 8, size);
-  put32(entry + 16, (uint32_t)grid->n_steps);
+  put64(entry + 8, packed->size);
+  put32(entry + 16, (uint32_t)packed->steps);
   put32(entry + 20, (uint32_t)split);
   put32(entry + 24, (uint32_t)name);
-  memcpy(entry + ENTRY, seq->name, name);
+  memcpy(entry + ENTRY, song_name, name);
   w->n_index += ENTRY + name;
-  w->offset += size;
+  w->offset += packed->size;
   w->n_songs++;
   return ND_OK;
+}
+
+nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
+                        nd_error *err) {
+  nd_packed packed;
+  nd_status status = pack_into(&w->buffer, &w->buffer_capacity, &packed, w, seq, err);
+  return status == ND_OK ? nd_corpus_put(w, &packed, seq->name, split, err) : status;
 }
 
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
@@ -568,6 +596,23 @@ static nd_status unpack_song(const nd_corpus *c, const song_entry *song, const u
   return status;
 }
 
+/* A packed song as it lies in the file, malloc'd, of the right checksum. */
+static nd_status read_packed(const nd_corpus *c, const song_entry *entry, uint8_t **out,
+                             nd_error *err) {
+  if (entry->size > SIZE_MAX) return nomem(err);
+  size_t size = (size_t)entry->size;
+  uint8_t *packed = malloc(size);  /* at least SONG + 4 */
+  nd_status status = ND_OK;
+  if (packed == NULL) return nomem(err);
+  if (!read_all(c->fd, packed, size, entry->offset))
+    status = read_fail(err);
+  else if (get32(packed + size - 4) != crc_of(&c->crc, packed, size - 4))
+    status = damaged(err, "checksum of a song");
+  if (status == ND_OK) *out = packed;
+  else free(packed);
+  return status;
+}
+
 nd_status nd_corpus_read(const nd_corpus *c, int32_t song, nd_sequence **out, nd_error *err) {
   const song_entry *entry = &c->songs[song];
   nd_sequence *seq = NULL;
@@ -576,16 +621,9 @@ nd_status nd_corpus_read(const nd_corpus *c, int32_t song, nd_sequence **out, nd
     status = nd_tokens_read(&seq, &c->tok, (const char *)c->text + entry->offset,
                             (size_t)entry->size, err);
   } else {
-    if (entry->size > SIZE_MAX) return nomem(err);
-    size_t size = (size_t)entry->size;
-    uint8_t *packed = malloc(size);  /* at least SONG + 4 */
-    if (packed == NULL) return nomem(err);
-    if (!read_all(c->fd, packed, size, entry->offset))
-      status = read_fail(err);
-    else if (get32(packed + size - 4) != crc_of(&c->crc, packed, size - 4))
-      status = damaged(err, "checksum of a song");
-    else
-      status = unpack_song(c, entry, packed, &seq, err);
+    uint8_t *packed = NULL;
+    status = read_packed(c, entry, &packed, err);
+    if (status == ND_OK) status = unpack_song(c, entry, packed, &seq, err);
     free(packed);
   }
   if (status == ND_OK && nd_sequence_set_name(seq, entry->name) != ND_OK) {
@@ -593,5 +631,25 @@ nd_status nd_corpus_read(const nd_corpus *c, int32_t song, nd_sequence **out, nd
     status = nomem(err);
   }
   if (status == ND_OK) *out = seq;
+  return status;
+}
+
+nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t song,
+                           nd_error *err) {
+  const song_entry *entry = &from->songs[song];
+  if (from->fd < 0 || !nd_tokeniser_equal(&w->tok, &from->tok))
+    return nd_fail(err, ND_MISUSE, "the songs have other tokeniser settings than the corpus");
+  if (entry->steps > w->tok.max_steps)
+    return nd_fail(err, ND_LIMIT, "%d steps, over the limit of %d (max_steps)", entry->steps,
+                   w->tok.max_steps);
+  uint8_t *bytes = NULL;
+  nd_status status = read_packed(from, entry, &bytes, err);
+  if (status == ND_OK && get32(bytes) != (uint32_t)entry->steps)
+    status = damaged(err, "sizes of a song");
+  if (status == ND_OK) {
+    nd_packed packed = {bytes, (size_t)entry->size, entry->steps};
+    status = nd_corpus_put(w, &packed, entry->name, entry->split, err);
+  }
+  free(bytes);
   return status;
 }

@@ -33,6 +33,18 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
                            const nd_tokeniser *tok, nd_error *err);
 nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
                         nd_error *err);
+/* The same in two steps, of which the first may be done on many threads at
+ * once: a song as its bytes in the file (freed by clear), and its writing. */
+typedef struct nd_packed { uint8_t *bytes; size_t size; int32_t steps; } nd_packed;
+nd_status nd_corpus_pack(nd_packed *packed, const nd_corpus_writer *w, const nd_sequence *seq,
+                         nd_error *err);
+nd_status nd_corpus_put(nd_corpus_writer *w, const nd_packed *packed, const char *name,
+                        nd_split split, nd_error *err);
+void nd_packed_clear(nd_packed *packed);
+
+/* A song of another corpus of the same settings as it is; what is damaged is
+ * refused. */
+nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t song, nd_error *err);
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err);
 void nd_corpus_abandon(nd_corpus_writer *w);
 

@@ -44,38 +44,59 @@ static bool even_out(float *metric, size_t n) {
   return varies;
 }
 
-static float likeness_at(const nd_likeness *l, float distance) {
-  return l->total > 0 ? 1.0f - distance / l->total : 1.0f;
-}
+/* Square distances of one bar to AT_ONCE bars that lie side by side. Each sum
+ * has the order that it would have alone, so that results are the same whatever
+ * the machine has; and no fused multiply-adds, which round otherwise. */
+enum { AT_ONCE = 16 };
+typedef void distances(const float *bar, const float *bars, size_t n_bars, float *to);
 
-/* Of bar b to the `count` bars from `from` on. Bars lie side by side, so that
- * some are compared at a time; each sum has the order that it would have alone. */
-static void compare(const nd_likeness *l, int32_t b, int32_t from, int32_t count, float *to) {
-  enum { AT_ONCE = 16 };
-  const size_t n = (size_t)l->n_bars, width = (size_t)l->width;
-  const float *bars = l->vectors + from, *bar = l->vectors + b;
+typedef float quartet __attribute__((vector_size(16), aligned(4), may_alias));
+#define DISTANCES(name, isa, vector, lanes)                                            \
+  isa static void name(const float *bar, const float *bars, size_t n_bars, float *to) { \
+    for (size_t at = 0; at < AT_ONCE; at += lanes) {                                    \
+      vector distance = {0};                                                            \
+      for (size_t lane = 0; lane < LANES; lane++) {                                     \
+        vector sum = {0};                                                               \
+        for (size_t i = lane; i < HEARD * PLACES; i += LANES) {                         \
+          vector apart = bar[i * n_bars] - *(const vector *)(bars + i * n_bars + at);   \
+          sum += apart * apart;                                                         \
+        }                                                                               \
+        distance += sum;                                                                \
+      }                                                                                 \
+      *(vector *)(to + at) = distance;                                                  \
+    }                                                                                   \
+  }
+
+DISTANCES(distances_of_four, , quartet, 4)
+
+#if defined(__x86_64__)
+typedef float octet __attribute__((vector_size(32), aligned(4), may_alias));
+DISTANCES(distances_of_eight, __attribute__((target("avx2"))), octet, 8)
+
+static distances *choose(void) {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") ? distances_of_eight : distances_of_four;
+}
+#else
+static distances *choose(void) { return distances_of_four; }
+#endif
+
+/* Of bar b to the `count` bars from `from` on. */
+static void compare(const nd_likeness *l, distances *measure, int32_t b, int32_t from,
+                    int32_t count, float *to) {
   for (int32_t at = 0; at < count; at += AT_ONCE) {
-    float distance[AT_ONCE] = {0};
-    int32_t some = count - at < AT_ONCE ? count - at : AT_ONCE;
-    for (size_t lane = 0; lane < LANES; lane++) {
-      float sum[AT_ONCE] = {0};
-      for (size_t i = lane; i < width; i += LANES) {
-        const float x = bar[i * n], *y = bars + i * n + at;
-        if (some == AT_ONCE)
-          for (int k = 0; k < AT_ONCE; k++) sum[k] += (x - y[k]) * (x - y[k]);
-        else
-          for (int k = 0; k < some; k++) sum[k] += (x - y[k]) * (x - y[k]);
-      }
-      for (int k = 0; k < AT_ONCE; k++) distance[k] += sum[k];
-    }
-    for (int32_t k = 0; k < some; k++) to[at + k] = likeness_at(l, distance[k]);
+    float distance[AT_ONCE];
+    measure(l->vectors + b, l->vectors + from + at, (size_t)l->n_bars, distance);
+    for (int32_t k = 0; k < AT_ONCE && at + k < count; k++)
+      to[at + k] = l->total > 0 ? 1.0f - distance[k] / l->total : 1.0f;
   }
 }
 
 nd_status nd_likeness_make(nd_likeness *l, const float *metrics, const nd_grid *grid, nd_error *err) {
   const size_t n = (size_t)grid->n_bars;
   *l = (nd_likeness){.n_bars = grid->n_bars, .width = HEARD * PLACES};
-  l->vectors = nd_calloc(n, HEARD * PLACES * sizeof *l->vectors);
+  /* compared AT_ONCE at a time, be there so many left or not */
+  l->vectors = nd_calloc(n + 1, HEARD * PLACES * sizeof *l->vectors);
   l->near = nd_calloc(n, REACH * sizeof *l->near);
   if (l->vectors == NULL || l->near == NULL) {
     nd_likeness_clear(l);
@@ -89,9 +110,10 @@ nd_status nd_likeness_make(nd_likeness *l, const float *metrics, const nd_grid *
     }
     if (even_out(metric, n)) l->total += 2.0f;
   }
+  distances *measure = choose();
   for (int32_t b = 0; b < grid->n_bars; b++) {
     int32_t back = b < REACH ? b : REACH;
-    compare(l, b, b - back, back, l->near + (size_t)b * REACH + REACH - back);
+    compare(l, measure, b, b - back, back, l->near + (size_t)b * REACH + REACH - back);
   }
   return ND_OK;
 }
@@ -105,7 +127,7 @@ void nd_likeness_clear(nd_likeness *l) {
 float nd_likeness_of(const nd_likeness *l, int32_t a, int32_t b) {
   int32_t later = a > b ? a : b, back = a > b ? a - b : b - a;
   float likeness = 1.0f;
-  if (back > REACH) compare(l, a, b, 1, &likeness);
+  if (back > REACH) compare(l, choose(), a, b, 1, &likeness);
   else if (back > 0) likeness = l->near[(size_t)later * REACH + (size_t)(REACH - back)];
   return likeness;
 }

@@ -131,9 +131,11 @@ void nd_metrics_set_intensity(float *out, const nd_grid *grid, const double *int
 typedef struct span {
   int32_t start, stop;
   uint8_t pitch, velocity;
-  enum { NO_BASS, BASS_IF_LOWEST, BASS } role;
-  enum { OTHERS, GUITARS, STRINGS, WINDS, SYNTHS, FAMILIES } family;
+  uint8_t role, family;
 } span;
+
+enum { NO_BASS, BASS_IF_LOWEST, BASS };                            /* roles */
+enum { OTHERS, GUITARS, STRINGS, WINDS, SYNTHS, FAMILIES };
 
 /* What sounds while the steps go by. */
 typedef struct ear {
@@ -170,7 +172,7 @@ static void logs_make(logs *l) {
 static float log_of(const logs *l, size_t n) { return n < 64 ? l->of[n] : (float)log1p((double)n); }
 
 /* By General MIDI program, from 0. */
-static int family_of(int program) {
+static uint8_t family_of(int program) {
   static const uint8_t of_eight[16] = {[3] = GUITARS, [5] = STRINGS, [6] = STRINGS, [7] = WINDS,
                                        [8] = WINDS, [9] = WINDS, [10] = SYNTHS, [11] = SYNTHS,
                                        [12] = SYNTHS};
@@ -336,7 +338,6 @@ nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *gri
   if (spans == NULL || order == NULL || first == NULL || onsets == NULL) {
     status = nd_fail(err, ND_NOMEM, "out of memory");
   } else {
-    memset(out, 0, n_steps * ND_N_METRICS * sizeof *out);
     nd_metrics_place(out, grid);
     measure_tempo(out, song, grid);
     size_t n = lay_spans(spans, song, grid);

@@ -54,7 +54,7 @@ bool nd_metric_is_ahead(int metric);
 /* "intensity", "onsets_low", …; NULL past the end. */
 const char *nd_metric_name(int metric);
 
-/* Fills `out` (n_steps, ND_N_METRICS). */
+/* Fills `out` (n_steps, ND_N_METRICS), which is all zeros. */
 nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
                              bool include_drums, nd_error *err);
 

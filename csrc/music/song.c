@@ -111,21 +111,21 @@ nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const cha
   return ND_OK;
 }
 
-static int32_t tick_of(const char *item) {
+static inline int32_t tick_of(const char *item) {
   int32_t tick;
   memcpy(&tick, item, sizeof tick);
   return tick;
 }
 
 /* One past the sorted run that starts at `i`. */
-static size_t run_end(const char *items, size_t i, size_t n, size_t size) {
+static inline size_t run_end(const char *items, size_t i, size_t n, size_t size) {
   if (i < n) i++;
   while (i < n && tick_of(items + i * size) >= tick_of(items + (i - 1) * size)) i++;
   return i;
 }
 
 /* Natural merge sort: each pass merges neighbouring runs. */
-bool nd_sort_by_tick(void *items, size_t n, size_t size) {
+static inline bool sort_items(void *items, size_t n, size_t size) {
   char *from = items, *to = NULL, *scratch = NULL;
   for (;;) {
     size_t first = run_end(from, 0, n, size);
@@ -156,6 +156,13 @@ bool nd_sort_by_tick(void *items, size_t n, size_t size) {
   if (from != (char *)items) memcpy(items, from, n * size);
   free(scratch);
   return true;
+}
+
+/* For notes, and for tempos and the like, with a size that the compiler knows. */
+bool nd_sort_by_tick(void *items, size_t n, size_t size) {
+  if (size == sizeof(nd_note)) return sort_items(items, n, sizeof(nd_note));
+  if (size == sizeof(nd_tempo)) return sort_items(items, n, sizeof(nd_tempo));
+  return sort_items(items, n, size);
 }
 
 /* Of items of one tick the last wins. */

@@ -15,8 +15,8 @@ local cli = {}
 local DONE <const>, FAILED <const>, MISUSED <const> = common.DONE, common.FAILED, common.MISUSED
 
 -- In the order of the help.
-local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "train", "evaluate",
-  "score", "explain", "plot", "info", "kits", "completion", "man" }
+local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "merge", "train",
+  "evaluate", "score", "explain", "plot", "info", "kits", "completion", "man" }
 local commands = {}
 for _, group in ipairs { play, data, learn, judge, info, shell } do
   for name, command in pairs(group) do commands[name] = command end

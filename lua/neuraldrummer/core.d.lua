@@ -195,11 +195,42 @@ local writer = {}
 ---@return boolean? ok
 ---@return string? message
 function writer:add(seq, split) end
+--- Songs of another corpus of the same settings, with their names and splits, as
+--- they are: all of them, or from `first` to `last`.
+---@param from neuraldrummer.corpus
+---@param first? integer
+---@param last? integer
+---@return boolean? ok
+---@return string? message
+function writer:append(from, first, last) end
 ---@return boolean? ok
 ---@return string? message
 function writer:finish() end
 --- Without finish: the unfinished file is removed.
 function writer:close() end
+
+---@class neuraldrummer.intake_options
+---@field tokeniser neuraldrummer.tokeniser
+---@field reader userdata neuraldrummer.smf's
+---@field into? neuraldrummer.corpus_writer of the same settings; without one, token text is made
+---@field pitches? table<integer, integer|false> a kit map's `reads`
+---@field min_steps? integer songs of so many steps or fewer are not kept (default 0)
+---@field valid_every? integer of files without a split one in so many is for validation, chosen by
+--- content (default 0: none)
+---@field threads? integer 1 to 64, default 1: the result is the same
+---@field max_bytes? integer larger files are left out (default 256 MiB)
+---@field max_events? integer ... with more events (default 8,000,000)
+---@field max_tracks? integer ... with more tracks (default 4,096)
+
+--- Reads MIDI files, lays them on the grid and adds the songs that have drums of
+--- the kit to a corpus, in the order of the files. Of each file: what was made of
+--- it, `hits` by voice, `unknown` drum notes by pitch; or why it was left out,
+--- `unread` where the file itself could not be read.
+---@param list {path: string, name: string, split?: "train"|"valid"}[]
+---@param options neuraldrummer.intake_options
+---@return {steps?: integer, split?: string, hits?: integer[], unknown?: table<integer, integer>, tokens?: string, message?: string, unread?: boolean}[]? results
+---@return string? message
+function core.intake(list, options) end
 
 --- A corpus file, or token text (saved.txt), to read.
 ---@param path string
@@ -509,6 +540,10 @@ function core.bar_styles(seq) end
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end
+
+--- Processors that this process may run on.
+---@return integer
+function core.processors() end
 
 --- Columns of the terminal that stderr is; nil when it is none.
 ---@return integer? columns

@@ -173,65 +173,84 @@ function files.hash(bytes)
   return hash
 end
 
---- A table of comma-separated values (RFC 4180: quotes, doubled quotes, line
---- ends within quotes), its first line the names of the columns.
+--- Rows of comma-separated values (RFC 4180: quotes, doubled quotes, line ends
+--- within quotes), one after another, the first line the names of the columns.
 ---@param text string
----@return table<string, string>[]? rows each keyed by column
----@return string[]|string columns or message
-function files.csv(text)
-  local at = text:find("^\xEF\xBB\xBF") and 4 or 1
-  local records, record, line = {}, {}, 1
-  while at <= #text do
-    local value
-    if text:byte(at) == 34 then
-      local from, parts = at + 1, {}
-      while true do
-        local quote = text:find('"', from, true)
-        if not quote then return nil, ("line %d: a quote is not closed"):format(line) end
-        parts[#parts + 1] = text:sub(from, quote - 1)
-        from = quote + 1
-        if text:byte(from) ~= 34 then break end
-        parts[#parts + 1] = '"'
-        from = from + 1
+---@return string[]? columns
+---@return (fun(): table<string, string>?, string?)|string rows the next one keyed by column, or nil
+--- and what is wrong with it; or message
+function files.rows(text)
+  local at, line = text:find("^\xEF\xBB\xBF") and 4 or 1, 1
+
+  local function next_record()
+    local record = {}
+    while at <= #text do
+      local value
+      if text:byte(at) == 34 then
+        local from, parts = at + 1, {}
+        while true do
+          local quote = text:find('"', from, true)
+          if not quote then return nil, ("line %d: a quote is not closed"):format(line) end
+          parts[#parts + 1] = text:sub(from, quote - 1)
+          from = quote + 1
+          if text:byte(from) ~= 34 then break end
+          parts[#parts + 1] = '"'
+          from = from + 1
+        end
+        value = table.concat(parts)
+        at = from
+        if at <= #text and not text:find("^[,\r\n]", at) then
+          return nil, ("line %d: text after a closing quote"):format(line)
+        end
+      else
+        local ending = text:find("[,\r\n]", at) or #text + 1
+        value = text:sub(at, ending - 1)
+        at = ending
       end
-      value = table.concat(parts)
-      at = from
-      if at <= #text and not text:find("^[,\r\n]", at) then
-        return nil, ("line %d: text after a closing quote"):format(line)
-      end
-    else
-      local ending = text:find("[,\r\n]", at) or #text + 1
-      value = text:sub(at, ending - 1)
-      at = ending
-    end
-    line = line + select(2, value:gsub("\n", ""))
-    record[#record + 1] = value
-    local separator = text:match("^\r?\n", at) or text:match("^[,\r]", at) or ""
-    at = at + #separator
-    if separator == "," then
-      if at > #text then record[#record + 1] = "" end
-    end
-    if separator ~= "," or at > #text then
-      if #record > 1 or record[1] ~= "" then
+      line = line + select(2, value:gsub("\n", ""))
+      record[#record + 1] = value
+      local separator = text:match("^\r?\n", at) or text:match("^[,\r]", at) or ""
+      at = at + #separator
+      if separator == "," and at > #text then record[#record + 1] = "" end
+      if separator ~= "," or at > #text then
         record.line = line
-        records[#records + 1] = record
+        line = line + 1
+        if #record > 1 or record[1] ~= "" then return record end
+        record = {}
       end
-      record = {}
-      line = line + 1
     end
+    return nil
   end
-  local columns = table.remove(records, 1)
-  if not columns then return nil, "no header line" end
-  for i, values in ipairs(records) do
+
+  local columns, message = next_record()
+  if not columns then return nil, message or "no header line" end
+  columns.line = nil
+  return columns, function()
+    local values, why = next_record()
+    if not values then return nil, why end
     if #values ~= #columns then
       return nil, ("line %d: %d values, but %d columns"):format(values.line, #values, #columns)
     end
     local row = {}
     for j, name in ipairs(columns) do row[name] = values[j] end
-    records[i] = row
+    return row
   end
-  columns.line = nil
-  return records, columns
+end
+
+--- All of them at once.
+---@param text string
+---@return table<string, string>[]? rows each keyed by column
+---@return string[]|string columns or message
+function files.csv(text)
+  local columns, next_row = files.rows(text)
+  if not columns then return nil, next_row end
+  local rows = {}
+  while true do
+    local row, message = next_row()
+    if message then return nil, message end
+    if not row then return rows, columns end
+    rows[#rows + 1] = row
+  end
 end
 
 return files

@@ -1,12 +1,13 @@
 --- A folder of MIDI files to a corpus: one pass, each file read, laid on the
---- grid and added, or skipped with its reason.
+--- grid and added, or skipped with its reason. The work is done on as many
+--- threads as are asked for; or in shards, anywhere, that are merged afterwards.
 local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
-local count = require "neuraldrummer.generate".count
 local option = require "neuraldrummer.options"
+local shards = require "neuraldrummer.shards"
 
 local preprocess = {}
 
@@ -26,6 +27,10 @@ local preprocess = {}
 ---@field max_events? integer ... with more events (default 8,000,000)
 ---@field max_tracks? integer ... with more tracks (default 4,096)
 ---@field max_steps? integer ... with more steps (default 2^20)
+---@field threads? integer 1 to 64, default 1: what is written is the same
+---@field shard? {[1]: integer, [2]: integer} {k, n}: of the sorted files the k-th of n parts alone,
+--- with a summary beside it (`out` .. ".json"), for shards.merge; a shard may have no songs
+---@field reasons? boolean whether the summary lists every skipped file (default true)
 ---@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer):
 --- boolean? false stops, and nothing is written
 
@@ -33,7 +38,8 @@ local KNOWN = {
   original = "boolean", kit = "string|table", kit_in = "string|table",
   steps_per_beat = "integer",
   include_drums = "boolean", min_steps = "integer", manifest = "string", where = "table",
-  valid_every = "integer", on_progress = "function",
+  valid_every = "integer", threads = "integer", shard = "table", reasons = "boolean",
+  on_progress = "function",
 }
 for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 
@@ -51,9 +57,8 @@ for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 --- commonest first, with `hits` of all
 ---@field seconds number
 
--- "file: x at byte 17" and "file: x at byte 4" are the same reason.
-local function reason_of(message, path)
-  if message:sub(1, #path + 2) == path .. ": " then message = message:sub(#path + 3) end
+-- "x at byte 17" and "x at byte 4" are the same reason.
+local function reason_of(message)
   if not message:find " at byte %d" then return message end
   return (message:gsub(" at byte %d+", ""):gsub("%d+", "N"))
 end
@@ -72,17 +77,20 @@ local function plain(path)
   return "/" .. table.concat(parts, "/")
 end
 
--- The manifest's files below `folder`: path, name and split of each.
+-- The files to be read, in their order: nothing but a string for each, since
+-- there may be millions. `row(i)`: path, name in the corpus, split where it is
+-- known.
+
+-- The manifest's files below `folder`.
 local function from_manifest(folder, options)
-  local manifest = options.manifest
-  local text, rows, columns, message
-  text, message = files.read(manifest)
+  local manifest, where = options.manifest, options.where or {}
+  local text, message = files.read(manifest)
   if not text then return nil, message end
-  rows, columns = files.csv(text)
-  if not rows then return nil, ("%s: %s"):format(manifest, columns) end
+  local columns, next_row = files.rows(text)
+  if not columns then return nil, ("%s: %s"):format(manifest, next_row) end
   local has = {}
   for _, name in ipairs(columns) do has[name] = true end
-  for name in pairs(options.where or {}) do
+  for name in pairs(where) do
     if not has[name] then return nil, ("%s: no column '%s'"):format(manifest, name) end
   end
   for _, name in ipairs { "file", "split" } do
@@ -92,82 +100,81 @@ local function from_manifest(folder, options)
   local root, base = plain(folder), plain(files.folder(manifest) .. ".")
   if root ~= "/" then root = root .. "/" end
   local list, left_out = {}, 0
-  for _, row in ipairs(rows) do
+  while true do
+    local row
+    row, message = next_row()
+    if message then return nil, ("%s: %s"):format(manifest, message) end
+    if not row then break end
     local path = plain(base .. "/" .. row.file)
     if path:sub(1, #root) == root then
       local wanted = true
-      for name, value in pairs(options.where or {}) do
-        wanted = wanted and row[name] == tostring(value)
-      end
+      for name, value in pairs(where) do wanted = wanted and row[name] == tostring(value) end
       if wanted then
-        list[#list + 1] = { path = path, name = row.file, split = row.split }
+        list[#list + 1] = ("%s\0%s\0%s"):format(path, row.file, row.split)
       else
         left_out = left_out + 1
       end
     end
   end
-  table.sort(list, function(a, b) return a.path < b.path end)
-  return list, left_out
+  table.sort(list)
+  return list, left_out, function(i) return list[i]:match "^(%Z*)%z(%Z*)%z(%Z*)$" end
 end
 
 local function from_folder(folder)
-  local paths, message = files.walk(folder, { "mid", "midi", "kar" })
-  if not paths then return nil, message end
+  local list, message = files.walk(folder, { "mid", "midi", "kar" })
+  if not list then return nil, message end
   local start = #folder:gsub("(.)/+$", "%1") + 2
-  local list = {}
-  for i, path in ipairs(paths) do list[i] = { path = path, name = path:sub(start) } end
-  return list, 0
+  return list, 0, function(i) return list[i], list[i]:sub(start) end
 end
 
 -- Where the songs go: a corpus, or a text of token lines.
 local function open_output(out, tokeniser, original)
   if not original then return core.create_corpus(out, tokeniser) end
-  local writer, message = files.create(out)
-  if not writer then return nil, message end
-  return setmetatable({
-    add = function(_, seq) return writer:write(seq:tokens(), "\n") end,
-    finish = function() return writer:finish() end,
-  }, { __close = writer.abandon })
+  return files.create(out)
 end
 
--- One file: a Sequence, its split and the pitches that nothing is known of, or
--- nil and the reason for which it is skipped.
-local function read(file, tokeniser, options, map)
-  local split = file.split
-  if split and split ~= "train" and split ~= "valid" then
-    return nil, ("split '%s' is neither train nor valid"):format(split)
+-- Files a call of core.intake, for each of its threads: some hundredths of a
+-- second, in which nobody can interrupt it.
+local AT_ONCE <const> = 24
+
+local function check_numbers(options)
+  local shard = options.shard
+  local function whole(n) return math.type(n) == "integer" end
+  if shard and not (whole(shard[1]) and whole(shard[2]) and shard[1] >= 1
+    and shard[1] <= shard[2]) then
+    error("option 'shard': {k, n} is needed, the k-th of n", 3)
   end
-  local bytes, song, seq, message
-  -- one more than the reader takes, which then says so of a larger one
-  bytes, message = files.read(file.path, (options.max_bytes or 256 << 20) + 1)
-  if not bytes then return nil, message end
-  if not split then
-    local every = options.valid_every or 10
-    local chosen = every > 0 and (files.hash(bytes) >> 8) % every == 0
-    split = chosen and "valid" or "train"
+  for name, range in pairs { threads = { 1, 64 }, min_steps = { 0, 0x7fffffff },
+    valid_every = { 0, 0x7fffffff } } do
+    local n = options[name]
+    if n and (n < range[1] or n > range[2]) then
+      error(("option '%s': %d is not in %d..%d"):format(name, n, range[1], range[2]), 3)
+    end
   end
-  song, message = nd.song.parse(bytes, option.reading(options))
-  if not song then return nil, message end
-  if not song:drum_channel() then
-    song:close()
-    return nil, "no drums"
+end
+
+-- What is counted, of a whole list of files or of a shard.
+local function new_tally(n_files, left_out, n_voices)
+  local tally = { files = n_files, kept = 0, valid = 0, steps = 0, left_out = left_out,
+    skipped = {}, reasons = {}, hits = {}, unknown = {}, seconds = 0 }
+  for i = 1, n_voices do tally.hits[i] = 0 end
+  return tally
+end
+
+local function skip(tally, path, message, listed)
+  local reason = reason_of(message)
+  tally.skipped[reason] = (tally.skipped[reason] or 0) + 1
+  if listed then table.insert(tally.reasons, { path = path, message = message }) end
+end
+
+local function add(tally, result, original)
+  for v, hits in ipairs(result.hits) do tally.hits[v] = tally.hits[v] + hits end
+  for pitch, hits in pairs(result.unknown) do
+    tally.unknown[pitch] = (tally.unknown[pitch] or 0) + hits
   end
-  local heard, unknown
-  if map then
-    heard, unknown = kits.read(song, map)
-  else
-    heard, unknown = song, kits.unknown(song, tokeniser)
-  end
-  seq, message = tokeniser:encode(heard, file.name)
-  song:close()
-  heard:close()
-  if not seq then return nil, message end
-  local least = options.min_steps or 32
-  if #seq <= least then
-    seq:close()
-    return nil, ("%d steps or fewer"):format(least)
-  end
-  return seq, split, unknown
+  tally.kept, tally.steps = tally.kept + 1, tally.steps + result.steps
+  -- token text has no place for the split
+  if result.split == "valid" and not original then tally.valid = tally.valid + 1 end
 end
 
 --- Writes `out` when all is done; a run that is killed leaves nothing there.
@@ -181,87 +188,93 @@ function preprocess.run(folder, out, options)
   if options.where and not options.manifest then
     error("option 'where' needs option 'manifest'", 2)
   end
+  check_numbers(options)
   local started = core.clock()
-  local original = options.original or false
+  local original, listed = options.original or false, options.reasons ~= false
   local tokeniser = nd.tokeniser {
     preset = original and "neuraldrummer2023" or "drummer",
     kit = options.kit, steps_per_beat = options.steps_per_beat,
     include_drums = options.include_drums, max_steps = options.max_steps,
   }
-  if (options.max_bytes or 0) < 0 then error("option 'max_bytes': at least 0 is needed", 2) end
-  local voices = tokeniser:voices()
   local map, why_not = kits.open(options.kit_in)
   if why_not then return nil, why_not end
+  local found, smf = pcall(require, "neuraldrummer.smf")
+  if not found then return nil, select(2, nd.song.parse "") end
 
-  local list, left_out
+  local list, left_out, row
   if options.manifest then
-    list, left_out = from_manifest(folder, options)
+    list, left_out, row = from_manifest(folder, options)
   else
-    list, left_out = from_folder(folder)
+    list, left_out, row = from_folder(folder)
   end
   if not list then return nil, left_out end
+  local first, last, shard = 1, #list, nil
+  if options.shard then
+    shard, first, last = shards.describe(options, tokeniser, map, #list, row)
+  end
 
   local opened, message = open_output(out, tokeniser, original)
   if not opened then return nil, message end
   local writer <close> = opened
 
-  local summary = {
-    files = #list, kept = 0, valid = 0, skipped = {}, reasons = {}, left_out = left_out,
-    steps = 0, voices = {}, seconds = 0,
-  }
-  local counts, unknown = {}, {}
-  for i = 1, #voices do counts[i] = 0 end
+  local total = last - first + 1
+  local tally = new_tally(total, left_out, #tokeniser:voices())
   local on_progress = options.on_progress or function() end
-
-  for i, file in ipairs(list) do
-    local seq, split, pitches = read(file, tokeniser, options, map)
-    local skip = not seq and split
-    if seq then
-      local struck, hits = count(seq)
-      for v, voice in ipairs(struck) do counts[v] = counts[v] + voice.hits end
-      -- pitches outside the kit are in token text, so there they count as drums
-      if hits == 0 and not original then
-        skip = "no drums of the kit"
+  local intake = {
+    tokeniser = tokeniser, reader = smf.reader, into = not original and writer or nil,
+    pitches = map and map.reads, min_steps = options.min_steps or 32,
+    valid_every = options.valid_every or 10, threads = options.threads or 1,
+    max_bytes = options.max_bytes, max_events = options.max_events,
+    max_tracks = options.max_tracks,
+  }
+  local done, size = 0, AT_ONCE * intake.threads
+  for from = first, last, size do
+    local batch, paths, wrong = {}, {}, {}
+    for i = from, math.min(last, from + size - 1) do
+      local path, name, split = row(i)
+      paths[#paths + 1] = path
+      if split == nil or split == "train" or split == "valid" then
+        batch[#batch + 1] = { path = path, name = name, split = split }
       else
-        local ok, why = writer:add(seq, split)
-        if not ok then return nil, why end
-        summary.kept = summary.kept + 1
-        for _, each in ipairs(pitches) do
-          unknown[each.pitch] = (unknown[each.pitch] or 0) + each.hits
-        end
-        -- token text has no place for the split
-        summary.valid = summary.valid + (split == "valid" and not original and 1 or 0)
-        summary.steps = summary.steps + #seq
+        wrong[#paths] = ("split '%s' is neither train nor valid"):format(split)
       end
-      seq:close()
     end
-    if skip then
-      local reason = reason_of(skip, file.path)
-      summary.skipped[reason] = (summary.skipped[reason] or 0) + 1
-      table.insert(summary.reasons, { path = file.path, message = skip })
-    end
-    if on_progress(i, #list, summary.kept, i - summary.kept) == false then
-      return nil, ("stopped after %d of %d files; %s is not written"):format(i, #list, out)
+    local results, why = core.intake(batch, intake)
+    if not results then return nil, why end
+    local at = 0
+    for i, path in ipairs(paths) do
+      if wrong[i] then
+        skip(tally, path, wrong[i], listed)
+      else
+        at = at + 1
+        local result = results[at]
+        if result.message then
+          skip(tally, path, result.message, listed)
+        else
+          add(tally, result, original)
+          local ok = true
+          if original then ok, why = writer:write(result.tokens, "\n") end
+          if not ok then return nil, why end
+        end
+      end
+      done = done + 1
+      if on_progress(done, total, tally.kept, done - tally.kept) == false then
+        return nil, ("stopped after %d of %d files; %s is not written"):format(done, total, out)
+      end
     end
   end
-  if summary.kept == 0 then
+  if tally.kept == 0 and not shard then
     return nil, ("%s: no song to keep in %d files"):format(folder, #list)
   end
   local ok
   ok, message = writer:finish()
   if not ok then return nil, message end
-
-  local sum = 0
-  for _, n in ipairs(counts) do sum = sum + n end
-  for i, name in ipairs(voices) do
-    summary.voices[i] = {
-      name = name, hits = counts[i], rate = counts[i] / summary.steps,
-      weight = counts[i] > 0 and sum / #voices / counts[i] or math.huge,
-    }
+  tally.seconds = core.clock() - started
+  if shard then
+    ok, message = shards.note(out, shard, tally)
+    if not ok then return nil, message end
   end
-  summary.unknown = kits.listed(unknown)
-  summary.seconds = core.clock() - started
-  return summary
+  return shards.summary(tally, tokeniser:voices())
 end
 
 return preprocess

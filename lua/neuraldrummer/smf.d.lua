@@ -4,6 +4,7 @@
 
 ---@class neuraldrummer.smf
 ---@field version string
+---@field reader userdata for core.intake
 local smf = {}
 
 ---@class neuraldrummer.smf_options

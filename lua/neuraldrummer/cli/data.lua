@@ -27,7 +27,17 @@ data.tokens = {
   end,
 }
 
-local function say_summary(args, summary)
+-- "2/7" as both.
+local function shard_of(text)
+  local k, n = text:match "^(%d+)/(%d+)$"
+  k, n = math.tointeger(tonumber(k)), math.tointeger(tonumber(n))
+  if not k or k < 1 or k > n then
+    return nil, ("'%s' is not K/N, the K-th of N"):format(text)
+  end
+  return { k, n }
+end
+
+local function say_summary(args, summary, unknown_to)
   local seconds = math.max(summary.seconds, 1e-3)
   -- token text knows no splits
   local valid = args.original and "" or (" (%d for validation)"):format(summary.valid)
@@ -51,15 +61,29 @@ local function say_summary(args, summary)
   end
   if summary.unknown.hits > 0 then
     say("%d drum notes with pitches that the %s does not know: %s", summary.unknown.hits,
-      args.kit_in and "kit map" or "kit", kits.text(summary.unknown))
+      unknown_to, kits.text(summary.unknown))
   end
   if args.list_skipped then
-    for _, each in ipairs(summary.reasons) do
-      local known = each.message:sub(1, #each.path + 1) == each.path .. ":"
-      say("%s", known and each.message or each.path .. ": " .. each.message)
-    end
+    for _, each in ipairs(summary.reasons) do say("%s: %s", each.path, each.message) end
   end
 end
+
+-- What was made, in words or as JSON.
+local function tell(args, summary, unknown_to)
+  if not args.json then return say_summary(args, summary, unknown_to) end
+  for _, voice in ipairs(summary.voices) do
+    if voice.weight == math.huge then voice.weight = nil end
+  end
+  if not args.list_skipped then summary.reasons = nil end
+  if summary.unknown.hits == 0 then summary.unknown = nil end
+  summary.output = args.output
+  common.say_json(summary, { "output", "files", "kept", "valid", "steps", "left_out",
+    "seconds", "skipped", "voices", "name", "hits", "rate", "weight", "reasons", "path",
+    "message" })
+end
+
+local LIST_SKIPPED <const> = { "--list-skipped", "print each skipped file and why." }
+local JSON <const> = { "--json", "the summary as JSON." }
 
 data.preprocess = {
   summary = "Make a corpus from a folder of MIDI files.",
@@ -78,9 +102,11 @@ data.preprocess = {
     { "--valid-every", "N",
       "without a manifest: one song in N is for validation (default 10; 0: none).",
       common.natural },
-    { "--list-skipped", "print each skipped file and why." },
-    common.QUIET,
-    { "--json", "the summary as JSON." },
+    { "--threads", "N", "default: as many as there are processors; the result is the same.",
+      common.positive },
+    { "--shard", "K/N", "of the sorted files the K-th of N parts alone, for `merge`; its summary "
+      .. "is left beside it (FILE.json).", shard_of },
+    LIST_SKIPPED, common.QUIET, JSON,
   },
   run = function(args)
     local where
@@ -99,6 +125,9 @@ data.preprocess = {
       include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
       where = where, valid_every = args.valid_every, max_bytes = args.max_bytes,
       max_events = args.max_events, max_tracks = args.max_tracks, max_steps = args.max_steps,
+      shard = args.shard, threads = args.threads or math.min(core.processors(), 64),
+      -- a merge may be asked for them
+      reasons = args.list_skipped or args.shard ~= nil,
       on_progress = function(done, total, kept, skipped)
         bar = bar or progress.new(total, "files", { quiet = args.quiet })
         bar:update(done, ("%d kept, %d skipped"):format(kept, skipped))
@@ -108,19 +137,32 @@ data.preprocess = {
     if bar then bar:finish() end
     if not summary then return nil, message end
 
-    if args.json then
-      for _, voice in ipairs(summary.voices) do
-        if voice.weight == math.huge then voice.weight = nil end
-      end
-      if not args.list_skipped then summary.reasons = nil end
-      if summary.unknown.hits == 0 then summary.unknown = nil end
-      summary.output = args.output
-      common.say_json(summary, { "output", "files", "kept", "valid", "steps", "left_out",
-        "seconds", "skipped", "voices", "name", "hits", "rate", "weight", "reasons", "path",
-        "message" })
-    else
-      say_summary(args, summary)
-    end
+    tell(args, summary, args.kit_in and "kit map" or "kit")
+    return true
+  end,
+}
+
+data.merge = {
+  summary = "Make one corpus of its shards, which preprocess --shard made.",
+  example = "neuraldrummer merge part-1.ndc part-2.ndc -o my-songs.ndc",
+  takes = {
+    { "shard", "SHARD", "all of them, in any order.", args = "+" },
+    { "-o --output", "FILE", "the corpus, or the text where they are text.", count = 1 },
+    LIST_SKIPPED, common.QUIET, JSON,
+  },
+  run = function(args)
+    local bar
+    local interrupt <close> = core.catch_interrupt()
+    local summary, message = require "neuraldrummer.shards".merge(args.shard, args.output, {
+      on_progress = function(done, total)
+        bar = bar or progress.new(total, "songs", { quiet = args.quiet })
+        bar:update(done)
+        return not interrupt:seen()
+      end,
+    })
+    if bar then bar:finish() end
+    if not summary then return nil, message end
+    tell(args, summary, "kit or kit map")
     return true
   end,
 }

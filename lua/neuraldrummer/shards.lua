@@ -1,0 +1,318 @@
+--- Corpora made in parts: each part of a list of files, a shard, is
+--- preprocessed by itself, on any machine; merged they are, byte for byte, what
+--- one run would have made. Beside a shard lies what its run counted, as JSON:
+--- "part.ndc" and "part.ndc.json".
+local json = require "dkjson"
+local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
+local files = require "neuraldrummer.files"
+local kits = require "neuraldrummer.kits"
+local check = require "neuraldrummer.options".check
+
+local shards = {}
+
+local VERSION <const> = 1
+
+-- In words, for messages, in the order in which they are compared.
+local SETTINGS <const> = {
+  { "original", "kind" }, { "kit", "kit" }, { "steps_per_beat", "steps_per_beat" },
+  { "beat", "beat" }, { "include_drums", "include_drums" }, { "max_steps", "max_steps" },
+  { "min_steps", "min_steps" }, { "limits", "limits" }, { "valid_every", "valid_every" }, { "kit_in", "kit_in" },
+}
+
+-- Of what a kit map reads, so that two of one name can be told apart.
+local function map_text(map)
+  if not map then return "general-midi" end
+  local parts = {}
+  for pitch = 0, 127 do parts[#parts + 1] = tostring(map.reads[pitch]) end
+  return ("%s %016x"):format(map.name, files.hash(table.concat(parts, " ")))
+end
+
+-- What larger files are left out by.
+local function limits_text(options)
+  return ("%s bytes, %s events, %s tracks"):format(options.max_bytes or "default",
+    options.max_events or "default", options.max_tracks or "default")
+end
+
+--- What is said of a shard beside what it counts, and its part of the list.
+---@param options neuraldrummer.preprocess_options
+---@param tokeniser neuraldrummer.tokeniser
+---@param map? neuraldrummer.kit_map
+---@param n integer files of the whole list
+---@param row fun(i: integer): string, string, string? path, name and split of each
+---@return table shard
+---@return integer first
+---@return integer last
+function shards.describe(options, tokeniser, map, n, row)
+  local k, of = table.unpack(options.shard)
+  local list = 0
+  for i = 1, n do
+    local _, name, split = row(i)
+    list = files.hash(("%016x%s\0%s"):format(list, name, split or ""))
+  end
+  local settings = tokeniser:settings()
+  return {
+    version = VERSION, shard = k, of = of, list = ("%016x"):format(list), list_files = n,
+    settings = {
+      original = settings.original, kit = settings.kit_text,
+      steps_per_beat = settings.steps_per_beat, beat = settings.beat,
+      include_drums = settings.include_drums, max_steps = settings.max_steps,
+      min_steps = options.min_steps or 32, limits = limits_text(options),
+      -- a manifest says it of every file
+      valid_every = not options.manifest and (options.valid_every or 10) or -1,
+      kit_in = map_text(map),
+    },
+  }, (k - 1) * n // of + 1, k * n // of
+end
+
+local function size_of(path)
+  local file <close>, message = io.open(path, "rb")
+  if not file then return nil, message end
+  local size, why = file:seek "end"
+  return size, why and ("%s: %s"):format(path, why)
+end
+
+--- Leaves the summary beside a shard that is written.
+---@param path string the shard's
+---@param shard table as described
+---@param tally table
+---@return boolean? ok
+---@return string? message
+function shards.note(path, shard, tally)
+  local bytes, message = size_of(path)
+  if not bytes then return nil, message end
+  local note = {}
+  for key, value in pairs(shard) do note[key] = value end
+  for key, value in pairs(tally) do note[key] = value end
+  note.bytes, note.unknown = bytes, kits.listed(tally.unknown)
+  note.unknown.hits = nil
+  return files.write(path .. ".json", json.encode(note, { indent = true, keyorder = { "version",
+    "shard", "of", "list", "list_files", "bytes", "settings", "files", "kept", "valid", "steps",
+    "left_out", "seconds", "hits", "pitch", "unknown", "skipped", "reasons", "path",
+    "message" } }) .. "\n")
+end
+
+--- A tally as users see it.
+---@param tally table
+---@param voices string[]
+---@return neuraldrummer.preprocess_summary
+function shards.summary(tally, voices)
+  local sum, list = 0, {}
+  for _, n in ipairs(tally.hits) do sum = sum + n end
+  for i, name in ipairs(voices) do
+    local hits = tally.hits[i]
+    list[i] = {
+      name = name, hits = hits, rate = tally.steps > 0 and hits / tally.steps or 0.0,
+      weight = hits > 0 and sum / #voices / hits or math.huge,
+    }
+  end
+  return {
+    files = tally.files, kept = tally.kept, valid = tally.valid, skipped = tally.skipped,
+    reasons = tally.reasons, left_out = tally.left_out, steps = tally.steps, voices = list,
+    unknown = kits.listed(tally.unknown), seconds = tally.seconds,
+  }
+end
+
+-- Fields of a summary that was read, and what each must be.
+local FIELDS <const> = {
+  shard = "integer", of = "integer", list = "string", list_files = "integer", bytes = "integer",
+  settings = "table", files = "integer", kept = "integer", valid = "integer", steps = "integer",
+  left_out = "integer", seconds = "number", hits = "table", unknown = "table",
+  skipped = "table", reasons = "table",
+}
+
+local function whole(x) return math.type(x) == "integer" and x >= 0 end
+
+-- The summary beside a shard; nothing of it is taken on trust.
+local function read_note(path)
+  local beside = path .. ".json"
+  local text, message = files.read(beside)
+  if not text then
+    return nil, ("%s: no summary of a shard lies beside it (%s)"):format(path, message)
+  end
+  local note = json.decode(text)
+  local function damaged(what)
+    return nil, ("%s: is no summary of a shard: %s"):format(beside, what)
+  end
+  if type(note) ~= "table" then return damaged "no JSON" end
+  if note.version ~= VERSION then return damaged "another version" end
+  for key, kind in pairs(FIELDS) do
+    local value = note[key]
+    if type(value) ~= kind and not (kind == "integer" and whole(value)) then return damaged(key) end
+  end
+  if note.shard < 1 or note.shard > note.of then return damaged "shard" end
+  for _, n in ipairs(note.hits) do if not whole(n) then return damaged "hits" end end
+  for _, n in pairs(note.skipped) do if not whole(n) then return damaged "skipped" end end
+  local unknown = {}
+  for _, each in ipairs(note.unknown) do
+    if type(each) ~= "table" or not whole(each.pitch) or not whole(each.hits) then
+      return damaged "unknown"
+    end
+    unknown[each.pitch] = each.hits
+  end
+  for _, each in ipairs(note.reasons) do
+    if type(each) ~= "table" or type(each.path) ~= "string" or type(each.message) ~= "string" then
+      return damaged "reasons"
+    end
+  end
+  local bytes, why = size_of(path)
+  if not bytes then return nil, why end
+  if bytes ~= note.bytes then
+    return nil, ("%s: has %d bytes, and %d when it was written"):format(path, bytes, note.bytes)
+  end
+  note.unknown, note.path = unknown, path
+  return note
+end
+
+-- Why two shards are not of one whole.
+local function unlike(a, b)
+  for _, pair in ipairs(SETTINGS) do
+    local key, word = pair[1], pair[2]
+    if a.settings[key] ~= b.settings[key] then
+      return ("%s: is of another %s than %s"):format(b.path, word, a.path)
+    end
+  end
+  if #a.hits ~= #b.hits then return ("%s: is of another kit than %s"):format(b.path, a.path) end
+  if a.of ~= b.of then
+    return ("%s: is shard %d of %d, and %s %d of %d"):format(b.path, b.shard, b.of, a.path,
+      a.shard, a.of)
+  end
+  if a.list ~= b.list or a.list_files ~= b.list_files or a.left_out ~= b.left_out then
+    return ("%s: is of another list of files than %s"):format(b.path, a.path)
+  end
+end
+
+-- The shards' summaries in order, each there once.
+local function gather(paths)
+  local notes, by_number = {}, {}
+  for i, path in ipairs(paths) do
+    local note, message = read_note(path)
+    if not note then return nil, message end
+    local why = i > 1 and unlike(notes[1], note)
+    if why then return nil, why end
+    local other = by_number[note.shard]
+    if other then
+      return nil, ("%s and %s are both shard %d of %d"):format(other.path, path, note.shard,
+        note.of)
+    end
+    notes[i], by_number[note.shard] = note, note
+  end
+  local missing = {}
+  for k = 1, notes[1].of do
+    if not by_number[k] then missing[#missing + 1] = tostring(k) end
+  end
+  if #missing > 0 then
+    return nil, ("shard%s %s of %d %s missing"):format(#missing == 1 and "" or "s",
+      table.concat(missing, ", "), notes[1].of, #missing == 1 and "is" or "are")
+  end
+  table.sort(notes, function(a, b) return a.shard < b.shard end)
+  return notes
+end
+
+local function total_of(notes)
+  local sum = { files = 0, kept = 0, valid = 0, steps = 0, left_out = notes[1].left_out,
+    skipped = {}, reasons = {}, hits = {}, unknown = {}, seconds = 0 }
+  for _, note in ipairs(notes) do
+    for _, key in ipairs { "files", "kept", "valid", "steps", "seconds" } do
+      sum[key] = sum[key] + note[key]
+    end
+    for _, key in ipairs { "skipped", "hits", "unknown" } do
+      for k, n in pairs(note[key]) do sum[key][k] = (sum[key][k] or 0) + n end
+    end
+    table.move(note.reasons, 1, #note.reasons, #sum.reasons + 1, sum.reasons)
+  end
+  return sum
+end
+
+-- Songs that are copied between two looks at whether to go on.
+local AT_ONCE <const> = 64
+
+local function append_corpus(writer, tokeniser, note, copied)
+  local opened, message = core.open_corpus(note.path)
+  if not opened then return nil, message end
+  local corpus <close> = opened
+  if corpus:tokeniser() ~= tokeniser or #corpus ~= note.kept then
+    return nil, ("%s: is not what its summary says"):format(note.path)
+  end
+  for first = 1, #corpus, AT_ONCE do
+    local last = math.min(#corpus, first + AT_ONCE - 1)
+    local ok, why = writer:append(corpus, first, last)
+    if ok then ok, why = copied(last - first + 1) end
+    if not ok then return nil, why end
+  end
+  return true
+end
+
+local function append_text(writer, note, copied)
+  local file <close>, message = io.open(note.path, "rb")
+  if not file then return nil, message end
+  while true do
+    local bytes, why = file:read(1 << 20)
+    if why then return nil, ("%s: %s"):format(note.path, why) end
+    if not bytes then return copied(note.kept) end
+    local ok
+    ok, why = writer:write(bytes)
+    if ok then ok, why = copied(0) end
+    if not ok then return nil, why end
+  end
+end
+
+---@class neuraldrummer.merge_options
+---@field on_progress? fun(done: integer, total: integer): boolean? songs; false stops, and nothing
+--- is written
+
+--- Makes one corpus (or token text) of shards, in whatever order they are named:
+--- the bytes, and the summary but for its seconds, are those of one run.
+---@param paths string[]
+---@param out string
+---@param options? neuraldrummer.merge_options
+---@return neuraldrummer.preprocess_summary? summary its seconds: of all shards' runs
+---@return string? message
+function shards.merge(paths, out, options)
+  options = check(options, { on_progress = "function" })
+  if type(paths) ~= "table" or #paths == 0 then error("a list of shards is needed", 2) end
+  for _, path in ipairs(paths) do
+    if path == out then return nil, ("%s: is one of the shards"):format(out) end
+  end
+  local notes, message = gather(paths)
+  if not notes then return nil, message end
+  local total, original = total_of(notes), notes[1].settings.original
+  if total.kept == 0 then return nil, ("no song to keep in %d files"):format(total.files) end
+
+  local tokeniser, opened
+  if original then
+    tokeniser = nd.tokeniser { preset = "neuraldrummer2023", kit = notes[1].settings.kit }
+    opened, message = files.create(out)
+  else
+    local first
+    first, message = core.open_corpus(notes[1].path)
+    if not first then return nil, message end
+    tokeniser = first:tokeniser()
+    first:close()
+    opened, message = core.create_corpus(out, tokeniser)
+  end
+  if not opened then return nil, message end
+  local writer <close> = opened
+
+  local done, on_progress = 0, options.on_progress or function() end
+  local function copied(songs)
+    done = done + songs
+    if on_progress(done, total.kept) ~= false then return true end
+    return nil, ("stopped after %d of %d songs; %s is not written"):format(done, total.kept, out)
+  end
+  for _, note in ipairs(notes) do
+    local ok
+    if original then
+      ok, message = append_text(writer, note, copied)
+    else
+      ok, message = append_corpus(writer, tokeniser, note, copied)
+    end
+    if not ok then return nil, message end
+  end
+  local ok
+  ok, message = writer:finish()
+  if not ok then return nil, message end
+  return shards.summary(total, tokeniser:voices())
+end
+
+return shards
