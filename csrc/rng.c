@@ -10,19 +10,15 @@ nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
   return rng;
 }
 
-/* Steps of a linear congruence, squared as powers are (Brown 1994, "Random
- * Number Generation with Arbitrary Strides"). */
-void nd_rng_skip(nd_rng *rng, uint64_t draws) {
-  uint64_t times = 6364136223846793005u, plus = rng->stream, all_times = 1, all_plus = 0;
-  for (; draws > 0; draws >>= 1) {
-    if (draws & 1u) {
-      all_times *= times;
-      all_plus = all_plus * times + plus;
-    }
-    plus *= times + 1;
-    times *= times;
+void nd_rng_skip(nd_rng *rng, uint64_t n) {
+  /* one step is x -> a x + c; squared, two steps, four … (Brown 1994, "Random
+   * Number Generation with Arbitrary Strides") */
+  uint64_t a = 6364136223846793005u, c = rng->stream;
+  for (; n > 0; n >>= 1) {
+    if (n & 1u) rng->state = a * rng->state + c;
+    c *= a + 1;
+    a *= a;
   }
-  rng->state = all_times * rng->state + all_plus;
 }
 
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound) {

@@ -18,11 +18,12 @@ static inline uint32_t nd_rng_u32(nd_rng *rng) {
   uint32_t rot = (uint32_t)(old >> 59);
   return (shifted >> rot) | (shifted << ((32u - rot) & 31u));
 }
-/* As if so many numbers had been drawn, in a time that grows with their logarithm. */
-void nd_rng_skip(nd_rng *rng, uint64_t draws);
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound);  /* 0..bound-1, unbiased; bound >= 1 */
 float nd_rng_float(nd_rng *rng);                     /* [0, 1) */
 float nd_rng_normal(nd_rng *rng);                    /* mean 0, sd 1 (Box-Muller) */
+/* As if `n` numbers had been drawn, in the time of log n of them (Brown 1994,
+ * "Random number generation with arbitrary strides"). */
+void nd_rng_skip(nd_rng *rng, uint64_t n);
 void nd_rng_shuffle(nd_rng *rng, int32_t *items, size_t n);
 
 #endif

@@ -191,7 +191,9 @@ nd_status nd_intake_read(const nd_intake *in, nd_intake_file *files, size_t n, n
     return nd_fail(err, ND_NOMEM, "out of memory");
   }
   int parts = (size_t)in->threads < n ? in->threads : (int)n;
-  if (n > 0) nd_share(parts, work, &j);
+  nd_crew *crew = nd_crew_make(parts);
+  nd_crew_do(crew, work, &j);
+  nd_crew_end(crew);
   for (size_t i = 0; i < n; i++) nd_packed_clear(&j.packed[i]);
   (void)pthread_mutex_destroy(&j.lock);
   free(j.packed);

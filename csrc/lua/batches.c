@@ -85,10 +85,6 @@ static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpo
   return status;
 }
 
-static size_t batch_bytes(const nd_batch *b) {
-  return (size_t)b->steps * (size_t)b->streams * (size_t)(b->inputs + b->voices) * sizeof(float);
-}
-
 static batches *push(lua_State *L, lnd_box **box) {
   *box = lnd_push(L, LND_BATCHES, 3);
   batches *b = nd_calloc(1, sizeof *b);
@@ -134,7 +130,7 @@ int lnd_corpus_batches(lua_State *L) {
     batches_free(b);
     return err.status == ND_IO ? lnd_fail_corpus(L, &err, 1) : lnd_fail(L, &err, NULL);
   }
-  lnd_grew(L, batch_bytes(batch_of(b)));
+  lnd_grew(L, nd_batch_bytes(batch_of(b)));
   return 1;
 }
 
@@ -189,7 +185,7 @@ static int core_batch(lua_State *L) {
   }
   lua_pop(L, 1);
   b->filled = true;
-  lnd_grew(L, batch_bytes(&b->own));
+  lnd_grew(L, nd_batch_bytes(&b->own));
   return 1;
 }
 

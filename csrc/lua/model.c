@@ -326,9 +326,12 @@ static int model_styles(lua_State *L) {
 /* -------------------------------------------------------------------- learning */
 
 static nd_status need_trainer(lua_State *L, model *m, nd_error *err) {
-  if (m->trainer.net != NULL) return ND_OK;
-  nd_status status = nd_trainer_make(&m->trainer, &m->drummer->net, m->seed, err);
-  if (status == ND_OK) lnd_grew(L, 3 * m->drummer->net.n_trained * sizeof(float));
+  nd_status status = ND_OK;
+  if (m->trainer.net == NULL) {
+    status = nd_trainer_make(&m->trainer, &m->drummer->net, m->seed, err);
+    if (status == ND_OK) lnd_grew(L, 3 * m->drummer->net.n_trained * sizeof(float));
+  }
+  m->trainer.threads = m->threads;
   return status;
 }
 
@@ -346,11 +349,7 @@ static int model_train_step(lua_State *L) {
   nd_error err;
   double loss = 0, norm = 0;
   nd_status status = need_trainer(L, m, &err);
-  if (status == ND_OK) {
-    int former = nd_blas_threads(m->threads);
-    status = nd_trainer_step(&m->trainer, batch, &o, &loss, &norm, &err);
-    (void)nd_blas_threads(former);
-  }
+  if (status == ND_OK) status = nd_trainer_step(&m->trainer, batch, &o, &loss, &norm, &err);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushnumber(L, loss);
   lua_pushnumber(L, norm);
@@ -367,11 +366,7 @@ static int model_loss(lua_State *L) {
   size_t rows = (size_t)batch->targets * (size_t)batch->streams;
   float *logits = lua_newuserdatauv(L, rows * (size_t)nd_net_outputs(c) * sizeof *logits, 0);
   nd_status status = need_trainer(L, m, &err);
-  if (status == ND_OK) {
-    int former = nd_blas_threads(m->threads);
-    status = nd_trainer_loss(&m->trainer, batch, &sum, &count, logits, &err);
-    (void)nd_blas_threads(former);
-  }
+  if (status == ND_OK) status = nd_trainer_loss(&m->trainer, batch, &sum, &count, logits, &err);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_Integer guessed = 0, struck = 0, both = 0;
   for (size_t i = 0; i < rows * (size_t)c->voices && !c->touch; i++) {
@@ -387,6 +382,23 @@ static int model_loss(lua_State *L) {
   lua_pushinteger(L, struck);
   lua_pushinteger(L, both);
   return 5;
+}
+
+/* model:training_bytes{batch, steps}: the weights, what a trainer adds, a batch */
+static int model_training_bytes(lua_State *L) {
+  static const char *const names[] = {"batch", "steps", NULL};
+  const nd_drummer *d = check(L, 1)->drummer;
+  const nd_net_config *c = &d->net.config;
+  lnd_opts(L, 2, names);
+  int32_t streams = (int32_t)lnd_opt_int(L, 2, "batch", d->batch, 1, 65536);
+  int32_t steps = (int32_t)lnd_opt_int(L, 2, "steps", d->steps, 1, 65536);
+  if (c->window > 0) steps = c->window;
+  nd_batch batch = {.steps = steps, .streams = streams, .inputs = c->inputs, .voices = c->voices,
+                    .targets = c->window > 0 ? 1 : steps, .y_width = nd_net_targets(c),
+                    .carried = nd_net_carried(c)};
+  lua_pushinteger(L, (lua_Integer)(d->net.size * sizeof(float) +
+                                   nd_trainer_bytes(&d->net, steps, streams) + nd_batch_bytes(&batch)));
+  return 1;
 }
 
 /* --------------------------------------------------------------------- tensors */
@@ -529,6 +541,7 @@ void lnd_open_model(lua_State *L) {
       {"sound", model_sound},         {"config", model_config},
       {"tokeniser", model_tokeniser},
       {"train_step", model_train_step}, {"loss", model_loss},
+      {"training_bytes", model_training_bytes},
       {"tensor", model_tensor},       {"gradient", model_gradient},
       {"set_tensor", model_set_tensor}, {"tensors", model_tensors},
       {"learn_styles", model_learn_styles}, {"styles", model_styles},

@@ -33,6 +33,13 @@ nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inp
   return ND_OK;
 }
 
+size_t nd_batch_bytes(const nd_batch *b) {
+  size_t out = (size_t)b->targets * (size_t)b->streams;
+  size_t floats = (size_t)b->steps * (size_t)b->streams * (size_t)b->inputs +
+                  out * (size_t)(b->y_width + b->voices) + nd_batch_state_size(b);
+  return floats * sizeof(float) + (size_t)b->streams;
+}
+
 void nd_batch_clear(nd_batch *b) {
   free(b->x);
   free(b->y);

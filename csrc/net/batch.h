@@ -27,6 +27,9 @@ nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t
                         nd_error *err);
 void nd_batch_clear(nd_batch *batch);
 
+/* Bytes that a batch takes. */
+size_t nd_batch_bytes(const nd_batch *batch);
+
 static inline size_t nd_batch_state_size(const nd_batch *b) {
   return (size_t)b->carried * (size_t)b->streams;
 }

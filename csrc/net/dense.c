@@ -22,31 +22,33 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 
-/* One row's `n` draws, from element `at` on: 16 random bits an element are
- * plenty, and half the draws. Of a pair, the even one has the low bits. */
-static void draw_mask(int32_t n, int64_t at, float p, nd_rng rng, float *mask) {
-  float keep = 1.0f / (1.0f - p);
+void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
+  float keep = 1.0f / (1.0f - p), two[2];
+  /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
-  nd_rng_skip(&rng, (uint64_t)at / 2);
-  int32_t i = 0;
-  if (at % 2 == 1 && n > 0) mask[i++] = (nd_rng_u32(&rng) >> 16) < cut ? 0.0f : keep;
-  for (; i < n; i += 2) {
-    uint32_t bits = nd_rng_u32(&rng);
-    mask[i] = (bits & 0xffffu) < cut ? 0.0f : keep;
-    if (i + 1 < n) mask[i + 1] = (bits >> 16) < cut ? 0.0f : keep;
+  nd_rng own = *rng;
+  nd_rng_skip(&own, from / 2);
+  if (from % 2 == 1 && n > 0) {
+    nd_draw_mask(2, cut, keep, own, two);
+    *mask++ = two[1];
+    n--;
+    (void)nd_rng_u32(&own);
   }
+  nd_draw_mask(n / 2 * 2, cut, keep, own, mask);
+  if (n % 2 == 0) return;
+  nd_rng_skip(&own, (uint64_t)(n / 2));
+  nd_draw_mask(2, cut, keep, own, two);
+  mask[n - 1] = two[0];
 }
 
 void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
                 float *mask, float *x) {
-  int64_t all = (int64_t)rows * width;
-  if (n == width) {
-    draw_mask((int32_t)all, 0, p, *rng, mask);
-  } else {
-    for (int32_t r = 0; r < rows; r++)
-      draw_mask(n, (int64_t)r * width + at, p, *rng, mask + (size_t)r * (size_t)n);
-  }
-  nd_rng_skip(rng, (uint64_t)(all + 1) / 2);
+  size_t wide = (size_t)width, all = (size_t)rows * wide;
+  if (n == width) nd_dropout_mask(rng, p, 0, rows * n, mask);
+  else
+    for (size_t r = 0; r < (size_t)rows; r++)
+      nd_dropout_mask(rng, p, r * wide + (size_t)at, n, mask + r * (size_t)n);
+  nd_rng_skip(rng, nd_dropout_draws(all));
   nd_multiply(rows * n, mask, x);
 }
 

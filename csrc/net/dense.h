@@ -21,6 +21,11 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
 void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
                 float *mask, float *x);
 
+/* Elements from..from+n-1 of the mask that nd_dropout would draw; rng stays
+ * where it is. Numbers that a mask of n takes from it. */
+void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask);
+static inline uint64_t nd_dropout_draws(size_t n) { return ((uint64_t)n + 1) / 2; }
+
 /* Batch normalisation (Ioffe & Szegedy 2015) over the rows, with Keras's
  * epsilon 1e-3 and momentum 0.99 and the biased variance. Training: in place
  * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass and

@@ -21,30 +21,44 @@ typedef struct nd_hits_head {
 void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
                      const float *inputs, const float *hits, float *logits);
 
-/* The hits that are counted: where mask (rows, V) is above 0. */
+/* Hits of mask (rows, V) that count: where it is above 0. */
 int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask);
 
-/* Binary cross-entropy in nats, summed in double over the counted hits. When
- * `scale` is above 0, logits become the gradient of that sum times `scale`. */
-double nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
-                    float *logits, float scale);
+/* Binary cross-entropy in nats over the counted hits: of each row to sums
+ * (rows). With `scale` above 0, logits become the gradient of the sum, times
+ * that. */
+void nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
+                  float *logits, float scale, double *sums);
 
 /* Touch: how a hit that is known is struck. out (rows, 4 V): the mean of its
  * velocity, the logarithm of that one's deviation, the same of its offset,
- * each for all voices. Negative log-likelihood under the two normals, summed
- * over counted hits (mask (rows, V)); y (rows, 2 V). When `scale` is above 0, out
- * becomes the gradient of that sum times `scale`. */
+ * each for all voices. Negative log-likelihood under the two normals, of
+ * counted hits (mask (rows, V)); y (rows, 2 V). Else as nd_hits_loss. */
 enum { ND_TOUCH_OUTPUTS = 4, ND_TOUCH_TARGETS = 2 };
-double nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
-                     float scale);
+void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
+                   float scale, double *sums);
 
 /* The deviation that a logarithm stands for, within what touch can need. */
 float nd_touch_deviation(float logarithm);
 
-/* dlogits as nd_hits_loss left them. Adds to dw, db, dskip, dmix; writes
- * dfeatures. */
-void nd_hits_backward(const nd_hits_head *head, int32_t rows, const float *features,
+/* The head in training, where threads each take some of the rows. Weights packed
+ * once: floats, and where they then lie, 64-byte aligned. Without kernels for
+ * them (nd_packed_width() is 0) nothing is. */
+size_t nd_hits_packed_size(const nd_hits_head *head);
+void nd_hits_pack(const nd_hits_head *head, float *packed);
+
+/* Of `times` blocks of `rows` rows each, whose first rows lie `next` rows apart:
+ * logits, as above; dfeatures from the logits' gradient. Where nothing is packed
+ * the blocks are all rows, one after another. */
+void nd_hits_forward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+                            int32_t next, int32_t rows, const float *features,
+                            const float *inputs, const float *hits, float *logits);
+void nd_hits_backward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+                             int32_t next, int32_t rows, const float *dlogits, float *dfeatures);
+
+/* The weights' gradients, when all rows are done: writes dw, db and dskip, adds to dmix. */
+void nd_hits_gradient(const nd_hits_head *head, int32_t rows, const float *features,
                       const float *inputs, const float *hits, const float *dlogits, float *dw,
-                      float *db, float *dskip, float *dmix, float *dfeatures);
+                      float *db, float *dskip, float *dmix);
 
 #endif

@@ -123,6 +123,35 @@ CLONES void nd_multiply(int32_t n, const float *restrict a, float *restrict x) {
   for (int32_t i = 0; i < n; i++) x[i] *= a[i];
 }
 
+CLONES void nd_product(int32_t n, const float *restrict a, const float *restrict b,
+                       float *restrict y) {
+  for (int32_t i = 0; i < n; i++) y[i] = a[i] * b[i];
+}
+
+CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask) {
+  /* lane j makes the numbers j, j + LANES, …: all lanes at once */
+  enum { LANES = 16 };
+  uint64_t state[LANES], a = 1, c = 0;
+  for (int j = 0; j < LANES; j++) {
+    state[j] = rng.state;
+    (void)nd_rng_u32(&rng);
+    c = c * 6364136223846793005u + rng.stream;
+    a *= 6364136223846793005u;
+  }
+  for (int32_t i = 0; i < n; i += 2 * LANES) {
+    float part[2 * LANES];
+    for (int j = 0; j < LANES; j++) {
+      uint64_t old = state[j];
+      state[j] = old * a + c;
+      uint32_t shifted = (uint32_t)(((old >> 18) ^ old) >> 27), rot = (uint32_t)(old >> 59);
+      uint32_t bits = (shifted >> rot) | (shifted << ((32u - rot) & 31u));
+      part[2 * j] = (bits & 0xffffu) < cut ? 0.0f : keep;
+      part[2 * j + 1] = (bits >> 16) < cut ? 0.0f : keep;
+    }
+    memcpy(mask + i, part, (size_t)(n - i < 2 * LANES ? n - i : 2 * LANES) * sizeof *part);
+  }
+}
+
 CLONES void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out) {
   for (int32_t r = 0; r < rows; r++, x += n)
     for (int32_t i = 0; i < n; i++) out[i] += x[i];

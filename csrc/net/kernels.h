@@ -6,6 +6,7 @@
 #define ND_NET_KERNELS_H
 
 #include "../nd.h"
+#include "../rng.h"
 
 /* Gates of one step, for `rows` rows of `hidden` units.
  * z: (rows, 4H) pre-activations in, activated gates i, f, g, o out
@@ -26,6 +27,12 @@ void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
 
 void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y);  /* y += a x */
 void nd_multiply(int32_t n, const float *restrict a, float *restrict x);       /* x *= a */
+void nd_product(int32_t n, const float *restrict a, const float *restrict b,
+                float *restrict y);                                            /* y = a b */
+
+/* mask (n): `keep`, or 0 where one of the 16-bit halves of the numbers that rng
+ * gives, low half first, is below `cut`. n is even. */
+void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask);
 
 /* out (n) += the sum of the rows of x (rows, n) */
 void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out);

@@ -29,16 +29,46 @@ typedef struct nd_lstm_trace {
 size_t nd_lstm_trace_size(int32_t hidden, int32_t steps, int32_t streams);
 nd_lstm_trace nd_lstm_trace_at(float *block, int32_t hidden, int32_t steps, int32_t streams);
 
-/* x: (T, B, I). The state before must stand in trace->h[0] and ->c[0]. */
+/* A layer at work on a stretch. The streams of a batch don't know of each
+ * other, so threads may each take some of them through all steps. */
+typedef struct nd_lstm_work {
+  nd_lstm layer;
+  int32_t steps, streams;
+  bool backwards;        /* reads from the last step to the first; of the trace, the
+                          * state before is row T then, and row t that of step t */
+  const float *x;        /* (T, B, I) */
+  nd_lstm_trace trace;
+  float *packed;         /* nd_lstm_packed_size() floats, 64-byte aligned, where
+                          * nd_packed_width() is above 0; else nd_gemm is used */
+  /* of the backward pass */
+  float *dh;             /* (T, B, H), gradient of the outputs; destroyed */
+  float *dc;             /* (B, H), scratch */
+  float *dx;             /* (T, B, dx_width), of the first inputs; or NULL. May be dh */
+  int32_t dx_width;
+} nd_lstm_work;
+
+/* (T, B, H): the outputs, by steps. */
+float *nd_lstm_outputs(const nd_lstm_work *w);
+
+/* The weights as the forward pass needs them, then as the backward pass does:
+ * each before any stream, shared out in `parts`. */
+size_t nd_lstm_packed_size(int32_t inputs, int32_t hidden);
+void nd_lstm_pack(const nd_lstm_work *w, bool backward, int part, int parts);
+
+/* Streams from..to-1; all of them where nothing is packed. The state before must
+ * stand in the trace. Backwards: the gates become the gradient of z. Nothing
+ * flows past the stretch (truncated BPTT). */
+void nd_lstm_forward_streams(const nd_lstm_work *w, int32_t from, int32_t to);
+void nd_lstm_backward_streams(const nd_lstm_work *w, int32_t from, int32_t to);
+
+/* When all streams are done: writes a part's columns of the weights' gradients. */
+void nd_lstm_gradient(const nd_lstm_work *w, int part, int parts, float *dwx, float *dwh,
+                      float *db);
+
+/* The forward pass alone, on the calling thread. x: (T, B, I). The state before
+ * must stand in trace->h[0] and ->c[0]. */
 void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
                      nd_lstm_trace *trace);
-
-/* dh: (T, B, H), gradient of the outputs, destroyed; of the trace, the gates
- * become the gradient of z. Scratch: (T, B, 4H), dc (B, H). Adds to dwx, dwh, db; writes dx (T, B, I) unless
- * it is NULL. Nothing flows past the stretch (truncated BPTT). */
-void nd_lstm_backward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
-                      const nd_lstm_trace *trace, float *dh, float *scratch, float *dc,
-                      float *dwx, float *dwh, float *db, float *dx);
 
 /* One step for playing: `rows` states side by side. z: (rows, 4H), on entry
  * x wx of each row, destroyed. h, c: (rows, H), updated in place. */

@@ -100,17 +100,30 @@ size_t nd_net_head_scratch(const nd_net *net, int32_t rows);
  * forward pass, matrix products alone. Training costs three times that. */
 double nd_net_products(const nd_net *net);
 
-/* What training adds to a net: gradients, Adam's moments, activations. Bytes:
- * 4 * (3 * trained + T B (L (11 H + [2 H with dropout]) + ...)), the trace of
- * each layer being 4H + H + H + H a step, dz 4H and dh 2H shared. */
 typedef struct nd_trainer {
   nd_net *net;
+  int threads;                 /* of a step; what comes out does not depend on it */
   float *gradient, *m, *v;     /* (n_trained) each */
   int64_t step;                /* Adam steps taken */
   nd_rng rng;                  /* of dropout */
   float *work;                 /* activations, sized for the largest batch seen */
   size_t work_size;
 } nd_trainer;
+
+/* Bytes of memory that training adds to a net, for batches of T x B: of floats,
+ *   3 P                       gradient and Adam's moments of P trained weights
+ *   P'                        the layers' and the hits' weights once more, packed in
+ *                             panels of nd_packed_width() columns, the last one filled
+ *                             up; nothing where there are no kernels
+ *   T B (L (7 + 2 d) H + H    per layer gates 4 H, h, c, tanh c, and with dropout
+ *                             (d = 1) outputs and mask; gradient of the outputs
+ *      + R (8 + d) He + He    the same for R readers, whose gradient is apart
+ *      + E + front)           inputs of readers and of the first layer, with an encoder
+ *   B (2 (L H + R He) + H + He)   the states before; the cells' gradients
+ *   rows (outputs + 2)        logits, losses as doubles; rows = T B, or B of windows
+ *   rows (2 (sum of widths of the head's operations) + 3 widest)   with a dense head,
+ * each piece rounded up to a cache line. T B counts by far the most. */
+size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams);
 
 nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err);
 void nd_trainer_clear(nd_trainer *t);

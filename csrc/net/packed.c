@@ -8,16 +8,14 @@
  * `columns` columns count; rows of c lie `c_step` apart. */
 typedef struct kernels {
   const char *name;
-  int32_t width, rows;   /* of a tile: a panel's columns, a strip's rows */
+  int32_t width;         /* columns of a panel */
   /* c (m, columns) += a (m, k) times the panel, rows of a lying `step` apart;
    * with `fresh`, c is written and not read */
   void (*row)(int32_t m, int32_t columns, int32_t k, const float *a, size_t step,
               const float *panel, bool fresh, float *c, size_t c_step);
-  /* the same with a cut into strips: (m / rows, k, rows) */
-  void (*strip)(int32_t m, int32_t columns, int32_t k, const float *strips, const float *panel,
-                float *c, size_t c_step);
-  /* cuts a, (k, m), into strips of its transpose */
-  void (*cut)(int32_t k, int32_t m, const float *a, float *strips);
+  /* the same with a as its transpose, (k, m), whose rows lie `step` apart */
+  void (*across)(int32_t m, int32_t columns, int32_t k, const float *a, size_t step,
+                 const float *panel, bool fresh, float *c, size_t c_step);
   /* packs columns of b, whose rows lie `step` apart, and adds its rows to `sum` */
   void (*panel)(int32_t k, int32_t columns, const float *b, size_t step, float *panel, float *sum);
 } kernels;
@@ -45,9 +43,8 @@ typedef struct kernels {
 #define VECTORS 2
 #include "tile.h"
 
-static const kernels avx512 = {"avx512", 48, 8, avx512_row, avx512_strip, avx512_cut,
-                               avx512_panel};
-static const kernels avx2 = {"avx2", 16, 6, avx2_row, avx2_strip, avx2_cut, avx2_panel};
+static const kernels avx512 = {"avx512", 48, avx512_row, avx512_across, avx512_panel};
+static const kernels avx2 = {"avx2", 16, avx2_row, avx2_across, avx2_panel};
 static const kernels none = {.name = "blas"};
 
 static const kernels *choose(void) {
@@ -80,19 +77,23 @@ static const kernels *chosen(void) {
 
 /* Steps of k that are worked on at a time, so that a panel of that height
  * stays in the first-level cache while the rows pass by. */
-enum { HEIGHT = 192 };
+enum { HEIGHT = 192, MAX_WIDTH = 48 };
 
 int32_t nd_packed_width(void) { return chosen()->width; }
+
+const char *nd_packed_name(void) { return chosen()->name; }
 
 size_t nd_packed_size(int32_t k, int32_t n) {
   size_t width = (size_t)chosen()->width;
   return width > 0 ? ((size_t)n + width - 1) / width * width * (size_t)k : 0;
 }
 
-void nd_pack(nd_trans tb, int32_t k, int32_t n, const float *b, float *packed) {
+void nd_pack(nd_trans tb, int32_t k, int32_t n, const float *b, int32_t from, int32_t to,
+             float *packed) {
   int32_t width = chosen()->width;
   size_t high = (size_t)k, wide = (size_t)n;
-  for (int32_t from = 0; from < n; from += width, packed += high * (size_t)width) {
+  packed += high * (size_t)from;
+  for (; from < to; from += width, packed += high * (size_t)width) {
     int32_t columns = n - from < width ? n - from : width;
     if (columns < width) memset(packed, 0, high * (size_t)width * sizeof *packed);
     if (tb == ND_N) {
@@ -109,51 +110,47 @@ void nd_pack(nd_trans tb, int32_t k, int32_t n, const float *b, float *packed) {
   }
 }
 
-void nd_packed_gemm(int32_t m, int32_t n, int32_t k, const float *a, const float *packed,
-                    bool add, float *c) {
+void nd_packed_blocks(int32_t times, size_t a_next, size_t c_next, int32_t m, int32_t n, int32_t k,
+                      const float *a, const float *packed, bool add, float *c) {
   const kernels *kernel = chosen();
   int32_t pieces = (k + HEIGHT - 1) / HEIGHT;
   for (int32_t from = 0; from < n; from += kernel->width) {
     int32_t columns = n - from < kernel->width ? n - from : kernel->width;
     for (int32_t p = 0, at = 0; p < pieces; p++) {
       int32_t high = (k - at + pieces - p - 1) / (pieces - p);
-      /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): packing has a width */
-      kernel->row(m, columns, high, a + at, (size_t)k, packed, !add && p == 0, c + from, (size_t)n);
+      for (int32_t t = 0; t < times; t++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): packing has a width */
+        kernel->row(m, columns, high, a + (size_t)t * a_next + at, (size_t)k, packed,
+                    !add && p == 0, c + (size_t)t * c_next + from, (size_t)n);
       packed += (size_t)high * (size_t)kernel->width;
       at += high;
     }
   }
 }
 
-static size_t strips_size(const kernels *kernel, int32_t m) {
-  size_t rows = (size_t)kernel->rows;
-  /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): packing has rows */
-  return ((size_t)m + rows - 1) / rows * rows * HEIGHT;
-}
-
-size_t nd_packed_gradient_size(int32_t i, int32_t h) {
-  const kernels *kernel = chosen();
-  if (kernel->width == 0) return 0;
-  return (size_t)HEIGHT * (size_t)kernel->width + strips_size(kernel, i) + strips_size(kernel, h);
+void nd_packed_gemm(int32_t m, int32_t n, int32_t k, const float *a, const float *packed,
+                    bool add, float *c) {
+  nd_packed_blocks(1, 0, 0, m, n, k, a, packed, add, c);
 }
 
 void nd_packed_gradient(int32_t rows, int32_t i, int32_t h, int32_t n, int32_t from, int32_t to,
-                        const float *x, const float *y, const float *dz, float *scratch,
-                        float *dwx, float *dwh, float *db) {
+                        const float *x, const float *y, const float *dz, float *dwx, float *dwh,
+                        float *db) {
   const kernels *kernel = chosen();
   size_t wide = (size_t)n;
-  float *panel = scratch, *xs = panel + (size_t)HEIGHT * (size_t)kernel->width;
-  float *ys = xs + strips_size(kernel, i);
+  _Alignas(64) float panel[HEIGHT * MAX_WIDTH];
   int32_t pieces = (rows + HEIGHT - 1) / HEIGHT;
+  if (from < to) memset(db + from, 0, (size_t)(to - from) * sizeof *db);
   for (int32_t p = 0, at = 0; p < pieces; p++) {
     int32_t high = (rows - at + pieces - p - 1) / (pieces - p);
-    kernel->cut(high, i, x + (size_t)at * (size_t)i, xs);
-    kernel->cut(high, h, y + (size_t)at * (size_t)h, ys);
     for (int32_t j = from; j < to; j += kernel->width) {
       int32_t columns = to - j < kernel->width ? to - j : kernel->width;
       kernel->panel(high, columns, dz + (size_t)at * wide + (size_t)j, wide, panel, db + j);
-      kernel->strip(i, columns, high, xs, panel, dwx + j, wide);
-      kernel->strip(h, columns, high, ys, panel, dwh + j, wide);
+      if (i > 0)
+        kernel->across(i, columns, high, x + (size_t)at * (size_t)i, (size_t)i, panel, p == 0,
+                       dwx + j, wide);
+      kernel->across(h, columns, high, y + (size_t)at * (size_t)h, (size_t)h, panel, p == 0,
+                     dwh + j, wide);
     }
     at += high;
   }

@@ -1,4 +1,5 @@
-/* share.h - work shared out among threads that live no longer than the call. */
+/* share.h - work shared out among threads: a crew that lives for one call of
+ * ours, so that a host that unloads, forks or exits finds no thread behind it. */
 #ifndef ND_NET_SHARE_H
 #define ND_NET_SHARE_H
 
@@ -6,10 +7,17 @@
 
 enum { ND_MAX_PARTS = 64 };
 
-/* Calls work(job, part, parts) for each part in 0..parts-1, at most
- * ND_MAX_PARTS, the last one on the calling thread, and returns when all are
- * done. Where no thread is to be had, the caller does that part too. */
-void nd_share(int parts, void (*work)(void *job, int part, int parts), void *job);
+typedef struct nd_crew nd_crew;
+
+/* `parts` workers, at most ND_MAX_PARTS, of which the caller is one; fewer when
+ * no more threads are to be had. NULL: the caller alone. Ended by the same
+ * thread that made it. */
+nd_crew *nd_crew_make(int parts);
+void nd_crew_end(nd_crew *crew);
+
+/* Calls work(job, part, parts) for each part in 0..parts-1, the last one on the
+ * calling thread, and returns when all are done. */
+void nd_crew_do(nd_crew *crew, void (*work)(void *job, int part, int parts), void *job);
 
 /* The first of `n` things that falls to `part`, in steps of `unit`: the part's
  * things end where the next one's begin. */

@@ -70,21 +70,10 @@ ISA static void NAME(row)(int32_t m, int32_t columns, int32_t k, const float *a,
   }
 }
 
-ISA static void NAME(strip)(int32_t m, int32_t columns, int32_t k, const float *strips,
-                            const float *panel, float *c, size_t c_step) {
-  for (; m > 0; m -= ROWS, strips += (size_t)k * ROWS, c += ROWS * c_step)
-    NAME(pick)(true, m < ROWS ? m : ROWS, columns, k, strips, ROWS, panel, false, c, c_step);
-}
-
-ISA static void NAME(cut)(int32_t k, int32_t m, const float *a, float *strips) {
-  for (int32_t from = 0; from < m; from += ROWS) {
-    int32_t high = m - from < ROWS ? m - from : ROWS;
-    const float *row = a + from;
-    for (int32_t j = 0; j < k; j++, row += m, strips += ROWS) {
-      if (high == ROWS) memcpy(strips, row, ROWS * sizeof *strips);
-      else for (int32_t i = 0; i < high; i++) strips[i] = row[i];
-    }
-  }
+ISA static void NAME(across)(int32_t m, int32_t columns, int32_t k, const float *a, size_t step,
+                             const float *panel, bool fresh, float *c, size_t c_step) {
+  for (; m > 0; m -= ROWS, a += ROWS, c += ROWS * c_step)
+    NAME(pick)(true, m < ROWS ? m : ROWS, columns, k, a, step, panel, fresh, c, c_step);
 }
 
 ISA static void NAME(panel)(int32_t k, int32_t columns, const float *restrict b, size_t step,
