@@ -10,6 +10,7 @@
 #   make dist       a release's tarball and rocks, into build/dist/
 #   make bench      measure against the limits in spec/bench; ONLY=training, see there
 #   make bench-plots  curves of what it costs, each with its limit, into build/bench/
+#   make bench-profile  where a training step's time goes
 #   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
 #   make check-corpus, check-kill, check-long:
@@ -57,21 +58,26 @@ SHARED = -shared -Wl,-z,nodelete
 endif
 
 # smf.so is all that links libsmf and glib, mpi.so (with MPI=1) all that links
-# MPI; core.so is the rest. All hold the small shared files.
+# MPI; cpu.so comes before OpenBLAS and links nothing; core.so is the rest. All
+# hold the small shared files.
 SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
 SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c
 SMF_SOURCES := $(SMF_ONLY) $(wildcard csrc/midi/guard.c csrc/midi/scan.c) \
   csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
 MPI_SOURCES := $(MPI_ONLY) csrc/nd.c csrc/lua/lnd.c
-CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY),$(SOURCES))
+CPU_ONLY := csrc/lua/cpu.c
+CPU_SOURCES := $(CPU_ONLY) csrc/cpu.c
+CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY) $(CPU_ONLY),$(SOURCES))
 CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MPI_OBJECTS := $(MPI_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+CPU_OBJECTS := $(CPU_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
 SMF := $(BUILD)/lib/neuraldrummer/smf.so
+CPU := $(BUILD)/lib/neuraldrummer/cpu.so
 MPI_MODULE := $(if $(MPI),$(BUILD)/lib/neuraldrummer/mpi.so)
-MODULES := $(CORE) $(SMF) $(MPI_MODULE)
+MODULES := $(CORE) $(SMF) $(CPU) $(MPI_MODULE)
 TOOL := $(BUILD)/bin/neuraldrummer
 LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
@@ -86,8 +92,8 @@ MATH = -ffp-contract=fast -fno-math-errno -fno-trapping-math
 
 COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibility=hidden
 
-.PHONY: all deps test-deps demo test install doc dist bench bench-plots reaper reaper-index \
-  test-windows bench-live clean FORCE
+.PHONY: all deps test-deps demo test install doc dist bench bench-plots bench-profile reaper \
+  reaper-index test-windows bench-live clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(MODULES) $(TOOL)
@@ -102,6 +108,10 @@ $(CORE): $(CORE_OBJECTS)
 $(SMF): $(SMF_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
+
+$(CPU): $(CPU_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CPU_OBJECTS)
 
 $(BUILD)/lib/neuraldrummer/mpi.so: $(MPI_OBJECTS)
 	@mkdir -p $(@D)
@@ -124,7 +134,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
 
--include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
+-include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(CPU_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 
 # The tool finds its Lua files and modules from where it lies.
 define write_tool
@@ -164,6 +174,23 @@ bench-plots: deps
 	@$(MAKE) --no-print-directory all
 	@mkdir -p $(BUILD)/bench
 	@$(BENCH) $(LUA) spec/bench/plots.lua
+
+# Where a training step's time goes: the module once more, with clocks around
+# what profile.c names.
+PROFILE = $(BUILD)/profile/neuraldrummer/core.so
+PROFILED = $(shell sed -n 's/.*__real_\(nd_[a-z_]*\)(.*/\1/p; s/^WRAP([A-Z]*, \(nd_[a-z_]*\),.*/\1/p' \
+  spec/bench/profile.c | sort -u)
+
+bench-profile: deps
+	@$(MAKE) --no-print-directory $(PROFILE)
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/profile/?.so;;' \
+	  $(LUA) spec/bench/profile.lua
+
+$(PROFILE): $(CORE_OBJECTS) spec/bench/profile.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) -c -o $(BUILD)/profile/profile.o spec/bench/profile.c
+	$(CC) $(SHARED) $(LDFLAGS) $(PROFILED:%=-Wl,--wrap=%) -o $@ $(CORE_OBJECTS) \
+	  $(BUILD)/profile/profile.o $(CORE_LIBS)
 
 # Models and kit maps lie beside the Lua files, where the module looks for them.
 install: all

@@ -195,6 +195,9 @@ print((batches:shape()))                      --> 16
 local loss, norm = assert(model:train_step(batches, { rate = 1e-3, clip = 1 }))
 print(loss > 0, norm > 0, #model:gradient(name) == #values)  --> true	true	true
 
+--: model:training_bytes
+print(model:training_bytes() > model:training_bytes { batch = 4, steps = 16 })  --> true
+
 --: model:loss
 local mean, count = model:loss(batches)
 print(mean < 1, count)                        --> true	576
@@ -409,6 +412,16 @@ do
   print(interrupt:seen())                     --> false
   interrupt:close()                           -- as its end does
 end
+
+--: core.cpu
+local machine = core.cpu()
+print(type(machine.blas), machine.packed ~= nil)  --> string	true
+
+--: cpu.load cpu.told
+local cpu = require "neuraldrummer.cpu"
+print(cpu.load(require, "neuraldrummer.core") == core)  --> true
+local told, fits = cpu.told()
+print(told == nil or told == fits)            --> true
 
 --: core.sgemm_rate
 print(core.sgemm_rate(64) > 0)                --> true

@@ -48,7 +48,8 @@ describe("make", function()
 
   it("exports nothing but the openers, and links what belongs to each module", function()
     if shell.sh "command -v nm objdump readelf" ~= 0 then return pending "no nm here" end
-    for name, libraries in pairs { core = { "openblas" }, smf = { "libsmf", "libglib" } } do
+    for name, libraries in pairs { core = { "openblas" }, smf = { "libsmf", "libglib" },
+      cpu = {} } do
       local path = ("%s/lib/neuraldrummer/%s.so"):format(shell.build, name)
       local _, symbols = shell.run("nm", "-D", "--defined-only", path)
       local found = {}
@@ -57,7 +58,8 @@ describe("make", function()
       local _, needs = shell.run("objdump", "-p", path)
       for _, library in ipairs(libraries) do assert.matches("NEEDED +%S*" .. library, needs) end
       assert.not_matches("NEEDED +liblua", needs)
-      if name == "core" then
+      if name == "cpu" then assert.not_matches("NEEDED +%S*openblas", needs) end
+      if name ~= "smf" then
         assert.not_matches("NEEDED +libsmf", needs)
         assert.not_matches("NEEDED +libglib", needs)
       end
@@ -71,7 +73,9 @@ describe("make", function()
     local status, _, err = make("install DESTDIR=" .. root .. " PREFIX=/opt/nd")
     assert.equal("", err)
     assert.equal(0, status)
-    assert.is_true(shell.exists(root .. "/opt/nd/lib/lua/5.4/neuraldrummer/core.so"))
+    for _, name in ipairs { "core", "smf", "cpu" } do
+      assert.is_true(shell.exists(("%s/opt/nd/lib/lua/5.4/neuraldrummer/%s.so"):format(root, name)))
+    end
     assert.equal(lua_files "lua", lua_files(root .. "/opt/nd/share/lua/5.4"))
     shell.run("mv", root .. "/opt/nd", folder .. "/nd")
     local out

@@ -321,6 +321,11 @@ function model:train_step(batch, options) end
 ---@return integer struck
 ---@return integer both
 function model:loss(batch) end
+--- Bytes of memory that training takes at most: the weights, what learning them
+--- adds, and a batch, by default of the model's own size.
+---@param options? {batch?: integer, steps?: integer}
+---@return integer bytes
+function model:training_bytes(options) end
 --- A tensor's values.
 ---@param name string
 ---@return number[] values
@@ -347,7 +352,7 @@ function model:learn_styles(c, split) end
 ---@param seq? neuraldrummer.sequence
 ---@return {index: integer, name: string, odds: number}[]
 function model:styles(seq) end
---- BLAS threads of this model's calls (default 1).
+--- Threads of this model's calls (default 1); losses don't depend on them.
 ---@param n integer
 function model:threads(n) end
 function model:close() end
@@ -559,6 +564,12 @@ function core.catch_interrupt(terminate) end
 ---@return boolean whether Ctrl-C was pressed
 function interrupt:seen() end
 function interrupt:close() end
+
+--- What the CPU has that decides about kernels, and what is used of it: OpenBLAS's
+--- kernels ("own": there is no OpenBLAS here), those of the products by packed
+--- weights ("blas": none), and the version of the element-wise loops.
+---@return {features: string[], blas: string, packed: "avx512"|"avx2"|"blas", loops: "x86-64-v4"|"x86-64-v3"|"default"}
+function core.cpu() end
 
 --- The machine's own SGEMM rate: an n-cube product, in flop/s.
 ---@param n integer

@@ -1,5 +1,6 @@
---- The command `info`: what is in a song, a corpus or a model.
+--- The command `info`: what is in a song, a corpus or a model; what the CPU has.
 local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
 local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
@@ -132,12 +133,48 @@ end
 
 local function facts_of_model(model)
   local config, settings = model:config(), model:tokeniser():settings()
-  local facts = { kind = "model", config = config, settings = settings, extra = model:extra() }
+  local facts = { kind = "model", config = config, settings = settings, extra = model:extra(),
+    training_bytes = model:training_bytes() }
   return facts, function()
     say("model: preset %s, %d parameters", config.preset, config.parameters)
     say("grid: kit %s, %d steps a beat", settings.kit, settings.steps_per_beat)
     say_fields("network", config)
+    say("training: takes %.0f MB, by batches of %d x %d steps", facts.training_bytes / 1e6,
+      config.batch, config.steps)
     say_fields("saved with it", facts.extra)
+  end
+end
+
+-- The machine, and what is used of it.
+local function facts_of_cpu()
+  local facts = core.cpu()
+  facts.kind = "cpu"
+  -- not there where a core without OpenBLAS lies alone
+  local knows, cpu = pcall(require, "neuraldrummer.cpu")
+  if knows then facts.told, facts.fits = cpu.told() end
+  local asked = os.getenv "OPENBLAS_CORETYPE"
+  local function meant(name) return name and name:lower() == facts.blas:lower() end
+  if facts.blas == "own" then
+    facts.why = "products of this module's own, no OpenBLAS"
+  elseif asked then
+    facts.why = ("OPENBLAS_CORETYPE is %s"):format(asked)
+  elseif meant(facts.told) then
+    facts.why = "the fastest that fit the CPU, of which OpenBLAS was told"
+  elseif facts.told then
+    facts.why = ("OpenBLAS was told of %s, and had been loaded before or lacks them"):format(
+      facts.told)
+  else
+    facts.why = "OpenBLAS's own choice"
+  end
+  facts.asked = os.getenv "NEURALDRUMMER_KERNELS"
+  return facts, function()
+    say("cpu: %s", #facts.features > 0 and table.concat(facts.features, ", ")
+      or "nothing that kernels are chosen by")
+    say("OpenBLAS: kernels %s: %s", facts.blas, facts.why)
+    say("products by packed weights: %s%s",
+      facts.packed == "blas" and "none, OpenBLAS does them" or facts.packed,
+      facts.asked and (", NEURALDRUMMER_KERNELS being %s"):format(facts.asked) or "")
+    say("element-wise loops: %s", facts.loops)
   end
 end
 
@@ -168,15 +205,24 @@ local function draw(kind, thing, args)
 end
 
 info.info = {
-  summary = "Say what is in a song, a corpus or a model.",
+  summary = "Say what is in a song, a corpus or a model, or what the CPU has.",
   example = "neuraldrummer info song.mid",
   takes = {
-    { "file", "FILE", "a MIDI file, a corpus or a model." },
+    { "file", "FILE", "a MIDI file, a corpus or a model.", args = "?" },
+    { "--cpu", "what the CPU has, which kernels are used, and why." },
     common.DRUM_CHANNEL, common.LIMITS,
     { "--plot", "FILE", "of a song or a corpus: a picture (PNG, SVG, PDF)." },
     { "--json", "as JSON." },
   },
   run = function(args)
+    if args.cpu or not args.file then
+      if args.file or args.plot or not args.cpu then
+        return nil, "a FILE is needed, or --cpu without one", common.MISUSED
+      end
+      local facts, text = facts_of_cpu()
+      if args.json then common.say_json(facts, { "kind" }) else text() end
+      return true
+    end
     local kind, message = kind_of(args.file)
     if not kind then return nil, message end
     if args.plot and kind == "model" then
