@@ -194,6 +194,10 @@ function bench.facts()
     print(("not there  %s: not compared with (PYTHON=… names another interpreter)"):format(
       table.concat(missing, ", ")))
   end
+  local load = tonumber((bench.load():match "^%S+"))
+  if load and load > bench.cores() / 2 then
+    print "busy       other programs run beside these: the figures say less than they could"
+  end
   print(("measured   %d times in turn, about %g s each; of each, the best of these unless said "
     .. "otherwise"):format(bench.settings.ROUNDS, bench.settings.SECONDS))
 end
