@@ -11,7 +11,7 @@
 #   make bench      measure against the limits in spec/bench; ONLY=training, see there
 #   make bench-plots  curves of what it costs, each with its limit, into build/bench/
 #   make bench-profile  where a training step's time goes
-#   make check-asan, check-tsan, check-valgrind, coverage, tidy, fuzz:
+#   make check-asan, check-tsan, check-valgrind, check-mpi, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
 #   make check-corpus, check-kill, check-long:
 #                   songs by the thousand, kills, long runs, see spec/checks/all.mk

@@ -239,6 +239,27 @@ local state = assert(train.run(corpus, { model = nd.model.new { hidden = 8, laye
   on_progress = function(now) assert(now.loss == now.loss) end }))
 print(state.epochs, state.interrupted)        --> 1	false
 
+--: neuraldrummer.join mpi.join world:rank world:size world:any world:leave world:close
+-- the same, as one of the processes of `mpirun -n 4 lua5.4 …`, with `make MPI=1`
+local function train_together()
+  local world = assert(nd.join())
+  local ended = assert(train.run(corpus, { out = "m.safetensors", distributed = world }))
+  if world:rank() == 1 then print(ended.best, "by", world:size()) end
+  if not world:any(ended.diverged) then world:leave() end
+  world:close()                               -- without leaving, it ends the others too
+end
+
+--: world:sum world:same world:abort
+-- by hand: all processes make the same calls in the same order
+local function learn_together(world)
+  local shared = corpus:batches { model = model, world = world }
+  if not world:same(tostring(corpus)) then world:abort(2) end
+  while shared:next() do model:train_step(shared) end
+  local tally, count = model:loss(shared)     -- of the streams that are here
+  return world:sum { tally * count, count }
+end
+print(type(train_together), type(learn_together))  --> function	function
+
 --: train.rate
 print(train.rate({ rate = 1, warmup = 10, cosine = false, floor = 0 }, 5, 100))  --> 0.5
 

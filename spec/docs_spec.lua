@@ -99,6 +99,9 @@ describe("the documentation", function()
           table.remove(given, 1)
           local ok, message = cli.parse(given)
           assert.is_true(ok, line .. ": " .. tostring(message))
+        elseif name == "mpirun" then  -- run by mpi_spec, where there is one
+          local given = words(line:match "neuraldrummer (.*)")
+          assert.is_true(cli.parse(given), line)
         elseif name == "make" then
           -- targets and variables that the Makefile has; specs make and install
           local target = line:match "^make ([%l-]+)" or "all"

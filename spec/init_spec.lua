@@ -47,6 +47,19 @@ describe("neuraldrummer", function()
     assert.matches("^nil\tMIDI files cannot be read, for want of libsmf or glib: .*smf.so: ", why)
   end)
 
+  it("does without MPI, and says how training with other processes comes by it", function()
+    local lib = folder .. "/without/neuraldrummer"
+    shell.run("mkdir", "-p", lib)
+    shell.run("cp", shell.build .. "/lib/neuraldrummer/core.so", lib)
+    local _, out = lua([[print(require "neuraldrummer".join())]], nil, folder .. "/without/?.so")
+    assert.equal("nil\tseveral processes cannot train together without the module "
+      .. "neuraldrummer.mpi: `make MPI=1` builds it, with Open MPI (packages openmpi-bin and "
+      .. "libopenmpi-dev)\n", out)
+    shell.write(lib .. "/mpi.so", "no library")
+    _, out = lua([[print(require "neuraldrummer".join())]], nil, folder .. "/without/?.so")
+    assert.matches("^nil\tseveral processes .* neuraldrummer.mpi: .*mpi.so: ", out)
+  end)
+
   it("loads libsmf only when a file is read", function()
     local _, out = lua [[
       local nd = require "neuraldrummer"

@@ -3,6 +3,7 @@
 #   make check-asan      the specs under the address, undefined-behaviour and leak sanitizers
 #   make check-tsan      Lua states and training in threads, under the thread sanitizer
 #   make check-valgrind  specs under valgrind
+#   make check-mpi       training with other processes, by Open MPI
 #   make coverage        lines of csrc that the specs run, by file
 #   make tidy            clang-tidy, cppcheck and gcc -fanalyzer on csrc
 #   make fuzz            TARGET=guard|smf|tokens|corpus|checkpoint|lua SECONDS=60
@@ -88,6 +89,11 @@ check-valgrind: test-deps
 	@$(LUA) spec/run.lua $(BUILD)/valgrind-lua $(BUILD) \
 	  $(or $(SPEC),$(wildcard $(VALGRIND_SPECS:%=spec/%_spec.lua)))
 
+# Open MPI is large (60 packages), so the specs do without where it is not.
+check-mpi: test-deps
+	@.ci/deps install $(MPI_PACKAGES)
+	@$(MAKE) --no-print-directory test SPEC=spec/mpi_spec.lua
+
 # ---------------------------------------------------------------- coverage
 
 # Without the specs of building and packing, which make modules of their own.
@@ -100,7 +106,7 @@ ifeq ($(filter %/coverage,$(BUILD)),)
 else
 	@find $(BUILD) -name '*.gcda' -delete 2>/dev/null || true
 	-@$(MAKE) --no-print-directory test \
-	  SPEC="$(filter-out %/make_spec.lua %/rock_spec.lua,$(wildcard spec/*_spec.lua))"
+	  SPEC="$(filter-out %/make_spec.lua %/rock_spec.lua %/mpi_spec.lua,$(wildcard spec/*_spec.lua))"
 	@$(LUA) spec/support/coverage.lua $(BUILD) $(LEAST)
 endif
 
@@ -112,12 +118,12 @@ endif
 # and pointers for null that are not; clang's, which does, and the sanitizers
 # watch over these.
 ANALYSE = -Icsrc $(if $(filter csrc/nd.c,$<),,-include spec/support/analyse.h) \
-  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS)
+  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS)
 FANALYZER = -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value \
   -Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 
 tidy:
-	@.ci/deps install $(BUILD_PACKAGES) $(TIDY_PACKAGES)
+	@.ci/deps install $(BUILD_PACKAGES) $(TIDY_PACKAGES) $(MPI_PACKAGES)
 	@$(MAKE) --no-print-directory $(SOURCES:csrc/%.c=$(BUILD)/tidy/%.ok)
 	cppcheck --std=c11 --enable=warning,style,performance,portability --quiet \
 	  --error-exitcode=1 --suppressions-list=.cppcheck -Icsrc csrc
@@ -174,4 +180,4 @@ fuzz-keep: fuzzer
 	$(FUZZER) $(FUZZ_OPTIONS) -merge=1 -use_counters=0 -max_len=2048 \
 	  spec/fuzz/regressions/$(TARGET) $(KEPT) $(FOUND)
 
-.PHONY: check-asan check-tsan check-valgrind coverage tidy replays fuzz fuzzer fuzz-keep
+.PHONY: check-asan check-tsan check-valgrind check-mpi coverage tidy replays fuzz fuzzer fuzz-keep

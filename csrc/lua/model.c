@@ -283,17 +283,20 @@ static int model_threads(lua_State *L) {
 
 /* ---------------------------------------------------------------------- styles */
 
-/* model:learn_styles(corpus, split): how many */
+/* model:learn_styles(corpus, split, most): how many */
 static int model_learn_styles(lua_State *L) {
   static const char *const splits[] = {"train", "valid", "all", NULL};
   model *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
   int split = luaL_checkoption(L, 3, "train", splits);
+  lua_Integer most = luaL_optinteger(L, 4, ND_MOST_STYLES);
+  luaL_argcheck(L, most >= 1 && most <= ND_MOST_STYLES, 4, "a number of styles is in 1..4096");
   nd_error err;
   if (lnd_finalising(L)) return luaL_error(L, "styles cannot be learnt within a finaliser");
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
-  nd_status status = nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split, &err);
+  nd_status status = nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split,
+                                     (int32_t)most, &err);
   if (status == ND_OK) status = nd_near_learn(&m->drummer->styles, 1, &err);
   if (status != ND_OK) return lnd_fail_corpus(L, &err, 2);
   lua_pushinteger(L, m->drummer->styles.n);

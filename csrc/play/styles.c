@@ -51,17 +51,28 @@ static nd_status add_name(char **names, size_t *n, size_t *capacity, const char 
   return ND_OK;
 }
 
-nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, nd_error *err) {
-  int32_t songs = nd_corpus_count(corpus);
+static bool in_split(const nd_corpus *corpus, int32_t song, int32_t split) {
+  return split < 0 || (int32_t)nd_corpus_split(corpus, song) == split;
+}
+
+nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, int32_t most,
+                          nd_error *err) {
+  int32_t songs = nd_corpus_count(corpus), all = 0, room;
+  for (int32_t i = 0; i < songs; i++) all += in_split(corpus, i, split);
+  room = all < most ? all : most;
   int32_t voices = nd_corpus_tokeniser(corpus)->kit.n_voices;
   nd_styles learnt = {.voices = voices, .size = nd_style_size(voices)};
   size_t used = 0, capacity = 0;
-  learnt.style = nd_calloc((size_t)songs * (size_t)learnt.size, sizeof *learnt.style);
-  learnt.song = nd_calloc((size_t)songs * ND_SONG_TRAITS, sizeof *learnt.song);
+  learnt.style = nd_calloc((size_t)room * (size_t)learnt.size, sizeof *learnt.style);
+  learnt.song = nd_calloc((size_t)room * ND_SONG_TRAITS, sizeof *learnt.song);
   learnt.near = nd_calloc(ND_SONG_TRAITS * ND_STYLES_NEAR, sizeof *learnt.near);
   nd_status status = learnt.style && learnt.song && learnt.near ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  int64_t number = 0;
   for (int32_t i = 0; i < songs && status == ND_OK; i++) {
-    if (split >= 0 && (int32_t)nd_corpus_split(corpus, i) != split) continue;
+    if (!in_split(corpus, i, split)) continue;
+    bool taken = (number + 1) * room / all > number * room / all;
+    number++;
+    if (!taken) continue;
     nd_sequence *seq;
     status = nd_corpus_read(corpus, i, &seq, err);
     if (status != ND_OK) break;

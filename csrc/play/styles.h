@@ -1,5 +1,5 @@
 /* styles.h - the styles that a drummer chooses among: one of each song it was
- * taught on, kept with what that song is like without its drums. A song leaves
+ * taught on, or of some of very many, kept with what that song is like without its drums. A song leaves
  * its style open; the drummer commits to one whole style, and never to an
  * average of many.
  *
@@ -19,7 +19,8 @@
  * sixteenth of four beats the square root of how often the bass strikes, and
  * low, middle and high notes. */
 enum { ND_SONG_PLACES = 16, ND_SONG_TRAITS = 2 * ND_N_METRICS + 4 * ND_SONG_PLACES,
-       ND_STYLES_NEAR = 16 };
+       ND_STYLES_NEAR = 16,
+       ND_MOST_STYLES = 4096 };  /* how near they are is learnt from all pairs */
 
 typedef struct nd_styles {
   int32_t n, voices;    /* styles; voices of the kit */
@@ -31,9 +32,11 @@ typedef struct nd_styles {
   char *names;          /* one a line, in order */
 } nd_styles;
 
-/* Of the songs of `split` (-1: all) that have drums. Replaces what is there.
+/* Of the songs of `split` (-1: all) that have drums; of more than `most`, so
+ * many from all over the corpus. Replaces what is there.
  * `near` is left to learn/near.h: zeros, by which all songs are as near. */
-nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, nd_error *err);
+nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, int32_t most,
+                          nd_error *err);
 void nd_styles_clear(nd_styles *s);
 
 /* How far the grooves of two styles agree: twice the hits that they have in

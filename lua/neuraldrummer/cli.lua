@@ -115,7 +115,7 @@ local function run(args)
   local done, message, status = commands[parsed.command].run(parsed,
     { commands = cli.commands(), suggesting = function() return build_parser(true) end })
   if not done then
-    common.complain("%s", message)
+    if message then common.complain("%s", message) end
     return status or FAILED
   end
   local written, why = common.flush()

@@ -345,9 +345,10 @@ function model:tensors() end
 --- to draw from; takes the place of what was gathered before.
 ---@param c neuraldrummer.corpus of the model's kit
 ---@param split? "train"|"valid"|"all" default "train"
+---@param most? integer of more songs, so many from all over the corpus (default 4096, the most)
 ---@return integer? styles how many
 ---@return string? message
-function model:learn_styles(c, split) end
+function model:learn_styles(c, split, most) end
 --- The styles in the model's order, with their odds for a song; without one, all alike.
 ---@param seq? neuraldrummer.sequence
 ---@return {index: integer, name: string, odds: number}[]

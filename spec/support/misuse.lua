@@ -136,7 +136,7 @@ local right = {
   ["neuraldrummer.model:set_tensor"] = function(self)
     return self:tensors()[1], (self:tensor(self:tensors()[1]))
   end,
-  ["neuraldrummer.model:learn_styles"] = function() return new "corpus" end,
+  ["neuraldrummer.model:learn_styles"] = function() return new "corpus", "train", 2 end,
   ["neuraldrummer.model:threads"] = function() return 1 end,
   ["neuraldrummer.generator:play"] = function()
     local sequence = new "sequence"

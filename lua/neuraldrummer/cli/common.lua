@@ -17,7 +17,7 @@ local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 --- args, choices, count and default, and `suggests`, a function that gives values for
 --- the shell to complete
 ---@field run fun(args: table, tool: neuraldrummer.cli_tool): boolean?, string?, integer? true; or
---- nil, a message, and the exit status where that is not FAILED
+--- nil, a message (none when all is said), and the exit status where that is not FAILED
 
 ---@class neuraldrummer.cli_tool
 ---@field suggesting fun(): table argparse's parser, with the values that are suggested

@@ -41,6 +41,11 @@ local function watcher(args)
   end
 end
 
+local function stopped_text(state)
+  return ("stopped in epoch %d, batch %d; saved as %s, --resume goes on"):format(state.epoch,
+    state.batch, state.last)
+end
+
 local function say_trained(args, state, log, picture)
   if args.json then
     say_json({
@@ -122,17 +127,17 @@ learn.train = {
     finish()
     if not state then return nil, message end
     if world then
-      local leads, left = world:rank() == 1, nil
-      left, message = world:leave()
-      if not left then return nil, message end
       common.world = nil
+      local leads, ended = world:rank() == 1, state.interrupted
+      -- said before all else, for mpirun kills soon after it asks to end
+      if ended and leads then common.complain("%s", stopped_text(state)) end
+      world:leave()
+      if ended then return nil end
       if not leads then return true end  -- the first process has it all
     end
 
-    -- mpirun kills soon after it asks to end
-    local picture = not (world and state.interrupted) and stem .. ".loss.png" or nil
-    local drawn, why = true, nil
-    if picture then drawn, why = require "neuraldrummer.plot".loss(log, picture) end
+    local picture = stem .. ".loss.png"
+    local drawn, why = require "neuraldrummer.plot".loss(log, picture)
     if not drawn then
       common.complain("no picture of the losses: %s", why)
       picture = nil
@@ -141,8 +146,7 @@ learn.train = {
       return nil, ("%s (epoch %d, batch %d); %s is as it was last saved; try a lower --rate")
         :format(state.why, state.epoch, state.batch + 1, args.output)
     elseif state.interrupted then
-      return nil, ("stopped in epoch %d, batch %d; saved as %s, --resume goes on"):format(
-        state.epoch, state.batch, state.last)
+      return nil, stopped_text(state)
     end
     say_trained(args, state, log, picture)
     return true
