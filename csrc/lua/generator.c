@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "../net/blas.h"
+#include "../net/playing.h"
 #include "../play/generator.h"
 #include "lnd.h"
 
 typedef struct generator {
   nd_generator *g;
-  const nd_drummer *drummer;   /* the model's; looked at only after check() */
+  nd_drummer *drummer;         /* the model's; looked at only after check() */
   int threads;
 } generator;
 
@@ -32,7 +33,7 @@ static int core_generator(lua_State *L) {
                                       "prime", "velocity", "threads", "limbs", "enter", "mood", NULL};
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
   static const char *const entries[] = {"band", "always", NULL};
-  const nd_drummer *d = lnd_check_drummer(L, 1);
+  nd_drummer *d = lnd_check_drummer(L, 1);
   lnd_opts(L, 2, names);
   lua_settop(L, 2);
   nd_generator_options o = nd_generator_defaults(d);
@@ -67,6 +68,7 @@ static int core_generator(lua_State *L) {
   g->drummer = d;
   g->threads = threads;
   nd_error err;
+  nd_net_keep(&d->net);
   int former = nd_blas_threads(threads);
   nd_status status = nd_generator_make(&g->g, d, &o, prime, &err);
   (void)nd_blas_threads(former);
@@ -155,14 +157,15 @@ static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_
 
 /* `given` is a Sequence of the same length, `known` a byte a cell (not 0:
  * kept), by step and voice; without it every cell of `given` is kept. */
-static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
+static lnd_box *read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
   size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song), n = 0;
   if (lnd_opt(L, arg, "given") == LUA_TNIL) {
     if (lnd_opt(L, arg, "known") != LUA_TNIL)
       luaL_error(L, "option 'known': it needs 'given'");
-    return;
+    return NULL;
   }
   const nd_sequence *given = lnd_check(L, -1, LND_SEQUENCE);
+  lnd_box *box = lua_touserdata(L, -1);
   if (nd_sequence_steps(given) != nd_sequence_steps(song))
     luaL_error(L, "option 'given': it has %d steps, the song %d", (int)nd_sequence_steps(given),
                (int)nd_sequence_steps(song));
@@ -179,30 +182,150 @@ static void read_given(lua_State *L, int arg, const nd_sequence *song, nd_direct
   } else {
     luaL_error(L, "option 'known': a string is needed");
   }
+  return box;
 }
 
-static int generator_play(lua_State *L) {
-  static const char *const names[] = {"given", "known", "style", "density", "fills", NULL};
-  generator *g = check(L);
-  const nd_sequence *song = lnd_check(L, 2, LND_SEQUENCE);
-  nd_direction d = {0};
-  lnd_opts(L, 3, names);
-  lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) {
-    read_given(L, 3, song, &d);
-    (void)lnd_opt(L, 3, "style");
-    read_style(L, g, &d);
-    d.density = read_bars(L, 3, "density", song->grid.n_bars, false);
-    d.fill = read_bars(L, 3, "fills", song->grid.n_bars, true);
-  }
-  nd_sequence *played;
-  nd_error err;
-  int former = nd_blas_threads(g->threads);
-  nd_status status = nd_generator_play(g->g, song, &d, &played, &err);
-  (void)nd_blas_threads(former);
-  if (status != ND_OK) return lnd_raise(L, &err);
-  return lnd_push_sequence(L, played);
+/* ---- playing: one generator, or several side by side, in slices */
+
+enum { GENERATORS = 1, SONG, DIRECTIONS, PAUSE, PLAYING, WORK, ANCHORS, MOST = 256 };
+
+/* What a playing works with: Lua's own memory, at WORK. */
+typedef struct work {
+  int32_t n;
+  bool list;                  /* a list is to be returned */
+  int threads;
+  int n_boxes;
+  nd_generator *generators[MOST];
+  nd_direction directions[MOST];
+  lnd_box *boxes[2 * MOST + 2];   /* of all that it stands on */
+} work;
+
+/* The generator at index `at`, whose model must be open, for one take more. */
+static generator *add_generator(lua_State *L, work *w, int at) {
+  generator *g = lnd_check(L, at, LND_GENERATOR);
+  lnd_check_behind(L, at, 1);
+  w->boxes[w->n_boxes++] = lua_touserdata(L, at);
+  if (g->threads > w->threads) w->threads = g->threads;
+  w->generators[w->n++] = g->g;
+  return g;
 }
+
+/* The direction of take `i`, a table or nil at the top of the stack; what it
+ * points to goes into the table at ANCHORS. */
+static void add_direction(lua_State *L, work *w, int32_t i, const generator *g,
+                          const nd_sequence *song) {
+  static const char *const names[] = {"given", "known", "style", "density", "fills", NULL};
+  int at = lua_gettop(L);
+  nd_direction *d = &w->directions[i];
+  lnd_opts(L, at, names);
+  if (!lua_isnil(L, at)) {
+    lnd_box *given = read_given(L, at, song, d);
+    if (given != NULL) w->boxes[w->n_boxes++] = given;
+    (void)lnd_opt(L, at, "style");
+    read_style(L, g, d);
+    d->density = read_bars(L, at, "density", song->grid.n_bars, false);
+    d->fill = read_bars(L, at, "fills", song->grid.n_bars, true);
+  }
+  while (lua_gettop(L) >= at) lua_rawseti(L, ANCHORS, (lua_Integer)lua_rawlen(L, ANCHORS) + 1);
+}
+
+static int play_on(lua_State *L, int called, lua_KContext context) {
+  lnd_box *box = lua_touserdata(L, PLAYING);
+  work *w = lua_touserdata(L, WORK);
+  (void)called;
+  for (bool more = true; more;) {
+    nd_error err;
+    lnd_check_open(L, w->boxes, w->n_boxes);
+    int former = nd_blas_threads(w->threads);
+    nd_status status = nd_playing_go(box->p, lnd_slice(L, PAUSE), &more, &err);
+    if (status == ND_OK && !more) status = nd_playing_end(box->p, &err);
+    (void)nd_blas_threads(former);
+    if (status != ND_OK) return lnd_raise(L, &err);
+    if (more) {
+      lua_pushvalue(L, PAUSE);
+      lua_callk(L, 0, 0, context, play_on);
+    }
+  }
+  if (w->list) lua_createtable(L, w->n, 0);                         /* [list] */
+  for (int32_t i = 0; i < w->n; i++) {
+    (void)lnd_push_sequence(L, nd_playing_take(box->p, i));         /* [list,]seq */
+    if (w->list) lua_rawseti(L, -2, i + 1);
+  }
+  nd_playing *done = box->p;
+  box->p = NULL;
+  nd_playing_free(done);
+  return 1;
+}
+
+static int play_from(lua_State *L, work *w, const nd_sequence *song) {
+  lnd_box *box = lua_touserdata(L, PLAYING);
+  nd_error err;
+  nd_playing *p;
+  if (nd_playing_make(&p, w->generators, w->n, song, w->directions, &err) != ND_OK)
+    return lnd_raise(L, &err);
+  box->p = p;
+  return play_on(L, LUA_OK, 0);
+}
+
+/* Slots for what outlives a pause. */
+static work *lay_out(lua_State *L, bool list) {
+  lua_settop(L, PAUSE);
+  lnd_check_pause(L, PAUSE);
+  (void)lnd_push(L, LND_PLAYING, 0);                                /* playing */
+  work *w = lua_newuserdatauv(L, sizeof *w, 0);                     /* work */
+  *w = (work){.list = list};
+  lua_newtable(L);                                                  /* anchors */
+  w->boxes[w->n_boxes++] = lua_touserdata(L, SONG);
+  return w;
+}
+
+/* generator:play(seq, direction, pause) */
+static int generator_play(lua_State *L) {
+  generator *g = check(L);
+  const nd_sequence *song = lnd_check(L, SONG, LND_SEQUENCE);
+  work *w = lay_out(L, false);
+  (void)add_generator(L, w, GENERATORS);
+  lua_getiuservalue(L, GENERATORS, 1);                              /* model */
+  w->boxes[w->n_boxes++] = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  nd_net_keep(&g->drummer->net);
+  lua_pushvalue(L, DIRECTIONS);
+  add_direction(L, w, 0, g, song);
+  return play_from(L, w, song);
+}
+
+/* core.play(generators, seq, directions, pause): `directions` is a list of them,
+ * or one for all */
+static int core_play(lua_State *L) {
+  luaL_checktype(L, GENERATORS, LUA_TTABLE);
+  const nd_sequence *song = lnd_check(L, SONG, LND_SEQUENCE);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, GENERATORS);
+  luaL_argcheck(L, n >= 1 && n <= MOST, GENERATORS, "1 to 256 generators are needed");
+  if (!lua_isnoneornil(L, DIRECTIONS)) luaL_checktype(L, DIRECTIONS, LUA_TTABLE);
+  work *w = lay_out(L, true);
+  bool each = lua_istable(L, DIRECTIONS) && lua_rawlen(L, DIRECTIONS) > 0;
+  if (each && (lua_Integer)lua_rawlen(L, DIRECTIONS) != n)
+    return luaL_argerror(L, DIRECTIONS, "there are as many directions as generators, or one for all");
+  for (lua_Integer i = 1; i <= n; i++) {
+    (void)lua_rawgeti(L, GENERATORS, i);                            /* generator */
+    int at = lua_gettop(L);
+    const generator *g = add_generator(L, w, at);
+    if (i == 1) {
+      lua_getiuservalue(L, at, 1);                                  /* …,model */
+      w->boxes[w->n_boxes++] = lua_touserdata(L, -1);
+      lua_pop(L, 1);
+      nd_net_keep(&g->drummer->net);
+    }
+    if (each) (void)lua_rawgeti(L, DIRECTIONS, i);
+    else lua_pushvalue(L, DIRECTIONS);                              /* generator,direction */
+    if (!lua_isnil(L, -1)) luaL_checktype(L, -1, LUA_TTABLE);
+    add_direction(L, w, (int32_t)i - 1, g, song);
+    lua_rawseti(L, ANCHORS, (lua_Integer)lua_rawlen(L, ANCHORS) + 1);
+  }
+  return play_from(L, w, song);
+}
+
+static void playing_free(void *p) { nd_playing_free(p); }
 
 /* numbers, index, name of the style that it has committed to; nil for none */
 static int push_style(lua_State *L, const generator *g) {
@@ -239,6 +362,7 @@ static int generator_choose(lua_State *L) {
   nd_error err;
   lua_settop(L, 3);
   read_style(L, g, &d);
+  nd_net_keep(&g->drummer->net);
   if (nd_generator_choose(g->g, song, &d, &err) != ND_OK) return lnd_raise(L, &err);
   return push_style(L, g);
 }
@@ -310,6 +434,7 @@ static int generator_odds(lua_State *L) {
 
 static int generator_reset(lua_State *L) {
   generator *g = check(L);
+  nd_net_keep(&g->drummer->net);
   int former = nd_blas_threads(g->threads);
   nd_generator_reset(g->g);
   (void)nd_blas_threads(former);
@@ -332,7 +457,10 @@ void lnd_open_generator(lua_State *L) {
                                      {"style", generator_style}, {"step", generator_step},
                                      {"odds", generator_odds},   {"reset", generator_reset}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", generator_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"generator", core_generator}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"generator", core_generator}, {"play", core_play},
+                                       {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lnd_type(L, LND_PLAYING, NULL, none, playing_free);
   lnd_type(L, LND_GENERATOR, methods, meta, generator_free);
   luaL_setfuncs(L, functions, 0);
 }

@@ -1,5 +1,7 @@
 #include "lnd.h"
 
+#include <math.h>
+
 #include <string.h>
 
 /* FNV-1a: the same in every library that knows the type. */
@@ -36,6 +38,20 @@ void lnd_check_behind(lua_State *L, int arg, int n) {
   if (lua_rawlen(L, -1) != sizeof *box || box->p == NULL)
     luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on is closed: %s", luaL_tolstring(L, -1, NULL)));
   lua_pop(L, 1);
+}
+
+double lnd_slice(lua_State *L, int pause) {
+  const double products = 3e7;
+  return lua_isnoneornil(L, pause) ? HUGE_VAL : products;
+}
+
+void lnd_check_pause(lua_State *L, int arg) {
+  if (!lua_isnoneornil(L, arg)) luaL_checktype(L, arg, LUA_TFUNCTION);
+}
+
+void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n) {
+  for (int i = 0; i < n; i++)
+    if (boxes[i]->p == NULL) luaL_error(L, "what is worked with was closed meanwhile");
 }
 
 static void release(lua_State *L, void **p) {

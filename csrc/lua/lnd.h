@@ -28,6 +28,10 @@
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
 #define LND_WORLD "neuraldrummer.world"  /* an nd_reducer, of neuraldrummer.mpi */
+/* never seen by users: work that may pause */
+#define LND_PLAYING "neuraldrummer.playing"
+#define LND_JUDGING "neuraldrummer.judging"
+#define LND_TOUCHING "neuraldrummer.touching"
 
 typedef struct lnd_box {
   void *p;
@@ -49,6 +53,19 @@ void *lnd_check(lua_State *L, int arg, const char *type);
 /* Raises when the object in user value `n` of the one at `arg`, on which that
  * one stands, was closed. */
 void lnd_check_behind(lua_State *L, int arg, int n);
+
+/* Work in slices. Where a function `pause` is given, it is called between slices
+ * of a few milliseconds, and may yield; the work goes on from a continuation.
+ * Meanwhile anything may be closed. */
+
+/* Multiply-adds of the next slice: all that there are when `pause` is nil. */
+double lnd_slice(lua_State *L, int pause);
+
+/* Raises unless there is a function, or nothing, at `arg`. */
+void lnd_check_pause(lua_State *L, int arg);
+
+/* Raises when one of the `n` objects was closed. */
+void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n);
 
 /* Whether a finaliser is running. */
 bool lnd_finalising(lua_State *L);

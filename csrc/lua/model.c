@@ -8,6 +8,7 @@
 #include "../learn/near.h"
 #include "../net/blas.h"
 #include "../net/kernels.h"
+#include "../net/playing.h"
 #include "../play/drummer.h"
 #include "lnd.h"
 
@@ -453,6 +454,7 @@ static int model_set_tensor(lua_State *L) {
       return luaL_argerror(L, 3, lua_pushfstring(L, "value %I is not a finite number", (LUAI_UACINT)i + 1));
     lua_pop(L, 1);
   }
+  nd_net_forget(&m->drummer->net);
   for (size_t i = 0; i < t->size; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
     m->drummer->net.block[t->offset + i] = (float)lua_tonumber(L, -1);

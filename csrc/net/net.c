@@ -9,6 +9,7 @@
 #include "dense.h"
 #include "kernels.h"
 #include "packed.h"
+#include "playing.h"
 #include "share.h"
 
 /* ------------------------------------------------------------ the head's plan */
@@ -257,6 +258,7 @@ nd_status nd_net_allocate(nd_net *net, nd_error *err) {
 }
 
 void nd_net_clear(nd_net *net) {
+  nd_net_forget(net);
   free(net->block);
   memset(net, 0, sizeof *net);
 }
@@ -321,29 +323,6 @@ const float *nd_net_head(const nd_net *net, int32_t rows, float *x, float *scrat
     }
   }
   return from;
-}
-
-/* ----------------------------------------------------------- encoder, playing */
-
-nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float *out,
-                        nd_error *err) {
-  const nd_net_config *c = &net->config;
-  int32_t He = c->encoder, readers = nd_net_readers(c);
-  size_t wide = 4 * (size_t)He, n = (size_t)steps;
-  float *z = nd_calloc(n * wide + 2 * (size_t)He, sizeof *z);
-  if (z == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  float *h = z + n * wide, *cell = h + He;
-  for (int32_t k = 0; k < readers; k++) {
-    memset(h, 0, 2 * (size_t)He * sizeof *h);
-    nd_gemm(ND_N, ND_N, steps, 4 * He, c->encoded, x, net->reader[k].wx, 0.0f, z);
-    for (int32_t i = 0; i < steps; i++) {
-      size_t t = (size_t)(k == 0 ? i : steps - 1 - i);
-      nd_lstm_step(&net->reader[k], 1, z + t * wide, h, cell);
-      memcpy(out + t * (size_t)(readers * He) + (size_t)k * (size_t)He, h, (size_t)He * sizeof *h);
-    }
-  }
-  free(z);
-  return ND_OK;
 }
 
 /* ------------------------------------------------------------------- training
@@ -933,6 +912,7 @@ static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double
   *norm = 0.0;
   if (count == 0) return ND_OK;  /* nothing to learn from */
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
+  nd_net_forget(p->t->net);
   if (!apply(p, adam, norm))
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
   return ND_OK;

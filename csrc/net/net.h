@@ -60,6 +60,7 @@ typedef struct nd_net {
   nd_lstm lstm[ND_MAX_LAYERS];
   nd_lstm reader[2];           /* the encoder: forwards, backwards */
   nd_hits_head hits;
+  struct nd_weights *kept;     /* for playing, or NULL: playing.h */
 } nd_net;
 
 /* Lists the tensors of a configuration, ND_MISUSE when it is out of range;
@@ -85,11 +86,6 @@ int32_t nd_net_carried(const nd_net_config *c);
 /* Outputs of the head, and targets of a batch, a step. */
 int32_t nd_net_outputs(const nd_net_config *c);
 int32_t nd_net_targets(const nd_net_config *c);
-
-/* Reads a whole song for playing: x (steps, encoded) to out (steps, encoding).
- * ND_NOMEM alone can go wrong. */
-nd_status nd_net_encode(const nd_net *net, int32_t steps, const float *x, float *out,
-                        nd_error *err);
 
 /* The head on `rows` feature vectors x (rows, H) without dropout, for playing:
  * returns the features of the hits, in x or in scratch (rows, widest dense). */

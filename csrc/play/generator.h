@@ -73,14 +73,34 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
 const float *nd_generator_odds(const nd_generator *g);
 
 /* Whether all odds since the start were numbers. They are not where weights
- * are finite but absurd; nd_generator_play fails then. */
+ * are finite but absurd; nd_playing_end fails then. */
 bool nd_generator_sound(const nd_generator *g);
 
-/* Resets, then plays a whole song: a new Sequence with its grid, in which what
- * is kept stands as it was given. ND_MISUSE when it was encoded otherwise than
- * the drummer hears, or when the drummer takes no direction but is given some. */
-nd_status nd_generator_play(nd_generator *g, const nd_sequence *song,
-                            const nd_direction *direction, nd_sequence **out, nd_error *err);
+/* Plays a whole song, from the start: a new Sequence with its grid, in which what
+ * is kept stands as it was given. Several takes of one drummer may be played at
+ * a time, each under a direction of its own: their products are made together,
+ * and a song is read once for all whose direction is the same. What comes out
+ * is what each generator plays alone.
+ *
+ * ND_MISUSE when the song was encoded otherwise than the drummer hears, when the
+ * drummer takes no direction but is given some, for generators of several
+ * drummers, or one twice. */
+typedef struct nd_playing nd_playing;
+
+/* `generators` and `directions` (n), what they point to, and the song are the
+ * caller's and stay until the end. The generators are left as they are until
+ * then: a playing that is freed half-way has changed nothing. */
+nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int32_t n,
+                          const nd_sequence *song, const nd_direction *directions, nd_error *err);
+
+/* Goes on for about so many multiply-adds; *more: it is not done yet. */
+nd_status nd_playing_go(nd_playing *p, double products, bool *more, nd_error *err);
+
+/* The generators then have what they played behind them, and each Sequence may
+ * be taken, once. ND_FORMAT when odds were no numbers. */
+nd_status nd_playing_end(nd_playing *p, nd_error *err);
+nd_sequence *nd_playing_take(nd_playing *p, int32_t i);
+void nd_playing_free(nd_playing *p);
 
 /* Resets, and commits to the style that `play` would play this song in. */
 nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,

@@ -5,9 +5,14 @@
 #include <string.h>
 
 #include "../net/blas.h"
+#include "../net/pass.h"
 
-/* Rows of one product: enough to be fast, few enough to stay in the cache. */
-enum { ROWS = 256 };
+enum { SIDE = 16,    /* streams at once */
+       ROWS = 256 }; /* of one product of a window net: enough to be fast, few enough to stay
+                      * in the cache */
+
+/* What is no product, in multiply-adds that take as long; a step. */
+static const double rows_cost = 1.5e4, likelihood_cost = 5e3;
 
 static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
@@ -76,9 +81,15 @@ nd_status nd_judge_rows(const nd_drummer *d, const nd_case *c, float *x, nd_erro
 
 /* ------------------------------------------------------------------ likelihood */
 
-/* ln p of hits (voices) by their logits. */
-static float likelihood(int32_t voices, const uint8_t *hits, const float *logits) {
+/* ln p of hits (voices) by logits that voices of the step have no part in yet. */
+static float likelihood(const nd_hits_head *head, const uint8_t *hits, const float *alone) {
   double sum = 0;
+  int32_t voices = head->voices;
+  float logits[ND_MAX_VOICES];
+  memcpy(logits, alone, (size_t)voices * sizeof *logits);
+  for (int32_t u = 0; u < voices && head->mix != NULL; u++)
+    if (hits[u] > 0)
+      for (int32_t v = u + 1; v < voices; v++) logits[v] += head->mix[u * voices + v];
   for (int32_t v = 0; v < voices; v++) {
     float z = hits[v] > 0 ? logits[v] : -logits[v];
     sum += z < 0.0f ? (double)(z - log1pf(expf(z))) : -(double)log1pf(expf(-z));
@@ -86,60 +97,55 @@ static float likelihood(int32_t voices, const uint8_t *hits, const float *logits
   return (float)sum;
 }
 
-/* All that a run needs: B states side by side, and up to ROWS rows at once. */
+/* What a case's hits are not heard by: other drums may have the same. */
+static bool same_hearing(const nd_case *a, const nd_case *b) {
+  const nd_grid *x = &a->drums->grid, *y = &b->drums->grid;
+  const nd_sequence *song_a = a->song != NULL ? a->song : a->drums;
+  const nd_sequence *song_b = b->song != NULL ? b->song : b->drums;
+  if (!a->no_history || !b->no_history || song_a != song_b || a->at != b->at ||
+      a->from != b->from || a->steps != b->steps || a->style != b->style ||
+      x->n_steps != y->n_steps || x->n_bars != y->n_bars || x->steps_per_beat != y->steps_per_beat)
+    return false;
+  for (int32_t i = 0; i < x->n_bars && x != y; i++)
+    if (memcmp(&x->bars[i], &y->bars[i], sizeof *x->bars) != 0) return false;
+  return true;
+}
+
+/* ------------------------------------------------------------- a window net's */
+
+/* B windows side by side, and the rows of their products. */
 typedef struct run {
-  const nd_net *net;
   int32_t streams;
-  float *x;                       /* (ROWS, inputs) */
-  float *front;                   /* (ROWS, front), with an encoder */
-  float *z;                       /* (ROWS, 4H) */
-  float *out;                     /* (ROWS, H) of the layer below, then of the top */
-  float *scratch;                 /* of the head */
-  float *logits, *y;              /* (ROWS, V) */
-  float *h, *c;                   /* (layers, streams, H) */
+  float *block, *x, *z, *out, *scratch, *logits, *h, *c;
 } run;
 
-static void run_clear(run *r) {
-  free(r->x);
-  free(r->front);
-  free(r->z);
-  free(r->out);
-  free(r->scratch);
-  free(r->logits);
-  free(r->y);
-  free(r->h);
-  free(r->c);
-}
-
-static nd_status run_make(run *r, const nd_net *net, int32_t streams, nd_error *err) {
+static nd_status run_make(run *r, const nd_net *net, nd_error *err) {
   const nd_net_config *c = &net->config;
-  size_t rows = ROWS, H = (size_t)c->hidden, cells = (size_t)c->layers * (size_t)streams * H;
-  *r = (run){.net = net, .streams = streams};
-  r->x = nd_calloc(rows * (size_t)c->inputs, sizeof(float));
-  r->front = nd_calloc(c->encoder > 0 ? rows * (size_t)nd_net_front(c) : 0, sizeof(float));
-  r->z = nd_calloc(rows * 4 * H, sizeof(float));
-  r->out = nd_calloc(nd_net_head_scratch(net, ROWS) + rows * H, sizeof(float));
-  r->scratch = nd_calloc(nd_net_head_scratch(net, ROWS), sizeof(float));
-  r->logits = nd_calloc(rows * (size_t)c->voices, sizeof(float));
-  r->y = nd_calloc(rows * (size_t)c->voices, sizeof(float));
-  r->h = nd_calloc(cells, sizeof(float));
-  r->c = nd_calloc(cells, sizeof(float));
-  if (r->x && r->front && r->z && r->out && r->scratch && r->logits && r->y && r->h && r->c)
-    return ND_OK;
-  run_clear(r);
-  return no_memory(err);
+  *r = (run){.streams = ROWS / c->window};
+  size_t rows = ROWS, H = (size_t)c->hidden, V = (size_t)c->voices, I = (size_t)c->inputs;
+  size_t cells = (size_t)c->layers * (size_t)r->streams * H, wide = nd_net_head_scratch(net, ROWS);
+  r->block = nd_calloc(rows * (I + 5 * H + V) + 2 * wide + 2 * cells, sizeof *r->block);
+  if (r->block == NULL) return no_memory(err);
+  r->x = r->block;
+  r->z = r->x + rows * I;
+  r->out = r->z + rows * 4 * H;
+  r->scratch = r->out + rows * H + wide;
+  r->logits = r->scratch + wide;
+  r->h = r->logits + rows * V;
+  r->c = r->h + cells;
+  return ND_OK;
 }
 
-/* Layer after layer over `steps` steps of all streams; the top's outputs
+/* Layer after layer over `steps` steps of all windows; the top's outputs
  * (steps, streams, H) stay in r->out. */
-static void run_layers(run *r, int32_t steps, const float *in) {
-  const nd_net_config *c = &r->net->config;
+static void run_layers(run *r, const nd_net *net, int32_t steps) {
+  const nd_net_config *c = &net->config;
   int32_t H = c->hidden, B = r->streams;
   size_t cells = (size_t)B * (size_t)H;
   for (int32_t l = 0; l < c->layers; l++) {
-    const nd_lstm *k = &r->net->lstm[l];
+    const nd_lstm *k = &net->lstm[l];
     float *h = r->h + (size_t)l * cells, *cell = r->c + (size_t)l * cells;
-    nd_gemm(ND_N, ND_N, steps * B, 4 * H, k->inputs, l == 0 ? in : r->out, k->wx, 0.0f, r->z);
+    nd_gemm(ND_N, ND_N, steps * B, 4 * H, k->inputs, l == 0 ? r->x : r->out, k->wx, 0.0f, r->z);
     for (int32_t t = 0; t < steps; t++) {
       nd_lstm_step(k, B, r->z + (size_t)t * 4 * cells, h, cell);
       memcpy(r->out + (size_t)t * cells, h, cells * sizeof *h);
@@ -147,135 +153,175 @@ static void run_layers(run *r, int32_t steps, const float *in) {
   }
 }
 
-/* One case's rows, read once by the encoder where there is one. */
-typedef struct reading { float *x, *encoding; } reading;
-
-static void reading_clear(reading *read, int32_t n) {
-  for (int32_t i = 0; i < n; i++) {
-    free(read[i].x);
-    free(read[i].encoding);
-  }
-}
-
-static nd_status read_case(const nd_drummer *d, const nd_case *c, reading *r, nd_error *err) {
-  const nd_net_config *net = &d->net.config;
-  size_t steps = (size_t)c->steps, E = (size_t)net->encoded;
-  nd_status status = check_case(d, c, err);
-  if (status != ND_OK) return status;
-  r->x = nd_calloc(steps * (size_t)net->inputs, sizeof *r->x);
-  if (r->x == NULL) return no_memory(err);
-  status = nd_judge_rows(d, c, r->x, err);
-  if (status != ND_OK || net->encoder == 0) return status;
-  float *in = nd_calloc(steps * E, sizeof *in);
-  r->encoding = nd_calloc(steps * (size_t)nd_net_encoding(net), sizeof *r->encoding);
-  if (in == NULL || r->encoding == NULL) {
-    free(in);
-    return no_memory(err);
-  }
-  for (size_t t = 0; t < steps; t++)
-    memcpy(in + t * E, r->x + t * (size_t)net->inputs, E * sizeof *in);
-  status = nd_net_encode(&d->net, c->steps, in, r->encoding, err);
-  free(in);
-  return status;
-}
-
-/* Rows of step t of every stream, silence past a stream's end. */
-static void lay_step(run *r, const nd_case *cases, const reading *read, int32_t t, size_t row) {
-  const nd_net_config *c = &r->net->config;
-  size_t I = (size_t)c->inputs, E = (size_t)c->encoded, V = (size_t)c->voices;
-  size_t front = (size_t)nd_net_front(c), encoding = (size_t)nd_net_encoding(c);
-  for (int32_t b = 0; b < r->streams; b++, row++) {
-    float *x = r->x + row * I, *y = r->y + row * V;
-    bool any = t < cases[b].steps;
-    if (any) memcpy(x, read[b].x + (size_t)t * I, I * sizeof *x);
-    else memset(x, 0, I * sizeof *x);
-    const uint8_t *hits = any ? cases[b].drums->hits + (size_t)(cases[b].from + t) * V : NULL;
-    for (size_t v = 0; v < V; v++) y[v] = any && hits[v] > 0 ? 1.0f : 0.0f;
-    if (c->encoder == 0) continue;
-    float *to = r->front + row * front;
-    if (any) memcpy(to, read[b].encoding + (size_t)t * encoding, encoding * sizeof *to);
-    else memset(to, 0, encoding * sizeof *to);
-    memcpy(to + encoding, x + E, (I - E) * sizeof *to);
-  }
-}
-
-static void weigh(run *r, int32_t rows, float *features) {
-  const float *top = nd_net_head(r->net, rows, features, r->scratch);
-  nd_hits_forward(&r->net->hits, rows, top, r->x, r->y, r->logits);
-}
-
-/* Streaming nets: cases are streams, states go on from chunk to chunk. */
-static void judge_streams(run *r, const nd_case *cases, const reading *read, float *const *out) {
-  const nd_net_config *c = &r->net->config;
-  int32_t B = r->streams, chunk = ROWS / B, longest = 0;
-  size_t V = (size_t)c->voices;
-  for (int32_t b = 0; b < B; b++)
-    if (cases[b].steps > longest) longest = cases[b].steps;
-  for (int32_t from = 0; from < longest; from += chunk) {
-    int32_t steps = longest - from < chunk ? longest - from : chunk;
-    for (int32_t t = 0; t < steps; t++) lay_step(r, cases, read, from + t, (size_t)t * (size_t)B);
-    run_layers(r, steps, c->encoder > 0 ? r->front : r->x);
-    weigh(r, steps * B, r->out);
-    for (int32_t t = 0; t < steps; t++)
-      for (int32_t b = 0; b < B; b++)
-        if (from + t < cases[b].steps) {
-          const uint8_t *hits = cases[b].drums->hits + (size_t)(cases[b].from + from + t) * V;
-          out[b][from + t] = likelihood(c->voices, hits, r->logits + (size_t)(t * B + b) * V);
-        }
-  }
-}
-
-/* Window nets: the windows that end on neighbouring steps are streams, which
+/* The windows that end on neighbouring steps, from `from` on, are streams, which
  * start from nothing; rows before the stretch are silence. */
-static void judge_windows(run *r, const nd_case *one, const reading *read, float *out) {
-  const nd_net_config *c = &r->net->config;
+static void judge_windows(run *r, const nd_net *net, const nd_case *one, const float *rows,
+                          int32_t from, float *out) {
+  const nd_net_config *c = &net->config;
   int32_t W = c->window, B = r->streams;
   size_t I = (size_t)c->inputs, V = (size_t)c->voices, H = (size_t)c->hidden;
   const uint8_t *hits = one->drums->hits + (size_t)one->from * V;
-  for (int32_t from = 0; from < one->steps; from += B) {
-    int32_t here = one->steps - from < B ? one->steps - from : B;
-    for (int32_t t = 0; t < W; t++)
-      for (int32_t b = 0; b < B; b++) {
-        int32_t at = from + b - (W - 1) + t;
-        float *x = r->x + (size_t)(t * B + b) * I;
-        if (at < 0 || at >= one->steps) memset(x, 0, I * sizeof *x);
-        else memcpy(x, read->x + (size_t)at * I, I * sizeof *x);
-      }
-    memset(r->h, 0, (size_t)c->layers * (size_t)B * H * sizeof *r->h);
-    memset(r->c, 0, (size_t)c->layers * (size_t)B * H * sizeof *r->c);
-    run_layers(r, W, r->x);
-    for (size_t i = 0; i < (size_t)here * V; i++) r->y[i] = hits[(size_t)from * V + i] > 0 ? 1.0f : 0.0f;
-    weigh(r, here, r->out + (size_t)(W - 1) * (size_t)B * H);
-    for (int32_t b = 0; b < here; b++)
-      out[from + b] = likelihood(c->voices, hits + (size_t)(from + b) * V, r->logits + (size_t)b * V);
-  }
+  int32_t here = one->steps - from < B ? one->steps - from : B;
+  for (int32_t t = 0; t < W; t++)
+    for (int32_t b = 0; b < B; b++) {
+      int32_t at = from + b - (W - 1) + t;
+      float *x = r->x + (size_t)(t * B + b) * I;
+      if (at < 0 || at >= one->steps) memset(x, 0, I * sizeof *x);
+      else memcpy(x, rows + (size_t)at * I, I * sizeof *x);
+    }
+  memset(r->h, 0, (size_t)c->layers * (size_t)B * H * sizeof *r->h);
+  memset(r->c, 0, (size_t)c->layers * (size_t)B * H * sizeof *r->c);
+  run_layers(r, net, W);
+  const float *top = nd_net_head(net, here, r->out + (size_t)(W - 1) * (size_t)B * H, r->scratch);
+  nd_hits_head head = net->hits;
+  head.mix = NULL;
+  nd_hits_forward(&head, here, top, r->x, NULL, r->logits);
+  for (int32_t b = 0; b < here; b++)
+    out[from + b] = likelihood(&net->hits, hits + (size_t)(from + b) * V, r->logits + (size_t)b * V);
 }
 
-nd_status nd_judge(const nd_drummer *d, const nd_case *cases, int32_t n, float *const *out,
-                   nd_error *err) {
-  enum { SIDE = 16 };   /* streams at once */
-  int32_t W = d->net.config.window;
+/* ------------------------------------------------------------------- in slices */
+
+/* Hearings are judged in groups: the rows of each are made, then all go through
+ * the net side by side, then each case takes its likelihoods from its hearing. */
+struct nd_judging {
+  const nd_drummer *d;
+  const nd_case *cases;
+  float *const *out;
+  int32_t n;
+  int32_t *hearing;            /* (n): which of the different ones it is */
+  int32_t *lead, n_hearings;   /* a case of each */
+  int32_t first, many;         /* the group */
+  int32_t rows, at;            /* rows made in it; steps, then cases, seen to */
+  float *x[SIDE], *logits[SIDE];
+  int32_t steps[SIDE];
+  nd_pass pass;
+  run run;
+};
+
+static void clear_group(nd_judging *j) {
+  for (int32_t i = 0; i < SIDE; i++) {
+    free(j->x[i]);
+    free(j->logits[i]);
+    j->x[i] = j->logits[i] = NULL;
+  }
+  nd_pass_clear(&j->pass);
+  j->rows = j->at = 0;
+}
+
+nd_status nd_judging_make(nd_judging **out, const nd_drummer *d, const nd_case *cases, int32_t n,
+                          float *const *values, nd_error *err) {
   nd_status status = ND_OK;
   for (int32_t i = 0; i < n && status == ND_OK; i++) status = check_case(d, &cases[i], err);
   if (status != ND_OK) return status;
-  int32_t step = W > 0 ? 1 : SIDE;
-  for (int32_t from = 0; from < n && status == ND_OK; from += step) {
-    int32_t many = n - from < step ? n - from : step;
-    reading read[SIDE] = {{NULL, NULL}};
-    run r;
-    for (int32_t i = 0; i < many && status == ND_OK; i++)
-      status = read_case(d, &cases[from + i], &read[i], err);
-    if (status == ND_OK) status = run_make(&r, &d->net, W > 0 ? ROWS / W : many, err);
-    if (status == ND_OK) {
-      if (W > 0) judge_windows(&r, &cases[from], &read[0], out[from]);
-      else judge_streams(&r, &cases[from], read, out + from);
-      run_clear(&r);
-    }
-    reading_clear(read, many);
+  nd_judging *j = nd_calloc(1, sizeof *j);
+  if (j == NULL) return no_memory(err);
+  *j = (nd_judging){.d = d, .cases = cases, .out = values, .n = n};
+  j->hearing = nd_calloc((size_t)n, sizeof *j->hearing);
+  j->lead = nd_calloc((size_t)n, sizeof *j->lead);
+  status = j->hearing && j->lead ? ND_OK : no_memory(err);
+  if (status == ND_OK && d->net.config.window > 0) status = run_make(&j->run, &d->net, err);
+  if (status != ND_OK) {
+    nd_judging_free(j);
+    return status;
   }
-  for (int32_t i = 0; i < n && status == ND_OK; i++)
-    for (int32_t t = 0; t < cases[i].steps && status == ND_OK; t++)
-      if (!isfinite(out[i][t]))
-        status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+  for (int32_t i = 0; i < n; i++) {
+    int32_t h = 0;
+    while (h < j->n_hearings && !same_hearing(&cases[j->lead[h]], &cases[i])) h++;
+    if (h == j->n_hearings) j->lead[j->n_hearings++] = i;
+    j->hearing[i] = h;
+  }
+  *out = j;
+  return ND_OK;
+}
+
+void nd_judging_free(nd_judging *j) {
+  if (j == NULL) return;
+  clear_group(j);
+  free(j->run.block);
+  free(j->hearing);
+  free(j->lead);
+  free(j);
+}
+
+/* One hearing's rows more; the last of a group starts the pass. */
+static nd_status make_rows(nd_judging *j, nd_error *err) {
+  const nd_net_config *c = &j->d->net.config;
+  int32_t i = j->rows;
+  const nd_case *one = &j->cases[j->lead[j->first + i]];
+  j->steps[i] = one->steps;
+  j->x[i] = nd_calloc((size_t)one->steps * (size_t)c->inputs, sizeof **j->x);
+  if (j->x[i] == NULL) return no_memory(err);
+  nd_status status = nd_judge_rows(j->d, one, j->x[i], err);
+  if (status == ND_OK && c->window == 0) {
+    j->logits[i] = nd_calloc((size_t)one->steps * (size_t)c->voices, sizeof **j->logits);
+    if (j->logits[i] == NULL) return no_memory(err);
+  }
+  if (status == ND_OK) j->rows++;
+  if (status == ND_OK && j->rows == j->many && c->window == 0)
+    status = nd_pass_make(&j->pass, &j->d->net, j->many, j->steps, (const float *const *)j->x,
+                          j->logits, err);
   return status;
+}
+
+static bool sound(const nd_judging *j, int32_t i) {
+  for (int32_t t = 0; t < j->cases[i].steps; t++)
+    if (!isfinite(j->out[i][t])) return false;
+  return true;
+}
+
+/* The likelihoods of one case of a streaming net, where its hearing is in the group. */
+static void weigh(nd_judging *j, int32_t i) {
+  int32_t h = j->hearing[i] - j->first;
+  if (h < 0 || h >= j->many) return;
+  const nd_case *one = &j->cases[i];
+  size_t V = (size_t)j->d->net.config.voices;
+  const uint8_t *hits = one->drums->hits + (size_t)one->from * V;
+  for (int32_t t = 0; t < one->steps; t++)
+    j->out[i][t] = likelihood(&j->d->net.hits, hits + (size_t)t * V, j->logits[h] + (size_t)t * V);
+}
+
+nd_status nd_judging_go(nd_judging *j, double products, bool *more, nd_error *err) {
+  const nd_net *net = &j->d->net;
+  bool windows = net->config.window > 0;
+  *more = false;
+  while (j->first < j->n_hearings) {
+    int32_t left = j->n_hearings - j->first, side = windows ? 1 : SIDE;
+    j->many = left < side ? left : side;
+    if (products <= 0) {
+      *more = true;
+      return ND_OK;
+    }
+    if (j->rows < j->many) {
+      nd_status status = make_rows(j, err);
+      if (status != ND_OK) return status;
+      products -= rows_cost * j->cases[j->lead[j->first + j->rows - 1]].steps;
+    } else if (windows) {
+      /* cases that share a hearing differ in their hits, which windows hear at once */
+      const nd_case *lead = &j->cases[j->lead[j->first]];
+      for (int32_t i = 0; i < j->n; i++)
+        if (j->hearing[i] == j->first)
+          judge_windows(&j->run, net, &j->cases[i], j->x[0], j->at, j->out[i]);
+      j->at += j->run.streams;
+      products -= nd_net_products(net) * j->run.streams;
+      if (j->at >= lead->steps) {
+        clear_group(j);
+        j->first++;
+      }
+    } else if (!nd_pass_done(&j->pass)) {
+      products = nd_pass_go(&j->pass, products);
+    } else if (j->at < j->n) {
+      weigh(j, j->at);
+      if (j->hearing[j->at] >= j->first && j->hearing[j->at] < j->first + j->many)
+        products -= likelihood_cost * j->cases[j->at].steps;
+      j->at++;
+    } else {
+      j->first += j->many;
+      clear_group(j);
+    }
+  }
+  for (int32_t i = 0; i < j->n; i++)
+    if (!sound(j, i))
+      return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+  return ND_OK;
 }

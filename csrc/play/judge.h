@@ -21,12 +21,21 @@ typedef struct nd_case {
   bool no_history;           /* what was played before is not told */
 } nd_case;
 
-/* Cases side by side: out[i] (cases[i].steps) gets the log-likelihood of each
- * step's hits in nats. Places in beat, bar and phrase are those of the drums'
- * own grid, whatever song is heard. ND_MISUSE when kit or grid are not the
- * drummer's. */
-nd_status nd_judge(const nd_drummer *d, const nd_case *cases, int32_t n, float *const *out,
-                   nd_error *err);
+/* Cases side by side, in slices: out[i] (cases[i].steps) gets the log-likelihood
+ * of each step's hits in nats. Places in beat, bar and phrase are those of the
+ * drums' own grid, whatever song is heard. Cases without history whose songs,
+ * styles and grids are the same, as those of several takes for a song are, cost
+ * hardly more than one of them. ND_MISUSE when kit or grid are not the drummer's.
+ *
+ * `cases`, what they point to, and `out` stay until the end. */
+typedef struct nd_judging nd_judging;
+
+nd_status nd_judging_make(nd_judging **out, const nd_drummer *d, const nd_case *cases, int32_t n,
+                          float *const *values, nd_error *err);
+
+/* Goes on for about so many multiply-adds; *more: it is not done yet. */
+nd_status nd_judging_go(nd_judging *j, double products, bool *more, nd_error *err);
+void nd_judging_free(nd_judging *j);
 
 /* All input rows (steps, inputs) of a case. */
 nd_status nd_judge_rows(const nd_drummer *d, const nd_case *c, float *x, nd_error *err);

@@ -10,11 +10,20 @@
 
 #include "drummer.h"
 
+/* In slices: made for `seq`, which stays until the end; gone on with for about
+ * so many multiply-adds at a time while that says that there is more; ended.
+ * ND_MISUSE when the drummer is no touch net or plays another kit or grid. */
+typedef struct nd_touching nd_touching;
+
+nd_status nd_touching_make(nd_touching **out, const nd_drummer *touch, const nd_sequence *seq,
+                           nd_error *err);
+bool nd_touching_go(nd_touching *t, double products);
+
 /* A copy of `seq` with touch. `amount` 0: as it is; 1: as learnt; between:
  * between. Cells with a byte above 0 in `known` (n_steps, voices; may be
- * NULL) stay as they are. The same seed gives the same touch. ND_MISUSE when
- * the drummer is no touch net or plays another kit or grid. */
-nd_status nd_touch_apply(const nd_drummer *touch, const nd_sequence *seq, float amount,
-                         uint64_t seed, const uint8_t *known, nd_sequence **out, nd_error *err);
+ * NULL) stay as they are. The same seed gives the same touch. */
+nd_status nd_touching_end(const nd_touching *t, float amount, uint64_t seed, const uint8_t *known,
+                          nd_sequence **out, nd_error *err);
+void nd_touching_free(nd_touching *t);
 
 #endif
