@@ -23,6 +23,16 @@ local function commands(text)
   return list
 end
 
+-- Whether one of the makefiles has such a target.
+local function is_target(target)
+  for _, makefile in ipairs { "Makefile", "spec/tools.mk", "spec/checks/all.mk" } do
+    for targets in ("\n" .. shell.read(makefile)):gmatch "\n([%l -]+):" do
+      if (" " .. targets .. " "):find(" " .. target .. " ", 1, true) then return true end
+    end
+  end
+  return false
+end
+
 -- What stands in a folder that a page begins with: song.mid, other.mid,
 -- groove.mid, my-songs and the tool.
 local function furnish(folder)
@@ -56,7 +66,8 @@ local QUICK <const> = " --epochs 1 --batch 8 --quiet"
 
 local function run(folder, line)
   if line:find "neuraldrummer train" then
-    line = line .. QUICK .. (line:find " %-%-from " and "" or " --hidden 8")
+    line = line:gsub(" %-%-hidden %d+", "") .. QUICK .. (line:find " %-%-from " and ""
+      or " --hidden 8")
   end
   if line:find " evaluate " then line = line .. " --steps 64 --quiet" end
   local status, out, err = shell.sh(("cd %s && PATH=%s:$PATH && %s"):format(folder,
@@ -103,25 +114,37 @@ describe("the documentation", function()
           local given = words(line:match "neuraldrummer (.*)")
           assert.is_true(cli.parse(given), line)
         elseif name == "make" then
-          -- targets and variables that the Makefile has; specs make and install
+          -- of targets and variables that the Makefile has; specs make and install
           local target = line:match "^make ([%l-]+)" or "all"
-          local known = false
-          for _, makefile in ipairs { "Makefile", "spec/tools.mk" } do
-            for targets in ("\n" .. shell.read(makefile)):gmatch "\n([%l -]+):" do
-              known = known or (" " .. targets .. " "):find(" " .. target .. " ", 1, true)
-            end
-          end
-          assert.truthy(known, line)
+          assert.is_true(is_target(target), line)
           if target == "demo" then
             assert.equal(0, (shell.sh(("env -u MAKEFLAGS -u MAKELEVEL make -s demo BUILD=%s")
               :format(shell.quote(shell.build)))))
           end
         elseif name == "lua5.4" or name == "luarocks" then
-          -- run by the specs of the examples, the benchmarks and the rocks
+          -- run by the specs of the examples and the rocks
           local file = line:match "%f[%w][%w_/.]+%.lua" or line:match "[%w.-]+%.rockspec"
           assert.truthy(file and shell.exists(file), line)
+          local stem = files.name(file):gsub("%.lua$", "")
+          local _, found = shell.run("grep", "-l", "-r", stem, "spec")
+          assert.matches("_spec%.lua", found, line)
         elseif runs then
           assert.truthy(shell.sh("command -v " .. tostring(first)) == 0, line)
+        end
+      end
+    end)
+
+    it("names commands that there are: " .. page, function()
+      for code in text:gsub("\n```.-\n```", ""):gmatch "`([^`\n]+)`" do
+        local given = words(code)
+        local name = table.remove(given, 1)
+        if name == "neuraldrummer" and #given > 0 then
+          local ok, message = cli.parse(given)
+          assert.is_true(ok, code .. ": " .. tostring(message))
+        elseif name == "make" and #given > 0 then
+          assert.is_true(is_target(given[1]), code)
+        elseif name == "lua5.4" then
+          assert.is_true(shell.exists(given[1]), code)
         end
       end
     end)

@@ -138,6 +138,21 @@ describe("the module that depends on nothing", function()
     assert.equal(50, lines)
   end)
 
+  it("plays the same with OpenBLAS, linked in or of the machine", function()
+    if not there() then return end
+    local linked = host("linked", "-llua5.4")
+    local drums = play(linked)
+    for _, blas in ipairs { "openblas", "openblas-static" } do
+      local other = ("%s/%s"):format(folder, blas)
+      run(CLEAN .. ("make -s -f examples/reaper/Makefile core BUILD=%s REAPER=%s BLAS=%s"):format(
+        shell.quote(shell.build), other, blas))
+      assert.equal(drums, run(("cd / && %s %s 1 %s/play.lua"):format(paths(other .. "/lib"), linked,
+        folder)))
+      local needs = run("objdump -p " .. other .. "/lib/neuraldrummer/core.so")
+      assert.equal(blas == "openblas", needs:find("NEEDED +libopenblas") ~= nil)
+    end
+  end)
+
   it("is unloaded with its state, and leaves nothing behind", function()
     if not there() then return end
     local path = host("all", ("-rdynamic -Wl,--whole-archive %s -Wl,--no-whole-archive")
