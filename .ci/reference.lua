@@ -172,12 +172,34 @@ h2 { border-bottom: 1px solid #bbb; margin-top: 2.5em }
 h3 { font: bold 15px monospace; margin: 2em 0 .3em }
 dt { font: 14px monospace } dd { margin: 0 0 .3em 2em } nav a { margin-right: .8em }]]
 
-local function put_rows(put, rows)
+-- Where a type is described: its fields, or the first of its methods.
+local function places(sections)
+  local place = {}
+  for _, section in ipairs(sections) do
+    for _, f in ipairs(section.functions) do
+      local object = not f.package and f.name:match "^([%w_]+):"
+      if object then
+        place["neuraldrummer." .. object] = place["neuraldrummer." .. object] or f.name
+      end
+    end
+    for _, class in ipairs(section.classes) do place[class.name] = class.name end
+  end
+  return place
+end
+
+-- A type, with links.
+local function linked(text, place)
+  return (escape(text):gsub("neuraldrummer%.[%w_]+", function(name)
+    return place[name] and ('<a href="#%s">%s</a>'):format(place[name], name)
+  end))
+end
+
+local function put_rows(put, rows, place)
   if #rows == 0 then return end
   put "<dl>"
   for _, row in ipairs(rows) do
     put("<dt>%s%s: %s</dt><dd>%s</dd>", escape(row.name), row.optional and "?" or "",
-      escape(row.type), escape(row.text))
+      linked(row.type, place), escape(row.text))
   end
   put "</dl>"
 end
@@ -188,6 +210,7 @@ function reference.html()
   local lines = {}
   local function put(format, ...) lines[#lines + 1] = format:format(...) end
   local sections, code_of = reference.read(), {}
+  local place = places(sections)
   for _, example in ipairs(reference.examples()) do
     for _, name in ipairs(example.names) do code_of[name] = example.code end
   end
@@ -204,20 +227,25 @@ what it is. Modules other than `neuraldrummer` are loaded by name, as
 what a line prints stands behind its arrow.]]
   put "<nav>"
   for _, section in ipairs(sections) do
-    put('<a href="#%s">%s</a>', section.name, section.name)
+    put('<a href="#module-%s">%s</a>', section.name, section.name)
   end
   put "</nav>"
   for _, section in ipairs(sections) do
-    put('<h2 id="%s">%s</h2>', section.name, section.name)
+    put('<h2 id="module-%s">%s</h2>', section.name, section.name)
     lines[#lines + 1] = prose(section.about)
+    put "<nav>"
+    for _, f in ipairs(section.functions) do
+      if not f.package then put('<a href="#%s">%s</a>', escape(f.name), escape(f.name)) end
+    end
+    put "</nav>"
     local shown
     for _, f in ipairs(section.functions) do
       if not f.package then
         put('<h3 id="%s">%s (%s)</h3>', escape(f.name), escape(f.name), escape(f.arguments))
         lines[#lines + 1] = prose(f.text)
-        put_rows(put, f.params)
+        put_rows(put, f.params, place)
         for _, text in ipairs(f.returns) do
-          put("<p>Returns <code>%s</code></p>", escape(text))
+          put("<p>Returns <code>%s</code></p>", linked(text, place))
         end
         local code = code_of[f.name]
         if code and code ~= shown then put("<pre>%s</pre>", escape(code)) end
@@ -227,7 +255,7 @@ what a line prints stands behind its arrow.]]
     for _, class in ipairs(section.classes) do
       put('<h3 id="%s">%s</h3>', escape(class.name), escape(class.class))
       lines[#lines + 1] = prose(class.text)
-      put_rows(put, class.fields)
+      put_rows(put, class.fields, place)
     end
   end
   put "</body></html>"

@@ -113,4 +113,19 @@ describe("the reference", function()
     assert.truthy(html:find("seq:with_hits(hits)", 1, true))
     assert.not_matches("neuraldrummer.generate_options</h3>.*generate%.perform", html)
   end)
+
+  it("is a page whose links lead somewhere", function()
+    local page, ids, links = reference.html(), {}, 0
+    for id in page:gmatch ' id="([^"]+)"' do
+      assert.is_nil(ids[id], id .. " twice")
+      ids[id] = true
+    end
+    for target in page:gmatch 'href="#([^"]+)"' do
+      links = links + 1
+      assert.is_true(ids[target], target)
+    end
+    assert.is_true(links > 300)
+    assert.truthy(page:find('<a href="#neuraldrummer.song_options">', 1, true))
+    assert.truthy(page:find('<a href="#song:ppq">neuraldrummer.song</a>', 1, true))
+  end)
 end)

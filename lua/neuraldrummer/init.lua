@@ -83,7 +83,8 @@ end
 
 --- The path of a model that comes with the module: beside the installed Lua
 --- files, or in the models folder of a checkout.
----@param name? string "drummer" (default); "touch": velocities and offsets
+---@param name? string "drummer" (default); "drummer-live": hears no step to come, for
+--- generator:step; "touch": velocities and offsets
 ---@return string? path
 ---@return string? message
 function nd.default_model(name)
