@@ -186,7 +186,7 @@ play.drum = {
     { "--drums-alone", "write the drums only." },
     { "--tempo", "BPM", "write the drums only, in 4/4 at this tempo.", number },
     { "--original", "as the system of 2023; needs a model of that preset." },
-    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
+    common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS, common.QUIET,
   },
   run = function(args)
     if args.tempo and not (args.tempo >= 4 and args.tempo <= 1000) then
@@ -199,7 +199,7 @@ play.drum = {
       "all_drafts" } do
       options[name] = args[name]
     end
-    local bar <close> = progress.new(args.drafts or 0, "drafts")
+    local bar <close> = progress.new(args.drafts or 0, "drafts", { quiet = args.quiet })
     options.on_progress = function(done) bar:update(done) end
     local result, message = require "neuraldrummer.generate".drum(args.song, options)
     bar:finish()
