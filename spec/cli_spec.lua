@@ -227,6 +227,28 @@ describe("the command-line tool", function()
       "--fills", "none")
   end)
 
+  it("takes nothing endless, huge or bottomless for a kit map, a style or figures", function()
+    local function file(name, bytes) return shell.write(folder .. "/" .. name, bytes) end
+    shell.run("mkfifo", folder .. "/fifo.kit", folder .. "/fifo.style")
+    for _, each in ipairs { "kit", "style" } do
+      shell.run("truncate", "-s", "5G", folder .. "/huge." .. each)
+      shell.run("ln", "-s", "/dev/zero", folder .. "/endless." .. each)
+    end
+    local out = folder .. "/untouched.mid"
+    for name, message in pairs { fifo = "not a file", endless = "not a file",
+      huge = "is larger than 1048576 bytes, and should not be" } do
+      fails(1, message, "drum", song, "-o", out, "--kit-in", ("%s/%s.kit"):format(folder, name))
+      fails(1, message, "drum", song, "-o", out, "--kit-out", ("%s/%s.kit"):format(folder, name))
+      fails(1, message, "drum", song, "-o", out, "--style", ("%s/%s.style"):format(folder, name))
+    end
+    fails(1, "is not a style", "drum", song, "-o", out, "--style",
+      file("deep.style", ("["):rep(300000)))
+    fails(1, "is not a style", "drum", song, "-o", out, "--style", file("odd.style", "\xFF\0"))
+    fails(1, "is not what evaluate %-%-json says", "plot", "-o", folder .. "/x.png",
+      file("deep.json", ("["):rep(300000)))
+    assert.is_false(shell.exists(out))
+  end)
+
   it("has limits for the songs that it reads, in all that reads them", function()
     local out = folder .. "/limited"
     for _, command in ipairs { { "info", song }, { "tokens", song }, { "score", song },

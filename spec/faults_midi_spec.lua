@@ -202,7 +202,12 @@ describe("a path that is no MIDI file:", function()
 
   it("a folder, a FIFO, a device, a socket, nothing, and what may not be read", function()
     shell.sh(("mkfifo %s/fifo.mid; ln -s loop.mid %s/loop.mid"):format(folder, folder))
+    local bound = shell.sh(([[cd %s && perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) &&
+      bind(S, sockaddr_un("socket.mid")) or exit 1']]):format(folder))
+    local socket = folder .. "/socket.mid"
     for name, message in pairs {
+      [bound == 0 and socket or folder] = bound == 0 and "No such device or address"
+        or "is a folder",
       [folder] = "is a folder", ["/dev/zero"] = "is not a regular file",
       [folder .. "/fifo.mid"] = "is not a regular file",
       [folder .. "/none.mid"] = "No such file or directory",

@@ -225,10 +225,11 @@ local function is_share(x) return type(x) == "number" and x >= 0 and x <= 1 end
 ---@return number[]? numbers
 ---@return string? message
 function direct.load_style(path, settings, voices)
-  local text, message = files.read(path)
+  local text, message = files.text(path, 1 << 20)
   if not text then return nil, message end
-  local style = require "dkjson".decode(text)
-  if type(style) ~= "table" or style.format ~= FORMAT or type(style.numbers) ~= "table" then
+  local ok, style = pcall(require "dkjson".decode, text)  -- it raises where it is too deep
+  if not ok or type(style) ~= "table" or style.format ~= FORMAT
+    or type(style.numbers) ~= "table" then
     return nil, path .. ": is not a style (neuraldrummer style SONG.mid makes one)"
   elseif style.kit ~= settings.kit_text then
     return nil, ("%s: the style is of another kit than the model's, %s"):format(path, settings.kit)

@@ -151,6 +151,19 @@ function files.walk(folder, extensions)
   return paths
 end
 
+--- A whole file that is no larger than it should be.
+---@param path string
+---@param most integer bytes
+---@return string? bytes
+---@return string? message
+function files.text(path, most)
+  local bytes, message = files.read(path, most + 1)
+  if bytes and #bytes > most then
+    return nil, ("%s: is larger than %d bytes, and should not be"):format(path, most)
+  end
+  return bytes, message
+end
+
 --- FNV-1a over little-endian words of eight bytes (the last one padded with
 --- zeros) and the length: a fingerprint of content, not for secrets.
 ---@param bytes string

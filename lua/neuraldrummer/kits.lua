@@ -13,6 +13,8 @@
 --- pitches of one drum the first is the one that is written. `like` begins with
 --- all lines of another map, which one's own take the place of.
 
+local files = require "neuraldrummer.files"
+
 local kits = {}
 
 local _, here = ...
@@ -55,14 +57,7 @@ end
 ---@return string[]
 function kits.names() return table.move(BUNDLED, 1, #BUNDLED, 1, {}) end
 
-local function read_all(path)
-  local file, message = io.open(path, "rb")
-  if not file then return nil, message end
-  local text, why = file:read "a"
-  file:close()
-  if not text then return nil, ("%s: %s"):format(path, why) end
-  return text
-end
+local function read_all(path) return files.text(path, 1 << 20) end
 
 -- Where a user's own maps lie, and those that come along.
 local function folders()

@@ -172,10 +172,10 @@ data.merge = {
 local function draw_figures(args, plot)
   local rows, seen, recorded = {}, {}, nil
   for _, path in ipairs(args.song) do
-    local text, message = files.read(path)
+    local text, message = files.text(path, 1 << 24)
     if not text then return nil, message end
-    local said = require "dkjson".decode(text)
-    if type(said) ~= "table" or type(said[1]) ~= "table" or not said[1].name then
+    local read, said = pcall(require "dkjson".decode, text)  -- it raises where it is too deep
+    if not read or type(said) ~= "table" or type(said[1]) ~= "table" or not said[1].name then
       return nil, path .. ": is not what evaluate --json says"
     end
     local stem = files.name(path):gsub("%.%w+$", "")
