@@ -103,6 +103,25 @@ describe("the benchmarks", function()
     assert.is_false(within(0 / 0, { at_least = 0.6 }))
   end)
 
+  it("tell weights that are halves", function()
+    local core, bench = require "neuraldrummer.core", require "spec.bench.support"
+    local model = core.model { preset = "drummer", inputs = 5, voices = 2, layers = 1, hidden = 3,
+      encoder = 0 }
+    local playing, encoder = bench.weights(model)
+    assert.same({ 4 * model:config().parameters, 0 }, { playing, encoder })
+    -- one tensor alone is not zero
+    for _, name in ipairs(model:tensors()) do
+      local values = model:tensor(name)
+      for i = 1, #values do values[i] = 0 end
+      model:set_tensor(name, values)
+    end
+    for value, is in pairs { [1.5] = true, [-65504] = true, [2^-24] = true, [3 * 2^-24] = true,
+      [1 + 2^-11] = false, [2^-25] = false, [65536] = false, [1.5 * 2^-24] = false } do
+      model:set_tensor("out.b", { 0, value })
+      assert.equal(is, (select(3, bench.weights(model))), tostring(value))
+    end
+  end)
+
   it("count the products of a step of training", function()
     local bench = require "spec.bench.support"
     bench.configure({ "QUICK=1" }, 1, 0.01)

@@ -1,4 +1,4 @@
---- What memory training takes, as a process of its own, for spec/bench/memory.lua:
+--- What memory training takes, as a process of its own, for parts/memory.lua:
 ---   lua5.4 spec/bench/growth.lua PATH UPDATES PRESET [STEPS BATCH]
 --- on the corpus PATH. Prints in bytes the growth of the resident set, from when
 --- the modules are loaded to its peak, and what model:training_bytes says.

@@ -28,5 +28,5 @@ if #chosen == 0 then
     table.concat(PARTS, ", ")), 0)
 end
 bench.facts()
-for _, name in ipairs(chosen) do require("spec.bench." .. name)() end
+for _, name in ipairs(chosen) do require("spec.bench.parts." .. name)() end
 bench.sum()

@@ -450,18 +450,38 @@ function bench.net(options, steps, streams)
   }
 end
 
+-- Whether a number is one of half precision (IEEE 754 binary16) exactly.
+local function is_half(value)
+  local bits = string.unpack("<I4", string.pack("<f", value))
+  local power, lost = (bits >> 23 & 0xff) - 127, 13
+  if power < -14 then lost = 13 - 14 - power end  -- below the normal ones
+  return value == 0 or power <= 15 and lost <= 23 and bits & (1 << lost) - 1 == 0
+end
+
 --- Bytes of the weights that a model reads at every step that it plays, and of
---- those of its encoder, which reads a whole song at once unless it plays along.
+--- those of its encoder, which reads a whole song at once unless it plays along; in
+--- single precision, and whether half would do as well, as for those saved so.
 ---@param model neuraldrummer.model
 ---@return integer playing
 ---@return integer encoder
+---@return boolean half
 function bench.weights(model)
-  local playing, encoder = 0, 0
+  local playing, encoder, half = 0, 0, true
   for _, name in ipairs(model:tensors()) do
-    local bytes = 4 * #(model:tensor(name))
-    if name:find "^encoder" then encoder = encoder + bytes else playing = playing + bytes end
+    local values = model:tensor(name)
+    if name:find "^encoder" then
+      encoder = encoder + 4 * #values
+    else
+      playing = playing + 4 * #values
+    end
+    for i = 1, half and #values or 0 do
+      if not is_half(values[i]) then
+        half = false
+        break
+      end
+    end
   end
-  return playing, encoder
+  return playing, encoder, half
 end
 
 --- A song in 4/4 at 120 bpm, so many beats long: bass, chords and a melody; and
