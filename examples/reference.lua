@@ -141,6 +141,22 @@ do
   assert(writer:finish())
 end
 
+--: corpus_writer:append
+do
+  local from <close> = assert(nd.corpus.open(corpus_path))
+  local writer <close> = assert(nd.corpus.create(folder .. "/half.ndc", tokeniser))
+  assert(writer:append(from, 1, 6) and writer:finish())
+end
+
+--: core.intake
+do
+  assert(song:save(folder .. "/taken.mid"))
+  local list = { { path = folder .. "/taken.mid", name = "taken" } }
+  local results = assert(core.intake(list, { tokeniser = tokeniser, threads = 2,
+    reader = require "neuraldrummer.smf".reader }))
+  print(results[1].steps == #seq, results[1].message)  --> true	nil
+end
+
 --: corpus_writer:close
 local unwanted = assert(nd.corpus.create(folder .. "/unwanted.ndc", tokeniser))
 unwanted:close()                              -- not finished: nothing is left of it
@@ -166,6 +182,15 @@ os.execute(("mkdir -p '%s/songs' && cp '%s' '%s/songs'"):format(folder, path, fo
 local summary = assert(preprocess.run(folder .. "/songs", folder .. "/songs.ndc",
   { valid_every = 0, on_progress = function(done, total) assert(done <= total) end }))
 print(summary.kept > 0, summary.voices[1].name)  --> true	kick
+
+--: shards.merge
+local shards, parts = require "neuraldrummer.shards", {}
+for k = 1, 2 do
+  parts[k] = ("%s/part-%d.ndc"):format(folder, k)
+  assert(preprocess.run(folder .. "/songs", parts[k], { shard = { k, 2 }, valid_every = 0 }))
+end
+local merged = assert(shards.merge(parts, folder .. "/merged.ndc"))
+print(merged.kept == summary.kept)            --> true
 
 --: statistics.run statistics.classes
 local statistics = require "neuraldrummer.statistics"
@@ -422,8 +447,9 @@ print(progress.time(225))                     --> 3:45
 
 ------------------------------------------------------------------- The machine
 
---: core.clock core.terminal
+--: core.clock core.terminal core.processors
 local started = core.clock()
+print(core.processors() >= 1)                 --> true
 print(core.clock() >= started)                --> true
 print(math.type(core.terminal()) ~= "float")  --> true
 

@@ -3,6 +3,7 @@ local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local cli = require "neuraldrummer.cli"
 local files = require "neuraldrummer.files"
+local preprocess = require "neuraldrummer.preprocess"
 local shell = require "spec.support.shell"
 
 local function pages()
@@ -34,7 +35,7 @@ local function is_target(target)
 end
 
 -- What stands in a folder that a page begins with: song.mid, other.mid,
--- groove.mid, my-songs and the tool.
+-- groove.mid, my-songs, its two shards part-1.ndc and part-2.ndc, and the tool.
 local function furnish(folder)
   local all = dofile "examples/songs/all.lua"
   assert(all.load "shuffle":save(folder .. "/song.mid"))
@@ -56,6 +57,9 @@ local function furnish(folder)
     for k, map in ipairs { { [42] = 44 }, { [36] = 35 } } do
       assert(song:with_pitches(map):save(("%s/%s-%d.mid"):format(songs, name, k)))
     end
+  end
+  for k = 1, 2 do
+    assert(preprocess.run(songs, ("%s/part-%d.ndc"):format(folder, k), { shard = { k, 2 } }))
   end
   assert(lfs.mkdir(folder .. "/build"))
   assert(os.execute(("ln -s %s/bin %s/build/bin"):format(shell.quote(shell.build), folder)))

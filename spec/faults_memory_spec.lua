@@ -28,7 +28,7 @@ describe("when memory runs out", function()
     local path = shell.write(folder .. "/long.mid",
       "MThd\0\0\0\6\0\1\0\1\0\x60MTrk" .. string.pack(">s4", events))
     local refused, read = 0, 0
-    for kib = 45000, 95000, 1250 do
+    for kib = 43000, 55000, 300 do
       local _, out, err = shell.sh(([[ulimit -v %d
         OPENBLAS_NUM_THREADS=1 %s lua5.4 -e '
           io.write(pcall(function()

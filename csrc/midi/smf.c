@@ -16,12 +16,16 @@ static void discard(const gchar *domain, GLogLevelFlags level, const gchar *text
 
 /* libsmf and glib don't outlive the end of memory: the one crashes, the other
  * aborts. So what they will want for a slice is asked for beforehand, and given
- * back. An event there is a struct, its bytes, and its place in an array. */
+ * back. An event there is a struct, its bytes, and its place in an array. More
+ * than that is asked for, so that it need not be done again before SPARE bytes
+ * have been taken: a block of this size makes malloc tidy up all that is free. */
+enum { SPARE = 1 << 16 };
+
 static bool has_room(void) {
   enum { OVERHEAD = 32 };  /* of a block: malloc's own, and rounding */
   const size_t event = sizeof(smf_event_t) + 4 * sizeof(void *) + 2 * OVERHEAD;
   void *room = malloc((ND_MIDI_SLICE + 1) * event + sizeof(smf_t) + sizeof(smf_track_t) +
-                      sizeof(smf_tempo_t) + 4096);
+                      sizeof(smf_tempo_t) + 4096 + SPARE);
   free(room);
   return room != NULL;
 }
@@ -49,7 +53,7 @@ typedef struct reader {
   nd_error *err;
   program *programs;
   size_t n_programs, capacity, sounding;
-  bool took;            /* memory, since libsmf's was last made sure of */
+  size_t took;          /* bytes, since libsmf's room was last made sure of */
   /* Notes that sound, per channel and pitch, first in first out: indices into
    * song->notes, linked through their durations while they last. */
   int32_t first[16][128], last[16][128];
@@ -58,6 +62,12 @@ typedef struct reader {
 enum { NONE = -1 };
 
 static nd_status nomem(const reader *r) { return nd_fail(r->err, ND_NOMEM, "out of memory"); }
+
+/* Counts what an array takes that doubles when its n items fill it. */
+static void take(reader *r, size_t n, size_t size) {
+  if (n == 0) r->took += 16 * size;
+  else if ((n & (n - 1)) == 0) r->took += 2 * n * size;
+}
 
 /* There is room for every note that the file can have. */
 static void note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
@@ -84,7 +94,8 @@ static void note_off(reader *r, int32_t tick, int channel, int pitch) {
 static nd_status read_parked(reader *r, const nd_midi_event *e) {
   int32_t us;
   nd_meter meter;
-  r->took = true;
+  take(r, r->song->n_tempos, sizeof *r->song->tempos);
+  take(r, r->song->n_meters, sizeof *r->song->meters);
   if (r->file->fixed_tempo == 0 && nd_midi_tempo(r->file->bytes, e, &us))
     return nd_song_add_tempo(r->song, (nd_tempo){.tick = e->tick, .us_per_quarter = us}, r->err);
   if (nd_midi_meter(r->file->bytes, e, &meter)) return nd_song_add_meter(r->song, meter, r->err);
@@ -106,7 +117,7 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
       return ND_OK;
     case 0xC0: {
       void *programs = r->programs;
-      r->took = true;
+      take(r, r->n_programs, sizeof *r->programs);
       if (!nd_reserve(&programs, &r->capacity, r->n_programs + 1, sizeof *r->programs))
         return nomem(r);
       r->programs = programs;
@@ -121,8 +132,10 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
 
 /* libsmf reads a slice. */
 static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
-  if (r->took && !has_room()) return nomem(r);
-  r->took = false;
+  if (r->took > SPARE) {
+    if (!has_room()) return nomem(r);
+    r->took = 0;
+  }
   smf_t *smf = smf_load_from_memory(r->guard.bytes, (int)r->guard.n);
   nd_status status = ND_OK;
   size_t taken = 0;
@@ -164,7 +177,8 @@ static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chu
     for (int p = 0; p < 128; p++)
       while (r->first[c][p] != NONE) note_off(r, end, c, p);
   if (end > r->song->end_tick) r->song->end_tick = end;
-  r->took = true;
+  take(r, r->song->n_tracks, sizeof *r->song->track_names);
+  r->took += name_end - name + 64;
   return nd_song_add_track(r->song, (const char *)r->file->bytes + name, name_end - name, r->err);
 }
 
@@ -198,7 +212,7 @@ static nd_status read_tracks(reader *r) {
 static nd_status read_song(reader *r) {
   for (int c = 0; c < 16; c++)
     for (int p = 0; p < 128; p++) r->first[c][p] = NONE;
-  r->took = true;
+  r->took = SIZE_MAX / 2;
   if (r->file->n_strikes > INT32_MAX) return nd_fail(r->err, ND_LIMIT, "too many notes");
   if (!nd_song_reserve_notes(r->song, r->file->n_strikes)) return nomem(r);
   /* the song has its defaults at tick 0, which what the file says replaces */

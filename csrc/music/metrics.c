@@ -179,16 +179,25 @@ static uint8_t family_of(int program) {
   return of_eight[program / 8 % 16];
 }
 
+/* A tick and its step: notes of a chord have the same. */
+typedef struct place { int64_t tick; int32_t step; } place;
+
+static int32_t step_of(place *last, const nd_grid *grid, int64_t tick) {
+  if (tick != last->tick) *last = (place){tick, nd_grid_step(grid, (double)tick, NULL)};
+  return last->step;
+}
+
 /* The notes beside the drums, in order of start. */
 static size_t lay_spans(span *spans, const nd_song *song, const nd_grid *grid) {
   size_t n = 0;
   bool has_bass = false;
+  place starts = {.tick = -1}, stops = {.tick = -1};
   for (size_t i = 0; i < song->n_notes; i++) {
     const nd_note *note = &song->notes[i];
     if (nd_song_is_drum(song, note)) continue;
-    int32_t start = nd_grid_step(grid, note->tick, NULL);
+    int32_t start = step_of(&starts, grid, note->tick);
     if (start >= grid->n_steps) continue;
-    int32_t stop = nd_grid_step(grid, (double)note->tick + note->duration, NULL);
+    int32_t stop = step_of(&stops, grid, (int64_t)note->tick + note->duration);
     bool bass = note->program >= 32 && note->program <= 39;  /* as General MIDI has it */
     if (stop > grid->n_steps) stop = grid->n_steps;
     if (stop <= start) stop = start + 1;

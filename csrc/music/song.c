@@ -62,7 +62,8 @@ nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
 bool nd_song_reserve_notes(nd_song *song, size_t n) {
   size_t capacity = 16;
   while (capacity < n && capacity <= SIZE_MAX / 2) capacity *= 2;
-  nd_note *notes = nd_calloc(capacity, sizeof *notes);
+  if (capacity > SIZE_MAX / sizeof(nd_note)) return false;
+  nd_note *notes = malloc(capacity * sizeof *notes);
   if (notes == NULL) return false;
   free(song->notes);
   song->notes = notes;

@@ -43,6 +43,7 @@ end
 ---@return table shard
 ---@return integer first
 ---@return integer last
+---@package
 function shards.describe(options, tokeniser, map, n, row)
   local k, of = table.unpack(options.shard)
   local list = 0
@@ -78,6 +79,7 @@ end
 ---@param tally table
 ---@return boolean? ok
 ---@return string? message
+---@package
 function shards.note(path, shard, tally)
   local bytes, message = size_of(path)
   if not bytes then return nil, message end
@@ -96,6 +98,7 @@ end
 ---@param tally table
 ---@param voices string[]
 ---@return neuraldrummer.preprocess_summary
+---@package
 function shards.summary(tally, voices)
   local sum, list = 0, {}
   for _, n in ipairs(tally.hits) do sum = sum + n end

@@ -104,6 +104,11 @@ local right = {
   ["neuraldrummer.core.catch_interrupt"] = function() return true end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.core.memory_rate"] = function() return 64 end,
+  ["neuraldrummer.core.intake"] = function()
+    assert(song:save "song.mid")
+    return { { path = "song.mid", name = "song" } },
+      { tokeniser = new "tokeniser", reader = require "neuraldrummer.smf".reader }
+  end,
   ["neuraldrummer.smf.parse"] = function() return song:bytes() end,
   ["neuraldrummer.smf.load"] = function()
     assert(song:save "song.mid")
@@ -119,6 +124,7 @@ local right = {
   ["neuraldrummer.sequence:with_hits"] = function() return four_bars:packed_hits() end,
   ["neuraldrummer.sequence:with_bars"] = function() return { 1, false } end,
   ["neuraldrummer.corpus_writer:add"] = function() return new "sequence", "train" end,
+  ["neuraldrummer.corpus_writer:append"] = function() return new "corpus", 1, 1 end,
   ["neuraldrummer.corpus_writer:finish"] = function(writer) writer:add(four_bars) end,
   ["neuraldrummer.corpus:song"] = function() return 1 end,
   ["neuraldrummer.corpus:info"] = function() return 1 end,

@@ -1,0 +1,347 @@
+-- Preprocessing in parts: on threads, and in shards that are merged.
+local lfs = require "lfs"
+local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
+local json = require "dkjson"
+local preprocess = require "neuraldrummer.preprocess"
+local shards = require "neuraldrummer.shards"
+local shell = require "spec.support.shell"
+
+-- All of a summary but what depends on the clock.
+local function counted(summary)
+  local copy = {}
+  for key, value in pairs(summary) do copy[key] = value end
+  copy.seconds = nil
+  return copy
+end
+
+describe("preprocessing in parts", function()
+  local folder, songs, whole, whole_text, summary, text_summary
+  setup(function()
+    folder = shell.folder()
+    songs = folder .. "/songs"
+    shell.run("mkdir", "-p", songs .. "/more")
+    local all = dofile "examples/songs/all.lua"
+    assert(all.write(songs .. "/more"))
+    for _, name in ipairs(all.names) do
+      local song = assert(nd.song.load(("%s/more/%s.mid"):format(songs, name)))
+      for k, map in ipairs { { [42] = 44 }, { [36] = 91 } } do
+        assert(song:with_pitches(map):save(("%s/%s-%d.mid"):format(songs, name, k)))
+      end
+    end
+    assert(all.load "rock":save(songs .. "/drumless.mid", { drums = false }))
+    shell.write(songs .. "/broken.mid", "MThd nothing of the kind")
+    shell.write(songs .. "/more/zbroken.mid", "MThd nothing of the kind")
+    shell.write(songs .. "/empty.mid", "")
+    whole, whole_text = folder .. "/whole.ndc", folder .. "/whole.txt"
+    summary = assert(preprocess.run(songs, whole, { valid_every = 3 }))
+    text_summary = assert(preprocess.run(songs, whole_text, { original = true }))
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  -- The shards' paths, made one by one.
+  local function make(n, options, ending)
+    local paths = {}
+    for k = 1, n do
+      paths[k] = ("%s/%d-of-%d%s"):format(folder, k, n, ending or ".ndc")
+      local each = { shard = { k, n }, valid_every = 3 }
+      for key, value in pairs(options or {}) do each[key] = value end
+      assert(preprocess.run(songs, paths[k], each))
+    end
+    return paths
+  end
+
+  local function refused(message, paths)
+    local out = folder .. "/refused.ndc"
+    local merged, why = shards.merge(paths, out)
+    assert.is_nil(merged)
+    assert.equal(message, why)
+    assert.is_false(shell.exists(out))
+    local _, left = shell.sh("ls " .. folder .. " | grep part")
+    assert.equal("", left)
+  end
+
+  it("writes the same on any number of threads", function()
+    for _, threads in ipairs { 2, 3, 64 } do
+      local out = folder .. "/threads.ndc"
+      assert.same(counted(summary),
+        counted(assert(preprocess.run(songs, out, { valid_every = 3, threads = threads }))))
+      assert.is_true(shell.read(whole) == shell.read(out))
+      assert.same(counted(text_summary), counted(assert(preprocess.run(songs, out,
+        { original = true, threads = threads }))))
+      assert.is_true(shell.read(whole_text) == shell.read(out))
+    end
+  end)
+
+  it("goes through the same kit map on threads", function()
+    local song = assert(nd.song.load(songs .. "/more/rock.mid"))
+    local there = folder .. "/mapped"
+    shell.run("mkdir", there)
+    assert(song:with_pitches { [38] = 40, [42] = 22, [36] = 92 }:save(there .. "/a.mid"))
+    local map = assert(require "neuraldrummer.kits".load "roland-td")
+    local seen
+    for threads = 1, 2 do
+      local found = assert(preprocess.run(there, folder .. "/mapped.ndc",
+        { kit_in = map, threads = threads }))
+      assert.is_true(#found.unknown == 1 and found.unknown[1].pitch == 92)
+      local corpus <close> = assert(nd.corpus.open(folder .. "/mapped.ndc"))
+      local heard = require "neuraldrummer.kits".read(assert(nd.song.load(there .. "/a.mid")), map)
+      local seq = assert(corpus:tokeniser():encode(heard))
+      assert.equal(seq:tokens(), assert(corpus:song(1)):tokens())
+      seen = seen or shell.read(folder .. "/mapped.ndc")
+      assert.equal(seen, shell.read(folder .. "/mapped.ndc"))
+    end
+  end)
+
+  it("is, merged, what one run makes: two, three, seven shards, and more than songs", function()
+    for _, n in ipairs { 1, 2, 3, 7, 50 } do
+      local paths = make(n)
+      table.sort(paths, function(a, b) return a:reverse() < b:reverse() end)  -- in any order
+      local out, seen = folder .. "/merged.ndc", 0
+      local merged = assert(shards.merge(paths, out, { on_progress = function(done, total)
+        assert.is_true(done > seen and total == summary.kept)
+        assert.is_false(shell.exists(out))
+        seen = done
+      end }))
+      assert.equal(summary.kept, seen)
+      assert.is_true(shell.read(whole) == shell.read(out))
+      assert.same(counted(summary), counted(merged))
+      os.remove(out)
+    end
+  end)
+
+  it("is so for token text", function()
+    for _, n in ipairs { 2, 7, 50 } do
+      local out = folder .. "/merged.txt"
+      local merged = assert(shards.merge(make(n, { original = true }, ".txt"), out))
+      assert.is_true(shell.read(whole_text) == shell.read(out))
+      assert.same(counted(text_summary), counted(merged))
+    end
+  end)
+
+  it("is so with a manifest", function()
+    local rows = { "file,split,ok" }
+    for i, name in ipairs { "rock", "waltz", "funk", "seven", "five", "ballad" } do
+      rows[#rows + 1] = ("more/%s.mid,%s,%d"):format(name, i == 2 and "valid" or i == 5 and "odd"
+        or "train", i == 1 and 0 or 1)
+    end
+    local manifest = shell.write(songs .. "/list.csv", table.concat(rows, "\n") .. "\n")
+    local options = { manifest = manifest, where = { ok = "1" } }
+    local one = assert(preprocess.run(songs, folder .. "/m.ndc", options))
+    assert.same({ ["split 'odd' is neither train nor valid"] = 1 }, one.skipped)
+    local merged = assert(shards.merge(make(3, options), folder .. "/merged.ndc"))
+    assert.is_true(shell.read(folder .. "/m.ndc") == shell.read(folder .. "/merged.ndc"))
+    assert.same(counted(one), counted(merged))
+  end)
+
+  it("leaves its summary with a shard, and an empty shard is one", function()
+    local paths = make(50)
+    local kept, empty = 0, 0
+    for _, path in ipairs(paths) do
+      local note = assert(json.decode(shell.read(path .. ".json")))
+      local corpus <close> = assert(nd.corpus.open(path))
+      assert.equal(note.kept, #corpus)
+      kept, empty = kept + note.kept, empty + (note.kept == 0 and 1 or 0)
+    end
+    assert.equal(summary.kept, kept)
+    assert.is_true(empty > 10)
+    local none = folder .. "/none"
+    shell.run("mkdir", none)
+    assert(preprocess.run(none, folder .. "/none.ndc", { shard = { 1, 1 } }))
+    refused("no song to keep in 0 files", { folder .. "/none.ndc" })
+  end)
+
+  it("refuses shards that are missing, there twice, or of another whole", function()
+    local two, three = make(2), make(3)
+    refused("shard 2 of 2 is missing", { two[1] })
+    refused("shards 1, 3 of 3 are missing", { three[2] })
+    local copy = folder .. "/copy.ndc"
+    shell.run("cp", two[1], copy)
+    shell.run("cp", two[1] .. ".json", copy .. ".json")
+    refused(("%s and %s are both shard 1 of 2"):format(two[1], copy), { two[1], copy, two[2] })
+    refused(("%s: is shard 2 of 3, and %s 1 of 2"):format(three[2], two[1]), { two[1], three[2] })
+    local path = shell.write(songs .. "/new.mid", "no song")
+    assert(preprocess.run(songs, copy, { shard = { 2, 2 }, valid_every = 3 }))
+    os.remove(path)
+    refused(("%s: is of another list of files than %s"):format(copy, two[1]), { two[1], copy })
+    refused(("%s: no summary of a shard lies beside it (%s.json: no such file)")
+      :format(whole, whole), { two[1], whole })
+  end)
+
+  it("refuses shards of another kit, grid or other settings", function()
+    local one, copy = make(2)[1], folder .. "/other.ndc"
+    for word, options in pairs {
+      kit = { kit = "full17" }, steps_per_beat = { steps_per_beat = 8 },
+      include_drums = { include_drums = true }, min_steps = { min_steps = 40 },
+      valid_every = { valid_every = 4 }, kit_in = { kit_in = "roland-td" },
+      kind = { original = true },
+    } do
+      local all = { shard = { 2, 2 }, valid_every = 3 }
+      for key, value in pairs(options) do all[key] = value end
+      assert(preprocess.run(songs, copy, all))
+      refused(("%s: is of another %s than %s"):format(copy, word, one), { one, copy })
+    end
+  end)
+
+  it("refuses shards that are cut short, or damaged", function()
+    local paths = make(2)
+    local bytes, note = shell.read(paths[2]), shell.read(paths[2] .. ".json")
+    shell.write(paths[2], bytes:sub(1, -2))
+    refused(("%s: has %d bytes, and %d when it was written"):format(paths[2], #bytes - 1, #bytes),
+      paths)
+    -- as large as it was, but not what it was
+    local at = #bytes // 2
+    shell.write(paths[2], bytes:sub(1, at) .. string.char(bytes:byte(at + 1) ~ 1)
+      .. bytes:sub(at + 2))
+    local merged, why = shards.merge(paths, folder .. "/refused.ndc")
+    assert.is_nil(merged)
+    assert.matches("2%-of%-2.ndc: song %d+: the corpus is damaged: checksum of a song", why)
+    assert.is_false(shell.exists(folder .. "/refused.ndc"))
+    shell.write(paths[2], bytes)
+    for _, spoilt in ipairs { "", "[]", "{", "null", (note:gsub('"kept":%d+', '"kept":-1')),
+      (note:gsub('"version":%d+', '"version":99')), (note:gsub('"shard":%d+', '"shard":3')),
+      (note:gsub('"hits":%[%d+', '"hits":["x"')) } do
+      shell.write(paths[2] .. ".json", spoilt)
+      merged, why = shards.merge(paths, folder .. "/refused.ndc")
+      assert.is_nil(merged)
+      assert.equal(1, (why:find(paths[2] .. ".json: is no summary of a shard: ", 1, true)))
+    end
+    shell.write(paths[2] .. ".json", (note:gsub('"kept":(%d+)', function(n)
+      return '"kept":' .. n + 1
+    end)))
+    refused(paths[2] .. ": is not what its summary says", paths)
+    merged, why = shards.merge(paths, paths[2])
+    assert.same({ nil, paths[2] .. ": is one of the shards" }, { merged, why })
+    local text = make(2, { original = true }, ".txt")
+    shell.write(text[1], shell.read(text[1]):sub(1, -9))
+    assert.matches("1%-of%-2.txt: has %d+ bytes, and %d+ when", select(2, shards.merge(text,
+      folder .. "/refused.ndc")))
+  end)
+
+  it("stops a merge that is told to, and leaves nothing", function()
+    local paths = make(3)
+    local out = folder .. "/refused.ndc"
+    local merged, why = shards.merge(paths, out, { on_progress = function() return false end })
+    assert.is_nil(merged)
+    assert.matches("^stopped after %d+ of %d+ songs; .*/refused.ndc is not written$", why)
+    assert.has_error(function()
+      shards.merge(paths, out, { on_progress = function() error "stop" end })
+    end)
+    assert.is_false(shell.exists(out))
+    collectgarbage()
+    local _, left = shell.sh("ls " .. folder .. " | grep part")
+    assert.equal("", left)
+  end)
+
+  it("raises for options that cannot be", function()
+    local function raises(message, options)
+      assert.error_matches(function() preprocess.run(songs, folder .. "/x", options) end, message)
+    end
+    for _, shard in ipairs { {}, { 0, 2 }, { 3, 2 }, { 1.5, 2 }, { "1", 2 }, { 1 } } do
+      raises("option 'shard': {k, n} is needed", { shard = shard })
+    end
+    raises("option 'threads': 0 is not in 1..64", { threads = 0 })
+    raises("option 'threads': 65 is not in 1..64", { threads = 65 })
+    raises("option 'min_steps': %-1 is not in", { min_steps = -1 })
+    raises("option 'valid_every': %-1 is not in", { valid_every = -1 })
+    assert.error_matches(function() shards.merge({}, folder .. "/x") end, "list of shards")
+    assert.error_matches(function() shards.merge({ "a" }, "x", { progress = 1 }) end,
+      "unknown option 'progress'")
+  end)
+
+  it("says what is wrong on the command line", function()
+    local function tool(...)
+      local status, out, err = shell.run(shell.tool, ...)
+      return status, err, out
+    end
+    for _, text in ipairs { "0/2", "3/2", "1", "1/0", "a/b", "1/2/3" } do
+      local status, err = tool("preprocess", songs, "-o", folder .. "/x", "--shard", text)
+      assert.equal(2, status)
+      assert.matches("is not K/N", err)
+    end
+    local status, err = tool("preprocess", songs, "-o", folder .. "/x", "--threads", "1000")
+    assert.same({ 2, "neuraldrummer: option 'threads': 1000 is not in 1..64\n" }, { status, err })
+    local paths = make(2)
+    status, err = tool("merge", paths[1], "-o", folder .. "/x")
+    assert.same({ 1, "neuraldrummer: shard 2 of 2 is missing\n" }, { status, err })
+    local out, _
+    status, err, out = tool("merge", paths[2], paths[1], "-o", folder .. "/x.ndc", "--json")
+    assert.same({ 0, "" }, { status, err })
+    local told = json.decode(out)
+    assert.same({ summary.kept, summary.files, nil }, { told.kept, told.files, told.reasons })
+    _, _, out = tool("merge", paths[2], paths[1], "-o", folder .. "/x.ndc", "--list-skipped")
+    for _, each in ipairs(summary.reasons) do
+      assert.truthy(out:find(("%s: %s\n"):format(each.path, each.message), 1, true), each.path)
+    end
+    assert.is_true(shell.read(whole) == shell.read(folder .. "/x.ndc"))
+  end)
+
+  it("keeps no list of what is skipped where nobody wants it", function()
+    local some = assert(preprocess.run(songs, folder .. "/x.ndc", { reasons = false }))
+    assert.same({}, some.reasons)
+    assert.same(summary.skipped, some.skipped)
+  end)
+
+  it("leaves nothing when it is killed at work, whatever the number of threads", function()
+    local many = folder .. "/many"
+    shell.run("mkdir", many)
+    for i = 1, 4000 do
+      assert(lfs.link(songs .. "/more/rock.mid", ("%s/%d.mid"):format(many, i)))
+    end
+    local status = shell.sh(("%s preprocess %s -o %s/killed.ndc --threads 4 -q & p=$!; sleep 0.3; "
+      .. "kill -9 $p; wait $p"):format(shell.tool, many, folder))
+    assert.equal(137, status)
+    assert.is_false(shell.exists(folder .. "/killed.ndc"))
+    -- what it left is taken over by the next
+    assert(preprocess.run(songs, folder .. "/killed.ndc", { valid_every = 3, threads = 2 }))
+    assert.is_true(shell.read(whole) == shell.read(folder .. "/killed.ndc"))
+    local _, left = shell.sh("ls " .. folder .. " | grep part")
+    assert.equal("", left)
+  end)
+end)
+
+describe("core.intake", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+  local reader = require "neuraldrummer.smf".reader
+
+  it("raises for what it cannot be given", function()
+    local tok = core.tokeniser()
+    local function raises(message, ...)
+      local given = table.pack(...)
+      assert.error_matches(function() core.intake(table.unpack(given, 1, given.n)) end, message,
+        1, true)
+    end
+    raises("option 'tokeniser' is missing", {}, { reader = reader })
+    raises("option 'reader' is missing: neuraldrummer.smf has it", {}, { tokeniser = tok })
+    raises("neuraldrummer.reader expected", {}, { tokeniser = tok, reader = io.stdout })
+    raises("unknown option 'thread'; did you mean 'threads'?", {}, { thread = 1 })
+    raises("option 'threads': 0 is not in 1..64", {},
+      { tokeniser = tok, reader = reader, threads = 0 })
+    local good = { tokeniser = tok, reader = reader }
+    raises("files[1]: a table is needed, got string", { "a" }, good)
+    raises("files[1].name: a string is needed, got nil", { { path = "a" } }, good)
+    raises("files[1].split: 'test' is neither train nor valid",
+      { { path = "a", name = "a", split = "test" } }, good)
+    raises("option 'pitches': [36] is neither a pitch, 0 to 127, nor false", {},
+      { tokeniser = tok, reader = reader, pitches = { [36] = 128 } })
+    local writer <close> = assert(core.create_corpus(folder .. "/a.ndc",
+      core.tokeniser { steps_per_beat = 8 }))
+    assert(dofile "examples/songs/rock.lua":save(folder .. "/a.mid"))
+    raises("other tokeniser settings", { { path = folder .. "/a.mid", name = "a" } },
+      { tokeniser = tok, reader = reader, into = writer })
+  end)
+
+  it("says what is wrong with files", function()
+    local results = assert(core.intake({
+      { path = folder .. "/none.mid", name = "none" }, { path = folder, name = "folder" },
+      { path = shell.write(folder .. "/x.mid", "x"), name = "x" },
+    }, { tokeniser = core.tokeniser(), reader = reader, threads = 3 }))
+    assert.same({
+      { message = "no such file", unread = true },
+      { message = "is a directory, not a file", unread = true },
+      { message = "too short for a MIDI file: ends at byte 1", unread = false },
+    }, results)
+  end)
+end)
