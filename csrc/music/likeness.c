@@ -14,9 +14,9 @@ static int32_t bar_end(const nd_grid *grid, int32_t bar) {
 }
 
 /* One metric of one bar: the most of the steps that fall on a place, or the
- * one it falls in. Places lie `n_bars` apart. */
-static void fill_places(float *to, int32_t n_bars, const float *metric, int32_t from, int32_t steps) {
-  for (int64_t place = 0; place < PLACES; place++, to += n_bars) {
+ * one it falls in. Places lie `stride` apart. */
+static void fill_places(float *to, size_t stride, const float *metric, int32_t from, int32_t steps) {
+  for (int64_t place = 0; place < PLACES; place++, to += stride) {
     int32_t first = from + (int32_t)(place * steps / PLACES);
     int32_t stop = from + (int32_t)((place + 1) * steps / PLACES);
     float most = metric[(size_t)first * ND_N_METRICS];
@@ -26,13 +26,13 @@ static void fill_places(float *to, int32_t n_bars, const float *metric, int32_t 
   }
 }
 
-/* Gives a metric of every vector, (PLACES, n), a variance of 1 over the bars. */
-static bool even_out(float *metric, size_t n) {
+/* Gives a metric of every vector, (PLACES, stride), a variance of 1 over the n bars. */
+static bool even_out(float *metric, size_t n, size_t stride) {
   double variance = 0;
   for (size_t place = 0; place < PLACES; place++) {
     double sum = 0, squares = 0;
     for (size_t b = 0; b < n; b++) {
-      double v = (double)metric[place * n + b];
+      double v = (double)metric[place * stride + b];
       sum += v;
       squares += v * v;
     }
@@ -40,7 +40,7 @@ static bool even_out(float *metric, size_t n) {
   }
   bool varies = variance > 1e-9;
   float scale = varies ? (float)(1 / sqrt(variance)) : 0.0f;
-  for (size_t i = 0; i < PLACES * n; i++) metric[i] *= scale;
+  for (size_t i = 0; i < PLACES * stride; i++) metric[i] *= scale;
   return varies;
 }
 
@@ -48,17 +48,17 @@ static bool even_out(float *metric, size_t n) {
  * has the order that it would have alone, so that results are the same whatever
  * the machine has; and no fused multiply-adds, which round otherwise. */
 enum { AT_ONCE = 16 };
-typedef void distances(const float *bar, const float *bars, size_t n_bars, float *to);
+typedef void distances(const float *bar, const float *bars, size_t stride, float *to);
 
 typedef float quartet __attribute__((vector_size(16), aligned(4), may_alias));
 #define DISTANCES(name, isa, vector, lanes)                                            \
-  isa static void name(const float *bar, const float *bars, size_t n_bars, float *to) { \
+  isa static void name(const float *bar, const float *bars, size_t stride, float *to) { \
     for (size_t at = 0; at < AT_ONCE; at += lanes) {                                    \
       vector distance = {0};                                                            \
       for (size_t lane = 0; lane < LANES; lane++) {                                     \
         vector sum = {0};                                                               \
         for (size_t i = lane; i < HEARD * PLACES; i += LANES) {                         \
-          vector apart = bar[i * n_bars] - *(const vector *)(bars + i * n_bars + at);   \
+          vector apart = bar[i * stride] - *(const vector *)(bars + i * stride + at);   \
           sum += apart * apart;                                                         \
         }                                                                               \
         distance += sum;                                                                \
@@ -86,7 +86,7 @@ static void compare(const nd_likeness *l, distances *measure, int32_t b, int32_t
                     int32_t count, float *to) {
   for (int32_t at = 0; at < count; at += AT_ONCE) {
     float distance[AT_ONCE];
-    measure(l->vectors + b, l->vectors + from + at, (size_t)l->n_bars, distance);
+    measure(l->vectors + b, l->vectors + from + at, l->stride, distance);
     for (int32_t k = 0; k < AT_ONCE && at + k < count; k++)
       to[at + k] = l->total > 0 ? 1.0f - distance[k] / l->total : 1.0f;
   }
@@ -95,20 +95,22 @@ static void compare(const nd_likeness *l, distances *measure, int32_t b, int32_t
 nd_status nd_likeness_make(nd_likeness *l, const float *metrics, const nd_grid *grid, nd_error *err) {
   const size_t n = (size_t)grid->n_bars;
   *l = (nd_likeness){.n_bars = grid->n_bars, .width = HEARD * PLACES};
-  /* compared AT_ONCE at a time, be there so many left or not */
-  l->vectors = nd_calloc(n + 1, HEARD * PLACES * sizeof *l->vectors);
+  /* compared AT_ONCE at a time, be there so many left or not; an odd number of
+   * cache lines */
+  l->stride = (n / AT_ONCE + 2) / 2 * 2 * AT_ONCE + AT_ONCE;
+  l->vectors = nd_calloc(l->stride, HEARD * PLACES * sizeof *l->vectors);
   l->near = nd_calloc(n, REACH * sizeof *l->near);
   if (l->vectors == NULL || l->near == NULL) {
     nd_likeness_clear(l);
     return nd_fail(err, ND_NOMEM, "out of memory");
   }
   for (size_t k = 0; k < HEARD; k++) {
-    float *metric = l->vectors + k * PLACES * n;
+    float *metric = l->vectors + k * PLACES * l->stride;
     for (int32_t b = 0; b < grid->n_bars; b++) {
       int32_t from = grid->bars[b].step, steps = bar_end(grid, b) - from;
-      if (steps > 0) fill_places(metric + b, grid->n_bars, metrics + heard[k], from, steps);
+      if (steps > 0) fill_places(metric + b, l->stride, metrics + heard[k], from, steps);
     }
-    if (even_out(metric, n)) l->total += 2.0f;
+    if (even_out(metric, n, l->stride)) l->total += 2.0f;
   }
   distances *measure = choose();
   for (int32_t b = 0; b < grid->n_bars; b++) {

@@ -16,7 +16,8 @@ enum { ND_LIKENESS_REACH = 64 };  /* how far back a bar may be the return of ano
 
 typedef struct nd_likeness {
   int32_t n_bars, width;
-  float *vectors;      /* (width, n_bars): a place of every bar, then the next place */
+  size_t stride;       /* n_bars and some more, so that places don't share cache lines */
+  float *vectors;      /* (width, stride): a place of every bar, then the next place */
   float *near;         /* (n_bars, ND_LIKENESS_REACH): likeness to bars b - REACH .. b - 1 */
   float total;         /* mean square distance of two bars */
 } nd_likeness;

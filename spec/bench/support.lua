@@ -19,6 +19,7 @@ local bench = {}
 ---@field ROUNDS integer turns of a comparison
 ---@field SECONDS number of each measuring within a turn
 ---@field FILES integer read by the reading part
+---@field MANY? integer files of the preprocess part's larger folder (default four times FILES)
 ---@field QUICK boolean sizes that are done in seconds, for whether it works at all
 bench.settings = {
   PYTHON = os.getenv "PYTHON" or "python3",
@@ -29,6 +30,7 @@ bench.settings = {
   ROUNDS = os.getenv "ROUNDS",
   SECONDS = os.getenv "SECONDS",
   FILES = os.getenv "FILES",
+  MANY = os.getenv "MANY",
   QUICK = os.getenv "QUICK",
 }
 
@@ -52,6 +54,7 @@ function bench.configure(words, rounds, seconds)
     s[key] = tonumber(s[key] or each[s.QUICK and 2 or 1])
     if s[key] == nil or s[key] <= 0 then error(key .. ": a number above 0 is needed", 0) end
   end
+  s.MANY = s.MANY and math.tointeger(tonumber(s.MANY))
   s.OUT = s.OUT or s.BUILD .. "/bench"
   s.TOOL = s.BUILD .. "/bin/neuraldrummer"
 end

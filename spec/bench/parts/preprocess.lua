@@ -1,5 +1,6 @@
 --- A folder of songs to a corpus: on one core and on all, and whether the bytes
 --- are the same.
+local lfs = require "lfs"
 local bench = require "spec.bench.support"
 local files = require "neuraldrummer.files"
 
@@ -9,14 +10,14 @@ local function option()
   return help:match "%-%-threads" or help:match "%-%-jobs"
 end
 
---- A folder with copies of the files, as names that say nothing.
-local function gather(folder, list, times)
-  local at = ("%s/songs-%d"):format(folder, times)
-  assert(os.execute("mkdir " .. at))
-  for time = 1, times do
-    for i, path in ipairs(list) do
-      assert(files.write(("%s/%d-%d.mid"):format(at, time, i), assert(files.read(path))))
-    end
+--- A folder of `n` links to the files, over and over, with names that say nothing.
+local function gather(folder, list, n)
+  local at = ("%s/songs-%d"):format(folder, n)
+  assert(lfs.mkdir(at))
+  for i = 1, n do
+    local path = list[(i - 1) % #list + 1]
+    if path:sub(1, 1) ~= "/" then path = lfs.currentdir() .. "/" .. path end
+    assert(lfs.link(path, ("%s/%d.mid"):format(at, i), true))
   end
   return at
 end
@@ -24,7 +25,7 @@ end
 return function()
   local folder = bench.folder()
   local list, kind = bench.files(bench.settings.FILES, folder)
-  local songs, threads = gather(folder, list, 1), option()
+  local songs, threads = gather(folder, list, #list), option()
   local function command(out, n)
     return ("%s preprocess %s -o %s/%s.ndc %s"):format(bench.quote(bench.settings.TOOL), songs,
       folder, out, threads and ("%s %d"):format(threads, n) or "")
@@ -59,9 +60,10 @@ return function()
 
   -- Memory against the number of files.
   local few = bench.peak(command("few", 1))
-  songs = gather(folder, list, 4)
+  local n = bench.settings.MANY or 4 * #list
+  songs = gather(folder, list, n)
   local many = bench.peak(command("many", 1))
-  bench.row(("memory at most, %d files"):format(4 * #list), bench.mb(many),
+  bench.row(("memory at most, %d files"):format(n), bench.mb(many),
     ("%d files: %s"):format(#list, bench.mb(few)), many / few, { at_most = 1.1 })
   bench.remove(folder)
 end
