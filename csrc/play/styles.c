@@ -70,9 +70,8 @@ nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, 
   int64_t number = 0;
   for (int32_t i = 0; i < songs && status == ND_OK; i++) {
     if (!in_split(corpus, i, split)) continue;
-    bool taken = (number + 1) * room / all > number * room / all;
     number++;
-    if (!taken) continue;
+    if ((number * room + all - 1) / all <= learnt.n) continue;  /* as many as there should be */
     nd_sequence *seq;
     status = nd_corpus_read(corpus, i, &seq, err);
     if (status != ND_OK) break;

@@ -117,7 +117,7 @@ learn.train = {
     local state
     state, message = require "neuraldrummer.train".run(corpus, {
       out = args.output, from = from, preset = args.preset, epochs = args.epochs, rate = args.rate,
-      warmup = args.warmup, clip = args.clip, cosine = args.constant_rate and false or nil,
+      warmup = args.warmup, clip = args.clip, cosine = args.constant_rate and false,
       batch = args.batch, steps = args.steps, hidden = args.hidden, layers = args.layers,
       dropout = args.dropout, seed = args.seed, threads = args.threads, half = args.half,
       keep_epochs = args.keep_epochs, checkpoint_every = args.checkpoint_every,
