@@ -178,8 +178,6 @@ bench-plots: deps
 # Where a training step's time goes: the module once more, with clocks around
 # what profile.c names.
 PROFILE = $(BUILD)/profile/neuraldrummer/core.so
-PROFILED = $(shell sed -n 's/.*__real_\(nd_[a-z_]*\)(.*/\1/p; s/^WRAP([A-Z]*, \(nd_[a-z_]*\),.*/\1/p' \
-  spec/bench/profile.c | sort -u)
 
 bench-profile: deps
 	@$(MAKE) --no-print-directory $(PROFILE)
@@ -189,8 +187,8 @@ bench-profile: deps
 $(PROFILE): $(CORE_OBJECTS) spec/bench/profile.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) -c -o $(BUILD)/profile/profile.o spec/bench/profile.c
-	$(CC) $(SHARED) $(LDFLAGS) $(PROFILED:%=-Wl,--wrap=%) -o $@ $(CORE_OBJECTS) \
-	  $(BUILD)/profile/profile.o $(CORE_LIBS)
+	wrap=$$(nm $(BUILD)/profile/profile.o | sed -n 's/^ *U __real_/-Wl,--wrap=/p') && \
+	$(CC) $(SHARED) $(LDFLAGS) $$wrap -o $@ $(CORE_OBJECTS) $(BUILD)/profile/profile.o $(CORE_LIBS)
 
 # Models and kit maps lie beside the Lua files, where the module looks for them.
 install: all

@@ -89,7 +89,8 @@ describe("OpenBLAS", function()
       print(cpu.load(function() return os.getenv "OPENBLAS_CORETYPE" end))
       print(pcall(cpu.load, 1))]]
     assert.equal(("nil\n%s\ttrue\t1\nfalse\tno library\nnil\t%s\nnil\n"):format(fits, fits)
-      .. "false\tbad argument #1 to 'neuraldrummer.cpu.load' (function expected, got number)\n", out)
+      .. "false\tbad argument #1 to 'neuraldrummer.cpu.load' (function expected, got number)\n",
+      out)
   end)
 
   it("is loaded without the module that knows the CPU, too", function()
