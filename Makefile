@@ -181,7 +181,7 @@ PROFILE = $(BUILD)/profile/neuraldrummer/core.so
 
 bench-profile: deps
 	@$(MAKE) --no-print-directory $(PROFILE)
-	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/profile/?.so;;' \
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/profile/?.so;$(BUILD)/lib/?.so;;' \
 	  $(LUA) spec/bench/profile.lua
 
 $(PROFILE): $(CORE_OBJECTS) spec/bench/profile.c

@@ -4,24 +4,16 @@
 ---
 --- Without a CORPUS, on the songs that come with the examples. The module is an
 --- ordinary one with clocks around its parts: spec/bench/profile.c.
+local songs = dofile "spec/bench/songs.lua"  -- which loads all of neuraldrummer
 local core = require "neuraldrummer.core"
 local library = package.searchpath("neuraldrummer.core", package.cpath)
 local spent = assert(package.loadlib(library, "luaopen_profile"), "the module has no clocks")()
 
-local function songs()
-  local path = os.tmpname()
-  local tok = core.tokeniser()
-  local corpus = assert(core.create_corpus(path, tok))
-  local all = dofile "examples/songs/all.lua"
-  for _, name in ipairs(all.names) do assert(corpus:add(assert(tok:encode(all.load(name))))) end
-  assert(corpus:finish())
-  corpus = assert(core.open_corpus(path))
-  os.remove(path)
-  return corpus
-end
-
 local given = os.getenv "CORPUS" or ""
-local corpus = given ~= "" and assert(core.open_corpus(given)) or songs()
+local path = given ~= "" and given or os.tmpname()
+if path ~= given then songs.corpus(path, "drummer", 1) end
+local corpus = assert(core.open_corpus(path))
+if path ~= given then os.remove(path) end
 local model = core.model { preset = "drummer" }
 local batches = assert(corpus:batches { model = model, split = "all", shuffle = true })
 
