@@ -128,27 +128,38 @@ CLONES void nd_product(int32_t n, const float *restrict a, const float *restrict
   for (int32_t i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
 
+/* Lane j makes the numbers j, j + LANES, …: all lanes at once. */
+enum { LANES = 16 };
+typedef uint64_t wide __attribute__((vector_size(LANES * sizeof(uint64_t))));
+typedef uint32_t narrow __attribute__((vector_size(LANES * sizeof(uint32_t))));
+
 CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask) {
-  /* lane j makes the numbers j, j + LANES, …: all lanes at once */
-  enum { LANES = 16 };
-  uint64_t state[LANES], a = 1, c = 0;
+  uint64_t a = 1, c = 0, first[LANES];
   for (int j = 0; j < LANES; j++) {
-    state[j] = rng.state;
+    first[j] = rng.state;
     (void)nd_rng_u32(&rng);
     c = c * 6364136223846793005u + rng.stream;
     a *= 6364136223846793005u;
   }
+  wide state;
+  memcpy(&state, first, sizeof state);
+  uint32_t one;
+  memcpy(&one, &keep, sizeof one);
   for (int32_t i = 0; i < n; i += 2 * LANES) {
-    float part[2 * LANES];
-    for (int j = 0; j < LANES; j++) {
-      uint64_t old = state[j];
-      state[j] = old * a + c;
-      uint32_t shifted = (uint32_t)(((old >> 18) ^ old) >> 27), rot = (uint32_t)(old >> 59);
-      uint32_t bits = (shifted >> rot) | (shifted << ((32u - rot) & 31u));
-      part[2 * j] = (bits & 0xffffu) < cut ? 0.0f : keep;
-      part[2 * j + 1] = (bits >> 16) < cut ? 0.0f : keep;
-    }
-    memcpy(mask + i, part, (size_t)(n - i < 2 * LANES ? n - i : 2 * LANES) * sizeof *part);
+    wide old = state;
+    state = old * a + c;
+    narrow shifted = __builtin_convertvector(((old >> 18) ^ old) >> 27, narrow);
+    narrow rot = __builtin_convertvector(old >> 59, narrow);
+    narrow bits = (shifted >> rot) | (shifted << ((32u - rot) & 31u));
+    /* the float's bits, or none; the low half's in front of the high half's */
+    narrow low = one & (narrow)((bits & 0xffffu) >= cut), high = one & (narrow)((bits >> 16) >= cut);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    wide both = __builtin_convertvector(high, wide) | __builtin_convertvector(low, wide) << 32;
+#else
+    wide both = __builtin_convertvector(low, wide) | __builtin_convertvector(high, wide) << 32;
+#endif
+    size_t left = (size_t)(n - i) * sizeof *mask;
+    memcpy(mask + i, &both, left < sizeof both ? left : sizeof both);
   }
 }
 
