@@ -443,8 +443,9 @@ function core.generator(m, options) end
 --- Plays the whole song; a new Sequence with the drummer's hits.
 ---@param seq neuraldrummer.sequence
 ---@param direction? neuraldrummer.direction what is kept, and what is asked for
+---@param pause? function called between slices of a few milliseconds; it may yield
 ---@return neuraldrummer.sequence
-function generator:play(seq, direction) end
+function generator:play(seq, direction, pause) end
 --- The style that the last song was played in, nil when there was none.
 ---@return integer? index
 ---@return string? name
@@ -484,12 +485,15 @@ function generator:close() end
 
 --- Log-likelihood, in nats, of every step's drums under what is heard: the hits
 --- that were played are the history, voices of one step are judged one after
---- another. A list of numbers; of such lists when `song` or `at` is a list.
+--- another. A list of numbers; of such lists when `song` or `at` is a list. For a
+--- list of Sequences, a list of that: without history, and with a song that is
+--- given, drums on the same grid cost hardly more than one of them.
 ---@param m neuraldrummer.model
----@param seq neuraldrummer.sequence whose drums are judged
+---@param seq neuraldrummer.sequence|neuraldrummer.sequence[] whose drums are judged
 ---@param options? neuraldrummer.judge_options
----@return number[]|number[][]
-function core.judge(m, seq, options) end
+---@param pause? function as generator:play takes it
+---@return number[]|number[][]|number[][][]
+function core.judge(m, seq, options, pause) end
 
 ---@class neuraldrummer.raw_reasons
 ---@field step integer
@@ -523,8 +527,9 @@ function core.explain(m, seq, from, to, style) end
 ---@param m neuraldrummer.model of preset "touch"
 ---@param seq neuraldrummer.sequence
 ---@param options? {amount?: number, seed?: integer, known?: string}
+---@param pause? function as generator:play takes it
 ---@return neuraldrummer.sequence
-function core.touch(m, seq, options) end
+function core.touch(m, seq, options, pause) end
 
 --- Drums moved in time: what is struck at step `i` comes at `times[i]` (in
 --- steps, from 1, in between as well), each hit as early or late as it was. Of

@@ -516,21 +516,22 @@ end
 ---@field sections? neuraldrummer.section[] default: those of the song
 ---@field vary? number 0-1, share of a returning bar that is played anew (default 0.75)
 ---@field seed? integer
+---@field pause? function as generator:play takes it
 
---- Plays a song under direction, then gives each section that returns the groove
---- that it had when it came first, some cells of it left open and played anew.
----@param generator neuraldrummer.generator
+--- The direction under which drums are played again, so that each section that
+--- returns has the groove that it had when it came first, some cells of it left
+--- open; nil where none does.
 ---@param seq neuraldrummer.sequence
----@param direction table as generator:play takes it
+---@param drums neuraldrummer.sequence
+---@param direction neuraldrummer.direction that they were played under
 ---@param options neuraldrummer.returns
----@return neuraldrummer.sequence drums
-function direct.play_returning(generator, seq, direction, options)
-  check(options, { sections = "table", vary = "number", seed = "integer" })
+---@return neuraldrummer.direction?
+function direct.returning(seq, drums, direction, options)
+  check(options, { sections = "table", vary = "number", seed = "integer", pause = "function" })
   local vary = options.vary or 0.75
   if not (vary >= 0 and vary <= 1) then fail("vary", "%g is not in 0-1", vary) end
-  local drums = generator:play(seq, direction)
   local map = returning(seq, options.sections or direct.sections(seq), direction)
-  if not map then return drums end
+  if not map then return nil end
   local draw = direct.lots(options.seed or 1)
   local n_voices, bars, parts = #seq:voices(), seq:bars(), {}
   for b, bar in ipairs(bars) do
@@ -541,11 +542,25 @@ function direct.play_returning(generator, seq, direction, options)
       local open = {}
       for i = 1, cells do open[i] = draw() < vary and "\0" or "\1" end
       parts[b] = table.concat(open)
+      if options.pause then options.pause() end
     end
   end
   local again = { given = drums:with_bars(map), known = table.concat(parts) }
   for _, name in ipairs { "style", "density", "fills" } do again[name] = direction[name] end
-  return generator:play(seq, again)
+  return again
+end
+
+--- Plays a song under direction, then gives each section that returns the groove
+--- that it had when it came first, some cells of it left open and played anew.
+---@param generator neuraldrummer.generator
+---@param seq neuraldrummer.sequence
+---@param direction table as generator:play takes it
+---@param options neuraldrummer.returns
+---@return neuraldrummer.sequence drums
+function direct.play_returning(generator, seq, direction, options)
+  local drums = generator:play(seq, direction, options.pause)
+  local again = direct.returning(seq, drums, direction, options)
+  return again and generator:play(seq, again, options.pause) or drums
 end
 
 local TRIES <const> = 16
@@ -582,8 +597,9 @@ end
 ---@param seq neuraldrummer.sequence
 ---@param drums neuraldrummer.sequence as played under this direction
 ---@param direction neuraldrummer.direction with fills, and the style that was played in
+---@param pause? function as generator:play takes it
 ---@return neuraldrummer.sequence drums
-function direct.insist(generator, seq, drums, direction)
+function direct.insist(generator, seq, drums, direction, pause)
   for try = 1, TRIES do
     local wrong, known = unheeded(drums, direction)
     if not wrong then break end
@@ -594,7 +610,7 @@ function direct.insist(generator, seq, drums, direction)
     end
     local player <close> = generator(try)
     drums = player:play(seq, { given = drums, known = known, style = direction.style,
-      density = density, fills = direction.fills })
+      density = density, fills = direction.fills }, pause)
   end
   return drums
 end

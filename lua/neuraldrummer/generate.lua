@@ -57,6 +57,8 @@ local generate = {}
 ---@field vary? number 0..1, how much of it is played anew
 ---@field limbs? boolean two hands and two feet (default true; the original: false)
 ---@field enter? "band"|"always"
+---@field pause? function called between slices of a few milliseconds of playing and judging; it
+--- may yield
 
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
@@ -69,7 +71,7 @@ local KNOWN = {
   bars = "string|integer|table", extend = "integer", loop = "string", returns = "boolean",
   vary = "number", limbs = "boolean", enter = "string", swing = "number|string",
   kit_in = "string|table", kit_out = "string|table", drafts = "integer",
-  all_drafts = "boolean", on_progress = "function",
+  all_drafts = "boolean", on_progress = "function", pause = "function",
 }
 for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 generate.KNOWN = KNOWN
@@ -277,12 +279,23 @@ local function humanise(model, drums, o, known)
     if not o.humanise then return drums end
     return nil, "option 'humanise': the touch model knows another kit or grid"
   end
-  return core.touch(touch, drums, { amount = amount, seed = o.seed, known = known })
+  return core.touch(touch, drums, { amount = amount, seed = o.seed, known = known }, o.pause)
 end
 
--- Plays a Sequence as the options have it, flat and on the grid: the drums; the
--- style {index, name}, or a message; and the direction.
-local function strike(model, seq, o)
+-- The generator of one take: its own, or one that draws other lots.
+local function new_generator(model, o, prime, try)
+  return nd.generator(model, {
+    seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
+    mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
+    velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
+  })
+end
+
+-- Plays a Sequence as each of some options have it, which differ in their seeds
+-- alone, flat and on the grid: a take each, with its drums, the style {index, name}
+-- and the direction.
+local function strike_all(model, seq, all)
+  local o = all[1]
   local prime, message
   if o.prime then
     prime, message = encode(model:tokeniser(), o.prime, o)
@@ -295,33 +308,52 @@ local function strike(model, seq, o)
         :format(name)
     end
   end
-  -- the take's own, or one that draws other lots
-  local function new_generator(try)
-    return nd.generator(model, {
-      seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
-      mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
-      velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
-    })
+  local generators, directions, takes = {}, {}, {}
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, generator in ipairs(generators) do generator:close() end
+  end })
+  for k, own in ipairs(all) do
+    generators[k] = new_generator(model, own, prime)
+    directions[k] = {}
+    if whole then
+      directions[k], message = direction_of(model, seq, generators[k], own)
+      if not directions[k] then return nil, message end
+    end
   end
-  local generator <close> = new_generator()
-  if not whole then return generator:play(seq), nil, {} end
-  local direction, drums
-  direction, message = direction_of(model, seq, generator, o)
-  if not direction then return nil, message end
-  if o.returns == false then
-    drums = generator:play(seq, direction)
-  else
-    drums = direct.play_returning(generator, seq, direction, {
-      sections = o.sections, vary = o.vary, seed = o.seed,
-    })
+  local played = core.play(generators, seq, directions, o.pause)
+  if whole and o.returns ~= false then
+    local first, again, sections = {}, {}, o.sections or direct.sections(seq)
+    for k, drums in ipairs(played) do
+      -- whether sections return is the same for all
+      again[k] = direct.returning(seq, drums, directions[k], { sections = sections,
+        vary = o.vary, seed = all[k].seed, pause = o.pause })
+      first[k] = drums
+    end
+    if #again > 0 then
+      played = core.play(generators, seq, again, o.pause)
+      for _, drums in ipairs(first) do drums:close() end
+    end
   end
-  local index, name = generator:style()
-  if direction.fills then
-    local styled = { style = direction.style == nil and index or direction.style }
-    for _, key in ipairs { "known", "density", "fills" } do styled[key] = direction[key] end
-    drums = direct.insist(new_generator, seq, drums, styled)
+  for k, drums in ipairs(played) do
+    local index, name = generators[k]:style()
+    local direction = directions[k]
+    if direction.fills then
+      local styled = { style = direction.style == nil and index or direction.style }
+      for _, key in ipairs { "known", "density", "fills" } do styled[key] = direction[key] end
+      drums = direct.insist(function(try) return new_generator(model, all[k], prime, try) end,
+        seq, drums, styled, o.pause)
+    end
+    takes[k] = { drums = drums, direction = direction,
+      style = index and { index = index, name = name } or nil }
   end
-  return drums, index and { index = index, name = name } or nil, direction
+  return takes
+end
+
+-- One take: the drums; the style, or a message; and the direction.
+local function strike(model, seq, o)
+  local takes, message = strike_all(model, seq, { o })
+  if not takes then return nil, message end
+  return takes[1].drums, takes[1].style, takes[1].direction
 end
 
 -- How hard and when: a person's touch, and swing where it is asked.
@@ -420,28 +452,38 @@ local function with_seed(o, seed, out)
   return copy
 end
 
+local ABREAST <const> = 8    -- drafts that are played and judged side by side
+
 -- Plays drafts, one seed after another, and finishes the one that fits the song
 -- best, of equals the first; before it, when all are wanted, the others.
 local function play_drafts(model, song, seq, o)
   local first, taken, hits, alike = o.seed or 1, nil, nil, true
   local drafts, played = {}, {}
-  for k = 1, o.drafts do
-    local own = with_seed(o, first + k - 1)
-    local drums, style, direction = strike(model, seq, own)
-    if not drums then return nil, style end
-    local draft = { seed = own.seed, worth = score.worth(model, drums), style = style }
-    draft.hits = select(2, generate.count(drums))
-    drafts[k], played[k] = draft, { drums = drums, direction = direction }
-    hits = hits or drums:packed_hits()
-    alike = alike and hits == drums:packed_hits()
-    if not taken or (draft.worth or -math.huge) > (drafts[taken].worth or -math.huge) then
-      taken = k
+  while #drafts < o.drafts do
+    local all, sequences = {}, {}
+    for i = 1, math.min(ABREAST, o.drafts - #drafts) do
+      all[i] = with_seed(o, first + #drafts + i - 1)
     end
-    if not o.all_drafts then
-      -- a draft is as large as its song: only the best so far stays
-      for i = 1, k do if i ~= taken then played[i] = nil end end
+    local takes, message = strike_all(model, seq, all)
+    if not takes then return nil, message end
+    for i, take in ipairs(takes) do sequences[i] = take.drums end
+    local worths = score.worths(model, sequences, o.pause)
+    for i, take in ipairs(takes) do
+      local k = #drafts + 1
+      local draft = { seed = all[i].seed, worth = worths[i] or nil, style = take.style }
+      draft.hits = select(2, generate.count(take.drums))
+      drafts[k], played[k] = draft, take
+      hits = hits or take.drums:packed_hits()
+      alike = alike and hits == take.drums:packed_hits()
+      if not taken or (draft.worth or -math.huge) > (drafts[taken].worth or -math.huge) then
+        taken = k
+      end
+      if not o.all_drafts then
+        -- a draft is as large as its song: only the best so far stays
+        for other in pairs(played) do if other ~= taken then played[other] = nil end end
+      end
+      if o.on_progress then o.on_progress(k, o.drafts) end
     end
-    if o.on_progress then o.on_progress(k, o.drafts) end
   end
 
   local function finish(k, out)

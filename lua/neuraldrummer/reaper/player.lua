@@ -50,7 +50,9 @@ function here.play(song, o, pause)
   local nd = require "neuraldrummer"
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
-  local drums, why = require "neuraldrummer.generate".play(model, own, seq, o)
+  local options = { pause = pause }
+  for name, value in pairs(o) do options[name] = value end
+  local drums, why = require "neuraldrummer.generate".play(model, own, seq, options)
   if not drums then return nil, why end
   pause()
   return own:with_drums(drums):notes "drums"
@@ -60,7 +62,7 @@ function here.score(song, pause)
   local nd, score = require "neuraldrummer", require "neuraldrummer.score"
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
-  local result, message = score.run(model, seq)
+  local result, message = score.run(model, seq, { pause = pause })
   if not result then return nil, message end
   local least = {}
   for i, bar in ipairs(score.least(result)) do least[i] = { bar = bar.bar, fit = bar.fit } end
