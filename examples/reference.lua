@@ -387,11 +387,20 @@ print(core.shift(seq, later):hits(2).kick ~= nil)  --> true
 --: core.bar_styles
 print(#core.bar_styles(seq))                  --> 16
 
---: score.run score.least score.worth core.judge
+--: direct.returning
+print(direct.returning(seq, seq, {}, { vary = 0.5 }) == nil)  --> true
+
+--: core.play
+local takes = core.play({ nd.generator(model), nd.generator(model, { seed = 2 }) }, seq, {},
+  function(products) assert(products > 0) end)
+print(#takes, takes[1]:packed_hits() == nd.generator(model):play(seq):packed_hits())  --> 2	true
+
+--: score.run score.least score.worth score.worths core.judge
 local score = require "neuraldrummer.score"
 local fit = assert(score.run(model, seq, { others = 2 }))
 print(fit.of, #score.least(fit, 3) <= 3)      --> 2	true
 print(assert(score.worth(model, seq)) < 0)    --> true
+print(score.worths(model, { seq })[1] == score.worth(model, seq))  --> true
 print(#core.judge(model, seq))                --> 256
 
 --: explain.run explain.words explain.format core.explain

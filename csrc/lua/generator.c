@@ -234,16 +234,17 @@ static int play_on(lua_State *L, int called, lua_KContext context) {
   work *w = lua_touserdata(L, WORK);
   (void)called;
   for (bool more = true; more;) {
+    double products = lnd_slice(L, PAUSE);
     nd_error err;
     lnd_check_open(L, w->boxes, w->n_boxes);
     int former = nd_blas_threads(w->threads);
-    nd_status status = nd_playing_go(box->p, lnd_slice(L, PAUSE), &more, &err);
+    nd_status status = nd_playing_go(box->p, &products, &more, &err);
     if (status == ND_OK && !more) status = nd_playing_end(box->p, &err);
     (void)nd_blas_threads(former);
     if (status != ND_OK) return lnd_raise(L, &err);
     if (more) {
-      lua_pushvalue(L, PAUSE);
-      lua_callk(L, 0, 0, context, play_on);
+      lnd_push_pause(L, PAUSE, products);
+      lua_callk(L, 1, 0, context, play_on);
     }
   }
   if (w->list) lua_createtable(L, w->n, 0);                         /* [list] */

@@ -92,15 +92,16 @@ static int judge_on(lua_State *L, int called, lua_KContext context) {
   const work *w = lua_touserdata(L, WORK);
   (void)called;
   for (bool more = true; more;) {
+    double products = lnd_slice(L, PAUSE);
     nd_error err;
     lnd_check_open(L, w->boxes, w->n_boxes);
     int former = nd_blas_threads(1);
-    nd_status status = nd_judging_go(box->p, lnd_slice(L, PAUSE), &more, &err);
+    nd_status status = nd_judging_go(box->p, &products, &more, &err);
     (void)nd_blas_threads(former);
     if (status != ND_OK) return lnd_raise(L, &err);
     if (more) {
-      lua_pushvalue(L, PAUSE);
-      lua_callk(L, 0, 0, context, judge_on);
+      lnd_push_pause(L, PAUSE, products);
+      lua_callk(L, 1, 0, context, judge_on);
     }
   }
   nd_judging *done = box->p;

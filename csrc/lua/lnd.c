@@ -1,7 +1,6 @@
 #include "lnd.h"
 
 #include <math.h>
-
 #include <string.h>
 
 /* FNV-1a: the same in every library that knows the type. */
@@ -40,9 +39,16 @@ void lnd_check_behind(lua_State *L, int arg, int n) {
   lua_pop(L, 1);
 }
 
+/* A few milliseconds' worth on a machine of today. */
+static const double slice = 3e7;
+
 double lnd_slice(lua_State *L, int pause) {
-  const double products = 3e7;
-  return lua_isnoneornil(L, pause) ? HUGE_VAL : products;
+  return lua_isnoneornil(L, pause) ? HUGE_VAL : slice;
+}
+
+void lnd_push_pause(lua_State *L, int pause, double left) {
+  lua_pushvalue(L, pause);                 /* pause */
+  lua_pushnumber(L, slice - left);         /* pause,done */
 }
 
 void lnd_check_pause(lua_State *L, int arg) {

@@ -58,8 +58,11 @@ void lnd_check_behind(lua_State *L, int arg, int n);
  * of a few milliseconds, and may yield; the work goes on from a continuation.
  * Meanwhile anything may be closed. */
 
-/* Multiply-adds of the next slice: all that there are when `pause` is nil. */
+/* Multiply-adds of the next slice: all that there are when `pause` is nil. The
+ * function is then to be called with those that were done, which are pushed
+ * behind it; `left` are those that were not. */
 double lnd_slice(lua_State *L, int pause);
+void lnd_push_pause(lua_State *L, int pause, double left);
 
 /* Raises unless there is a function, or nothing, at `arg`. */
 void lnd_check_pause(lua_State *L, int arg);

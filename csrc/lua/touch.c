@@ -18,13 +18,14 @@ static int touch_on(lua_State *L, int called, lua_KContext context) {
   const work *w = lua_touserdata(L, WORK);
   (void)called;
   for (bool more = true; more;) {
+    double products = lnd_slice(L, PAUSE);
     lnd_check_open(L, w->boxes, 2);
     int former = nd_blas_threads(1);
-    more = nd_touching_go(box->p, lnd_slice(L, PAUSE));
+    more = nd_touching_go(box->p, &products);
     (void)nd_blas_threads(former);
     if (more) {
-      lua_pushvalue(L, PAUSE);
-      lua_callk(L, 0, 0, context, touch_on);
+      lnd_push_pause(L, PAUSE, products);
+      lua_callk(L, 1, 0, context, touch_on);
     }
   }
   nd_sequence *out;

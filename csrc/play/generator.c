@@ -512,9 +512,9 @@ nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
 /* Steps whose first products are made at a time. */
 enum { AHEAD = 32 };
 
-/* What is no product, in multiply-adds that take as long: choosing a style, a
+/* What is no product, in multiply-adds that take as long: comparing two styles, a
  * step's input rows, and what is made once. */
-static const double style_cost = 4e7, row_cost = 5e3;
+static const double style_cost = 400.0, row_cost = 5e3;
 
 typedef enum phase { PRELUDE, STYLES, ROWS, READING, RETURNS, STEPS, DONE } phase;
 
@@ -813,7 +813,8 @@ static void play_all(nd_playing *p) {
               p->n_readings > 0 ? p->share + i : NULL, p->silent + i, p->struck + i);
 }
 
-nd_status nd_playing_go(nd_playing *p, double products, bool *more, nd_error *err) {
+nd_status nd_playing_go(nd_playing *p, double *left, bool *more, nd_error *err) {
+  double products = *left;
   const nd_drummer *d = p->drummer;
   int32_t n = nd_sequence_steps(p->song);
   double step = nd_net_products(&d->net) * p->n, rows = row_cost * p->n_readings;
@@ -828,7 +829,7 @@ nd_status nd_playing_go(nd_playing *p, double products, bool *more, nd_error *er
         if (p->at == p->n) {
           next(p, p->n_readings > 0 ? ROWS : RETURNS);
         } else if (commit(d, &p->takes[p->at], &p->directions[p->at])) {
-          if (p->odds == NULL) products -= style_cost;
+          if (p->odds == NULL) products -= style_cost * d->styles.n * d->styles.n;
           status = draw_style(d, &p->takes[p->at], p->song, &p->odds, err);
           p->at++;
         } else {
@@ -860,6 +861,7 @@ nd_status nd_playing_go(nd_playing *p, double products, bool *more, nd_error *er
     if (status != ND_OK) return status;
   }
   *more = p->phase != DONE;
+  *left = products;
   return ND_OK;
 }
 

@@ -93,8 +93,9 @@ typedef struct nd_playing nd_playing;
 nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int32_t n,
                           const nd_sequence *song, const nd_direction *directions, nd_error *err);
 
-/* Goes on for about so many multiply-adds; *more: it is not done yet. */
-nd_status nd_playing_go(nd_playing *p, double products, bool *more, nd_error *err);
+/* Goes on for about *products multiply-adds, which then says what is left of them:
+ * less than 0 by the last few steps. *more: it is not done yet. */
+nd_status nd_playing_go(nd_playing *p, double *products, bool *more, nd_error *err);
 
 /* The generators then have what they played behind them, and each Sequence may
  * be taken, once. ND_FORMAT when odds were no numbers. */

@@ -281,15 +281,17 @@ static void weigh(nd_judging *j, int32_t i) {
     j->out[i][t] = likelihood(&j->d->net.hits, hits + (size_t)t * V, j->logits[h] + (size_t)t * V);
 }
 
-nd_status nd_judging_go(nd_judging *j, double products, bool *more, nd_error *err) {
+nd_status nd_judging_go(nd_judging *j, double *left, bool *more, nd_error *err) {
+  double products = *left;
   const nd_net *net = &j->d->net;
   bool windows = net->config.window > 0;
   *more = false;
   while (j->first < j->n_hearings) {
-    int32_t left = j->n_hearings - j->first, side = windows ? 1 : SIDE;
-    j->many = left < side ? left : side;
+    int32_t rest = j->n_hearings - j->first, side = windows ? 1 : SIDE;
+    j->many = rest < side ? rest : side;
     if (products <= 0) {
       *more = true;
+      *left = products;
       return ND_OK;
     }
     if (j->rows < j->many) {

@@ -33,8 +33,8 @@ typedef struct nd_judging nd_judging;
 nd_status nd_judging_make(nd_judging **out, const nd_drummer *d, const nd_case *cases, int32_t n,
                           float *const *values, nd_error *err);
 
-/* Goes on for about so many multiply-adds; *more: it is not done yet. */
-nd_status nd_judging_go(nd_judging *j, double products, bool *more, nd_error *err);
+/* As nd_playing_go() of generator.h. */
+nd_status nd_judging_go(nd_judging *j, double *products, bool *more, nd_error *err);
 void nd_judging_free(nd_judging *j);
 
 /* All input rows (steps, inputs) of a case. */

@@ -75,8 +75,8 @@ nd_status nd_touching_make(nd_touching **out, const nd_drummer *touch, const nd_
   return ND_OK;
 }
 
-bool nd_touching_go(nd_touching *t, double products) {
-  (void)nd_pass_go(&t->pass, products);
+bool nd_touching_go(nd_touching *t, double *products) {
+  *products = nd_pass_go(&t->pass, *products);
   return !nd_pass_done(&t->pass);
 }
 

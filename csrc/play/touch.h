@@ -11,13 +11,13 @@
 #include "drummer.h"
 
 /* In slices: made for `seq`, which stays until the end; gone on with for about
- * so many multiply-adds at a time while that says that there is more; ended.
+ * *products multiply-adds at a time while that says that there is more; ended.
  * ND_MISUSE when the drummer is no touch net or plays another kit or grid. */
 typedef struct nd_touching nd_touching;
 
 nd_status nd_touching_make(nd_touching **out, const nd_drummer *touch, const nd_sequence *seq,
                            nd_error *err);
-bool nd_touching_go(nd_touching *t, double products);
+bool nd_touching_go(nd_touching *t, double *products);
 
 /* A copy of `seq` with touch. `amount` 0: as it is; 1: as learnt; between:
  * between. Cells with a byte above 0 in `known` (n_steps, voices; may be

@@ -443,7 +443,8 @@ function core.generator(m, options) end
 --- Plays the whole song; a new Sequence with the drummer's hits.
 ---@param seq neuraldrummer.sequence
 ---@param direction? neuraldrummer.direction what is kept, and what is asked for
----@param pause? function called between slices of a few milliseconds; it may yield
+---@param pause? function called between slices of a few milliseconds, with the multiply-adds that
+--- one took; it may yield
 ---@return neuraldrummer.sequence
 function generator:play(seq, direction, pause) end
 --- The style that the last song was played in, nil when there was none.

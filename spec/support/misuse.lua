@@ -99,6 +99,10 @@ local right = {
     return new "sequence", times
   end,
   ["neuraldrummer.core.bar_styles"] = function() return new "sequence" end,
+  ["neuraldrummer.core.play"] = function()
+    local model = new "model"
+    return { core.generator(model), core.generator(model) }, new "sequence", {}
+  end,
   ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.catch_interrupt"] = function() return true end,

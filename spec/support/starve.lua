@@ -187,6 +187,16 @@ local cases = {
   { "judge", load, function(m)
     return core.judge(m, four_bars, { song = { four_bars, four_bars } })
   end, function(t) return ("%a"):format(t[2][1]) end },
+  { "judge takes", load, function(m)
+    return core.judge(m, { four_bars, four_bars }, { song = four_bars, history = false })
+  end, function(t) return ("%a"):format(t[2][1]) end },
+  { "play together", function()
+    local m = load()
+    return { core.generator(m, { seed = 3 }), core.generator(m, { seed = 4 }) }
+  end, function(generators)
+    return core.play(generators, four_bars, { { given = four_bars }, { fills = { true } } },
+      print)
+  end, function(t) return t[1]:packed_hits() .. t[2]:packed_hits() end },
   { "explain", load, function(m) return core.explain(m, four_bars, 1, 8, true) end,
     function(t) return tostring(#t) end },
   { "touch", function() return core.model { preset = "touch", hidden = 4, layers = 1 } end,

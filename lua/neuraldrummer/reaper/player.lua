@@ -44,13 +44,18 @@ local function encode(nd, song, pause)
   return model, own, seq
 end
 
+-- What playing and judging take: they say how much they did.
+local function between(pause)
+  return function() pause() end
+end
+
 local here = {}
 
 function here.play(song, o, pause)
   local nd = require "neuraldrummer"
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
-  local options = { pause = pause }
+  local options = { pause = between(pause) }
   for name, value in pairs(o) do options[name] = value end
   local drums, why = require "neuraldrummer.generate".play(model, own, seq, options)
   if not drums then return nil, why end
@@ -62,7 +67,7 @@ function here.score(song, pause)
   local nd, score = require "neuraldrummer", require "neuraldrummer.score"
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
-  local result, message = score.run(model, seq, { pause = pause })
+  local result, message = score.run(model, seq, { pause = between(pause) })
   if not result then return nil, message end
   local least = {}
   for i, bar in ipairs(score.least(result)) do least[i] = { bar = bar.bar, fit = bar.fit } end

@@ -1,0 +1,279 @@
+-- Work in slices: what pauses between them, and takes that play side by side.
+local core = require "neuraldrummer.core"
+local nd = require "neuraldrummer"
+local score = require "neuraldrummer.score"
+local shell = require "spec.support.shell"
+local tiny = require "spec.support.tiny"
+
+local function same(a, b)
+  return a:packed_hits() == b:packed_hits() and a:packed_offsets() == b:packed_offsets()
+end
+
+local SLICE <const> = 3e7     -- multiply-adds, of lnd_slice
+local MOST <const> = 7.5e7    -- with what comes last in it
+
+describe("long work", function()
+  local model, touch, seq, long, given, known
+  setup(function()
+    model = assert(nd.model.load(assert(nd.default_model())))
+    touch = assert(nd.model.load(assert(nd.default_model "touch")))
+    local song = tiny.song { patterns = { { kick = "x.....x.x.......", snare = "....x.......x...",
+      bass = "x..x..x...x.....", lead = "x...x...x...x..." } }, bars = 40 }
+    seq = assert(model:tokeniser():encode(song))
+    long = assert(model:tokeniser():encode(tiny.song { patterns = { { bass = "x...x...x...x...",
+      kick = "x.......x.......", snare = "....x.......x..." } }, bars = 160 }))
+    given, known = seq, ("\1\0\0\0\0\0\0\0\0"):rep(#seq)
+  end)
+
+  local function generator(seed) return nd.generator(model, { seed = seed }) end
+
+  -- Each kind of work with a function to call between its slices, and its result
+  -- as something to compare.
+  local works = {
+    play = function(pause) return generator(3):play(seq, nil, pause):packed_hits() end,
+    ["play under direction"] = function(pause)
+      return generator(3):play(seq, { given = given, known = known, density = { 1 } }, pause)
+        :packed_hits()
+    end,
+    ["play after a prime"] = function(pause)
+      local primed = nd.generator(model, { seed = 3, prime = given })
+      return primed:play(seq, nil, pause):packed_hits()
+    end,
+    ["play a window net"] = function(pause)
+      local net = core.model { preset = "neuraldrummer2023", hidden = 128 }
+      local own = assert(net:tokeniser():encode(tiny.song { patterns = { { bass = "x...x...x...x..." } },
+        bars = 60 }))
+      return nd.generator(net, { seed = 3 }):play(own, nil, pause):packed_hits()
+    end,
+    ["play together"] = function(pause)
+      local hits = {}
+      for k, drums in ipairs(core.play({ generator(3), generator(4) }, seq, nil, pause)) do
+        hits[k] = drums:packed_hits()
+      end
+      return table.concat(hits)
+    end,
+    touch = function(pause)
+      local touched = core.touch(touch, long, { seed = 2 }, pause)
+      return touched:packed_hits() .. touched:packed_offsets()
+    end,
+    judge = function(pause)
+      local lists = core.judge(model, seq, { song = { seq, seq }, at = { 1, 33 } }, pause)
+      return table.concat(lists[1], " ") .. table.concat(lists[2], " ")
+    end,
+    score = function(pause)
+      local result = score.run(model, seq, { pause = pause })
+      return ("%a %a"):format(result.fit, result.likelihood)
+    end,
+  }
+
+  for name, work in pairs(works) do
+    it("pauses often enough, and comes out the same: " .. name, function()
+      local alone, pauses = work(), 0
+      local paused = work(function(products)
+        pauses = pauses + 1
+        assert.is_true(products == nil or (products > 0 and products <= MOST))
+      end)
+      assert.equal(alone, paused)
+      assert.is_true(pauses > 1)
+    end)
+
+    it("may yield, be dropped half-way, or end in an error: " .. name, function()
+      local alone, yields = work(), 0
+      local routine = coroutine.wrap(function() return work(coroutine.yield) end)
+      local came
+      repeat
+        came = routine()
+        yields = yields + 1
+      until type(came) == "string"
+      assert.equal(alone, came)
+      assert.is_true(yields > 2)
+      local dropped = coroutine.create(function() return work(coroutine.yield) end)
+      assert(coroutine.resume(dropped))
+      assert.is_true((coroutine.close(dropped)))
+      assert.error_matches(function() work(function() error("enough", 0) end) end, "^enough$")
+      collectgarbage()
+      assert.equal(alone, work())
+    end)
+  end
+
+  it("says how much a slice did", function()
+    local sum, config = 0, model:config()
+    generator(3):play(seq, nil, function(products)
+      assert.is_true(products >= SLICE)
+      sum = sum + products
+    end)
+    -- all but the last slice, of at least what the net itself takes
+    assert.is_true(sum + MOST > config.products * #seq)
+  end)
+
+  it("leaves a generator as it was until it is done", function()
+    local one, other = generator(3), generator(3)
+    one:play(seq)
+    other:play(seq)
+    local dropped = coroutine.create(function()
+      one:play(seq, { density = { 3 } }, coroutine.yield)
+    end)
+    assert(coroutine.resume(dropped))
+    assert(coroutine.close(dropped))
+    assert.same(other:odds(), one:odds())
+    assert.same({ other:style() }, { one:style() })
+    -- and may be played in the pause of another's playing
+    local within
+    one:play(seq, nil, function() within = within or one:play(seq):packed_hits() end)
+    assert.equal(other:play(seq):packed_hits(), within)
+  end)
+
+  it("notices what is closed in a pause", function()
+    local function closing(object)
+      return function() object:close() end
+    end
+    local message = "what is worked with was closed meanwhile"
+    local own = assert(nd.model.load(assert(nd.default_model())))
+    local function fresh() return seq:with_hits(seq:packed_hits()) end
+    local one, song = generator(1), fresh()
+    assert.error_matches(function() one:play(seq, nil, closing(one)) end, message)
+    assert.error_matches(function() generator(1):play(song, nil, closing(song)) end, message)
+    local kept = fresh()
+    assert.error_matches(function()
+      generator(1):play(seq, { given = kept, known = known }, closing(kept))
+    end, message)
+    song = fresh()
+    assert.error_matches(function()
+      core.judge(model, seq, { song = { seq, song } }, closing(song))
+    end, message)
+    song = fresh()
+    assert.error_matches(function() core.touch(touch, song, nil, closing(song)) end, message)
+    local its = nd.generator(own)
+    assert.error_matches(function() its:play(seq, nil, closing(own)) end, message)
+  end)
+
+  it("is refused what is no function", function()
+    for _, wrong in ipairs { 1, "x", {}, true } do
+      assert.has_error(function() generator(1):play(seq, nil, wrong) end)
+      assert.has_error(function() core.play({ generator(1) }, seq, nil, wrong) end)
+      assert.has_error(function() core.touch(touch, seq, nil, wrong) end)
+      assert.has_error(function() core.judge(model, seq, nil, wrong) end)
+    end
+  end)
+
+  it("goes on with weights that were changed meanwhile", function()
+    local own = core.model { hidden = 160, layers = 2, encoder = 32 }
+    local name = own:tensors()[1]
+    local its = nd.generator(own)
+    local pauses = 0
+    its:play(long, nil, function()
+      pauses = pauses + 1
+      own:set_tensor(name, (own:tensor(name)))
+    end)
+    assert.is_true(pauses > 0)
+  end)
+end)
+
+describe("takes that play side by side", function()
+  local model, seq
+  setup(function()
+    model = assert(nd.model.load(assert(nd.default_model())))
+    seq = assert(model:tokeniser():encode(tiny.song { patterns = {
+      { kick = "x.......x.......", bass = "x..x..x...x.....", lead = "x...x...x...x..." },
+      { bass = "x.......x.x..x..", lead = "....x.......x..." } }, bars = 12 }))
+  end)
+
+  it("are what each generator plays alone, under its own direction or one for all", function()
+    local fills, known = {}, ("\1\0\0\0\0\0\0\0\0"):rep(#seq)
+    for b = 1, #seq:bars() do fills[b] = b % 4 == 0 end
+    local directions = { {}, { density = { 2, 2, 2 } }, { style = false }, { fills = fills },
+      { given = seq, known = known }, { style = 3 }, { given = seq, known = known }, {} }
+    local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 }, { seed = 4, limbs = false },
+      { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" }, { seed = 7, enter = "always" },
+      { seed = 8, mood = 0 } }
+    local together, alone = {}, {}
+    for k, o in ipairs(options) do
+      together[k], alone[k] = nd.generator(model, o), nd.generator(model, o)
+    end
+    local played = core.play(together, seq, directions)
+    for k, drums in ipairs(played) do
+      assert.is_true(same(alone[k]:play(seq, directions[k]), drums), "take " .. k)
+      assert.same(alone[k]:odds(), together[k]:odds())
+      assert.same({ alone[k]:style() }, { together[k]:style() })
+    end
+    for k, drums in ipairs(core.play(together, seq, { density = { 1 } })) do
+      assert.is_true(same(alone[k]:play(seq, { density = { 1 } }), drums), "take " .. k)
+    end
+  end)
+
+  it("are judged as each alone", function()
+    local takes = {}
+    for seed = 1, 3 do takes[seed] = nd.generator(model, { seed = seed }):play(seq) end
+    for _, history in ipairs { true, false } do
+      local options = { song = { seq, seq, seq }, at = { 1, 17, 33 }, history = history }
+      local judged = core.judge(model, takes, options)
+      for k, drums in ipairs(takes) do assert.same(core.judge(model, drums, options), judged[k]) end
+    end
+    assert.same(core.judge(model, takes[2]), core.judge(model, takes)[2])
+    local worths = score.worths(model, takes)
+    for k, drums in ipairs(takes) do assert.equal(score.worth(model, drums), worths[k]) end
+  end)
+
+  it("are of one model, each of a generator of its own", function()
+    local one = nd.generator(model)
+    local function refused(pattern, ...)
+      local ok, message = pcall(core.play, ...)
+      assert.is_false(ok)
+      assert.matches(pattern, message)
+    end
+    refused("one generator cannot play twice at a time", { one, one }, seq)
+    refused("are of one model", { one, nd.generator(core.model { hidden = 4 }) }, seq)
+    refused("1 to 256 generators are needed", {}, seq)
+    refused("there are as many directions as generators", { one }, seq, { {}, {} })
+    refused("table expected", { one, nd.generator(model) }, seq, { {}, 1 })
+    refused("unknown option 'stile'; did you mean 'style'", { one }, seq, { { stile = 1 } })
+  end)
+end)
+
+describe("weights kept in half precision", function()
+  local script = [[
+    local nd, core = require "neuraldrummer", require "neuraldrummer.core"
+    local tiny = require "spec.support.tiny"
+    for _, name in ipairs { "drummer", "drummer-live" } do
+      local model = assert(nd.model.load(assert(nd.default_model(name))))
+      local seq = assert(model:tokeniser():encode(tiny.song { patterns = {
+        { kick = "x.......x.......", bass = "x..x..x...x.....", lead = "x...x...x...x..." } }, bars = 8 }))
+      local function say(gen)
+        local odds = gen:odds()
+        for _, voice in ipairs(seq:voices()) do io.write(("%a "):format(odds[voice])) end
+      end
+      for seed = 1, 3 do
+        local gen = nd.generator(model, { seed = seed, start = "basic" })
+        io.write(gen:play(seq):tokens(), "\n")
+        say(gen)
+        if name == "drummer-live" then
+          for step = 1, 64 do
+            gen:step { bass = step % 4, bar = step % 16 == 1 }
+            say(gen)
+          end
+        end
+      end
+      -- one that is not a half any more
+      local values = model:tensor "lstm.1.wh"
+      values[1] = values[1] + 1e-6
+      model:set_tensor("lstm.1.wh", values)
+      local gen = nd.generator(model)
+      gen:play(seq)
+      say(gen)
+    end
+  ]]
+
+  it("play as the weights themselves do, to the last bit, by any kernels", function()
+    local function run(kernels)
+      local status, out, err = shell.sh(
+        ("NEURALDRUMMER_KERNELS=%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(kernels,
+        shell.quote(package.path), shell.quote(package.cpath), shell.quote(script)))
+      assert.equal(0, status, err)
+      return out
+    end
+    local plain = run "blas"
+    assert.is_true(#plain > 1000)
+    assert.equal(plain, run "avx2")
+    assert.equal(plain, run "avx512")
+  end)
+end)
