@@ -280,8 +280,8 @@ local function learn_together(world)
   local shared = corpus:batches { model = model, world = world }
   if not world:same(tostring(corpus)) then world:abort(2) end
   while shared:next() do model:train_step(shared) end
-  local tally, count = model:loss(shared)     -- of the streams that are here
-  return world:sum { tally * count, count }
+  local tally, n = model:loss(shared)         -- of the streams that are here
+  return world:sum { tally * n, n }
 end
 print(type(train_together), type(learn_together))  --> function	function
 

@@ -125,7 +125,9 @@ describe("training with other processes", function()
     assert.equal(a.metadata.batches, b.metadata.batches)
     local x, y = a.tensors.streams.data, b.tensors.streams.data
     assert.equal(#x, #y)
-    for at = 1, #x, 4 do assert.near(string.unpack("<f", x, at), string.unpack("<f", y, at), 1e-3) end
+    for at = 1, #x, 4 do
+      assert.near(string.unpack("<f", x, at), string.unpack("<f", y, at), 1e-3)
+    end
   end)
 
   -- The processes that `parent` started.
@@ -256,7 +258,8 @@ false
     local _, symbols = shell.run("nm", "-D", "--defined-only", build .. "/lib/neuraldrummer/mpi.so")
     assert.matches("^%x+ T luaopen_neuraldrummer_mpi\n$", symbols)
     for name, needs in pairs { mpi = true, core = false, smf = false } do
-      local _, links = shell.run("objdump", "-p", ("%s/lib/neuraldrummer/%s.so"):format(build, name))
+      local path = ("%s/lib/neuraldrummer/%s.so"):format(build, name)
+      local _, links = shell.run("objdump", "-p", path)
       assert.equal(needs, links:find "NEEDED +libmpi" ~= nil)
       assert.equal(name == "core", links:find "NEEDED +libopenblas" ~= nil)
     end

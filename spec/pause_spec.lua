@@ -41,8 +41,8 @@ describe("long work", function()
     end,
     ["play a window net"] = function(pause)
       local net = core.model { preset = "neuraldrummer2023", hidden = 128 }
-      local own = assert(net:tokeniser():encode(tiny.song { patterns = { { bass = "x...x...x...x..." } },
-        bars = 60 }))
+      local own = assert(net:tokeniser():encode(tiny.song {
+        patterns = { { bass = "x...x...x...x..." } }, bars = 60 }))
       return nd.generator(net, { seed = 3 }):play(own, nil, pause):packed_hits()
     end,
     ["play together"] = function(pause)
@@ -184,8 +184,8 @@ describe("takes that play side by side", function()
     local directions = { {}, { density = { 2, 2, 2 } }, { style = false }, { fills = fills },
       { given = seq, known = known }, { style = 3 }, { given = seq, known = known }, {} }
     local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 }, { seed = 4, limbs = false },
-      { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" }, { seed = 7, enter = "always" },
-      { seed = 8, mood = 0 } }
+      { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" },
+      { seed = 7, enter = "always" }, { seed = 8, mood = 0 } }
     local together, alone = {}, {}
     for k, o in ipairs(options) do
       together[k], alone[k] = nd.generator(model, o), nd.generator(model, o)
@@ -237,7 +237,8 @@ describe("weights kept in half precision", function()
     for _, name in ipairs { "drummer", "drummer-live" } do
       local model = assert(nd.model.load(assert(nd.default_model(name))))
       local seq = assert(model:tokeniser():encode(tiny.song { patterns = {
-        { kick = "x.......x.......", bass = "x..x..x...x.....", lead = "x...x...x...x..." } }, bars = 8 }))
+        { kick = "x.......x.......", bass = "x..x..x...x.....", lead = "x...x...x...x..." } },
+        bars = 8 }))
       local function say(gen)
         local odds = gen:odds()
         for _, voice in ipairs(seq:voices()) do io.write(("%a "):format(odds[voice])) end

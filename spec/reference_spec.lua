@@ -40,7 +40,8 @@ describe("the reference", function()
         local owner, method = name:match "^(.-)[.:]([%w_]+)$"
         local code = example.code
         -- core's constructors go by the names that nd has for them; a reader's own by nd.song
-        local known = owner == "core" or owner == "smf" or owner == "mpi" or name:find "^neuraldrummer"
+        local known = owner == "core" or owner == "smf" or owner == "mpi"
+          or name:find "^neuraldrummer"
         assert.truthy(known or code:find("[.:]" .. method .. "%f[%W]"),
           name .. " is not in its example")
       end

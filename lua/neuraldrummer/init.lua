@@ -78,7 +78,8 @@ function nd.join()
   if ok then return mpi.join() end
   local why = tostring(mpi):match "error loading module [^\n]*\n%s*([^\n]+)"
     or "`make MPI=1` builds it, with Open MPI (packages openmpi-bin and libopenmpi-dev)"
-  return nil, "several processes cannot train together without the module neuraldrummer.mpi: " .. why
+  return nil, "several processes cannot train together without the module neuraldrummer.mpi: "
+    .. why
 end
 
 --- The path of a model that comes with the module: beside the installed Lua

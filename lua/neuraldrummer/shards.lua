@@ -17,7 +17,8 @@ local VERSION <const> = 1
 local SETTINGS <const> = {
   { "original", "kind" }, { "kit", "kit" }, { "steps_per_beat", "steps_per_beat" },
   { "beat", "beat" }, { "include_drums", "include_drums" }, { "max_steps", "max_steps" },
-  { "min_steps", "min_steps" }, { "limits", "limits" }, { "valid_every", "valid_every" }, { "kit_in", "kit_in" },
+  { "min_steps", "min_steps" }, { "limits", "limits" },
+  { "valid_every", "valid_every" }, { "kit_in", "kit_in" },
 }
 
 -- Of what a kit map reads, so that two of one name can be told apart.

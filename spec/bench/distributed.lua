@@ -85,7 +85,8 @@ local function measure(ranks, threads, streams)
     .. "THREADS=%d STREAMS=%d"):format(ranks > 0 and "shared" or "alone",
     quote(settings.CORPUS), quote(settings.BUILD), settings.SECONDS, threads, streams)
   if ranks > 0 then
-    line = ("mpirun --allow-run-as-root --oversubscribe --bind-to none -n %d %s"):format(ranks, line)
+    line = ("mpirun --allow-run-as-root --oversubscribe --bind-to none -n %d %s"):format(ranks,
+      line)
   end
   local best
   for _ = 1, 2 do

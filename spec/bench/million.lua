@@ -79,7 +79,8 @@ end
 
 local function index_of()
   local tokeniser, path = nd.tokeniser {}, os.tmpname()
-  local song = require "spec.support.tiny".song { bars = 2, patterns = { { kick = "x...x...x...x...",
+  local song = require "spec.support.tiny".song { bars = 2, patterns = { {
+    kick = "x...x...x...x...",
     bass = "x...x...x...x..." } } }
   local seq = assert(tokeniser:encode(song, "a-folder-of-songs/the-name-of-a-song.mid"))
   local function asked(songs)
@@ -121,7 +122,9 @@ if settings.HELD then
   return
 end
 if not (settings.RATE and settings.MEMORY) then training() end
-if not (settings.FILES and settings.MIDI and settings.BYTES and settings.STEPS) then read_files() end
+if not (settings.FILES and settings.MIDI and settings.BYTES and settings.STEPS) then
+  read_files()
+end
 if not settings.INDEX then index_of() end
 
 -- The table ------------------------------------------------------------------------
