@@ -4,6 +4,7 @@
 #ifndef ND_LEARN_STREAMS_H
 #define ND_LEARN_STREAMS_H
 
+#include "../net/batch.h"
 #include "../net/net.h"
 
 static inline size_t nd_streams_size(const nd_batch *b) {  /* floats */

@@ -9,6 +9,7 @@
 #include "../net/blas.h"
 #include "../net/kernels.h"
 #include "../net/playing.h"
+#include "../net/trainer.h"
 #include "../play/drummer.h"
 #include "lnd.h"
 

@@ -12,7 +12,7 @@
 #include "../../csrc/net/heads.h"
 #include "../../csrc/net/kernels.h"
 #include "../../csrc/net/lstm.h"
-#include "../../csrc/net/net.h"
+#include "../../csrc/net/trainer.h"
 #include "../../csrc/net/packed.h"
 
 enum { RECURRENT, INPUTS, GRADIENTS, CELLS, DROPOUT, PACKING, HEAD, OPTIMISER, DATA, KINDS };
