@@ -110,8 +110,10 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
   if (status == ND_OK) status = nd_judge_rows(d, &all, x, err);
   places p;
   nd_returns returns = {NULL, NULL};
-  if (status == ND_OK) find_places(d, &p);
-  if (status == ND_OK) status = nd_returns_make(&returns, &d->features, seq->metrics, &seq->grid, err);
+  if (status == ND_OK) {
+    find_places(d, &p);
+    status = nd_returns_make(&returns, &d->features, seq->metrics, &seq->grid, err);
+  }
   for (size_t i = 0; status == ND_OK && i < (size_t)steps * (size_t)V; i++)
     y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;
   for (int32_t from = 0; from < n && status == ND_OK; from += SIDE) {
