@@ -71,7 +71,7 @@ nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, 
   for (int32_t i = 0; i < songs && status == ND_OK; i++) {
     if (!in_split(corpus, i, split)) continue;
     number++;
-    if ((number * room + all - 1) / all <= learnt.n) continue;  /* as many as there should be */
+    if ((double)number * room <= (double)learnt.n * all) continue;  /* so many there should be */
     nd_sequence *seq;
     status = nd_corpus_read(corpus, i, &seq, err);
     if (status != ND_OK) break;
