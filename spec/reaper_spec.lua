@@ -347,6 +347,38 @@ describe("Drum selected items", function()
     table.sort(f.slices)
     assert.is_true(f.slices[#f.slices // 2] <= 0.010)
   end)
+
+  it("is played to, and scored, in slices of counted work", function()
+    local notes = {}
+    for beat = 0, 479 do
+      notes[#notes + 1] = { tick = beat * 96, duration = 90, pitch = 40 + beat // 64 % 4,
+        velocity = 90, channel = 1 }
+    end
+    local song = { ppq = 96, notes = notes, tempos = { { tick = 0, bpm = 120 } },
+      meters = { { tick = 0, numerator = 4, denominator = 4 } } }
+    local pauses = 0
+    local function pause(wait)
+      assert.is_nil(wait)  -- nobody else is waited for
+      pauses = pauses + 1
+    end
+    local played = assert(player.play(song, { seed = 3 }, nil, pause))
+    local model = assert(nd.model.load(assert(nd.default_model())))
+    -- the song is played at least once: so many multiply-adds, and 3e7 of a slice and
+    -- what came last in it
+    local work <const>, slice <const> = model:config().products * 480 * 4, 7.5e7
+    assert.is_true(pauses >= work / slice, pauses .. " pauses")
+    assert.same(played, assert(player.play(song, { seed = 3 }, nil, no_pause)))
+    local with = { notes = table.move(notes, 1, #notes, 1, {}) }
+    for _, note in ipairs(played) do
+      note.channel = 10
+      with.notes[#with.notes + 1] = note
+    end
+    setmetatable(with, { __index = song })
+    pauses = 0
+    local least = assert(player.score(with, nil, pause))
+    assert.is_true(pauses >= 9 * work / slice, pauses .. " pauses")
+    assert.same(least, assert(player.score(with, nil, no_pause)))
+  end)
 end)
 
 describe("the other actions", function()

@@ -258,6 +258,7 @@ static int model_config(lua_State *L) {
   set_integer(L, "batch", d->batch);
   set_integer(L, "parameters", (lua_Integer)d->net.n_trained);
   set_number(L, "products", nd_net_products(&d->net));
+  set_integer(L, "step_bytes", (lua_Integer)nd_net_step_bytes(&d->net, c->causal));
   set_number(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   set_number(L, "temperature", (double)d->temperature);
   set_number(L, "cutoff", (double)d->cutoff);

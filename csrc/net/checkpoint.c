@@ -442,11 +442,7 @@ static nd_status take_values(nd_checkpoint *c, const slot *s, const uint8_t *dat
   float *values = nd_calloc(n, sizeof *values);
   if (values == NULL) return no_memory(err);
   if (s->half) {
-    for (size_t k = 0; k < n; k++) {
-      uint16_t h;
-      memcpy(&h, data + s->from + 2 * (int64_t)k, 2);
-      values[k] = nd_half_to_float(h);
-    }
+    nd_halves_to_floats(n, data + s->from, values);
   } else if (n > 0) {
     memcpy(values, data + s->from, n * 4);
   }

@@ -58,6 +58,16 @@ const nd_weights *nd_net_weights(const nd_net *net, nd_weights *plain) {
   return plain;
 }
 
+size_t nd_net_step_bytes(const nd_net *net, bool live) {
+  nd_weights plain;
+  const nd_weights *w = nd_net_weights(net, &plain);
+  size_t bytes = nd_kept_bytes(&w->out) + nd_kept_bytes(&w->skip);
+  if (live) bytes += nd_kept_bytes(&w->front) + nd_kept_bytes(&w->read_wh[0]);
+  for (int l = 0; l < net->config.layers; l++)
+    bytes += nd_kept_bytes(&w->wx[l]) + nd_kept_bytes(&w->wh[l]);
+  return bytes;
+}
+
 void nd_net_logits(const nd_net *net, const nd_weights *w, int32_t rows, const float *features,
                    const float *x, float *logits) {
   size_t n = (size_t)net->hits.voices;

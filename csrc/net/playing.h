@@ -23,6 +23,10 @@ void nd_net_forget(nd_net *net);
 /* What is kept, or else the weights themselves, listed in *plain. */
 const nd_weights *nd_net_weights(const nd_net *net, nd_weights *plain);
 
+/* Bytes of weights that are read for each step played, but for the rows of inputs
+ * that are not 0: of a song that was read before, or live. */
+size_t nd_net_step_bytes(const nd_net *net, bool live);
+
 /* Logits (rows, outputs) before voices see each other: features (rows, F) of
  * nd_net_head(), x (rows, inputs). */
 void nd_net_logits(const nd_net *net, const nd_weights *w, int32_t rows, const float *features,

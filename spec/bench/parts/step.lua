@@ -18,8 +18,7 @@ return function()
   for i = 1, #seq do metrics[i] = seq:metrics(i) end
   for _, bar in ipairs(seq:bars()) do metrics[bar.step].bar = true end
   local gen = core.generator(model)
-  local playing, encoder, half = bench.weights(model)
-  local bytes = playing + encoder
+  local bytes = model:config().step_bytes
   local steps = {}  -- of all turns
   local found = bench.in_turn({
     { "step", function()
@@ -34,8 +33,7 @@ return function()
       table.sort(taken)
       return bench.quantile(taken, 0.5)
     end },
-    { "single", function() return (core.memory_rate(bytes)) end },
-    { "half", function() return half and (core.memory_rate(bytes // 2)) or nil end },
+    { "reading", function() return (core.memory_rate(bytes)) end },
   }, 4 * bench.settings.ROUNDS)
   table.sort(steps)
 
@@ -46,12 +44,8 @@ return function()
   bench.row("  of the best turn", bench.us(found.step[1]), "limit: " .. bench.us(MEDIAN),
     found.step[1] / MEDIAN)
   bench.row("  99 % of all steps take at most", bench.us(bench.quantile(steps, 0.99)))
-  local function limit(what, precision, size)
-    local rates = found[precision]
-    local rate = rates[#rates]
-    bench.row("  " .. what, bench.us(found.step[1]), ("%.2f MB at %.0f GB/s: %s"):format(size / 1e6,
-      rate / 1e9, bench.us(size / rate)), found.step[1] / (size / rate))
-  end
-  limit("against reading its weights alone, best turn", "single", bytes)
-  if half then limit("  in half precision, which they are saved in", "half", bytes // 2) end
+  local rate = found.reading[#found.reading]
+  bench.row("  against reading its weights alone, best turn", bench.us(found.step[1]),
+    ("%.2f MB at %.0f GB/s: %s"):format(bytes / 1e6, rate / 1e9, bench.us(bytes / rate)),
+    found.step[1] / (bytes / rate))
 end
