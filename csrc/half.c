@@ -44,15 +44,20 @@ float nd_half_to_float(uint16_t h) {
 /* Without a branch, so that compilers make vectors of it. Nor is a float made on
  * the way that a host which flushes the smallest to zero would lose. */
 void nd_halves_to_floats(size_t n, const void *halves, float *out) {
-  for (size_t i = 0; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, (const char *)halves + 2 * i, sizeof h);
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = h & 0x7FFFu, least;
-    float small = (float)(int32_t)rest * 0x1p-24f;
-    memcpy(&least, &small, sizeof least);
-    uint32_t u = (rest << 13) + (rest < 0x7C00u ? 0x38000000u : 0x70000000u);
-    u = (rest < 0x0400u ? least : u) | sign;
-    memcpy(out + i, &u, sizeof u);
+  enum { SOME = 256 };
+  uint16_t h[SOME];
+  const char *from = halves;
+  for (size_t some; n > 0; n -= some, from += 2 * some, out += some) {
+    some = n < SOME ? n : SOME;
+    memcpy(h, from, some * sizeof *h);
+    for (size_t i = 0; i < some; i++) {
+      uint32_t sign = (uint32_t)(h[i] & 0x8000u) << 16, rest = h[i] & 0x7FFFu, least;
+      float small = (float)(int32_t)rest * 0x1p-24f;
+      memcpy(&least, &small, sizeof least);
+      uint32_t u = (rest << 13) + (rest < 0x7C00u ? 0x38000000u : 0x70000000u);
+      u = (rest < 0x0400u ? least : u) | sign;
+      memcpy(out + i, &u, sizeof u);
+    }
   }
 }
 

@@ -350,8 +350,8 @@ describe("Drum selected items", function()
 
   it("is played to, and scored, in slices of counted work", function()
     local notes = {}
-    for beat = 0, 479 do
-      notes[#notes + 1] = { tick = beat * 96, duration = 90, pitch = 40 + beat // 64 % 4,
+    for q = 0, 479 do
+      notes[#notes + 1] = { tick = q * 96, duration = 90, pitch = 40 + q // 64 % 4,
         velocity = 90, channel = 1 }
     end
     local song = { ppq = 96, notes = notes, tempos = { { tick = 0, bpm = 120 } },
