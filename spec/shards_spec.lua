@@ -344,4 +344,22 @@ describe("core.intake", function()
       { message = "too short for a MIDI file: ends at byte 1", unread = false },
     }, results)
   end)
+
+  -- glib's handlers of messages, put up and taken down by all threads at once
+  it("has nothing to say on any thread", function()
+    local path = folder .. "/tiny.mid"
+    assert(core.song { ppq = 96, notes = { { tick = 0, duration = 1, pitch = 36, velocity = 1 } } }
+      :save(path))
+    for _ = 1, 4 do
+      local status, _, err = shell.sh(("LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s %s"):format(
+        shell.quote(package.path), shell.quote(package.cpath), shell.quote [[
+          local core = require "neuraldrummer.core"
+          local list = {}
+          for i = 1, 20000 do list[i] = { path = arg[0], name = "tiny" } end
+          assert(core.intake(list, { tokeniser = core.tokeniser(), threads = 8,
+            reader = require "neuraldrummer.smf".reader }))
+          os.exit(true)]], path))
+      assert.same({ 0, "" }, { status, err })
+    end
+  end)
 end)

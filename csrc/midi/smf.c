@@ -44,6 +44,19 @@ static void unload(smf_t *smf) {
   free(smf);
 }
 
+/* glib gives the number of a new handler back after it has let go of its lock:
+ * of two threads at once, both may get the same, and one handler would stay for
+ * good. So they take turns; the lock is all that is shared, and holds nothing. */
+static GMutex turns;
+
+static guint silence(void) {
+  g_mutex_lock(&turns);
+  guint handler = g_log_set_handler(
+      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
+  g_mutex_unlock(&turns);
+  return handler;
+}
+
 typedef struct program { int32_t tick; uint8_t channel, number; } program;
 
 typedef struct reader {
@@ -199,9 +212,7 @@ static nd_status set_programs(reader *r) {
 static nd_status read_tracks(reader *r) {
   nd_status status = ND_OK;
   uint16_t number = 0;
-  /* once a song: it takes a lock of glib's */
-  guint handler = g_log_set_handler(
-      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
+  guint handler = silence();
   for (size_t i = 0; i < r->file->n_chunks && status == ND_OK; i++)
     if (r->file->chunks[i].kind == ND_MIDI_TRACK)
       status = read_track(r, number++, &r->file->chunks[i]);
