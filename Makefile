@@ -61,7 +61,7 @@ endif
 # MPI; cpu.so comes before OpenBLAS and links nothing; core.so is the rest. All
 # hold the small shared files.
 SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
-SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c
+SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/hold.c
 SMF_SOURCES := $(SMF_ONLY) $(wildcard csrc/midi/guard.c csrc/midi/scan.c) \
   csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
@@ -123,16 +123,33 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 
 $(BUILD)/obj/lua/%.o: EXTRA = $(LUA_CFLAGS)
 $(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
-$(BUILD)/obj/midi/smf.o: EXTRA = $(SMF_CFLAGS)
+$(BUILD)/obj/midi/smf.o $(BUILD)/obj/midi/hold.o: EXTRA = $(SMF_CFLAGS) $(HELD)
 $(BUILD)/obj/mpi/%.o: EXTRA = $(MPI_CFLAGS)
+
+# libsmf held, see csrc/midi/hold.h: a copy of libsmf.a whose calls come to us,
+# where there is one that can be linked so; else nothing, and the shared one is.
+# HELD= has the shared one in any case.
+HELD_CALLS = malloc calloc realloc free g_log $(addprefix g_ptr_array_,new add free remove \
+  remove_index sort)
+$(BUILD)/held.mk: Makefile
+	@mkdir -p $(BUILD)/held && cd $(BUILD)/held && rm -f * && { \
+	  a=$$($(CC) -print-file-name=libsmf.a) && ar x "$$a" && for o in *.o; do \
+	    objcopy --redefine-sym __assert_fail=nd_held_assert_fail \
+	      $(foreach call,$(HELD_CALLS),--redefine-sym $(call)=nd_held_$(call)) $$o; done && \
+	  ! nm -u *.o | grep ' U g_' && ar rcs libsmf.a *.o && \
+	  $(CC) -shared -o try.so *.o && rm -f *.o try.so && \
+	  printf '%s\n' 'HELD ?= -DND_HELD' 'ifneq ($$(HELD),)' \
+	    'SMF_LIBS = $$(BUILD)/held/libsmf.a -Wl,--exclude-libs,libsmf.a -lm' endif >../held.new && \
+	  mv ../held.new ../held.mk; } >/dev/null 2>&1 || true
+-include $(BUILD)/held.mk
 
 # Other flags than last time: everything is compiled again. Says what is
 # missing before the first compiler error could.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@.ci/deps check $(BUILD_PACKAGES) $(if $(MPI),$(MPI_PACKAGES))
-	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
+	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' | cmp -s - $@ || \
+	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' >$@
 
 -include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(CPU_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 

@@ -41,4 +41,19 @@ describe("when memory runs out", function()
     end
     assert.is_true(refused > 5 and read > 5, ("%d refused, %d read"):format(refused, read))
   end)
+
+  it("as another thread takes it, reading ends in errors", function()
+    if not faulty.held then return pending "here is no libsmf.a to be held" end
+    local program = faulty.program("spec/support/squeeze.c", "squeeze")
+    local script = shell.write(folder .. "/squeeze.lua", [[
+      require "neuraldrummer.core"
+      local load = require "neuraldrummer.smf".load
+      return function() assert(load(path)):close() end]])
+    local status, out, err = shell.sh(("env OPENBLAS_NUM_THREADS=1 %s %s %s %s/long.mid"):format(
+      faulty.paths(), program, script, folder))
+    assert.equal("", err)
+    assert.equal(0, status)
+    local refused, read = out:match "^(%d+) refused, (%d+) read\n$"
+    assert.is_true(tonumber(refused) > 5 and tonumber(read) > 5, out)
+  end)
 end)

@@ -2,6 +2,8 @@
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
 local midi = require "spec.support.midi"
+local faulty = require "spec.support.faulty"
+local shell = require "spec.support.shell"
 
 local hex, track, file, meta = midi.hex, midi.track, midi.file, midi.meta
 
@@ -270,6 +272,19 @@ describe("a broken file", function()
     }))):tempos())
     assert.equal(4000, #assert(smf.parse(file(1, 96, tracks))):notes())
     assert.is_true(os.clock() - clock < 10)  -- minutes where it is quadratic
+  end)
+end)
+
+describe("libsmf held", function()
+  it("ends the call, and not the process", function()
+    if not faulty.held then return pending "here is no libsmf.a to be held" end
+    local program = faulty.program("spec/support/held.c", "held", ("-DND_HELD -Icsrc "
+      .. "$(pkg-config --cflags smf glib-2.0) csrc/midi/hold.c %s/held/libsmf.a -lm")
+      :format(shell.quote(shell.build)))
+    local status, out, err = shell.sh(program)
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.equal("500 refused, 6400 events\n", out)
   end)
 end)
 

@@ -118,7 +118,7 @@ endif
 # and pointers for null that are not; clang's, which does, and the sanitizers
 # watch over these.
 ANALYSE = -Icsrc $(if $(filter csrc/nd.c,$<),,-include spec/support/analyse.h) \
-  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS)
+  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS) $(HELD)
 FANALYZER = -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value \
   -Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 
@@ -136,7 +136,7 @@ $(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/
 # ---------------------------------------------------------------- fuzzing
 
 FUZZ_TARGETS = guard smf tokens corpus checkpoint lua
-FUZZ_OBJECTS = $(CORE_OBJECTS) $(BUILD)/obj/midi/smf.o $(BUILD)/obj/lua/smf.o
+FUZZ_OBJECTS = $(CORE_OBJECTS) $(SMF_ONLY:csrc/%.c=$(BUILD)/obj/%.o)
 FUZZ_COMPILE = $(COMPILE) -Icsrc $(LUA_CFLAGS)
 FUZZ_LIBS = $(CORE_LIBS) $(SMF_LIBS) $(LUA_LIBS)
 TARGET ?= smf

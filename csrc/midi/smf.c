@@ -1,67 +1,16 @@
 #include "smf.h"
 
-#include <smf.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* libsmf tells its troubles to glib's log, which prints. Behind the guard it
- * has none; should it have one after all, our error says so. Not to be left
- * behind: a host may unload us. */
-static void discard(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer data) {
-  (void)domain;
-  (void)level;
-  (void)text;
-  (void)data;
-}
-
-/* libsmf and glib don't outlive the end of memory: the one crashes, the other
- * aborts. So what they will want for a slice is asked for beforehand, and given
- * back. An event there is a struct, its bytes, and its place in an array. More
- * than that is asked for, so that it need not be done again before SPARE bytes
- * have been taken: a block of this size makes malloc tidy up all that is free. */
-enum { SPARE = 1 << 16 };
-
-static bool has_room(void) {
-  enum { OVERHEAD = 32 };  /* of a block: malloc's own, and rounding */
-  const size_t event = sizeof(smf_event_t) + 4 * sizeof(void *) + 2 * OVERHEAD;
-  void *room = malloc((ND_MIDI_SLICE + 1) * event + sizeof(smf_t) + sizeof(smf_track_t) +
-                      sizeof(smf_tempo_t) + 4096 + SPARE);
-  free(room);
-  return room != NULL;
-}
-
-/* smf_delete looks every event up before it frees it, and moves the rest; the
- * events are freed as they are read. */
-static void unload(smf_t *smf) {
-  for (guint t = 0; t < smf->tracks_array->len; t++) {
-    smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
-    (void)g_ptr_array_free(track->events_array, TRUE);
-    free(track);
-  }
-  (void)g_ptr_array_free(smf->tracks_array, TRUE);
-  for (guint i = 0; i < smf->tempo_array->len; i++) free(g_ptr_array_index(smf->tempo_array, i));
-  (void)g_ptr_array_free(smf->tempo_array, TRUE);
-  free(smf);
-}
-
-/* glib gives the number of a new handler back after it has let go of its lock:
- * of two threads at once, both may get the same, and one handler would stay for
- * good. So they take turns; the lock is all that is shared, and holds nothing. */
-static GMutex turns;
-
-static guint silence(void) {
-  g_mutex_lock(&turns);
-  guint handler = g_log_set_handler(
-      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
-  g_mutex_unlock(&turns);
-  return handler;
-}
+#include "hold.h"
 
 typedef struct program { int32_t tick; uint8_t channel, number; } program;
 
 typedef struct reader {
   const nd_midi_file *file;
   nd_midi_guard guard;
+  nd_hold hold;
   nd_song *song;
   nd_error *err;
   program *programs;
@@ -145,23 +94,19 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
 
 /* libsmf reads a slice. */
 static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
-  if (r->took > SPARE) {
-    if (!has_room()) return nomem(r);
-    r->took = 0;
-  }
-  smf_t *smf = smf_load_from_memory(r->guard.bytes, (int)r->guard.n);
-  nd_status status = ND_OK;
+  const bool ask = r->took > ND_HOLD_SPARE;
+  smf_t *smf;
+  nd_status status = nd_hold_load(&r->hold, r->guard.bytes, r->guard.n, ask, &smf);
+  if (status == ND_NOMEM) return nomem(r);
+  if (ask) r->took = 0;
+  status = ND_OK;
   size_t taken = 0;
   for (guint t = 0; smf != NULL && t < smf->tracks_array->len; t++) {
     const smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
-    for (guint i = 0; i < track->events_array->len; i++, taken++) {
-      smf_event_t *event = g_ptr_array_index(track->events_array, i);
-      if (status == ND_OK) status = read_event(r, number, event);
-      free(event->midi_buffer);
-      free(event);
-    }
+    for (guint i = 0; i < track->events_array->len && status == ND_OK; i++, taken++)
+      status = read_event(r, number, g_ptr_array_index(track->events_array, i));
   }
-  if (smf != NULL) unload(smf);
+  if (smf != NULL) nd_hold_let_go(&r->hold, smf);
   if (status == ND_OK && taken != r->guard.n_events + 1)
     status = nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
   return status;
@@ -212,11 +157,11 @@ static nd_status set_programs(reader *r) {
 static nd_status read_tracks(reader *r) {
   nd_status status = ND_OK;
   uint16_t number = 0;
-  guint handler = silence();
+  nd_hold_begin(&r->hold);
   for (size_t i = 0; i < r->file->n_chunks && status == ND_OK; i++)
     if (r->file->chunks[i].kind == ND_MIDI_TRACK)
       status = read_track(r, number++, &r->file->chunks[i]);
-  g_log_remove_handler("libsmf", handler);
+  nd_hold_end(&r->hold);
   return status;
 }
 

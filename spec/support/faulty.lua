@@ -25,10 +25,16 @@ function faulty.library()
 end
 
 --- A program from `source`, linked with Lua; its path.
-function faulty.program(source, name)
-  return compile(source, FOLDER .. "/" .. name, "-Wl,-E $(pkg-config --libs lua5.4) -lpthread -ldl"
-    .. (SANITIZED and " -fsanitize=address,undefined" or ""))
+---@param source string
+---@param name string
+---@param flags? string
+function faulty.program(source, name, flags)
+  return compile(source, FOLDER .. "/" .. name, "-Wl,-E $(pkg-config --libs lua5.4) -lpthread -ldl "
+    .. (flags or "") .. (SANITIZED and " -fsanitize=address,undefined" or ""))
 end
+
+--- Whether libsmf is held in smf.so (csrc/midi/hold.h).
+faulty.held = shell.exists(shell.build .. "/held/libsmf.a")
 
 --- What a process needs to find the modules, faults.so among them.
 function faulty.paths()
