@@ -70,8 +70,9 @@ static bool all_known(const nd_sequence *s, const uint8_t *known, int32_t bar) {
 /* Counts (24, voices) at places that steps fell on `steps` times, to square
  * roots of rates; behind the `longest` bar's places those of its beginning. */
 static void settle_groove(float *groove, const int32_t *steps, int32_t longest, int32_t V) {
-  for (int32_t i = 0; i < ND_STYLE_PLACES * V; i++)
-    if (steps[i / V] > 0) groove[i] = sqrtf(groove[i] / (float)steps[i / V]);
+  for (int32_t p = 0; p < ND_STYLE_PLACES; p++)
+    for (int32_t i = p * V; i < (p + 1) * V && steps[p] > 0; i++)
+      groove[i] = sqrtf(groove[i] / (float)steps[p]);
   for (int32_t p = longest; p < ND_STYLE_PLACES; p++)
     memcpy(groove + p * V, groove + p % longest * V, (size_t)V * sizeof *groove);
 }
