@@ -182,7 +182,8 @@ describe("takes that play side by side", function()
     local fills, known = {}, ("\1\0\0\0\0\0\0\0\0"):rep(#seq)
     for b = 1, #seq:bars() do fills[b] = b % 4 == 0 end
     local directions = { {}, { density = { 2, 2, 2 } }, { style = false }, { fills = fills },
-      { given = seq, known = known }, { style = 3 }, { given = seq, known = known }, {} }
+      { given = seq, known = known }, { style = 3 },
+      { given = seq, known = ("\0"):rep(9) .. known:sub(10) }, {} }
     local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 }, { seed = 4, limbs = false },
       { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" },
       { seed = 7, enter = "always" }, { seed = 8, mood = 0 } }
@@ -195,6 +196,7 @@ describe("takes that play side by side", function()
       assert.is_true(same(alone[k]:play(seq, directions[k]), drums), "take " .. k)
       assert.same(alone[k]:odds(), together[k]:odds())
       assert.same({ alone[k]:style() }, { together[k]:style() })
+      assert.is_true(together[k]:odds().kick > 0)
     end
     for k, drums in ipairs(core.play(together, seq, { density = { 1 } })) do
       assert.is_true(same(alone[k]:play(seq, { density = { 1 } }), drums), "take " .. k)
@@ -208,6 +210,8 @@ describe("takes that play side by side", function()
       local options = { song = { seq, seq, seq }, at = { 1, 17, 33 }, history = history }
       local judged = core.judge(model, takes, options)
       for k, drums in ipairs(takes) do assert.same(core.judge(model, drums, options), judged[k]) end
+      assert.not_same(judged[1][1], judged[1][2])
+      assert.not_same(judged[1][1], judged[2][1])
     end
     assert.same(core.judge(model, takes[2]), core.judge(model, takes)[2])
     local worths = score.worths(model, takes)

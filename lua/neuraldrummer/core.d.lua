@@ -473,6 +473,15 @@ function generator:odds() end
 function generator:reset() end
 function generator:close() end
 
+--- Plays a song with several generators of one model side by side: what each of
+--- them plays alone, at less cost than one after another.
+---@param generators neuraldrummer.generator[]
+---@param seq neuraldrummer.sequence
+---@param directions? neuraldrummer.direction|neuraldrummer.direction[] one for all, or each its own
+---@param pause? function as generator:play takes it
+---@return neuraldrummer.sequence[]
+function core.play(generators, seq, directions, pause) end
+
 ------------------------------------------------------------------- Judge
 
 ---@class neuraldrummer.judge_options

@@ -53,6 +53,7 @@ local here = {}
 
 function here.play(song, o, pause)
   local nd = require "neuraldrummer"
+  pause()  -- loading the module is the most that is done at once
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
   local options = { pause = between(pause) }
@@ -65,6 +66,7 @@ end
 
 function here.score(song, pause)
   local nd, score = require "neuraldrummer", require "neuraldrummer.score"
+  pause()
   local model, own, seq = encode(nd, song, pause)
   if not model then return nil, own end
   local result, message = score.run(model, seq, { pause = between(pause) })
