@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../file.h"
 #include "../music/tokens.h"
 #include "../net/share.h"
 
@@ -38,12 +37,11 @@ static const char *kind_of(mode_t mode) {
          : S_ISCHR(mode) ? "char device" : S_ISBLK(mode) ? "block device" : "other";
 }
 
-static nd_status read_bytes(nd_intake_file *f, size_t most, uint8_t **bytes, size_t *n) {
+static nd_status read_bytes(nd_intake_file *f, const nd_midi_limits *limits, uint8_t **bytes,
+                            size_t *n) {
   struct stat st;
-  nd_status status = nd_file_read(f->path, most, bytes, n, &f->why);
+  nd_status status = nd_midi_read(f->path, limits, bytes, n, &f->why);
   f->unread = status == ND_IO;
-  if (status == ND_LIMIT)
-    (void)nd_fail(&f->why, ND_LIMIT, "more than %zu bytes (max_bytes)", most);
   if (status == ND_IO && stat(f->path, &st) != 0)
     (void)nd_fail(&f->why, ND_IO, "no such file");
   else if (status == ND_IO && !S_ISREG(st.st_mode))
@@ -112,7 +110,7 @@ static nd_status read_file(const nd_intake *in, nd_intake_file *f, nd_packed *pa
   size_t n = 0;
   nd_song *song = NULL;
   nd_sequence *seq = NULL;
-  nd_status status = read_bytes(f, in->limits.max_bytes, &bytes, &n);
+  nd_status status = read_bytes(f, &in->limits, &bytes, &n);
   if (status == ND_OK && f->split == ND_BY_CONTENT) {
     uint64_t every = (uint64_t)in->valid_every;
     f->split = every > 0 && (fingerprint(bytes, n) >> 8) % every == 0 ? ND_VALID : ND_TRAIN;

@@ -3,11 +3,9 @@
  * type belongs to neuraldrummer.core, which must have been loaded. */
 #include "../midi/smf.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../file.h"
 #include "../learn/intake.h"
 #include "lnd.h"
 
@@ -52,11 +50,7 @@ static int smf_load(lua_State *L) {
   uint8_t *bytes = NULL;
   size_t n = 0;
   nd_error err;
-  nd_status status = nd_file_read(path, o.limits.max_bytes, &bytes, &n, &err);
-  if (status == ND_LIMIT) {  /* what is read without parsing has no such option */
-    const size_t len = strlen(err.text);
-    (void)snprintf(err.text + len, sizeof err.text - len, " (max_bytes)");
-  }
+  nd_status status = nd_midi_read(path, &o.limits, &bytes, &n, &err);
   if (status == ND_OK) {
     status = nd_smf_parse(&song, bytes, n, o.drum_channel, &o.limits, &err);
     free(bytes);

@@ -23,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../file.h"
+
 const nd_midi_limits nd_midi_default_limits = {
   .max_bytes = ND_MAX_FILE_BYTES,
   .max_events = ND_MAX_EVENTS,
@@ -437,6 +439,16 @@ static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, u
     return nd_fail(r->err, ND_FORMAT,
                    "format 2 with %zu tracks, which are songs of their own, at byte %zu",
                    file->n_tracks, file->start + 8);
+  return status;
+}
+
+nd_status nd_midi_read(const char *path, const nd_midi_limits *limits, uint8_t **bytes, size_t *n,
+                       nd_error *err) {
+  nd_status status = nd_file_read(path, limits->max_bytes, bytes, n, err);
+  if (status == ND_LIMIT && err != NULL) {  /* what is read without parsing has no such option */
+    const size_t length = strlen(err->text);
+    (void)snprintf(err->text + length, sizeof err->text - length, " (max_bytes)");
+  }
   return status;
 }
 

@@ -81,6 +81,10 @@ typedef struct nd_midi_file {
   size_t n_strikes;       /* note-ons, at most so many of them notes */
 } nd_midi_file;
 
+/* A file's bytes, malloc'd. ND_LIMIT when there are more than limits->max_bytes. */
+nd_status nd_midi_read(const char *path, const nd_midi_limits *limits, uint8_t **bytes, size_t *n,
+                       nd_error *err);
+
 /* The layout of `bytes`, which must outlive it. `report` (may be NULL) is told
  * of the repairs. ND_FORMAT or ND_LIMIT with "reason at byte N". */
 nd_status nd_midi_open(nd_midi_file *file, const uint8_t *bytes, size_t n,

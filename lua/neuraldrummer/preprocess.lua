@@ -57,8 +57,9 @@ for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 --- commonest first, with `hits` of all
 ---@field seconds number
 
--- "x at byte 17" and "x at byte 4" are the same reason.
+-- "x at byte 17" and "x at byte 4" are the same reason, as are too many bytes and more of them.
 local function reason_of(message)
+  message = message:gsub("^%d+ bytes, over", "bytes over")
   if not message:find " at byte %d" then return message end
   return (message:gsub(" at byte %d+", ""):gsub("%d+", "N"))
 end
