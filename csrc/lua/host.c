@@ -103,13 +103,17 @@ static int host_terminal(lua_State *L) {
 
 /* core.processors() -> how many this process may run on */
 static int host_processors(lua_State *L) {
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  long n = 1;
+#ifdef _SC_NPROCESSORS_ONLN
+  n = sysconf(_SC_NPROCESSORS_ONLN);
+  if (n < 1) n = 1;
+#endif
 #ifdef CPU_COUNT
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
 #endif
-  lua_pushinteger(L, n > 1 ? n : 1);
+  lua_pushinteger(L, n);
   return 1;
 }
 

@@ -113,7 +113,6 @@ static int intake(lua_State *L) {
                                      "valid_every", "threads", "max_bytes", "max_events",
                                      "max_tracks", NULL};
   int16_t reads[128];
-  nd_error err;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
@@ -139,6 +138,7 @@ static int intake(lua_State *L) {
   if (b == NULL) return luaL_error(L, "not enough memory");
   b->n = (size_t)n;
   for (lua_Integer i = 1; i <= n; i++) read_item(L, i, &b->files[i - 1]);
+  nd_error err;
   if (nd_intake_read(&in, b->files, b->n, &err) != ND_OK) {
     const char *path = NULL;
     if (lnd_opt(L, 2, "into") == LUA_TUSERDATA && lua_getiuservalue(L, -1, 1) == LUA_TSTRING)

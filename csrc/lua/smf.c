@@ -78,7 +78,7 @@ int luaopen_neuraldrummer_smf(lua_State *L) {
   luaL_checkversion(L);
   check_core(L);
   luaL_newlib(L, functions);         /* smf */
-  lnd_push(L, LND_READER, 0)->p = (void *)(uintptr_t)&reader;
+  lnd_push(L, LND_READER, 0)->p = (void *)&reader;
   lua_setfield(L, -2, "reader");
   lua_pushliteral(L, ND_VERSION);
   lua_setfield(L, -2, "version");

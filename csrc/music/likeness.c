@@ -53,7 +53,7 @@ typedef void distances(const float *bar, const float *bars, size_t stride, float
 typedef float quartet __attribute__((vector_size(16), aligned(4), may_alias));
 #define DISTANCES(name, isa, vector, lanes)                                            \
   isa static void name(const float *bar, const float *bars, size_t stride, float *to) { \
-    for (size_t at = 0; at < AT_ONCE; at += lanes) {                                    \
+    for (size_t at = 0; at < AT_ONCE; at += (lanes)) {                                  \
       vector distance = {0};                                                            \
       for (size_t lane = 0; lane < LANES; lane++) {                                     \
         vector sum = {0};                                                               \
