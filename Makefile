@@ -62,8 +62,8 @@ endif
 # hold the small shared files.
 SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
 SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/hold.c
-SMF_SOURCES := $(SMF_ONLY) $(wildcard csrc/midi/guard.c csrc/midi/scan.c) \
-  csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/lnd.c
+SMF_SOURCES := $(SMF_ONLY) csrc/midi/guard.c \
+  csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/limits.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
 MPI_SOURCES := $(MPI_ONLY) csrc/nd.c csrc/lua/lnd.c
 CPU_ONLY := csrc/lua/cpu.c
