@@ -42,7 +42,8 @@ describe("a step played live", function()
     if SANITIZED or not has("cc", "pkg-config") then return pending "no C compiler here" end
     local folder, objects = shell.folder(), {}
     for path in run "ls csrc/*.c csrc/*/*.c":gmatch "csrc/(%S+)%.c" do
-      if not path:find "^lua/" and path ~= "midi/smf" and path ~= "midi/hold" then
+      if not path:find "^lua/" and not path:find "^mpi/" and path ~= "midi/smf"
+        and path ~= "midi/hold" then
         objects[#objects + 1] = ("%s/obj/%s.o"):format(shell.build, path)
       end
     end

@@ -10,6 +10,7 @@
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
+local sitting = require "neuraldrummer.train.sitting"
 local check = require "neuraldrummer.options".check
 
 local train = {}
@@ -55,13 +56,6 @@ local KNOWN = {
   log = "string", distributed = "userdata", on_progress = "function",
 }
 
--- What decides the losses is kept in the checkpoint, so that a resumed run
--- need not be told again.
-local KEPT = {
-  "epochs", "rate", "warmup", "cosine", "floor", "clip", "epsilon", "batch", "steps", "seed",
-  "history_dropout",
-}
-
 local DEFAULTS = {
   drummer = {
     epochs = 20, rate = 2e-3, warmup = 100, cosine = true, floor = 0.02, clip = 1.0,
@@ -100,16 +94,6 @@ local OF_NEW <const> = { "model", "preset", "hidden", "layers", "dropout", "enco
 ---@field model neuraldrummer.model
 ---@field last string path of the last checkpoint
 
--- Text and back without a loss; floats in hexadecimal.
-local function to_text(value)
-  return math.type(value) == "float" and ("%a"):format(value) or tostring(value)
-end
-
-local function from_text(text)
-  if text == "true" or text == "false" then return text == "true" end
-  return math.tointeger(text) or tonumber(text)
-end
-
 --- The rate of batch `n` of `total`, from 1.
 ---@param o {rate: number, warmup: integer, cosine: boolean, floor: number}
 ---@param n integer
@@ -138,28 +122,12 @@ local ALONE <const> = {
   same = function() return true end,
 }
 
--- Mean loss a hit over the validation songs; NaN when it is none.
-local function validate(model, valid, world)
-  local sum, count = 0.0, 0
-  while true do
-    local more, message = valid:next()
-    if more == nil then return nil, message end
-    if not more then break end
-    local loss, n = model:loss(valid)
-    if loss then sum, count = sum + loss * n, count + n else sum = 0 / 0 end
-  end
-  local all, message = world:sum { sum, count }
-  return all and all[1] / all[2], message
-end
-
-local function finite(x) return x == x and x < math.huge and x > -math.huge end
-
 -- What all processes of a training must have before them alike.
 local function outlook(corpus, batches, valid, model, saved, o)
   local config = model:config()
   local list = { #corpus, batches:count(), valid and valid:count() or 0, config.parameters,
     config.styles, saved["train.epoch"] or 0, saved["train.batch"] or 0 }
-  for _, name in ipairs(KEPT) do list[#list + 1] = to_text(o[name]) end
+  for _, name in ipairs(sitting.KEPT) do list[#list + 1] = sitting.to_text(o[name]) end
   return table.concat(list, " ")
 end
 
@@ -217,9 +185,9 @@ local function settle_options(options, config, saved)
   local o = {}
   for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
   for name, value in pairs(options.from and TEACHING or {}) do o[name] = value end
-  for _, name in ipairs(KEPT) do
+  for _, name in ipairs(sitting.KEPT) do
     local text = saved["option." .. name]
-    if text then o[name] = from_text(text) end
+    if text then o[name] = sitting.from_text(text) end
   end
   for name, value in pairs(options) do o[name] = value end
   if o.epochs < 1 then error("option 'epochs': at least 1 is needed", 3) end
@@ -243,148 +211,6 @@ local function open_batches(corpus, model, o)
   end
   if message then return nil, message end
   return batches, valid
-end
-
--- One sitting: what it trains, where it stands, and how that is kept. Its steps
--- return true to go on, false where the training has ended as `state` says, or
--- nil and a message.
-local sitting = {}
-sitting.__index = sitting
-
--- What every file of the training says of it.
-function sitting:summary()
-  local state = self.state
-  return {
-    ["train.songs"] = tostring(self.songs), ["train.epoch"] = tostring(state.epoch),
-    ["train.valid_loss"] = state.valid_loss and to_text(state.valid_loss),
-    ["train.best"] = state.best and to_text(state.best),
-    ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
-  }
-end
-
-function sitting:save_last()
-  local state, o = self.state, self.options
-  local logged, why_not = self.log:flush()
-  local extra = self:summary()
-  extra["train.row"] = self.log:waiting()
-  extra["train.batch"] = tostring(state.batch)
-  extra["train.sum"] = to_text(self.sum)
-  extra["train.seconds"] = to_text(state.seconds)
-  for _, name in ipairs(KEPT) do
-    if o[name] ~= nil then extra["option." .. name] = to_text(o[name]) end
-  end
-  local ok, why = state.model:save(state.last,
-    { training = true, batches = self.batches, extra = extra })
-  if ok and logged then return true end
-  return nil, not ok and not logged and ("%s; %s"):format(why_not, why) or why_not or why
-end
-
--- Nothing that could not be loaded again is saved.
-function sitting:diverged(why)
-  self.state.diverged, self.state.why = true, why
-  self.log:settle()
-  local ok, message = self.log:flush()
-  if not ok then return nil, message end
-  return false
-end
-
-function sitting:tell()
-  if self.leads and self.options.on_progress then self.options.on_progress(self.state) end
-end
-
--- A checkpoint within an epoch.
-function sitting:pause()
-  local ok, message = self.state.model:sound()
-  if not ok then return self:diverged(message) end
-  ok, message = self:save_last()
-  if not ok then return nil, message end
-  if not self.state.interrupted then return true end
-  self.log:settle()
-  ok, message = self.log:flush()
-  if not ok then return nil, message end
-  return false
-end
-
--- One batch; second, whether there was one.
-function sitting:learn()
-  local state, o = self.state, self.options
-  local more, message = self.batches:next()
-  if more == nil then return nil, message end
-  if not more then return true, false end
-  local done = (state.epoch - 1) * state.batches + state.batch + 1
-  state.rate = train.rate(o, done, state.batches * o.epochs)
-  local loss, norm = state.model:train_step(self.batches,
-    { rate = state.rate, clip = o.clip, epsilon = o.epsilon })
-  state.seconds = self.before + core.clock() - self.started
-  if not loss then  -- nor is the step taken: the weights are as before it
-    if norm:find "^training diverged" then return self:diverged(norm) end
-    return nil, norm
-  end
-  self.sum = self.sum + loss
-  state.batch = state.batch + 1
-  state.loss, state.last_loss, state.norm = self.sum / state.batch, loss, norm
-  self.log:add(state)
-  self:tell()
-  -- of what one process sees, all must think the same
-  local failed
-  state.interrupted, message = self.world:any(self.interrupt:seen())
-  if message then return nil, message end
-  failed, message = self.world:any(self.log.failed ~= nil)
-  if message then return nil, message end
-  local every = o.checkpoint_every or 0
-  if state.interrupted or failed or (every > 0 and state.batch % every == 0) then
-    local on, why = self:pause()
-    if not on then return on, why end
-  end
-  return true, true
-end
-
--- What follows an epoch: its validation, and what is saved.
-function sitting:end_epoch()
-  local state, o = self.state, self.options
-  local message
-  if self.valid then
-    state.valid_loss, message = validate(state.model, self.valid, self.world)
-    if not state.valid_loss then return nil, message end
-  end
-  self.log:settle(state.valid_loss)
-  local judged = state.valid_loss or self.sum / state.batch
-  local best = finite(judged) and (not state.best or judged < state.best)
-  local ok
-  ok, message = state.model:sound()
-  if not ok then return self:diverged(message) end
-  if best then state.best, state.best_epoch = judged, state.epoch end
-  if best and self.leads then
-    ok, message = state.model:save(o.out, { half = o.half, extra = self:summary() })
-  end
-  if ok and o.keep_epochs and self.leads then
-    ok, message = state.model:save(files.infix(o.out, ".epoch-" .. state.epoch),
-      { extra = self:summary() })
-  end
-  if not ok then return nil, message end
-  state.epoch, state.batch, self.sum = state.epoch + 1, 0, 0.0
-  state.seconds = self.before + core.clock() - self.started
-  ok, message = self:save_last()
-  if not ok then return nil, message end
-  self:tell()
-  state.interrupted, message = self.world:any(self.interrupt:seen() and state.epoch <= o.epochs)
-  if message then return nil, message end
-  return not state.interrupted
-end
-
-function sitting:train()
-  local state = self.state
-  while state.epoch <= state.epochs do
-    local on, more
-    repeat
-      on, more = self:learn()
-      if not on then return on, more end
-    until not more
-    if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
-    on, more = self:end_epoch()
-    if not on then return on, more end
-  end
-  return self.log:flush()
 end
 
 --- Trains, and returns how it ended; `nil, message` when a file failed.
@@ -435,6 +261,7 @@ function train.run(corpus, options)
   local interrupt <close> = core.catch_interrupt(options.distributed ~= nil)
   local ended
   ended, message = setmetatable({
+    rate = train.rate,
     state = state, options = o, songs = #corpus, batches = batches, valid = valid, log = rows,
     world = world, leads = leads, interrupt = interrupt, sum = number "sum" or 0.0,
     before = number "seconds" or 0.0, started = core.clock(),
