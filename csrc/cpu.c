@@ -1,5 +1,11 @@
 #include "cpu.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kernel_names[] = {"blas", "avx2", "avx512"};
+
 #if defined(__x86_64__) && defined(__GNUC__)
 
 enum { SSE42, AVX, AVX2, FMA, F, CD, DQ, BW, VL, N_FEATURES };
@@ -54,7 +60,16 @@ const char *nd_cpu_level(void) {
 const char *nd_cpu_level(void) { return "default"; }
 #endif
 
+/* F16C, which not every compiler can be asked for, came before AVX2. */
+static nd_kernels most(void) {
+  unsigned bits = found();
+  return !has_avx2(bits) ? ND_KERNELS_NONE : (bits >> F & 1u) != 0 ? ND_KERNELS_AVX512
+                                                                    : ND_KERNELS_AVX2;
+}
+
 #else
+
+static nd_kernels most(void) { return ND_KERNELS_NONE; }
 
 const char *nd_cpu_feature(int n) {
   (void)n;
@@ -66,3 +81,25 @@ const char *nd_cpu_coretype(void) { return NULL; }
 const char *nd_cpu_level(void) { return "default"; }
 
 #endif
+
+static nd_kernels choose(void) {
+  const char *asked = getenv("NEURALDRUMMER_KERNELS");
+  nd_kernels set = most();
+  if (asked == NULL) return set;
+  for (nd_kernels less = ND_KERNELS_NONE; less < set; less++)
+    if (strcmp(asked, kernel_names[less]) == 0) return less;
+  return set;
+}
+
+/* Whoever comes first chooses; two at once choose the same. */
+nd_kernels nd_cpu_kernels(void) {
+  static _Atomic(int) known = -1;
+  int set = atomic_load_explicit(&known, memory_order_relaxed);
+  if (set < 0) {
+    set = (int)choose();
+    atomic_store_explicit(&known, set, memory_order_relaxed);
+  }
+  return (nd_kernels)set;
+}
+
+const char *nd_cpu_kernels_name(void) { return kernel_names[nd_cpu_kernels()]; }

@@ -17,4 +17,12 @@ const char *nd_cpu_coretype(void);
  * that is taken: "x86-64-v4", "x86-64-v3"; else "default". */
 const char *nd_cpu_level(void);
 
+/* Of the products' kernels of our own, those that are taken: by what the CPU has
+ * (AVX-512; AVX2, FMA and F16C), or less where the environment variable
+ * NEURALDRUMMER_KERNELS = avx512, avx2 or blas asks for less. Chosen once. */
+typedef enum nd_kernels { ND_KERNELS_NONE, ND_KERNELS_AVX2, ND_KERNELS_AVX512 } nd_kernels;
+
+nd_kernels nd_cpu_kernels(void);
+const char *nd_cpu_kernels_name(void);   /* "avx512", "avx2"; "blas": none, BLAS's */
+
 #endif

@@ -16,7 +16,6 @@
 
 #include "../cpu.h"
 #include "../net/blas.h"
-#include "../net/packed.h"
 #include "lnd.h"
 
 #define LND_INTERRUPT "neuraldrummer.interrupt"
@@ -129,7 +128,7 @@ static int host_cpu(lua_State *L) {
   lua_setfield(L, -2, "features");
   lua_pushstring(L, nd_blas_core());
   lua_setfield(L, -2, "blas");
-  lua_pushstring(L, nd_packed_name());
+  lua_pushstring(L, nd_cpu_kernels_name());
   lua_setfield(L, -2, "packed");
   lua_pushstring(L, nd_cpu_level());
   lua_setfield(L, -2, "loops");

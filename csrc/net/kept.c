@@ -1,16 +1,15 @@
 #include "kept.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../cpu.h"
 #include "../half.h"
 #include "blas.h"
 #include "kernels.h"
 
 /* The kernels of one instruction set. */
 typedef struct kernels {
-  const char *name;
   int32_t width;   /* a panel's columns */
   void (*gemm)(const nd_kept *w, int32_t m, const float *a, bool add, float *c);
   /* z += x[i] times row at[i], one after the other */
@@ -84,39 +83,18 @@ __attribute__((target("avx2,fma,f16c"))) static bool narrow(size_t n, const floa
 #define WIDEN(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #include "kept_tile.h"
 
-static const kernels avx512 = {"avx512", avx512_WIDTH, avx512_gemm, avx512_sparse,
-                               narrow};
-static const kernels avx2 = {"avx2", avx2_WIDTH, avx2_gemm, avx2_sparse, narrow};
-static const kernels none = {.name = "blas"};
-
-static const kernels *choose(void) {
-  const char *asked = getenv("NEURALDRUMMER_KERNELS");
-  if (asked == NULL) asked = avx512.name;
-  if (strcmp(asked, none.name) == 0) return &none;
-  __builtin_cpu_init();
-  /* F16C, which not every compiler can be asked for, came before AVX2 */
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return &none;
-  return strcmp(asked, avx2.name) != 0 && __builtin_cpu_supports("avx512f") ? &avx512 : &avx2;
-}
+static const kernels sets[] = {
+  [ND_KERNELS_AVX2] = {avx2_WIDTH, avx2_gemm, avx2_sparse, narrow},
+  [ND_KERNELS_AVX512] = {avx512_WIDTH, avx512_gemm, avx512_sparse, narrow},
+};
 
 #else
 
-static const kernels none = {.name = "blas"};
-
-static const kernels *choose(void) { return &none; }
+static const kernels sets[] = {{.width = 0}};
 
 #endif
 
-/* Whoever comes first chooses; two at once choose the same. */
-static const kernels *chosen(void) {
-  static _Atomic(const kernels *) known;
-  const kernels *k = atomic_load_explicit(&known, memory_order_acquire);
-  if (k == NULL) {
-    k = choose();
-    atomic_store_explicit(&known, k, memory_order_release);
-  }
-  return k;
-}
+static const kernels *chosen(void) { return &sets[nd_cpu_kernels()]; }
 
 nd_kept nd_keep(int32_t k, int32_t n, const float *w) {
   const kernels *kernel = chosen();

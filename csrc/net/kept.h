@@ -3,9 +3,8 @@
  * of its values is a half exactly, as those of a model saved so are. What is
  * read is what such a product costs, and that is half of it then.
  *
- * The kernels are chosen once, by what the CPU has (AVX-512, or AVX2, FMA and
- * F16C); NEURALDRUMMER_KERNELS asks for less, as in packed.h. Elsewhere nothing
- * is kept, and the matrix itself is multiplied.
+ * The kernels are nd_cpu_kernels(); where there are none, nothing is kept, and the
+ * matrix itself is multiplied.
  *
  * Every element of a product is summed in the order of k by fused multiply-adds,
  * as nd_gemv does it, whatever the number of rows and whatever is kept: a take

@@ -1,13 +1,12 @@
 #include "packed.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "../cpu.h"
 
 /* The kernels of one instruction set. All work on one panel, of which the first
  * `columns` columns count; rows of c lie `c_step` apart. */
 typedef struct kernels {
-  const char *name;
   int32_t width;         /* columns of a panel */
   /* c (m, columns) += a (m, k) times the panel, rows of a lying `step` apart;
    * with `fresh`, c is written and not read */
@@ -43,45 +42,24 @@ typedef struct kernels {
 #define VECTORS 2
 #include "tile.h"
 
-static const kernels avx512 = {"avx512", 48, avx512_row, avx512_across, avx512_panel};
-static const kernels avx2 = {"avx2", 16, avx2_row, avx2_across, avx2_panel};
-static const kernels none = {.name = "blas"};
-
-static const kernels *choose(void) {
-  const char *asked = getenv("NEURALDRUMMER_KERNELS");
-  if (asked == NULL) asked = avx512.name;
-  if (strcmp(asked, none.name) == 0) return &none;
-  __builtin_cpu_init();
-  if (strcmp(asked, avx2.name) != 0 && __builtin_cpu_supports("avx512f")) return &avx512;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : &none;
-}
+static const kernels sets[] = {
+  [ND_KERNELS_AVX2] = {16, avx2_row, avx2_across, avx2_panel},
+  [ND_KERNELS_AVX512] = {48, avx512_row, avx512_across, avx512_panel},
+};
 
 #else
 
-static const kernels none = {.name = "blas"};
-
-static const kernels *choose(void) { return &none; }
+static const kernels sets[] = {{.width = 0}};
 
 #endif
 
-/* Whoever comes first chooses; two at once choose the same. */
-static const kernels *chosen(void) {
-  static _Atomic(const kernels *) known;
-  const kernels *k = atomic_load_explicit(&known, memory_order_acquire);
-  if (k == NULL) {
-    k = choose();
-    atomic_store_explicit(&known, k, memory_order_release);
-  }
-  return k;
-}
+static const kernels *chosen(void) { return &sets[nd_cpu_kernels()]; }
 
 /* Steps of k that are worked on at a time, so that a panel of that height
  * stays in the first-level cache while the rows pass by. */
 enum { HEIGHT = 192, MAX_WIDTH = 48 };
 
 int32_t nd_packed_width(void) { return chosen()->width; }
-
-const char *nd_packed_name(void) { return chosen()->name; }
 
 size_t nd_packed_size(int32_t k, int32_t n) {
   size_t width = (size_t)chosen()->width;

@@ -4,10 +4,8 @@
  *
  * Right sides are cut into panels of nd_packed_width() columns, each panel
  * (k, width), the last one filled up with zeros, so that the kernels read
- * memory in a straight line. The kernels are chosen once, by what the CPU has
- * (AVX-512, or AVX2 and FMA); elsewhere there are none and nd_gemm is to be used.
- * The environment variable NEURALDRUMMER_KERNELS = avx512, avx2 or blas asks
- * for less than the CPU has.
+ * memory in a straight line. The kernels are nd_cpu_kernels(); where there are none,
+ * nd_gemm is to be used.
  *
  * Every element of a product is summed in the order of k whatever the number
  * of rows, so that rows may be shared out among threads without a change. */
@@ -17,7 +15,6 @@
 #include "blas.h"
 
 int32_t nd_packed_width(void);  /* columns of a panel; 0: no kernels here */
-const char *nd_packed_name(void);  /* "avx512", "avx2"; "blas": none */
 
 /* Floats that b (k, n) takes when packed. */
 size_t nd_packed_size(int32_t k, int32_t n);
