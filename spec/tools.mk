@@ -97,12 +97,14 @@ check-mpi: test-deps
 # ---------------------------------------------------------------- coverage
 
 # Without the specs of building and packing, which make modules of their own.
+# gcc makes fused multiply-adds, on which results depend, only when asked for the
+# expensive too.
 LEAST = 90
 
 coverage:
 ifeq ($(filter %/coverage,$(BUILD)),)
 	@$(MAKE) --no-print-directory coverage BUILD=$(BUILD)/coverage \
-	  CFLAGS='-g -O1 -fprofile-update=atomic --coverage' LDFLAGS=--coverage
+	  CFLAGS='-g -O1 -fexpensive-optimizations -fprofile-update=atomic --coverage' LDFLAGS=--coverage
 else
 	@find $(BUILD) -name '*.gcda' -delete 2>/dev/null || true
 	-@$(MAKE) --no-print-directory test \
@@ -127,6 +129,10 @@ tidy:
 	@$(MAKE) --no-print-directory $(SOURCES:csrc/%.c=$(BUILD)/tidy/%.ok)
 	cppcheck --std=c11 --enable=warning,style,performance,portability --quiet \
 	  --error-exitcode=1 --suppressions-list=.cppcheck -Icsrc csrc
+
+# vectors are shifted there, and the analyser takes how many lanes they have for
+# how many bits
+$(BUILD)/tidy/net/kernels.ok: FANALYZER += -Wno-analyzer-shift-count-overflow
 
 $(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/*.h csrc/*/*.h)
 	@mkdir -p $(@D)

@@ -402,8 +402,9 @@ static int model_training_bytes(lua_State *L) {
   nd_batch batch = {.steps = steps, .streams = streams, .inputs = c->inputs, .voices = c->voices,
                     .targets = c->window > 0 ? 1 : steps, .y_width = nd_net_targets(c),
                     .carried = nd_net_carried(c)};
-  lua_pushinteger(L, (lua_Integer)(d->net.size * sizeof(float) +
-                                   nd_trainer_bytes(&d->net, steps, streams) + nd_batch_bytes(&batch)));
+  size_t bytes = d->net.size * sizeof(float) + nd_trainer_bytes(&d->net, steps, streams) +
+                 nd_batch_bytes(&batch);
+  lua_pushinteger(L, (lua_Integer)bytes);
   return 1;
 }
 

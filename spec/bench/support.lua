@@ -529,6 +529,21 @@ function bench.drummer()
     encoder = bench.settings.QUICK and 4 or nil }
 end
 
+--- What file to file needs: a folder, the song in it, where the drummed one goes,
+--- and the model, in memory and in a file.
+---@return {folder: string, from: string, to: string, model: neuraldrummer.model, path: string}
+function bench.session()
+  local folder = bench.folder()
+  local from = folder .. "/song.mid"
+  assert(bench.song(bench.beats()):save(from))
+  local model, path = bench.drummer()
+  if not path then
+    path = folder .. "/model.safetensors"
+    assert(model:save(path))
+  end
+  return { folder = folder, from = from, to = folder .. "/drummed.mid", model = model, path = path }
+end
+
 --- Paths of `n` MIDI files from all over CORPUS, or, without one, of songs made
 --- in `folder`; and what they are.
 ---@param n integer

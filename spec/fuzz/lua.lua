@@ -12,12 +12,7 @@ local modules = { ["neuraldrummer.core"] = core, ["neuraldrummer.smf"] = smf }
 local annotations = require "spec.support.annotations"
 local tiny = require "spec.support.tiny"
 
-local classes, functions = {}, {}
-for _, file in ipairs { "core", "smf" } do
-  local more, list = annotations.read("lua/neuraldrummer/" .. file .. ".d.lua")
-  for name, class in pairs(more) do classes[name] = class end
-  table.move(list, 1, #list, #functions + 1, functions)
-end
+local classes, functions = annotations.modules("core", "smf")
 
 local NAMES <const> = { "a", "b", "c", "d" }
 local paths = {}
@@ -41,7 +36,7 @@ local PATTERN <const> = { kick = "x.......x.......", snare = "....x.......x...",
   bass = "x...x...x...x..." }
 local SMALL <const> = { hidden = 3, layers = 1, encoder = 3 }
 
-local object
+local object, call
 local make = {
   song = function() return tiny.song { patterns = { PATTERN }, bars = 2 } end,
   tokeniser = function() return core.tokeniser() end,
@@ -62,6 +57,29 @@ local make = {
   end,
   generator = function() return core.generator(object "neuraldrummer.model") end,
 }
+
+-- What a callback may do to what waits for it.
+local calls = {
+  function() end,
+  function() return object(pick(functions).owner) end,
+  function() collectgarbage() end,
+  function() error "asked to stop" end,
+  function() call(pick(functions)) end,
+  function()
+    local own = pool[pick(functions).owner] or {}
+    if own[1] then own[1]:close() end
+  end,
+  function() coroutine.yield() end,
+}
+-- Each of them once, then no more, so that every program ends.
+local function callback()
+  local act, done = pick(calls), false
+  return function(...)
+    if done then return end
+    done = true
+    return act(...)
+  end
+end
 
 -- One of the class: of the program's own, or a new one. What it would stand on
 -- may be closed: then there is none.
@@ -139,6 +157,7 @@ local function one(kind)
   if kind == "number" then return byte() % 2 == 0 and pick(NUMBERS) or pick(INTEGERS) end
   if kind == "boolean" then return byte() % 2 == 1 end
   if kind == "false" then return false end
+  if kind == "function" then return callback() end
   if kind:find '^"' then return kind:sub(2, -2) end
   if kind == "string" then
     local n = byte()
@@ -188,7 +207,7 @@ local function small(given)
   return options
 end
 
-local function call(f)
+function call(f)
   local args, n = {}, 0
   local fn
   if f.kind == ":" then

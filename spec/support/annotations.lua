@@ -80,6 +80,20 @@ function annotations.read(path)
   return classes, functions
 end
 
+--- The classes and functions of several modules of the package, together.
+---@param ... string their names
+---@return table classes
+---@return table[] functions
+function annotations.modules(...)
+  local classes, functions = {}, {}
+  for _, name in ipairs { ... } do
+    local more, list = annotations.read("lua/neuraldrummer/" .. name .. ".d.lua")
+    for class, of in pairs(more) do classes[class] = of end
+    table.move(list, 1, #list, #functions + 1, functions)
+  end
+  return classes, functions
+end
+
 --- The fields of a type that is a table of named values; nil for others.
 ---@param kind string
 ---@param classes table as read

@@ -7,14 +7,8 @@ local generate = require "neuraldrummer.generate"
 local EIGHT <const> = { at_most = 3 }
 
 return function()
-  local folder = bench.folder()
-  local from, to = folder .. "/song.mid", folder .. "/drummed.mid"
-  assert(bench.song(bench.beats()):save(from))
-  local model, path = bench.drummer()
-  if not path then
-    path = folder .. "/model.safetensors"
-    assert(model:save(path))
-  end
+  local at = bench.session()
+  local from, to, model, path = at.from, at.to, at.model, at.path
   local function inside(drafts)
     return function()
       return bench.seconds(function()
@@ -51,5 +45,5 @@ return function()
     found["command eight"][1] / found["command one"][1], EIGHT)
   bench.row("longest slice between two pauses", bench.ms(found.slice[1]), "limit: 10.0 ms",
     found.slice[1] / 10e-3, { at_most = 1 })
-  bench.remove(folder)
+  bench.remove(at.folder)
 end

@@ -7,14 +7,8 @@ local COLD <const>, MEMORY <const>, WARM <const> = 0.1, 60e6, 0.06  -- seconds, 
 local WITHIN <const> = { at_most = 1 }
 
 return function()
-  local folder = bench.folder()
-  local from, to = folder .. "/song.mid", folder .. "/drummed.mid"
-  assert(bench.song(bench.beats()):save(from))
-  local model, path = bench.drummer()
-  if not path then
-    path = folder .. "/model.safetensors"
-    assert(model:save(path))
-  end
+  local at = bench.session()
+  local from, to, model, path = at.from, at.to, at.model, at.path
   local words = ("%s drum %s -o %s --model %s"):format(bench.quote(bench.settings.TOOL), from, to,
     bench.quote(path))
   local command = bench.on_one_core(words .. " >/dev/null 2>&1")
@@ -38,5 +32,5 @@ return function()
   bench.row("in a running process", bench.ms(warm), "limit: " .. bench.ms(WARM), warm / WARM,
     WITHIN)
   bench.row("  median", bench.ms(bench.quantile(found.warm, 0.5)))
-  bench.remove(folder)
+  bench.remove(at.folder)
 end
