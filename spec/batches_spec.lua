@@ -1,6 +1,7 @@
 -- Batches out of a corpus: which songs, how often, in which lessons, and that
 -- all of it is the seed's alone and goes on after a stop.
 local core = require "neuraldrummer.core"
+local files = require "neuraldrummer.files"
 local form = require "spec.support.naive_form"
 local safetensors = require "spec.support.safetensors"
 local tiny = require "spec.support.tiny"
@@ -438,13 +439,24 @@ describe("batches", function()
       assert.equal(want, message)
     end
     assert(model:save(file, { training = true, batches = batches }))
-    local otherwise = "it was trained with other batches (3 x 32 steps of 4 songs, seed 4)"
+    local otherwise = path .. ": the training to go on with took other batches of it "
+      .. "(3 x 32 steps of 4 songs, seed 4)"
     refused(otherwise, { batch = 3, steps = 64, seed = 4 })
     refused(otherwise, { batch = 3, steps = 32, seed = 5 })
     refused(otherwise, { batch = 3, steps = 32, seed = 4, split = "all" })
     refused("the model's file holds no training to go on with", { batch = 2, steps = 32, seed = 4 })
     assert(model:save(file))
     refused("the model's file holds no training to go on with", { batch = 3, steps = 32, seed = 4 })
+    -- nor with songs that were spoilt since
+    assert(model:save(file, { training = true, batches = batches }))
+    local spoilt, bytes = os.tmpname(), assert(files.read(path))
+    assert(files.write(spoilt, bytes:sub(1, 400) .. ("x"):rep(#bytes - 2400) .. bytes:sub(-2000)))
+    local damaged <close> = assert(core.open_corpus(spoilt))
+    local made, message = damaged:batches { batch = 3, steps = 32, seed = 4, resume = true,
+      model = assert(core.load_model(file)) }
+    assert.same({ nil, spoilt .. ": the corpus is damaged: checksum of a song" },
+      { made, message })
+    os.remove(spoilt)
     os.remove(file)
   end)
 end)
@@ -498,7 +510,7 @@ describe("batches of windows", function()
     local model <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1 }
     local batches, message = corpus:batches { model = model, batch = 2 }
     assert.is_nil(batches)
-    assert.equal("no song of this split to learn from", message)
+    assert.equal(path .. ": no song of this split to learn from", message)
     local valid <close> = assert(corpus:batches { model = model, batch = 2, split = "valid" })
     assert.is_true(valid:next())
     os.remove(path)

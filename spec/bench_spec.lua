@@ -43,7 +43,7 @@ describe("the benchmarks", function()
   -- The others' words, and the rows below each title.
   local function run(script, words)
     local status, out, err = shell.sh(("env -u CORPUS -u ONLY -u ROUNDS -u SECONDS -u FILES "
-      .. "LUA_PATH=%s LUA_CPATH=%s BUILD=%s QUICK=1 lua5.4 spec/bench/%s.lua %s"):format(
+      .. "LUA=lua5.4 LUA_PATH=%s LUA_CPATH=%s BUILD=%s QUICK=1 lua5.4 spec/bench/%s.lua %s"):format(
       shell.quote("./?.lua;" .. package.path), shell.quote(package.cpath),
       shell.quote(shell.build), script, words))
     return status, out, err

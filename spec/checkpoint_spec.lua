@@ -86,6 +86,32 @@ describe("a checkpoint", function()
     assert.is_true(written[1] == written[2], "the bytes differ")
   end)
 
+  it("is UTF-8 in its header, whatever its strings and songs' names are", function()
+    local tok = core.tokeniser()
+    local drums = tiny.song { bars = 2, patterns = {
+      { kick = "x.......x.......", bass = "x...x...x...x..." } } }
+    local corpus <close>, songs = tiny.corpus(tok, {
+      { assert(tok:encode(drums, "folder/caf\xE9 \xFF\n\u{1F941}.mid")), "train" } })
+    local model <close> = core.model { hidden = 2, layers = 1, encoder = 0, tokeniser = tok }
+    assert(model:learn_styles(corpus))
+    assert.equal("caf\u{FFFD} \u{FFFD} \u{1F941}.mid", model:styles()[1].name)
+    assert(model:save(path, { extra = {
+      ["odd \xC0\x80"] = "\xED\xA0\x80|\xF4\x90\x80\x80|\xE9" } }))
+    local bytes = safetensors.bytes(path)
+    assert.truthy(utf8.len(bytes:sub(9, 8 + ("<I8"):unpack(bytes))))
+    local again <close> = assert(core.load_model(path))
+    local unknown = "\u{FFFD}"
+    assert.same({ ["odd " .. unknown:rep(2)] = unknown:rep(3) .. "|" .. unknown:rep(4) .. "|"
+      .. unknown }, again:extra())
+    assert.equal(model:styles()[1].name, again:styles()[1].name)
+    -- and so it is read, escapes of half a pair among them
+    safetensors.save(path, (bytes:gsub("\u{FFFD}|", "\xFF  |", 1)))
+    local spoilt <close> = assert(core.load_model(path))
+    assert.same({ ["odd " .. unknown:rep(2)] = unknown:rep(3) .. "  |" .. unknown:rep(4) .. "|"
+      .. unknown }, spoilt:extra())
+    os.remove(songs)
+  end)
+
   it("is a safetensors file: sizes, types and places as the format has them", function()
     local model <close> = small()
     assert(model:save(path))

@@ -276,9 +276,10 @@ describe("weights kept in half precision", function()
       assert.equal(0, status, err)
       return out
     end
-    local plain = run "blas"
+    local plain = run "avx2"
     assert.is_true(#plain > 1000)
-    assert.equal(plain, run "avx2")
+    -- loops that are compiled for any CPU have no fused multiply-adds
+    if core.cpu().loops ~= "default" then assert.equal(plain, run "blas") end
     assert.equal(plain, run "avx512")
   end)
 end)

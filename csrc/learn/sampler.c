@@ -476,6 +476,10 @@ nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
   return ND_OK;
 }
 
+static nd_status out_of_range(nd_error *err) {
+  return nd_fail(err, ND_FORMAT, "the checkpoint's place in it is out of range");
+}
+
 nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
   int32_t batch, steps, songs, next;
   int64_t pass, epoch, at;
@@ -484,14 +488,15 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
   int n = sscanf(text, "1 %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNu64 " %" SCNd64 " %" SCNd32
                  " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 "%n", &batch, &steps, &songs, &seed,
                  &pass, &next, &epoch, &at, &state, &line, &used);
-  if (n != 10) return nd_fail(err, ND_FORMAT, "the place of its batches cannot be read");
+  if (n != 10) return nd_fail(err, ND_FORMAT, "the checkpoint's place in it cannot be read");
   if (batch != s->options.batch || steps != s->options.steps || songs != s->n_songs ||
       seed != s->options.seed)
     return nd_fail(err, ND_FORMAT,
-                   "it was trained with other batches (%d x %d steps of %d songs, seed %" PRIu64 ")",
-                   batch, steps, songs, seed);
-  if (pass < 0 || next < 0 || next > s->n_songs || epoch < 1 || at < 0 || at > s->count)
-    return nd_fail(err, ND_FORMAT, "the place of its batches is out of range");
+                   "the training to go on with took other batches of it (%d x %d steps of %d songs, "
+                   "seed %" PRIu64 ")", batch, steps, songs, seed);
+  if (pass < 0 || pass > INT32_MAX || next < 0 || next > s->n_songs || epoch < 1 ||
+      epoch > INT32_MAX || at < 0 || at > s->count)
+    return out_of_range(err);
   begin_pass(s, pass);
   s->next = next;
   s->epoch = epoch;
@@ -503,7 +508,7 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
     int32_t song, step;
     if (sscanf(p, " %" SCNd32 ":%" SCNd32 "%n", &song, &step, &used) != 2 || song < -1 ||
         song >= nd_corpus_count(s->corpus) || step < 0)
-      return nd_fail(err, ND_FORMAT, "the place of its batches is out of range");
+      return out_of_range(err);
     p += used;
     let_go(w);
     if (song < 0) continue;

@@ -72,14 +72,14 @@ nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *er
   return status;
 }
 
-/* The place and the streams that the model's checkpoint holds. */
+/* The place and the streams that the model's checkpoint holds; *none where it does not. */
 static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpoint *rest,
-                       nd_error *err) {
+                       bool *none, nd_error *err) {
   const char *place = nd_checkpoint_string(rest, "batches");
   const nd_entry *streams = nd_checkpoint_entry(rest, "streams");
   nd_batch *batch = nd_sampler_batch(b->sampler);
-  if (place == NULL || streams == NULL || streams->size != nd_streams_size(batch))
-    return nd_fail(err, ND_FORMAT, "the model's file holds no training to go on with");
+  *none = place == NULL || streams == NULL || streams->size != nd_streams_size(batch);
+  if (*none) return nd_fail(err, ND_FORMAT, "the model's file holds no training to go on with");
   nd_status status = nd_sampler_restore(b->sampler, place, err);
   if (status == ND_OK) nd_streams_take(batch, config, streams->values);
   return status;
@@ -123,12 +123,14 @@ int lnd_corpus_batches(lua_State *L) {
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, -2, 3);
   nd_error err;
+  bool of_model = false;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
-  if (status == ND_OK && resume) status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &err);
+  if (status == ND_OK && resume)
+    status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &of_model, &err);
   if (status != ND_OK) {
     box->p = NULL;
     batches_free(b);
-    return err.status == ND_IO ? lnd_fail_corpus(L, &err, 1) : lnd_fail(L, &err, NULL);
+    return of_model ? lnd_fail(L, &err, NULL) : lnd_fail_corpus(L, &err, 1);
   }
   lnd_grew(L, nd_batch_bytes(batch_of(b)));
   return 1;

@@ -7,19 +7,13 @@
 
 #include "../file.h"
 #include "../half.h"
+#include "../utf8.h"
 
 /* Of what is read, and so of what is written. */
 enum { MAX_HEADER = 16 << 20, MAX_ENTRIES = 4096 };
 static const size_t max_bytes = (size_t)1 << 32;
 
-static char *copy_text(const char *s, size_t n) {
-  char *t = malloc(n + 1);
-  if (t != NULL) {
-    memcpy(t, s, n);
-    t[n] = '\0';
-  }
-  return t;
-}
+static char *copy_text(const char *s) { return nd_utf8_copy(s, strlen(s)); }
 
 static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
@@ -32,7 +26,7 @@ nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
     e.shape[i] = shape[i];
     e.size *= (size_t)shape[i];
   }
-  e.name = copy_text(name, strlen(name));
+  e.name = copy_text(name);
   e.values = nd_calloc(e.size, sizeof *e.values);
   if (e.name == NULL || e.values == NULL) {
     free(e.name);
@@ -59,7 +53,7 @@ static nd_status say(nd_checkpoint *c, char *key, char *value, nd_error *err) {
 }
 
 nd_status nd_checkpoint_say(nd_checkpoint *c, const char *key, const char *value, nd_error *err) {
-  return say(c, copy_text(key, strlen(key)), copy_text(value, strlen(value)), err);
+  return say(c, copy_text(key), copy_text(value), err);
 }
 
 void nd_checkpoint_keep(nd_checkpoint *c, const char *name) {
@@ -244,17 +238,7 @@ static int hex4(const char *s) {
   return v;
 }
 
-static size_t utf8(char *to, uint32_t c) {
-  if (c < 0x80) return to[0] = (char)c, 1;
-  if (c < 0x800) return to[0] = (char)(0xC0 | c >> 6), to[1] = (char)(0x80 | (c & 63)), 2;
-  if (c < 0x10000)
-    return to[0] = (char)(0xE0 | c >> 12), to[1] = (char)(0x80 | (c >> 6 & 63)),
-           to[2] = (char)(0x80 | (c & 63)), 3;
-  return to[0] = (char)(0xF0 | c >> 18), to[1] = (char)(0x80 | (c >> 12 & 63)),
-         to[2] = (char)(0x80 | (c >> 6 & 63)), to[3] = (char)(0x80 | (c & 63)), 4;
-}
-
-/* A string, unescaped in a buffer of its own. */
+/* A string, unescaped in a buffer of its own, of UTF-8 whatever it was. */
 static char *string(json *j) {
   if (!take(j, '"')) return (void)fail_json(j, "a string is missing"), NULL;
   char *to = malloc((size_t)(j->end - j->p) + 1);
@@ -288,7 +272,7 @@ static char *string(json *j) {
         fail_json(j, "a bad escape");
         break;
       }
-      n += utf8(to + n, c);
+      n += nd_utf8_put(to + n, c);
     } else {
       fail_json(j, "a bad escape");
       break;
@@ -299,9 +283,9 @@ static char *string(json *j) {
     free(to);
     return NULL;
   }
-  to[n] = '\0';
-  char *fitted = realloc(to, n + 1);
-  return fitted != NULL ? fitted : to;
+  char *fitted = nd_utf8_copy(to, n);
+  free(to);
+  return fitted != NULL ? fitted : ((void)fail_json(j, out_of_memory), NULL);
 }
 
 static bool whole(json *j, int64_t *out) {

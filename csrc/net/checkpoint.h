@@ -25,6 +25,7 @@ typedef struct nd_checkpoint {
 /* Copies are made. Both start from a zeroed nd_checkpoint. */
 nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
                             const int64_t *shape, const float *values, nd_error *err);
+/* Both as UTF-8, which the header has to be: see utf8.h. */
 nd_status nd_checkpoint_say(nd_checkpoint *c, const char *key, const char *value, nd_error *err);
 void nd_checkpoint_clear(nd_checkpoint *c);
 

@@ -7,8 +7,8 @@
  * matrix itself is multiplied.
  *
  * Every element of a product is summed in the order of k by fused multiply-adds,
- * as nd_gemv does it, whatever the number of rows and whatever is kept: a take
- * comes out the same alone and among others. */
+ * as nd_gemv does it where it is compiled for this CPU, whatever the number of
+ * rows and whatever is kept: a take comes out the same alone and among others. */
 #ifndef ND_NET_KEPT_H
 #define ND_NET_KEPT_H
 

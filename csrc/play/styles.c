@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../utf8.h"
+
 static const int profiled[] = {ND_M_BASS, ND_M_ONSETS_LOW, ND_M_ONSETS_MID, ND_M_ONSETS_HIGH};
 enum { PROFILED = sizeof profiled / sizeof *profiled };
 
@@ -38,14 +40,17 @@ static void song_traits(const nd_sequence *seq, float *out) {
 
 static bool has_hits(const nd_sequence *seq) { return seq->first[nd_sequence_steps(seq)] > 0; }
 
-/* A song's name without its folders, and without what a line cannot hold. */
+/* A song's name without its folders, and without what a line of UTF-8 cannot hold. */
 static nd_status add_name(char **names, size_t *n, size_t *capacity, const char *path) {
   const char *slash = strrchr(path, '/');
   const char *name = slash != NULL ? slash + 1 : path;
-  size_t length = strlen(name);
-  if (!nd_reserve((void **)names, capacity, *n + length + 2, 1)) return ND_NOMEM;
-  for (size_t i = 0; i < length; i++)
-    (*names)[(*n)++] = (unsigned char)name[i] < 0x20 ? ' ' : name[i];
+  char *text = nd_utf8_copy(name, strlen(name));
+  size_t length = text != NULL ? strlen(text) : 0;
+  bool room = text != NULL && nd_reserve((void **)names, capacity, *n + length + 2, 1);
+  for (size_t i = 0; i < length && room; i++)
+    (*names)[(*n)++] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+  free(text);
+  if (!room) return ND_NOMEM;
   (*names)[(*n)++] = '\n';
   (*names)[*n] = '\0';
   return ND_OK;

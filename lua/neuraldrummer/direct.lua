@@ -4,6 +4,7 @@
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local check = require "neuraldrummer.options".check
+local printable = require "neuraldrummer.printable"
 
 local direct = {}
 
@@ -212,7 +213,8 @@ function direct.style_text(name, seq)
     groove[place] = row
   end
   return require "dkjson".encode({
-    format = FORMAT, name = name, kit = seq:settings().kit_text, numbers = numbers, groove = groove,
+    format = FORMAT, name = printable.utf8(name), kit = seq:settings().kit_text,
+    numbers = numbers, groove = groove,
   }, { indent = true, keyorder = order }) .. "\n"
 end
 

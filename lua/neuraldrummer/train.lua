@@ -197,7 +197,6 @@ end
 
 -- Batches to learn from and, where the corpus has songs for it, to choose by.
 local function open_batches(corpus, model, o)
-  if not has_split(corpus, "train") then return nil, "the corpus has no songs to train on" end
   local batches, valid, message
   batches, message = corpus:batches {
     model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,

@@ -115,8 +115,8 @@ function bench.peak(command)
   return tonumber(peak) * 1024, text
 end
 
--- This Lua, for processes of our own.
-bench.lua = bench.quote(arg and arg[-1] or "lua5.4")
+-- This Lua, for processes of our own; LUA, where it was started by a script.
+bench.lua = bench.quote(os.getenv "LUA" or arg and arg[-1] or "lua5.4")
 
 --------------------------------------------------------------------- machine
 

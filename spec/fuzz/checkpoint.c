@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "half.h"
+#include "learn/sampler.h"
 #include "net/checkpoint.h"
 #include "play/generator.h"
 
@@ -90,6 +91,39 @@ static void play(const nd_drummer *d) {
   nd_generator_free(g);
 }
 
+/* Batches of three songs, from the place that the checkpoint says. */
+static void go_on(const nd_drummer *d, const nd_checkpoint *c) {
+  static const char songs[] =
+      "-1,-1,i0.5,-1,-1,i1.5,-1,-1,-1\n-1,-1,-1\ni0.1,-1,i0.2,-1,i0.3,-1,i0.4,-1,i0.5,-1\n";
+  const char *place = nd_checkpoint_string(c, "batches");
+  nd_sampler_options options = {.split = ND_TRAIN, .shuffle = true, .erase = true};
+  int batch, steps;
+  unsigned long long seed;
+  if (place == NULL || sscanf(place, "1 %d %d %*d %llu", &batch, &steps, &seed) != 3) return;
+  if (batch < 1 || batch > 8 || steps < 1 || steps > 64) return;
+  options.batch = batch;
+  options.steps = steps;
+  options.seed = seed;
+  nd_corpus *corpus;
+  nd_sampler *sampler;
+  nd_error err;
+  fuzz_file file = fuzz_open(songs, sizeof songs - 1);
+  must(nd_corpus_open(&corpus, file.path, &d->tokeniser, &err) == ND_OK);
+  if (nd_sampler_make(&sampler, corpus, d, &options, &err) == ND_OK) {
+    if (fuzz_ok(nd_sampler_restore(sampler, place, &err), &err)) {
+      bool more;
+      char *text;
+      for (int i = 0; i < 8; i++) must(nd_sampler_next(sampler, &more, &err) == ND_OK);
+      must(nd_sampler_save(sampler, &text, &err) == ND_OK);
+      must(nd_sampler_restore(sampler, text, &err) == ND_OK);
+      free(text);
+    }
+    nd_sampler_free(sampler);
+  }
+  nd_corpus_close(corpus);
+  fuzz_close(&file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   nd_checkpoint c = {0}, again = {0}, described = {0};
   nd_drummer *d;
@@ -101,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (write_and_read(&c, &again, false)) same(&c, &again);
     if (fuzz_ok(nd_drummer_restore(&d, &c, &err), &err)) {
       play(d);
+      go_on(d, &c);
       must(nd_drummer_describe(d, &described, &err) == ND_OK);
       nd_drummer_free(d);
       must(nd_drummer_restore(&d, &described, &err) == ND_OK);

@@ -5,6 +5,7 @@ local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
+local printable = require "neuraldrummer.printable"
 
 local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
@@ -36,7 +37,7 @@ function common.complain(format, ...)
   local world = common.world
   io.stderr:write("neuraldrummer: ",
     world and ("process %d of %d: "):format(world:rank(), world:size()) or "",
-    (format:format(...):gsub("%s*\n%s*", " ")), "\n")
+    printable.line((format:format(...):gsub("%s*\n%s*", " "))), "\n")
 end
 
 -- A result that cannot be written, to a full disk say, is a failure: the
@@ -52,14 +53,14 @@ end
 
 --- A line of the result.
 ---@param format string
-function common.say(format, ...) common.write(format:format(...), "\n") end
+function common.say(format, ...) common.write(printable.line(format:format(...)), "\n") end
 
 --- The result as JSON. This has no infinity and no NaN: dkjson writes them as
 --- null, as it should.
 ---@param value table
 ---@param order? string[] of the keys
 function common.say_json(value, order)
-  common.write(json.encode(value, { indent = true, keyorder = order }), "\n")
+  common.write(printable.utf8(json.encode(value, { indent = true, keyorder = order })), "\n")
 end
 
 --- Whether all of the result could be written.
