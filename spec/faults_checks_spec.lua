@@ -1,4 +1,5 @@
--- The long checks, made short: `make check-corpus`, `check-kill`, `check-long`.
+-- The long checks, made short: `make check-corpus`, `check-commands`,
+-- `check-kill`, `check-long`.
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
 
@@ -42,6 +43,32 @@ describe("a check of minutes, made short:", function()
       :format(faulty.paths(), folder, folder))
     assert.equal(1, status)
     assert.matches("ended the process %(exit 139%)", out)
+  end)
+
+  it("commands whose files are spoilt", function()
+    local out = check(("commands.lua %s 40 1"):format(shell.quote(shell.tool)))
+    assert.matches("^40 commands with %d+ files spoilt: %d+ refused, 0 ended badly\n$", out)
+  end)
+
+  it("commands that end badly are found", function()
+    local tool = shell.write(folder .. "/tool", ([[#!/bin/sh
+      case $1 in
+        info) echo "stack traceback:" >&2; exit 1 ;;
+        plot) kill -SEGV $$ ;;
+        tokens) [ "$3" ] && { printf '\033[31m'; exit 0; } ;;
+        kits) exit 1 ;;
+        style) [ -f model.safetensors ] && { echo >out.part; exit 0; } ;;
+      esac
+      exec %s "$@"]]):format(shell.quote(shell.tool)))
+    os.execute("chmod 755 " .. tool)
+    local status, out = shell.sh(("env %s lua5.4 spec/checks/commands.lua %s 100 1"):format(
+      faulty.paths(), tool))
+    assert.equal(1, status)
+    for _, what in ipairs { "info .*: an error of ours", "plot .*: status 139",
+      "tokens .*: what a terminal would obey", "kits .*: not one line of what is wrong",
+      "style .*: left behind: %./out%.part" } do
+      assert.matches(what, out)
+    end
   end)
 
   it("kills at random moments", function()

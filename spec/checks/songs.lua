@@ -11,6 +11,7 @@
 local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local mutate = require "spec.support.mutate"
 local reader = require "spec.support.reader"
 local smf = require "neuraldrummer.smf"
 
@@ -76,39 +77,9 @@ local function round_trip(path, bytes, n, tok, keep)
   end
 end
 
--- `bytes` with some of them spoilt; and how many.
-local function spoilt(bytes)
-  local kind, size = math.random(6), #bytes
-  local at = math.random(size)
-  if kind == 1 then  -- cut off
-    return bytes:sub(1, at), size - at
-  elseif kind == 2 then  -- a piece out
-    local last = math.min(size, at + math.random(64))
-    return bytes:sub(1, at - 1) .. bytes:sub(last + 1), last - at + 1
-  elseif kind == 3 then  -- a piece twice, elsewhere
-    local piece = bytes:sub(at, at + math.random(64))
-    local to = math.random(size)
-    return bytes:sub(1, to) .. piece .. bytes:sub(to + 1), #piece
-  end
-  local parts, from, count = {}, 1, math.random(kind == 4 and 1 or 40)
-  local places = {}
-  for i = 1, count do  -- half of them in the first 200 bytes, where the sizes are
-    places[i] = math.random(math.random(2) == 1 and math.min(size, 200) or size)
-  end
-  table.sort(places)
-  for _, place in ipairs(places) do
-    if place >= from then
-      parts[#parts + 1] = bytes:sub(from, place - 1)
-      parts[#parts + 1] = kind == 6 and "\xFF" or string.char(math.random(0, 255))
-      from = place + 1
-    end
-  end
-  return table.concat(parts) .. bytes:sub(from), count
-end
-
-local function mutate(path, bytes, n, tokenisers, mutations)
+local function spoil(path, bytes, n, tokenisers, mutations)
   for i = 1, mutations do
-    local mutant, count = spoilt(bytes)
+    local mutant, count = mutate.bytes(bytes)
     n.mutants, n.bytes = n.mutants + 1, n.bytes + count
     local clock = os.clock()
     local song, message = smf.parse(mutant)
@@ -148,7 +119,7 @@ local function work(list, first, mutations)
       round_trip(path, bytes, n, tok, keep ~= "" and keep or nil)
       if #bytes > 0 then
         math.randomseed(files.hash(bytes), 1)
-        mutate(path, bytes, n, tokenisers, mutations)
+        spoil(path, bytes, n, tokenisers, mutations)
       end
     end
   end
