@@ -65,7 +65,7 @@ describe("a check of minutes, made short:", function()
       faulty.paths(), tool))
     assert.equal(1, status)
     for _, what in ipairs { "info .*: an error of ours", "plot .*: status 139",
-      "tokens .*: what a terminal would obey", "kits .*: not one line of what is wrong",
+      "tokens .*: what a terminal would obey", "kits .*: not a line of what is wrong",
       "style .*: left behind: %./out%.part" } do
       assert.matches(what, out)
     end

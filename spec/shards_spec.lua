@@ -216,6 +216,11 @@ describe("preprocessing in parts", function()
     shell.write(text[1], shell.read(text[1]):sub(1, -9))
     assert.matches("1%-of%-2.txt: has %d+ bytes, and %d+ when", select(2, shards.merge(text,
       folder .. "/refused.ndc")))
+    -- which would wait for somebody to write into it
+    os.remove(text[1])
+    shell.run("mkfifo", text[1])
+    refused(text[1] .. ": is a named pipe, not a file", text)
+    os.remove(text[1])
   end)
 
   it("stops a merge that is told to, and leaves nothing", function()

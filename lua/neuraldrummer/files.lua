@@ -34,17 +34,25 @@ function files.ending(path, ending)
   return (path:match "^(.*[^/])%.[^./]+$" or path) .. ending
 end
 
+--- Opens a file for reading: what is none, such as a pipe, might keep us waiting.
 ---@param path string
----@param most? integer only the first so many bytes
----@return string? bytes
+---@return file*? file
 ---@return string? message
-function files.read(path, most)
+function files.open(path)
   if lfs then
     local mode = lfs.attributes(path, "mode")
     if mode == nil then return nil, path .. ": no such file" end
     if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
   end
-  local file, message = io.open(path, "rb")
+  return io.open(path, "rb")
+end
+
+---@param path string
+---@param most? integer only the first so many bytes
+---@return string? bytes
+---@return string? message
+function files.read(path, most)
+  local file, message = files.open(path)
   if not file then return nil, message end
   local bytes
   bytes, message = file:read(most or "a")

@@ -69,7 +69,7 @@ function shards.describe(options, tokeniser, map, n, row)
 end
 
 local function size_of(path)
-  local file <close>, message = io.open(path, "rb")
+  local file <close>, message = files.open(path)
   if not file then return nil, message end
   local size, why = file:seek "end"
   return size, why and ("%s: %s"):format(path, why)
@@ -253,7 +253,7 @@ local function append_corpus(writer, tokeniser, note, copied)
 end
 
 local function append_text(writer, note, copied)
-  local file <close>, message = io.open(note.path, "rb")
+  local file <close>, message = files.open(note.path)
   if not file then return nil, message end
   while true do
     local bytes, why = file:read(1 << 20)
