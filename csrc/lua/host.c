@@ -1,4 +1,4 @@
-/* host.c - the process around us: its clock, its terminal, its CPU and Ctrl-C.
+/* host.c - the process around us: its clock, its terminal and Ctrl-C.
  *
  * Lua has no signals, and a long training wants to save before it goes. The
  * handler only sets a flag, which Lua asks for when it suits. The handler
@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../cpu.h"
-#include "../net/blas.h"
 #include "lnd.h"
 
 #define LND_INTERRUPT "neuraldrummer.interrupt"
@@ -116,25 +114,6 @@ static int host_processors(lua_State *L) {
   return 1;
 }
 
-/* core.cpu() -> {features, blas, packed, loops} */
-static int host_cpu(lua_State *L) {
-  lua_newtable(L);
-  lua_newtable(L);                                    /* cpu,features */
-  const char *name;
-  for (int i = 0; (name = nd_cpu_feature(i)) != NULL; i++) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, -2, i + 1);
-  }
-  lua_setfield(L, -2, "features");
-  lua_pushstring(L, nd_blas_core());
-  lua_setfield(L, -2, "blas");
-  lua_pushstring(L, nd_cpu_kernels_name());
-  lua_setfield(L, -2, "packed");
-  lua_pushstring(L, nd_cpu_level());
-  lua_setfield(L, -2, "loops");
-  return 1;
-}
-
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"seen", interrupt_seen}, {NULL, NULL}};
@@ -144,7 +123,6 @@ void lnd_open_host(lua_State *L) {
     {"clock", host_clock},
     {"processors", host_processors},
     {"terminal", host_terminal},
-    {"cpu", host_cpu},
     {NULL, NULL}};
   lnd_type(L, LND_INTERRUPT, methods, meta, give_back);
   luaL_setfuncs(L, functions, 0);  /* core */

@@ -224,6 +224,8 @@ function call(f)
     if not (param.optional and byte() % 3 == 0) then args[n] = value(param.kind, param.name) end
   end
   if f.name == "model" then args[1] = small(args[1]) end
+  -- what measures the machine would take most of the time
+  if f.name:find "_rate$" and byte() > 4 then return end
   if byte() < 240 then
     judge(pcall(fn, table.unpack(args, 1, n)))
   else
