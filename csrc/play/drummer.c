@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../number.h"
+
 static const char format_name[] = "neuraldrummer 1";
 
 const nd_drummer_options nd_drummer_defaults = {
@@ -244,11 +246,11 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
   int32_t n = list_settings(&d, &net, &t, list);
   status = nd_checkpoint_say(c, "format", format_name, err);
   for (int32_t i = 0; i < n && status == ND_OK; i++) {
-    char number[32];
+    char number[ND_NUMBER];
     const char *value = number;
     switch (list[i].kind) {
       case INTEGER: (void)snprintf(number, sizeof number, "%d", *(int32_t *)list[i].value); break;
-      case NUMBER: (void)snprintf(number, sizeof number, "%.9g", (double)*(float *)list[i].value); break;
+      case NUMBER: nd_number_write(number, *(float *)list[i].value); break;
       case FLAG: value = *(bool *)list[i].value ? "true" : "false"; break;
       case TEXT: value = list[i].value; break;
     }
@@ -286,9 +288,8 @@ static nd_status read_setting(const setting *s, const char *text, nd_error *err)
     *(bool *)s->value = yes;
     return ND_OK;
   }
-  char *end;
-  double v = strtod(text, &end);
-  if (end == text || *end != '\0' || !(v >= s->min && v <= s->max) ||
+  double v;
+  if (!nd_number_read(text, &v) || !(v >= s->min && v <= s->max) ||
       (s->kind == INTEGER && v != floor(v)))
     return nd_fail(err, ND_FORMAT, "setting '%s': '%.20s' is not in %g..%g", s->key, text, s->min, s->max);
   if (s->kind == INTEGER) *(int32_t *)s->value = (int32_t)v;

@@ -3,6 +3,7 @@
 --- "option '…'"; bars count from 1.
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local as_text = require "neuraldrummer.numbers".text
 local check = require "neuraldrummer.options".check
 local printable = require "neuraldrummer.printable"
 
@@ -55,7 +56,7 @@ function direct.bars(option, value, n_bars)
     for _, bar in ipairs(value) do set[bar_number(option, tostring(bar), n_bars)] = true end
     return set
   end
-  for _, item in ipairs(items(option, tostring(value))) do
+  for _, item in ipairs(items(option, as_text(value))) do
     local from, to = range(option, item, n_bars)
     for bar = from, to do set[bar] = true end
   end
@@ -118,7 +119,7 @@ function direct.energy(value, n_bars)
     for bar = 1, n_bars do list[bar] = value[bar] and energy_number(value[bar]) or false end
     return list
   end
-  local text = tostring(value)
+  local text = as_text(value)
   if not text:find ":" then
     local x = energy_number(text)
     for bar = 1, n_bars do list[bar] = x end
@@ -162,7 +163,7 @@ function direct.fills(value, seq, sections)
     end
     return list
   end
-  local text = tostring(value)
+  local text = as_text(value)
   for bar = 1, n_bars do list[bar] = false end
   local every = text:match "^every%s+(%d+)$" or text:match "^%d+$"
   if text == "sections" then

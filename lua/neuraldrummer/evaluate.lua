@@ -9,6 +9,7 @@
 ---   matching     share of stretches of MATCHED steps of recorded drums that are likelier
 ---                with their own song than with any of nine others
 local core = require "neuraldrummer.core"
+local format = require "neuraldrummer.numbers".format
 local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"
@@ -276,7 +277,7 @@ function evaluate.format(rows)
     for i, row in ipairs(rows) do
       local value = row[key]
       any = any or value ~= nil
-      cells[i + 1] = value and pattern:format(factor and value * factor or value) or "-"
+      cells[i + 1] = value and format(pattern, factor and value * factor or value) or "-"
       wide = math.max(wide, #cells[i + 1])
     end
     if any then

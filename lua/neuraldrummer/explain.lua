@@ -6,6 +6,7 @@
 --- the network; weights need not add up to the log-odds, for the network is no
 --- sum. Above 0: it made the hit likelier; a hit that was not there weighs nothing.
 local core = require "neuraldrummer.core"
+local format = require "neuraldrummer.numbers".format
 local check = require "neuraldrummer.options".check
 
 local explain = {}
@@ -164,16 +165,16 @@ function explain.format(result, n)
   local function most(list, words)
     local parts = {}
     for i = 1, math.min(n or 4, #list) do
-      parts[i] = ("%s %+.2f"):format(words(list[i]), list[i].weight)
+      parts[i] = format("%s %+.2f", words(list[i]), list[i].weight)
     end
     return table.concat(parts, ", ")
   end
   for _, hit in ipairs(result.hits) do
-    rows[#rows + 1] = { ("%g"):format(hit.beat), (hit.voice:gsub("_", " ")),
-      ("%.0f %%"):format(100 * hit.odds), most(hit.reasons, explain.words) }
+    rows[#rows + 1] = { format("%g", hit.beat), (hit.voice:gsub("_", " ")),
+      format("%.0f %%", 100 * hit.odds), most(hit.reasons, explain.words) }
     if #hit.earlier > 0 then
       rows[#rows + 1] = { "", "", "", "  hits: " .. most(hit.earlier, function(each)
-        return ("%s at %d:%g"):format(each.voice:gsub("_", " "), each.bar, each.beat)
+        return format("%s at %d:%g", each.voice:gsub("_", " "), each.bar, each.beat)
       end) }
     end
   end

@@ -1,5 +1,6 @@
 --- Actions for REAPER: what the scripts of examples/reaper do. Each reads the
 --- project through the API, plays, and writes its result as one undo step.
+local format = require "neuraldrummer.numbers".format
 local imgui = require "neuraldrummer.reaper.imgui"
 local player = require "neuraldrummer.reaper.player"
 local project = require "neuraldrummer.reaper.project"
@@ -25,7 +26,7 @@ end
 local function record(r, job)
   local lines = { "action=" .. job.action, "items=" .. project.names_of(r, job.items) }
   if job.drums then lines[#lines + 1] = "drums=" .. project.names_of(r, { job.drums }) end
-  if job.shift then lines[#lines + 1] = ("shift=%.17g"):format(job.shift) end
+  if job.shift then lines[#lines + 1] = format("shift=%.17g", job.shift) end
   for _, name in ipairs { "bars", "keep", "extend", "seed" } do
     local value = job.options[name]
     if value ~= nil then lines[#lines + 1] = ("%s=%s"):format(name, value) end

@@ -2,6 +2,7 @@
 --- and by density.
 local check = require "neuraldrummer.options".check
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 local statistics = require "neuraldrummer.statistics"
 
@@ -51,7 +52,7 @@ return function(found, options)
     songs = songs + class[2]
   end
   for _, class in ipairs(density) do
-    rows[#rows + 1] = { "songs by hits a step", ("%.1f"):format(class[1]), class[2] }
+    rows[#rows + 1] = { "songs by hits a step", format("%.1f", class[1]), class[2] }
   end
   local ok, message = paper.tsv(tsv, { "what", "at", "value" }, rows)
   if not ok then return nil, message end
@@ -74,7 +75,7 @@ return function(found, options)
   add("set multiplot")
   add("set lmargin at screen %g\nset rmargin at screen 0.53", paper.LEFT)
   paper.head(add, HEIGHT, options.title or "corpus",
-    ("%d songs; %d bars of 4/4, darkest: struck in %.0f %% of them"):format(songs, found.bars,
+    format("%d songs; %d bars of 4/4, darkest: struck in %.0f %% of them", songs, found.bars,
       100 * most))
   paper.place(add, HEIGHT, 92, 490)
   add("set xrange [0.4:%g]\nset yrange [0.5:%g]", statistics.PLACES + 0.6, n + 0.5)

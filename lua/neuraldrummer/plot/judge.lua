@@ -1,6 +1,7 @@
 --- Pictures of what a model makes of drums: how well they fit, and why.
 local check = require "neuraldrummer.options".check
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 
 local judge = {}
@@ -49,8 +50,8 @@ function judge.score(seq, result, options)
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
   add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
   paper.head(add, HEIGHT, title == "" and "score" or title,
-    ("%.3f bits a step; under other songs %.3f: %+.3f for its own, better than %d of %d")
-      :format(result.likelihood, result.others, result.fit, result.better, result.of))
+    format("%.3f bits a step; under other songs %.3f: %+.3f for its own, better than %d of %d",
+      result.likelihood, result.others, result.fit, result.better, result.of))
   paper.place(add, HEIGHT, TOP, UNDER)
   add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)

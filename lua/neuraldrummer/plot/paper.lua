@@ -1,6 +1,7 @@
 --- What all pictures share: gnuplot, its scripts, colours, the drum roll, and
 --- the numbers beside a picture as tab-separated values.
 local files = require "neuraldrummer.files"
+local numbers = require "neuraldrummer.numbers"
 
 local paper = {}
 
@@ -60,7 +61,7 @@ end
 function paper.script()
   local lines = {}
   return lines, function(format, ...)
-    lines[#lines + 1] = select("#", ...) > 0 and format:format(...) or format
+    lines[#lines + 1] = select("#", ...) > 0 and numbers.format(format, ...) or format
   end
 end
 
@@ -83,7 +84,7 @@ function paper.tsv(path, names, rows)
     local cells = {}
     for k = 1, #names do
       local value = row[k]
-      cells[k] = math.type(value) == "float" and ("%.6g"):format(value)
+      cells[k] = math.type(value) == "float" and numbers.format("%.6g", value)
         or value ~= nil and tostring(value):gsub("[%c]+", " ") or ""
     end
     writer:write(table.concat(cells, "\t"), "\n")

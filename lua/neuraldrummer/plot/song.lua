@@ -4,6 +4,7 @@ local core = require "neuraldrummer.core"
 local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 
 local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
@@ -58,8 +59,8 @@ local function write_tsv(path, seq, intensity, facts)
     while facts.sections[section + 1] and facts.sections[section + 1].first <= bar do
       section = section + 1
     end
-    local row = { step, bar, ("%g"):format(1 + (step - bars[bar].step) / per_beat),
-      ("%.4g"):format(intensity[step]) }
+    local row = { step, bar, format("%g", 1 + (step - bars[bar].step) / per_beat),
+      format("%.4g", intensity[step]) }
     local start = (step - 1) * #voices
     for v = 1, #voices do row[4 + v] = hits:byte(start + v) end
     local asked, kept = facts.asked and facts.asked[bar], {}
@@ -128,11 +129,11 @@ local function strips(seq, facts)
   local bars, boxes, texts, names, y = facts.bars, {}, {}, {}, 0
   local function box(first, last, low, high, rgb)
     local from, to = bars[first].step - 1, bar_end(seq, bars, last) - 1
-    boxes[#boxes + 1] = ("%g %g %g %g %g %g %d"):format((from + to) / 2, low, from, to, low, high,
+    boxes[#boxes + 1] = format("%g %g %g %g %g %g %d", (from + to) / 2, low, from, to, low, high,
       rgb)
   end
   local function strip(name, height)
-    names[#names + 1] = ("'%s' %g"):format(name, y - height / 2)
+    names[#names + 1] = format("'%s' %g", name, y - height / 2)
     y = y - height
     return y, y + height
   end
@@ -144,7 +145,7 @@ local function strips(seq, facts)
     local from, to = bars[section.first].step - 1, bar_end(seq, bars, section.last) - 1
     local name = section_name(section)
     if (to - from) / #seq * paper.WIDTH > 9 * #name then
-      texts[#texts + 1] = ("%g %g %s"):format((from + to) / 2, (low + high) / 2, paper.quote(name))
+      texts[#texts + 1] = format("%g %g %s", (from + to) / 2, (low + high) / 2, paper.quote(name))
     end
   end
   low, high = strip("fills", 1)

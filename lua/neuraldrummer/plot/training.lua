@@ -1,6 +1,7 @@
 --- Pictures of training and its outcome: a training's losses, those of several
 --- trainings side by side, and the figures of several players.
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 
 local training = {}
@@ -92,9 +93,9 @@ function training.loss(log, out)
   local best = math.huge
   for _, point in ipairs(valids) do best = math.min(best, point[2]) end
   add("set label 2 %s at screen 0.085,0.9 left noenhanced font 'sans,11.5' tc rgb '%s'",
-    paper.label(("%s, best validation %s"):format(#losses > 0 and ("%d batches, last %.4f"):format(
+    paper.label(("%s, best validation %s"):format(#losses > 0 and format("%d batches, last %.4f",
       #losses, means[#means][2]) or "no batches",
-      best < math.huge and ("%.4f"):format(best) or "none")), GREY)
+      best < math.huge and format("%.4f", best) or "none")), GREY)
   add("set tmargin at screen 0.86\nset bmargin at screen %g", #rates > 1 and 0.31 or 0.1)
   add("set ytics scale 0 font 'sans,11' tc rgb '%s'", GREY)
   add("set xtics scale 0 font 'sans,11' tc rgb '%s'", GREY)
@@ -191,7 +192,7 @@ function training.compare(logs, out)
       least, last = math.min(least, point[2]), math.max(last, point[1])
     end
     add("END")
-    best[i] = ("%s %.4f"):format(names[i], least)
+    best[i] = format("%s %.4f", names[i], least)
     parts[i] = ("$c%d using 1:2 with linespoints lw 2.4 pt %d ps 1.1 lc rgb '%s' title %s"):format(
       i, POINTS[(i - 1) % #POINTS + 1],
       paper.colour(paper.SERIES[(i - 1) % #paper.SERIES + 1]), paper.label(names[i]))
@@ -233,7 +234,7 @@ local function round_tics(low, high)
   end
   local tics = {}
   for i = math.ceil(low / step), math.floor(high / step) do
-    tics[#tics + 1] = ("'%.6g' %.8g"):format(i * step, i * step)
+    tics[#tics + 1] = format("'%.6g' %.8g", i * step, i * step)
   end
   return table.concat(tics, ", ")
 end

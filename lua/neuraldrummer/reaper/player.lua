@@ -1,5 +1,6 @@
 --- Plays what a project holds: with the C module where it loads, else with the
 --- command-line tool in a process of its own. Both give the same notes.
+local format = require "neuraldrummer.numbers".format
 local kits = require "neuraldrummer.kits"
 local midi = require "neuraldrummer.reaper.midi"
 
@@ -164,7 +165,7 @@ function tool.play(song, o, pause, outside)
   local function add(flag, value)
     if value ~= nil then
       words[#words + 1] = flag .. "=" .. (type(value) == "number" and math.type(value) == "float"
-        and ("%.14g"):format(value) or tostring(value))
+        and format("%.14g", value) or tostring(value))
     end
   end
   add("--seed", o.seed)

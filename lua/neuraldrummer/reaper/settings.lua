@@ -1,5 +1,6 @@
 --- What a REAPER user sets once: kept in REAPER's extended state. Its windows,
 --- `imgui` and `window`, show this list and change it by these functions.
+local format = require "neuraldrummer.numbers".format
 local kits = require "neuraldrummer.kits"
 
 local settings = {}
@@ -116,7 +117,7 @@ end
 ---@return string
 function settings.number(setting, number)
   number = math.floor(number / setting.step + 0.5) * setting.step
-  return ("%.10g"):format(math.max(setting.least, math.min(setting.most, number)))
+  return format("%.10g", math.max(setting.least, math.min(setting.most, number)))
 end
 
 --- The value that is so many choices or steps further.

@@ -3,6 +3,7 @@
 --- ones are kept until the disk has them, so that a checkpoint can hold what a
 --- full disk would lose.
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 
 local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
@@ -56,7 +57,7 @@ end
 ---@param valid_loss? number
 function log:settle(valid_loss)
   if self.row and self.file then
-    local row = self.row:format(valid_loss and ("%.6f"):format(valid_loss) or "")
+    local row = self.row:format(valid_loss and format("%.6f", valid_loss) or "")
     self.unsure[#self.unsure + 1] = row
     local ok, why = self.file:write(row)
     if not ok then self.failed = self.failed or why end
@@ -68,7 +69,7 @@ end
 ---@param state neuraldrummer.train_state
 function log:add(state)
   self:settle()
-  self.row = ("%d\t%d\t%.6f\t%%s\t%.6g\t%.6g\t%.1f\n"):format(state.epoch, state.batch,
+  self.row = format("%d\t%d\t%.6f\t%%s\t%.6g\t%.6g\t%.1f\n", state.epoch, state.batch,
     state.last_loss, state.rate, state.norm, state.seconds)
 end
 

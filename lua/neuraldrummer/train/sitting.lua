@@ -3,6 +3,7 @@
 --- `state` says, or nil and a message.
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local format = require "neuraldrummer.numbers".format
 
 local sitting = {}
 sitting.__index = sitting
@@ -16,7 +17,7 @@ sitting.KEPT = {
 
 -- Text and back without a loss; floats in hexadecimal.
 function sitting.to_text(value)
-  return math.type(value) == "float" and ("%a"):format(value) or tostring(value)
+  return math.type(value) == "float" and format("%a", value) or tostring(value)
 end
 
 function sitting.from_text(text)
