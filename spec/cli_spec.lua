@@ -94,7 +94,7 @@ describe("the command-line tool", function()
 
   it("tells what the world did with status 1", function()
     fails(1, "nowhere.mid: [Nn]o such file", "drum", folder .. "/nowhere.mid", "--model", model)
-    fails(1, "is a directory", "info", folder)
+    fails(1, "is a folder", "info", folder)
     fails(1, "tiny.safetensors: ", "drum", model, "--model", model)
     fails(1, "song.mid: ", "drum", song, "--model", song)
     fails(1, "none/out.mid: ", "drum", song, "--model", model, "-o", folder .. "/none/out.mid")
@@ -235,7 +235,7 @@ describe("the command-line tool", function()
       shell.run("ln", "-s", "/dev/zero", folder .. "/endless." .. each)
     end
     local out = folder .. "/untouched.mid"
-    for name, message in pairs { fifo = "not a file", endless = "not a file",
+    for name, message in pairs { fifo = "not a regular file", endless = "not a regular file",
       huge = "is larger than 1048576 bytes, and should not be" } do
       fails(1, message, "drum", song, "-o", out, "--kit-in", ("%s/%s.kit"):format(folder, name))
       fails(1, message, "drum", song, "-o", out, "--kit-out", ("%s/%s.kit"):format(folder, name))

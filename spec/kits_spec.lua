@@ -105,7 +105,7 @@ describe("a kit map of one's own", function()
     local path = shell.write(folder .. "/neuraldrummer/kits/mine.kit", "36 36 kick\n")
     shell.write(folder .. "/round.kit", ("like %s/round.kit\n36 36 kick\n"):format(folder))
     assert.equal("mine", assert(kits.load(path)).name)
-    assert.same({ nil, "nowhere.kit: no such file" }, { kits.load "nowhere.kit" })
+    assert.same({ nil, "nowhere.kit: No such file or directory" }, { kits.load "nowhere.kit" })
     local _, why = kits.load(folder .. "/round.kit")
     assert.matches("like itself, or eight maps deep$", why)
     local line = "XDG_CONFIG_HOME=%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"

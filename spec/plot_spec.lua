@@ -263,7 +263,7 @@ describe("plot", function()
 
     it("says what is wrong with a log", function()
       local png = folder .. "/loss.png"
-      assert.same({ nil, folder .. "/none.tsv: no such file" },
+      assert.same({ nil, folder .. "/none.tsv: No such file or directory" },
         { plot.loss(folder .. "/none.tsv", png) })
       assert.same({ nil, folder .. "/log.tsv: empty" }, { plot.loss(log "", png) })
       assert.same({ nil, folder .. "/log.tsv: no losses in it" },
@@ -306,7 +306,7 @@ describe("plot", function()
       assert.same({ model = "second", epoch = "1", loss = "0.5" }, rows[4])
       assert.same({ nil, folder .. "/first.png: its data would take the place of " .. first },
         { plot.compare({ first, second }, folder .. "/first.png") })
-      assert.same({ nil, folder .. "/none.tsv: no such file" },
+      assert.same({ nil, folder .. "/none.tsv: No such file or directory" },
         { plot.compare({ folder .. "/none.tsv" }, folder .. "/both.png") })
     end)
   end)

@@ -164,7 +164,7 @@ describe("preprocessing in parts", function()
     assert(preprocess.run(songs, copy, { shard = { 2, 2 }, valid_every = 3 }))
     os.remove(path)
     refused(("%s: is of another list of files than %s"):format(copy, two[1]), { two[1], copy })
-    refused(("%s: no summary of a shard lies beside it (%s.json: no such file)")
+    refused(("%s: no summary of a shard lies beside it (%s.json: No such file or directory)")
       :format(whole, whole), { two[1], whole })
   end)
 
@@ -219,7 +219,7 @@ describe("preprocessing in parts", function()
     -- which would wait for somebody to write into it
     os.remove(text[1])
     shell.run("mkfifo", text[1])
-    refused(text[1] .. ": is a named pipe, not a file", text)
+    refused(text[1] .. ": is not a regular file", text)
     os.remove(text[1])
   end)
 
@@ -344,8 +344,8 @@ describe("core.intake", function()
       { path = shell.write(folder .. "/x.mid", "x"), name = "x" },
     }, { tokeniser = core.tokeniser(), reader = reader, threads = 3 }))
     assert.same({
-      { message = "no such file", unread = true },
-      { message = "is a directory, not a file", unread = true },
+      { message = "No such file or directory", unread = true },
+      { message = "is a folder", unread = true },
       { message = "too short for a MIDI file: ends at byte 1", unread = false },
     }, results)
   end)

@@ -1,12 +1,9 @@
-#define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
 #include "intake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../music/tokens.h"
 #include "../net/share.h"
@@ -30,23 +27,6 @@ static uint64_t fingerprint(const uint8_t *bytes, size_t n) {
     }
   }
   return hash;
-}
-
-static const char *kind_of(mode_t mode) {
-  return S_ISDIR(mode) ? "directory" : S_ISFIFO(mode) ? "named pipe" : S_ISSOCK(mode) ? "socket"
-         : S_ISCHR(mode) ? "char device" : S_ISBLK(mode) ? "block device" : "other";
-}
-
-static nd_status read_bytes(nd_intake_file *f, const nd_midi_limits *limits, uint8_t **bytes,
-                            size_t *n) {
-  struct stat st;
-  nd_status status = nd_midi_read(f->path, limits, bytes, n, &f->why);
-  f->unread = status == ND_IO;
-  if (status == ND_IO && stat(f->path, &st) != 0)
-    (void)nd_fail(&f->why, ND_IO, "no such file");
-  else if (status == ND_IO && !S_ISREG(st.st_mode))
-    (void)nd_fail(&f->why, ND_IO, "is a %s, not a file", kind_of(st.st_mode));
-  return status;
 }
 
 /* The drums' pitches become General MIDI's; what the map does not know, or what
@@ -110,7 +90,8 @@ static nd_status read_file(const nd_intake *in, nd_intake_file *f, nd_packed *pa
   size_t n = 0;
   nd_song *song = NULL;
   nd_sequence *seq = NULL;
-  nd_status status = read_bytes(f, &in->limits, &bytes, &n);
+  nd_status status = nd_midi_read(f->path, &in->limits, &bytes, &n, &f->why);
+  f->unread = status == ND_IO;
   if (status == ND_OK && f->split == ND_BY_CONTENT) {
     uint64_t every = (uint64_t)in->valid_every;
     f->split = every > 0 && (fingerprint(bytes, n) >> 8) % every == 0 ? ND_VALID : ND_TRAIN;

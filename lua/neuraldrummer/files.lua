@@ -39,11 +39,9 @@ end
 ---@return file*? file
 ---@return string? message
 function files.open(path)
-  if lfs then
-    local mode = lfs.attributes(path, "mode")
-    if mode == nil then return nil, path .. ": no such file" end
-    if mode ~= "file" then return nil, ("%s: is a %s, not a file"):format(path, mode) end
-  end
+  local mode = lfs and lfs.attributes(path, "mode") or "file"
+  if mode == "directory" then return nil, path .. ": is a folder" end
+  if mode ~= "file" then return nil, path .. ": is not a regular file" end
   return io.open(path, "rb")
 end
 
