@@ -225,3 +225,20 @@ describe("what is told is learnt to be heeded", function()
     os.remove(path)
   end)
 end)
+
+describe("memory of training", function()
+  it("is told for batches of any size, of those that nobody has room for too", function()
+    for _, options in ipairs { { hidden = 3, layers = 1, encoder = 3 },
+      { preset = "neuraldrummer2023", hidden = 3, layers = 1 } } do
+      local model <close> = core.model(options)
+      local function bytes(n) return model:training_bytes { batch = n, steps = n } end
+      local windows = model:config().window > 0
+      local once, twice, most = bytes(1024), bytes(2048), bytes(65536)
+      assert.is_true(twice > once)
+      -- by so many times the rows, but for what does not depend on them
+      local times = (most - once) / (twice - once)
+      local rows = windows and (65536 - 1024) / 1024 or (65536 ^ 2 - 1024 ^ 2) / (3 * 1024 ^ 2)
+      assert.near(1, times / rows, 0.01)
+    end
+  end)
+end)

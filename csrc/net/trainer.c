@@ -103,8 +103,8 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
       p->keep[l] = TAKE(cells);
     }
   }
-  p->rows = c->window > 0 ? B : T * B;
-  size_t rows = (size_t)p->rows, wide = rows * (size_t)nd_head_widest(c);
+  size_t rows = c->window > 0 ? (size_t)B : all, wide = rows * (size_t)nd_head_widest(c);
+  p->rows = (int32_t)rows;  /* too many to be run are only counted here */
   p->n_ops = nd_head_plan(c, p->ops);
   for (int32_t k = 0; k < p->n_ops; k++) {
     p->head[k] = TAKE(rows * (size_t)p->ops[k].in);
