@@ -51,6 +51,15 @@ static inline const char *fuzz_folder(void) {
   return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
+/* A name there that no other process has. */
+typedef struct fuzz_name { char path[40]; } fuzz_name;
+
+static inline fuzz_name fuzz_own(void) {
+  fuzz_name name;
+  (void)snprintf(name.path, sizeof name.path, "%s/nd-fuzz-%ld", fuzz_folder(), (long)getpid());
+  return name;
+}
+
 /* A file in memory that holds the bytes; its path is good until it is closed. */
 typedef struct fuzz_file { int fd; char path[40]; } fuzz_file;
 

@@ -5,6 +5,9 @@
  */
 #include "fuzz.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #include <lauxlib.h>
 #include <lualib.h>
 
@@ -12,23 +15,23 @@ int luaopen_neuraldrummer_core(lua_State *L);
 int luaopen_neuraldrummer_smf(lua_State *L);
 
 static lua_State *state;
-static char folder[32];
+static fuzz_name folder;
 
 static void finish(void) {
   lua_close(state);  /* its driver empties the folder when it is collected */
-  (void)rmdir(folder);
+  (void)rmdir(folder.path);
 }
 
 static void start(void) {
   lua_State *L = state = luaL_newstate();
-  (void)snprintf(folder, sizeof folder, "%s/nd-fuzz-XXXXXX", fuzz_folder());
-  if (L == NULL || mkdtemp(folder) == NULL) exit(1);
+  folder = fuzz_own();
+  if (L == NULL || (mkdir(folder.path, 0700) != 0 && errno != EEXIST)) exit(1);
   luaL_openlibs(L);
   luaL_requiref(L, "neuraldrummer.core", luaopen_neuraldrummer_core, 0);
   luaL_requiref(L, "neuraldrummer.smf", luaopen_neuraldrummer_smf, 0);
   lua_settop(L, 0);
   if (luaL_loadfile(L, "spec/fuzz/lua.lua") != LUA_OK) fuzz_broken(lua_tostring(L, -1));
-  lua_pushstring(L, folder);
+  lua_pushstring(L, folder.path);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) fuzz_broken(lua_tostring(L, -1));
   (void)atexit(finish);
 }
