@@ -53,7 +53,7 @@ describe("when memory runs out", function()
       faulty.paths(), program, script, folder))
     assert.equal("", err)
     assert.equal(0, status)
-    local refused, read = out:match "^(%d+) refused, (%d+) read\n$"
-    assert.is_true(tonumber(refused) > 5 and tonumber(read) > 5, out)
+    -- races end either way; with all taken nothing is read, and all is well after it
+    assert.matches("^%d+ of 300, 30 of 30, 0 of 30\n$", out)
   end)
 end)
