@@ -27,17 +27,27 @@ describe("when memory runs out", function()
     local events = ("\1\x90\x3c\x40\1\x80\x3c\x40"):rep(100000) .. "\0\xff\x2f\0"
     local path = shell.write(folder .. "/long.mid",
       "MThd\0\0\0\6\0\1\0\1\0\x60MTrk" .. string.pack(">s4", events))
-    local refused, read = 0, 0
-    for kib = 43000, 55000, 300 do
+    local function reads(kib)
       local _, out, err = shell.sh(([[ulimit -v %d
         OPENBLAS_NUM_THREADS=1 %s lua5.4 -e '
           io.write(pcall(function()
             require "neuraldrummer.core"
             return #require "neuraldrummer.smf".load("%s"):notes "drums"
           end) and "read" or "refused")']]):format(kib, faulty.paths(), path))
-      if out == "read" then read = read + 1
-      elseif out == "refused" then refused = refused + 1
-      else error(("at %d KiB: %s%s"):format(kib, out, err)) end
+      if out == "read" or out == "refused" then return out == "read" end
+      error(("at %d KiB: %s%s"):format(kib, out, err))
+    end
+    -- between what Lua begins with and what is always enough
+    local little, enough = 10000, 1000000
+    assert.is_false(reads(little))
+    assert.is_true(reads(enough))
+    while enough - little > 300 do
+      local kib = (little + enough) // 2
+      if reads(kib) then enough = kib else little = kib end
+    end
+    local refused, read = 0, 0
+    for kib = enough - 9000, enough + 3000, 300 do
+      if reads(kib) then read = read + 1 else refused = refused + 1 end
     end
     assert.is_true(refused > 5 and read > 5, ("%d refused, %d read"):format(refused, read))
   end)

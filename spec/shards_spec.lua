@@ -293,13 +293,14 @@ describe("preprocessing in parts", function()
     for i = 1, 4000 do
       assert(lfs.link(songs .. "/more/rock.mid", ("%s/%d.mid"):format(many, i)))
     end
-    local status = shell.sh(("%s preprocess %s -o %s/killed.ndc --threads 4 -q & p=$!; sleep 0.3; "
-      .. "kill -9 $p; wait $p"):format(shell.tool, many, folder))
+    local corpus = folder .. "/killed.ndc"
+    local status = shell.signalled("KILL", corpus, shell.tool, "preprocess", many, "-o", corpus,
+      "--threads", "4", "-q")
     assert.equal(137, status)
-    assert.is_false(shell.exists(folder .. "/killed.ndc"))
+    assert.is_false(shell.exists(corpus))
     -- what it left is taken over by the next
-    assert(preprocess.run(songs, folder .. "/killed.ndc", { valid_every = 3, threads = 2 }))
-    assert.is_true(shell.read(whole) == shell.read(folder .. "/killed.ndc"))
+    assert(preprocess.run(songs, corpus, { valid_every = 3, threads = 2 }))
+    assert.is_true(shell.read(whole) == shell.read(corpus))
     local _, left = shell.sh("ls " .. folder .. " | grep part")
     assert.equal("", left)
   end)

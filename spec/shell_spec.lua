@@ -155,12 +155,14 @@ describe("progress", function()
     shell.run("mkdir", songs)
     assert(dofile "examples/songs/rock.lua":save(songs .. "/0.mid"))
     for i = 1, 12000 do assert(lfs.link(songs .. "/0.mid", ("%s/%d.mid"):format(songs, i))) end
-    local status, out, err = shell.sh(("cd %s && timeout -s INT 0.4 %s preprocess songs -o a.ndc")
-      :format(folder, shell.tool))
+    local corpus = folder .. "/a.ndc"
+    local status, out, err = shell.signalled("INT", corpus, shell.tool, "preprocess", songs,
+      "-o", corpus)
     local _, left = shell.sh("cd " .. folder .. " && ls")
     shell.remove(folder)
     assert.equal("", out)
-    assert.matches("^neuraldrummer: stopped after %d+ of 12001 files; a.ndc is not written\n$", err)
+    assert.matches("^neuraldrummer: stopped after %d+ of 12001 files; "
+      .. corpus .. " is not written\n$", err)
     assert.equal("songs\n", left)
     assert.not_equal(0, status)
   end)

@@ -40,6 +40,14 @@ function shell.remove(folder)
   os.execute("rm -rf " .. shell.quote(folder))
 end
 
+--- What this process has read of files so far, in bytes: by calls, and by pages
+--- of memory that it touched for the first time.
+function shell.bytes_read()
+  local calls = tonumber(shell.read "/proc/self/io":match "rchar: (%d+)")
+  local faults = tonumber(shell.read "/proc/self/stat":match "%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+)")
+  return calls + 4096 * faults
+end
+
 --- Runs a line of shell; exit status, stdout, stderr.
 function shell.sh(line)
   local out, err = os.tmpname(), os.tmpname()
@@ -55,6 +63,25 @@ function shell.run(...)
   local words = {}
   for i = 1, select("#", ...) do words[i] = shell.quote((select(i, ...))) end
   return shell.sh(table.concat(words, " "))
+end
+
+--- Runs a program with its arguments as they are, and sends it a signal once the
+--- file that it is to write is begun; exit status, stdout, stderr.
+---@param signal string
+---@param file string
+function shell.signalled(signal, file, ...)
+  local words = {}
+  for i = 1, select("#", ...) do words[i] = shell.quote((select(i, ...))) end
+  -- the program is not the one behind: that would not hear of an interrupt
+  return shell.sh(([[
+    pid=%s
+    { for try in $(seq 3000); do [ -e %s ] && break; sleep 0.01; done
+      kill -%s $(cat "$pid"); } &
+    sh -c 'echo $$ >"$0"; exec "$@"' "$pid" %s
+    status=$?
+    rm "$pid"
+    (exit $status)]]):format(shell.quote(os.tmpname()), shell.quote(file .. ".nd-part"), signal,
+    table.concat(words, " ")))
 end
 
 return shell
