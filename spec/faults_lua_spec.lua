@@ -8,7 +8,9 @@ describe("a Lua program does no harm", function()
   after_each(function() shell.remove(folder) end)
 
   for mode, what in pairs {
-    swap = "by giving objects each other's metatables", gc = "by calling __gc and __close itself",
+    swap = "by giving objects each other's metatables",
+    replace = "by replacing what they stand on, what methods close over and what is registered",
+    gc = "by calling __gc and __close itself",
     finalise = "by closing in a finaliser what a method works on",
     collect = "by collecting at every instruction",
     coroutines = "by yielding, raising and re-entering wherever it is called",

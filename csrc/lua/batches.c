@@ -24,9 +24,9 @@ static void batches_free(void *p) {
 static batches *check(lua_State *L, int arg) {
   batches *b = lnd_check(L, arg, LND_BATCHES);
   if (b->sampler == NULL) return b;
-  lnd_check_behind(L, arg, 1);
-  lnd_check_behind(L, arg, 2);
-  if (nd_sampler_batch(b->sampler)->reducer != NULL) lnd_check_behind(L, arg, 3);
+  lnd_check_parent(L, arg, 1);
+  lnd_check_parent(L, arg, 2);
+  if (nd_sampler_batch(b->sampler)->reducer != NULL) lnd_check_parent(L, arg, 3);
   return b;
 }
 
@@ -47,7 +47,7 @@ bool lnd_check_batches(lua_State *L, int arg) {
 
 /* The net that the batches are for; it is behind them. */
 static const nd_net_config *config_of(lua_State *L, int arg) {
-  lua_getiuservalue(L, arg, 2);
+  (void)lnd_push_parent(L, arg, 2);
   const nd_net_config *c = &lnd_check_drummer(L, -1)->net.config;
   lua_pop(L, 1);
   return c;
@@ -116,12 +116,9 @@ int lnd_corpus_batches(lua_State *L) {
   if (lnd_opt(L, 2, "world") != LUA_TNIL) o.reducer = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
   lnd_box *box;
   batches *b = push(L, &box);                                       /* box */
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  lua_pushvalue(L, 3);
-  lua_setiuservalue(L, -2, 2);
-  lua_pushvalue(L, 4);
-  lua_setiuservalue(L, -2, 3);
+  lnd_stand(L, -1, 1, 1);
+  lnd_stand(L, -1, 2, 3);
+  if (o.reducer != NULL) lnd_stand(L, -1, 3, 4);
   nd_error err;
   bool of_model = false;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);

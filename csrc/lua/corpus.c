@@ -13,12 +13,22 @@ static lnd_box *push_named(lua_State *L, const char *type) {
   return box;
 }
 
+/* The path of the corpus or writer at `arg`; left on the stack. */
+static const char *push_path(lua_State *L, int arg) {
+  return lua_getiuservalue(L, arg, 1) == LUA_TSTRING ? lua_tostring(L, -1) : "corpus";
+}
+
 int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg) {
-  const char *path = lua_getiuservalue(L, arg, 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  return lnd_fail(L, err, path);
+  return lnd_fail(L, err, push_path(L, arg));
 }
 
 static int fail(lua_State *L, const nd_error *err) { return lnd_fail_corpus(L, err, 1); }
+
+/* Of a song of the corpus at `arg`. */
+static int fail_song(lua_State *L, const nd_error *err, int arg, lua_Integer song) {
+  const char *path = push_path(L, arg);
+  return lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", path, (LUAI_UACINT)song));
+}
 
 /* ------------------------------------------------------------------- writer */
 
@@ -53,13 +63,8 @@ static int writer_append(lua_State *L) {
   luaL_argcheck(L, last <= nd_corpus_count(from), 4, "no such song");
   for (lua_Integer i = first; i <= last; i++) {
     nd_status status = nd_corpus_append(w, from, (int32_t)i - 1, &err);
-    if (status == ND_FORMAT) {  /* of what is read, not of what is written */
-      lua_pushnil(L);
-      lua_getiuservalue(L, 2, 1);
-      lua_pushfstring(L, "%s: song %I: %s", lua_tostring(L, -1), (LUAI_UACINT)i, err.text);
-      lua_remove(L, -2);
-      return 2;
-    }
+    /* of what is read, not of what is written */
+    if (status == ND_FORMAT) return fail_song(L, &err, 2, i);
     if (status != ND_OK) return fail(L, &err);
   }
   lua_pushboolean(L, true);
@@ -110,12 +115,7 @@ static int push_song(lua_State *L, nd_corpus *c, int32_t song) {
   nd_sequence *seq;
   nd_error err;
   if (nd_corpus_read(c, song, &seq, &err) == ND_OK) return lnd_push_sequence(L, seq);
-  if (err.status == ND_NOMEM || err.status == ND_MISUSE) return lnd_raise(L, &err);
-  lua_pushnil(L);
-  lua_getiuservalue(L, 1, 1);
-  lua_pushfstring(L, "%s: song %d: %s", lua_tostring(L, -1), (int)song + 1, err.text);
-  lua_remove(L, -2);
-  return 2;
+  return fail_song(L, &err, 1, (lua_Integer)song + 1);
 }
 
 static int corpus_song(lua_State *L) {

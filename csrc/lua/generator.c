@@ -23,7 +23,7 @@ static void generator_free(void *p) {
 /* Raises when the model was closed. */
 static generator *check(lua_State *L) {
   generator *g = lnd_check(L, 1, LND_GENERATOR);
-  lnd_check_behind(L, 1, 1);
+  lnd_check_parent(L, 1, 1);
   return g;
 }
 
@@ -60,8 +60,7 @@ static int core_generator(lua_State *L) {
     prime = lnd_check(L, -1, LND_SEQUENCE);
 
   lnd_box *box = lnd_push(L, LND_GENERATOR, 1);                     /* box */
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+  lnd_stand(L, -1, 1, 1);
   generator *g = nd_calloc(1, sizeof *g);
   if (g == NULL) return luaL_error(L, "not enough memory");
   box->p = g;
@@ -197,14 +196,20 @@ typedef struct work {
   int n_boxes;
   nd_generator *generators[MOST];
   nd_direction directions[MOST];
-  lnd_box *boxes[2 * MOST + 2];   /* of all that it stands on */
+  lnd_box *boxes[3 * MOST + 1];   /* of all that it stands on */
 } work;
+
+/* Keeps what is at the top of the stack, and pops it. */
+static void anchor(lua_State *L) {
+  lua_rawseti(L, ANCHORS, (lua_Integer)lua_rawlen(L, ANCHORS) + 1);
+}
 
 /* The generator at index `at`, whose model must be open, for one take more. */
 static generator *add_generator(lua_State *L, work *w, int at) {
   generator *g = lnd_check(L, at, LND_GENERATOR);
-  lnd_check_behind(L, at, 1);
   w->boxes[w->n_boxes++] = lua_touserdata(L, at);
+  w->boxes[w->n_boxes++] = lnd_push_parent(L, at, 1);               /* model */
+  anchor(L);
   if (g->threads > w->threads) w->threads = g->threads;
   w->generators[w->n++] = g->g;
   return g;
@@ -226,7 +231,7 @@ static void add_direction(lua_State *L, work *w, int32_t i, const generator *g,
     d->density = read_bars(L, at, "density", song->grid.n_bars, false);
     d->fill = read_bars(L, at, "fills", song->grid.n_bars, true);
   }
-  while (lua_gettop(L) >= at) lua_rawseti(L, ANCHORS, (lua_Integer)lua_rawlen(L, ANCHORS) + 1);
+  while (lua_gettop(L) >= at) anchor(L);
 }
 
 static int play_on(lua_State *L, int called, lua_KContext context) {
@@ -286,9 +291,6 @@ static int generator_play(lua_State *L) {
   const nd_sequence *song = lnd_check(L, SONG, LND_SEQUENCE);
   work *w = lay_out(L, false);
   (void)add_generator(L, w, GENERATORS);
-  lua_getiuservalue(L, GENERATORS, 1);                              /* model */
-  w->boxes[w->n_boxes++] = lua_touserdata(L, -1);
-  lua_pop(L, 1);
   nd_net_keep(&g->drummer->net);
   lua_pushvalue(L, DIRECTIONS);
   add_direction(L, w, 0, g, song);
@@ -311,17 +313,12 @@ static int core_play(lua_State *L) {
     (void)lua_rawgeti(L, GENERATORS, i);                            /* generator */
     int at = lua_gettop(L);
     const generator *g = add_generator(L, w, at);
-    if (i == 1) {
-      lua_getiuservalue(L, at, 1);                                  /* …,model */
-      w->boxes[w->n_boxes++] = lua_touserdata(L, -1);
-      lua_pop(L, 1);
-      nd_net_keep(&g->drummer->net);
-    }
+    if (i == 1) nd_net_keep(&g->drummer->net);
     if (each) (void)lua_rawgeti(L, DIRECTIONS, i);
     else lua_pushvalue(L, DIRECTIONS);                              /* generator,direction */
     if (!lua_isnil(L, -1)) luaL_checktype(L, -1, LUA_TTABLE);
     add_direction(L, w, (int32_t)i - 1, g, song);
-    lua_rawseti(L, ANCHORS, (lua_Integer)lua_rawlen(L, ANCHORS) + 1);
+    anchor(L);
   }
   return play_from(L, w, song);
 }

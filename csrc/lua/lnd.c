@@ -1,6 +1,7 @@
 #include "lnd.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* FNV-1a: the same in every library that knows the type. */
@@ -10,19 +11,38 @@ static uint64_t tag_of(const char *type) {
   return tag;
 }
 
+/* A program with the debug library can put anything in the place of a metatable, a
+ * user value or an upvalue. What stands there is looked at before it is used. */
+
+static uint64_t next_id(uint64_t tag) {
+  static atomic_uint_fast64_t made;
+  return tag ^ (atomic_fetch_add(&made, 1) + 1);
+}
+
 lnd_box *lnd_push(lua_State *L, const char *type, int uservalues) {
   lnd_box *box = lua_newuserdatauv(L, sizeof *box, uservalues);  /* box */
   *box = (lnd_box){.tag = tag_of(type)};
-  luaL_setmetatable(L, type);
+  box->id = next_id(box->tag);
+  if (luaL_getmetatable(L, type) != LUA_TTABLE)                  /* box,mt */
+    luaL_error(L, "the metatable of %s is gone", type);
+  lua_setmetatable(L, -2);                                       /* box */
   return box;
+}
+
+static bool is_box(lua_State *L, int arg, const lnd_box *box, const char *type) {
+  return lua_rawlen(L, arg) == sizeof *box && box->tag == tag_of(type);
 }
 
 lnd_box *lnd_check_box(lua_State *L, int arg, const char *type) {
   lnd_box *box = luaL_checkudata(L, arg, type);
-  /* debug.setmetatable gives any userdata any metatable */
-  if (lua_rawlen(L, arg) != sizeof *box || box->tag != tag_of(type))
+  if (!is_box(L, arg, box, type))
     luaL_argerror(L, arg, lua_pushfstring(L, "it has the metatable of a %s, but is none", type));
   return box;
+}
+
+void *lnd_test(lua_State *L, int arg, const char *type) {
+  const lnd_box *box = luaL_testudata(L, arg, type);
+  return box != NULL && is_box(L, arg, box, type) ? box->p : NULL;
 }
 
 void *lnd_check(lua_State *L, int arg, const char *type) {
@@ -31,11 +51,28 @@ void *lnd_check(lua_State *L, int arg, const char *type) {
   return box->p;
 }
 
-void lnd_check_behind(lua_State *L, int arg, int n) {
-  lua_getiuservalue(L, arg, n);                          /* object */
-  const lnd_box *box = lua_touserdata(L, -1);
-  if (lua_rawlen(L, -1) != sizeof *box || box->p == NULL)
-    luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on is closed: %s", luaL_tolstring(L, -1, NULL)));
+void lnd_stand(lua_State *L, int box, int n, int on) {
+  lnd_box *child = lua_touserdata(L, box);
+  const lnd_box *parent = lua_touserdata(L, on);
+  child->parents[n - 1] = parent->id;
+  lua_pushvalue(L, on);                                  /* parent */
+  lua_setiuservalue(L, box < 0 ? box - 1 : box, n);
+}
+
+lnd_box *lnd_push_parent(lua_State *L, int arg, int n) {
+  const lnd_box *child = lua_touserdata(L, arg);
+  lua_getiuservalue(L, arg, n);                          /* parent */
+  lnd_box *parent = lua_touserdata(L, -1);
+  bool same = parent != NULL && lua_rawlen(L, -1) == sizeof *parent &&
+              parent->id == child->parents[n - 1];
+  if (!same || parent->p == NULL)
+    luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on %s: %s", same ? "is closed"
+                  : "was replaced", luaL_tolstring(L, -1, NULL)));
+  return parent;
+}
+
+void lnd_check_parent(lua_State *L, int arg, int n) {
+  (void)lnd_push_parent(L, arg, n);
   lua_pop(L, 1);
 }
 
@@ -60,19 +97,34 @@ void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n) {
     if (boxes[i]->p == NULL) luaL_error(L, "what is worked with was closed meanwhile");
 }
 
-static void release(lua_State *L, void **p) {
+/* The upvalue of what closes. */
+typedef struct releaser {
+  uint64_t tag;
+  const char *type;
+  lnd_release release;
+} releaser;
+
+static const releaser *check_releaser(lua_State *L) {
+  const releaser *r = lua_touserdata(L, lua_upvalueindex(1));
+  if (r == NULL || lua_rawlen(L, lua_upvalueindex(1)) != sizeof *r || r->tag != tag_of("releaser"))
+    luaL_error(L, "an upvalue was replaced");
+  return r;
+}
+
+static void release(const releaser *r, void **p) {
   void *held = *p;
   *p = NULL;
-  if (held != NULL) (*(lnd_release *)lua_touserdata(L, lua_upvalueindex(2)))(held);
+  if (held != NULL) r->release(held);
 }
 
 /* The collector refuses all that it is asked then. */
 bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
 static int type_close(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, lua_tostring(L, lua_upvalueindex(1)));
+  const releaser *r = check_releaser(L);
+  lnd_box *box = lnd_check_box(L, 1, r->type);
   if (!lnd_finalising(L)) {
-    release(L, &box->p);
+    release(r, &box->p);
   } else if (box->p != NULL) {
     box->later = box->p;
     box->p = NULL;
@@ -81,9 +133,10 @@ static int type_close(lua_State *L) {
 }
 
 static int type_collect(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, lua_tostring(L, lua_upvalueindex(1)));
-  release(L, &box->p);
-  release(L, &box->later);
+  const releaser *r = check_releaser(L);
+  lnd_box *box = lnd_check_box(L, 1, r->type);
+  release(r, &box->p);
+  release(r, &box->later);
   return 0;
 }
 
@@ -91,21 +144,19 @@ void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const lua
               lnd_release free_it) {
   static const luaL_Reg close[] = {{"close", type_close}, {NULL, NULL}};
   static const luaL_Reg ends[] = {{"__gc", type_collect}, {"__close", type_close}, {NULL, NULL}};
-  const int top = lua_gettop(L);
   luaL_newmetatable(L, type);            /* mt */
   luaL_setfuncs(L, meta, 0);
-  lua_pushstring(L, type);               /* mt,type */
-  *(lnd_release *)lua_newuserdatauv(L, sizeof free_it, 0) = free_it;  /* mt,type,release */
-  lua_pushvalue(L, -3);                  /* mt,type,release,mt */
-  lua_pushvalue(L, -3);
-  lua_pushvalue(L, -3);                  /* mt,type,release,mt,type,release */
-  luaL_setfuncs(L, ends, 2);             /* mt,type,release,mt */
-  lua_pop(L, 1);                         /* mt,type,release */
-  lua_newtable(L);                       /* mt,type,release,methods */
+  releaser *r = lua_newuserdatauv(L, sizeof *r, 0);
+  *r = (releaser){tag_of("releaser"), type, free_it};  /* mt,releaser */
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);                  /* mt,releaser,mt,releaser */
+  luaL_setfuncs(L, ends, 1);             /* mt,releaser,mt */
+  lua_pop(L, 1);                         /* mt,releaser */
+  lua_newtable(L);                       /* mt,releaser,methods */
   if (methods != NULL) luaL_setfuncs(L, methods, 0);
-  lua_insert(L, -3);                     /* mt,methods,type,release */
-  if (methods != NULL) luaL_setfuncs(L, close, 2);
-  lua_settop(L, top + 2);                /* mt,methods */
+  lua_insert(L, -2);                     /* mt,methods,releaser */
+  if (methods != NULL) luaL_setfuncs(L, close, 1);
+  else lua_pop(L, 1);                    /* mt,methods */
   /* a type with an __index function of its own takes the methods as field */
   if (lua_getfield(L, -2, "__index") == LUA_TNIL) {  /* mt,methods,nil */
     lua_pop(L, 1);

@@ -37,6 +37,8 @@ typedef struct lnd_box {
   void *p;
   void *later;    /* closed within a finaliser, to be freed with the box */
   uint64_t tag;   /* of the type it was made as, whatever metatable it has now */
+  uint64_t id;    /* no other box has it */
+  uint64_t parents[3];   /* ids of those that its first user values shall be */
 } lnd_box;
 
 typedef void (*lnd_release)(void *);
@@ -47,12 +49,21 @@ lnd_box *lnd_push(lua_State *L, const char *type, int uservalues);
 /* The box, closed or not; raises for another type. */
 lnd_box *lnd_check_box(lua_State *L, int arg, const char *type);
 
+/* The box's pointer; NULL for another type or a closed object. */
+void *lnd_test(lua_State *L, int arg, const char *type);
+
 /* The box's pointer; raises for another type or a closed object. */
 void *lnd_check(lua_State *L, int arg, const char *type);
 
-/* Raises when the object in user value `n` of the one at `arg`, on which that
- * one stands, was closed. */
-void lnd_check_behind(lua_State *L, int arg, int n);
+/* The box stands on the one at `on`, which becomes its user value `n` of 1 to 3. */
+void lnd_stand(lua_State *L, int box, int n, int on);
+
+/* What the box at `arg` stands on, pushed; raises where that was closed, or is not
+ * there any more. */
+lnd_box *lnd_push_parent(lua_State *L, int arg, int n);
+
+/* The same, and nothing pushed. */
+void lnd_check_parent(lua_State *L, int arg, int n);
 
 /* Work in slices. Where a function `pause` is given, it is called between slices
  * of a few milliseconds, and may yield; the work goes on from a continuation.

@@ -189,8 +189,9 @@ static int tokeniser_tostring(lua_State *L) {
 }
 
 static int tokeniser_eq(lua_State *L) {
-  const nd_tokeniser *a = lnd_check(L, 1, LND_TOKENISER), *b = lnd_check(L, 2, LND_TOKENISER);
-  lua_pushboolean(L, nd_tokeniser_equal(a, b));
+  /* Lua asks whatever is on the other side */
+  const nd_tokeniser *a = lnd_test(L, 1, LND_TOKENISER), *b = lnd_test(L, 2, LND_TOKENISER);
+  lua_pushboolean(L, a != NULL && b != NULL && nd_tokeniser_equal(a, b));
   return 1;
 }
 

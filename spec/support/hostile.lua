@@ -2,7 +2,7 @@
 --- collector, coroutines and callbacks. Run by faults_lua_spec as a process of
 --- its own; prints a line for each fault, then how much it tried.
 ---
----     lua5.4 spec/support/hostile.lua FOLDER swap|gc|finalise|collect|coroutines [briefly]
+---     lua5.4 spec/support/hostile.lua FOLDER swap|replace|gc|finalise|collect|coroutines [briefly]
 local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
@@ -159,6 +159,103 @@ function modes.swap()
     end
   end
   for _, file in ipairs(foreign) do assert(file:write "still a file", file:close()) end
+end
+
+-- User values, upvalues and what the registry holds, replaced by everything else;
+-- with its own again, all is as it was.
+function modes.replace()
+  local function values()
+    local list = { 7, "x", false, {}, print, io.stdout, coroutine.create(print) }
+    for length = 40, 72, 8 do list[#list + 1] = ("\127"):rep(length) end
+    local w = world()
+    for _, name in ipairs(names(w)) do list[#list + 1] = w[name] end
+    return list
+  end
+  local function same(object, n)
+    local value, has = debug.getuservalue(object, n)
+    return has and value
+  end
+  for _, name in ipairs(names(world())) do
+    local n = 1
+    while select(2, debug.getuservalue(world()[name], n)) do
+      for k, value in pairs(values()) do
+        if not skipped(9) then
+          local w = world()
+          local own = same(w[name], n)
+          debug.setuservalue(w[name], value, n)
+          act(w, ("%s with %s as value %d"):format(name, type(value), n))
+          -- gone, or closed, while a like of it stands in its place
+          w = world()
+          own = same(w[name], n)
+          debug.setuservalue(w[name], value, n)
+          for key, object in pairs(w) do if object == own then w[key] = nil end end
+          if k % 2 == 0 then pcall(function() own:close() end) end
+          own = nil
+          collectgarbage()
+          local like = world()
+          debug.setuservalue(w[name], like.model, n)
+          for key, object in pairs(like) do w[key] = w[key] or object end
+          act(w, ("%s with another %d"):format(name, n))
+        end
+      end
+      n = n + 1
+    end
+  end
+  -- while it is played, too
+  for _, value in ipairs { core.model(SMALL), "x" } do
+    local w = world()
+    tried = tried + 1
+    pcall(core.play, { w.generator, w.generator }, w.sequence, nil, function()
+      debug.setuservalue(w.generator, value, 1)
+      w = { generator = w.generator, model = core.model(SMALL) }
+      collectgarbage()
+    end)
+  end
+  for key, metatable in pairs(debug.getregistry()) do
+    if type(key) == "string" and key:find "^neuraldrummer" then
+      local methods = {}
+      for _, from in ipairs { metatable, metatable.__index, metatable.methods } do
+        if type(from) == "table" then
+          for what, f in pairs(from) do
+            if type(f) == "function" then methods[#methods + 1] = { what, f } end
+          end
+        end
+      end
+      for _, method in ipairs(methods) do
+        local i = 1
+        while true do
+          local has, own = debug.getupvalue(method[2], i)
+          if not has then break end
+          for _, value in pairs(values()) do
+            debug.setupvalue(method[2], i, value)
+            for _, object in pairs(world()) do pcall(method[2], object) end
+          end
+          debug.setupvalue(method[2], i, own)
+          act(world(), key .. "." .. method[1] .. " with its own again")
+          i = i + 1
+        end
+      end
+    end
+  end
+  local registry = debug.getregistry()
+  local keys = {}
+  for key in pairs(registry) do
+    if type(key) == "string" and key:find "^neuraldrummer" then keys[#keys + 1] = key end
+  end
+  for _, key in ipairs(keys) do
+    local own = registry[key]
+    for k, value in pairs(values()) do
+      if k % 4 == 1 and not skipped(3) then
+        local w = world()
+        registry[key] = value
+        act(w, key .. " in the registry")
+        registry[key] = nil
+        act(w, key .. " out of the registry")
+        registry[key] = own
+        act(w, key .. " in the registry again")
+      end
+    end
+  end
 end
 
 -- __gc and __close by hand, twice, before and after close, then all deeds.
