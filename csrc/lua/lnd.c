@@ -19,30 +19,52 @@ static uint64_t next_id(uint64_t tag) {
   return tag ^ (atomic_fetch_add(&made, 1) + 1);
 }
 
+/* What a type's metatable holds, and what closes has for its upvalue. */
+typedef struct lnd_kind {
+  uint64_t tag;
+  const char *type;
+  lnd_release release;
+} lnd_kind;
+
+static const lnd_kind *check_kind(lua_State *L, int at) {
+  const lnd_kind *kind = lua_touserdata(L, at);
+  if (kind == NULL || lua_rawlen(L, at) != sizeof *kind || kind->tag != tag_of("kind"))
+    luaL_error(L, "what belongs to a type was replaced");
+  return kind;
+}
+
 lnd_box *lnd_push(lua_State *L, const char *type, int uservalues) {
   lnd_box *box = lua_newuserdatauv(L, sizeof *box, uservalues);  /* box */
-  *box = (lnd_box){.tag = tag_of(type)};
-  box->id = next_id(box->tag);
   if (luaL_getmetatable(L, type) != LUA_TTABLE)                  /* box,mt */
-    luaL_error(L, "the metatable of %s is gone", type);
+    luaL_error(L, "the metatable of %s was replaced", type);
+  lua_pushliteral(L, "kind");
+  lua_rawget(L, -2);                                             /* box,mt,kind */
+  const lnd_kind *kind = check_kind(L, -1);
+  if (strcmp(kind->type, type) != 0) luaL_error(L, "the metatable of %s was replaced", type);
+  const uint64_t tag = tag_of(type);
+  *box = (lnd_box){.self = box, .release = kind->release, .tag = tag, .id = next_id(tag)};
+  lua_pop(L, 1);
   lua_setmetatable(L, -2);                                       /* box */
   return box;
 }
 
-static bool is_box(lua_State *L, int arg, const lnd_box *box, const char *type) {
-  return lua_rawlen(L, arg) == sizeof *box && box->tag == tag_of(type);
+/* NULL where no box is. */
+static lnd_box *box_at(lua_State *L, int at) {
+  lnd_box *box = lua_touserdata(L, at);
+  return box != NULL && lua_rawlen(L, at) == sizeof *box && box->self == box ? box : NULL;
 }
 
 lnd_box *lnd_check_box(lua_State *L, int arg, const char *type) {
-  lnd_box *box = luaL_checkudata(L, arg, type);
-  if (!is_box(L, arg, box, type))
+  (void)luaL_checkudata(L, arg, type);
+  lnd_box *box = box_at(L, arg);
+  if (box == NULL || box->tag != tag_of(type))
     luaL_argerror(L, arg, lua_pushfstring(L, "it has the metatable of a %s, but is none", type));
   return box;
 }
 
 void *lnd_test(lua_State *L, int arg, const char *type) {
-  const lnd_box *box = luaL_testudata(L, arg, type);
-  return box != NULL && is_box(L, arg, box, type) ? box->p : NULL;
+  const lnd_box *box = box_at(L, arg);
+  return box != NULL && box->tag == tag_of(type) ? box->p : NULL;
 }
 
 void *lnd_check(lua_State *L, int arg, const char *type) {
@@ -62,9 +84,8 @@ void lnd_stand(lua_State *L, int box, int n, int on) {
 lnd_box *lnd_push_parent(lua_State *L, int arg, int n) {
   const lnd_box *child = lua_touserdata(L, arg);
   lua_getiuservalue(L, arg, n);                          /* parent */
-  lnd_box *parent = lua_touserdata(L, -1);
-  bool same = parent != NULL && lua_rawlen(L, -1) == sizeof *parent &&
-              parent->id == child->parents[n - 1];
+  lnd_box *parent = box_at(L, -1);
+  bool same = parent != NULL && parent->id == child->parents[n - 1];
   if (!same || parent->p == NULL)
     luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on %s: %s", same ? "is closed"
                   : "was replaced", luaL_tolstring(L, -1, NULL)));
@@ -97,65 +118,63 @@ void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n) {
     if (boxes[i]->p == NULL) luaL_error(L, "what is worked with was closed meanwhile");
 }
 
-/* The upvalue of what closes. */
-typedef struct releaser {
-  uint64_t tag;
-  const char *type;
-  lnd_release release;
-} releaser;
-
-static const releaser *check_releaser(lua_State *L) {
-  const releaser *r = lua_touserdata(L, lua_upvalueindex(1));
-  if (r == NULL || lua_rawlen(L, lua_upvalueindex(1)) != sizeof *r || r->tag != tag_of("releaser"))
-    luaL_error(L, "an upvalue was replaced");
-  return r;
-}
-
-static void release(const releaser *r, void **p) {
+static void release(lnd_box *box, void **p) {
   void *held = *p;
   *p = NULL;
-  if (held != NULL) r->release(held);
+  if (held != NULL) box->release(held);
 }
 
 /* The collector refuses all that it is asked then. */
 bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
-static int type_close(lua_State *L) {
-  const releaser *r = check_releaser(L);
-  lnd_box *box = lnd_check_box(L, 1, r->type);
+static void close_box(lua_State *L, lnd_box *box) {
   if (!lnd_finalising(L)) {
-    release(r, &box->p);
+    release(box, &box->p);
   } else if (box->p != NULL) {
     box->later = box->p;
     box->p = NULL;
   }
+}
+
+static int type_close(lua_State *L) {
+  close_box(L, lnd_check_box(L, 1, check_kind(L, lua_upvalueindex(1))->type));
   return 0;
 }
 
+/* Called by the collector, and not by somebody who got hold of __gc. */
+static bool collected(lua_State *L) {
+  lua_Debug call;
+  return lua_getstack(L, 0, &call) != 0 && lua_getinfo(L, "n", &call) != 0 && call.name != NULL &&
+         strcmp(call.name, "__gc") == 0 && strcmp(call.namewhat, "metamethod") == 0;
+}
+
+/* Needs nothing that could have been replaced meanwhile. */
 static int type_collect(lua_State *L) {
-  const releaser *r = check_releaser(L);
-  lnd_box *box = lnd_check_box(L, 1, r->type);
-  release(r, &box->p);
-  release(r, &box->later);
+  lnd_box *box = box_at(L, 1);
+  luaL_argcheck(L, box != NULL, 1, "no object of neuraldrummer");
+  close_box(L, box);
+  if (collected(L)) release(box, &box->later);
   return 0;
 }
 
 void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta,
               lnd_release free_it) {
-  static const luaL_Reg close[] = {{"close", type_close}, {NULL, NULL}};
-  static const luaL_Reg ends[] = {{"__gc", type_collect}, {"__close", type_close}, {NULL, NULL}};
+  static const luaL_Reg closes[] = {{"close", type_close}, {NULL, NULL}};
   luaL_newmetatable(L, type);            /* mt */
   luaL_setfuncs(L, meta, 0);
-  releaser *r = lua_newuserdatauv(L, sizeof *r, 0);
-  *r = (releaser){tag_of("releaser"), type, free_it};  /* mt,releaser */
-  lua_pushvalue(L, -2);
-  lua_pushvalue(L, -2);                  /* mt,releaser,mt,releaser */
-  luaL_setfuncs(L, ends, 1);             /* mt,releaser,mt */
-  lua_pop(L, 1);                         /* mt,releaser */
-  lua_newtable(L);                       /* mt,releaser,methods */
+  lua_pushcfunction(L, type_collect);
+  lua_setfield(L, -2, "__gc");
+  lnd_kind *kind = lua_newuserdatauv(L, sizeof *kind, 0);
+  *kind = (lnd_kind){tag_of("kind"), type, free_it};  /* mt,kind */
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "kind");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, type_close, 1);
+  lua_setfield(L, -3, "__close");
+  lua_newtable(L);                       /* mt,kind,methods */
   if (methods != NULL) luaL_setfuncs(L, methods, 0);
-  lua_insert(L, -2);                     /* mt,methods,releaser */
-  if (methods != NULL) luaL_setfuncs(L, close, 1);
+  lua_insert(L, -2);                     /* mt,methods,kind */
+  if (methods != NULL) luaL_setfuncs(L, closes, 1);
   else lua_pop(L, 1);                    /* mt,methods */
   /* a type with an __index function of its own takes the methods as field */
   if (lua_getfield(L, -2, "__index") == LUA_TNIL) {  /* mt,methods,nil */

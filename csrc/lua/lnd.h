@@ -33,15 +33,17 @@
 #define LND_JUDGING "neuraldrummer.judging"
 #define LND_TOUCHING "neuraldrummer.touching"
 
+typedef void (*lnd_release)(void *);
+
 typedef struct lnd_box {
+  const struct lnd_box *self;   /* as no userdata but ours has it */
   void *p;
   void *later;    /* closed within a finaliser, to be freed with the box */
+  lnd_release release;
   uint64_t tag;   /* of the type it was made as, whatever metatable it has now */
   uint64_t id;    /* no other box has it */
   uint64_t parents[3];   /* ids of those that its first user values shall be */
 } lnd_box;
-
-typedef void (*lnd_release)(void *);
 
 /* A new, closed box on the stack with `uservalues` user values. */
 lnd_box *lnd_push(lua_State *L, const char *type, int uservalues);
