@@ -36,7 +36,7 @@ local PATTERN <const> = { kick = "x.......x.......", snare = "....x.......x...",
   bass = "x...x...x...x..." }
 local SMALL <const> = { hidden = 3, layers = 1, encoder = 3 }
 
-local object, call
+local object, call, meddle
 local make = {
   song = function() return tiny.song { patterns = { PATTERN }, bars = 2 } end,
   tokeniser = function() return core.tokeniser() end,
@@ -65,6 +65,7 @@ local calls = {
   function() collectgarbage() end,
   function() error "asked to stop" end,
   function() call(pick(functions)) end,
+  function() meddle(pick(functions).owner) end,
   function()
     local own = pool[pick(functions).owner] or {}
     if own[1] then own[1]:close() end
@@ -186,8 +187,9 @@ local function judge(ok, first, second, ...)
   for _, result in ipairs { first, second, ... } do keep(result) end
 end
 
--- Raw hands on an object: what its metatable has, and keys that it has not.
-local function meddle(class)
+-- Raw hands on an object: what its metatable has, keys that it has not, a
+-- finaliser, and other things in the place of what it stands on.
+function meddle(class)
   local it = object(class)
   if it == nil then return end
   local events = { "__gc", "__close", "__len", "__tostring", "__index", "__call", "__pairs" }
@@ -195,6 +197,12 @@ local function meddle(class)
   local self = byte() < 128 and it or pick(odd)
   if type(event) == "function" then judge(pcall(event, self, pick(odd))) end
   judge(pcall(function() return it[pick(odd)] end))
+  local b = byte()
+  if b % 4 == 1 then
+    debug.setuservalue(it, object(pick(functions).owner) or pick(odd), b // 4 % 3 + 1)
+  elseif b % 4 == 3 then
+    setmetatable({}, { __gc = function() if event then pcall(event, it) end end })
+  end
 end
 
 -- Options of a model that takes no long time to make, as the presets would.
