@@ -9,14 +9,7 @@ local faulty = require "spec.support.faulty"
 local mutate = require "spec.support.mutate"
 local shell = require "spec.support.shell"
 
-local tool, runs, seed = arg[1], math.tointeger(arg[2] or 1000), math.tointeger(arg[3])
-if not tool or not runs then
-  io.stderr:write "usage: commands.lua TOOL RUNS [SEED]\n"
-  os.exit(2)
-end
-if tool:sub(1, 1) ~= "/" then tool = shell.root .. "/" .. tool end
-seed = seed or os.time()
-math.randomseed(seed)
+local tool, runs, seed = require "spec.support.rounds"("commands.lua", "RUNS")
 
 local SMALL <const> = " --hidden 4 --layers 1 --encoder 2 --batch 2 --steps 16 --epochs 2 -q"
 local DRUM <const> = "drum song.mid -o out.mid --model model.safetensors "

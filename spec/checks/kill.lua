@@ -7,13 +7,7 @@ local core = require "neuraldrummer.core"
 local shell = require "spec.support.shell"
 local tiny = require "spec.support.tiny"
 
-local tool, wanted, seed = arg[1], math.tointeger(arg[2] or 30), math.tointeger(arg[3])
-if not tool or not wanted then
-  io.stderr:write "usage: kill.lua TOOL KILLS [SEED]\n"
-  os.exit(2)
-end
-seed = seed or os.time()
-math.randomseed(seed)
+local tool, wanted, seed = require "spec.support.rounds"("kill.lua", "KILLS")
 local folder = shell.folder()
 local bad = 0
 local function check(ok, ...)
