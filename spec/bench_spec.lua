@@ -1,4 +1,5 @@
 -- That the benchmarks run, in tiny sizes: how fast anything is, is not tested.
+local bench = require "spec.bench.support"
 local shell = require "spec.support.shell"
 
 -- Stands in for Python: has every library, and each answers at once.
@@ -17,8 +18,8 @@ done
 
 -- A few words that a part's rows have.
 local PARTS <const> = {
-  training = { "training drummer", "its matrix products", "one thread: %d+ steps/s",
-    "Peer 1.2: %d+ steps/s" },
+  training = { "training drummer", "its matrix products", "Peer 1.2: %d+ steps/s",
+    bench.cores() > 1 and "one thread: %d+ steps/s" or nil },
   small = { "training drummer", "of SGEMM there" },
   original = { "training neuraldrummer2023", "Peer 1.2: %d+ windows/s" },
   playing = { "the command, from its start", "its memory at most", "in a running process" },

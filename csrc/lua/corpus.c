@@ -24,10 +24,13 @@ int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg) {
 
 static int fail(lua_State *L, const nd_error *err) { return lnd_fail_corpus(L, err, 1); }
 
-/* Of a song of the corpus at `arg`. */
+/* Of a song of the corpus at `arg`; leaves nothing but what it returns. */
 static int fail_song(lua_State *L, const nd_error *err, int arg, lua_Integer song) {
   const char *path = push_path(L, arg);
-  return lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", path, (LUAI_UACINT)song));
+  int results = lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", path, (LUAI_UACINT)song));
+  lua_remove(L, -results - 1);
+  lua_remove(L, -results - 1);
+  return results;
 }
 
 /* ------------------------------------------------------------------- writer */
