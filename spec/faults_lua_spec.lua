@@ -12,6 +12,7 @@ describe("a Lua program does no harm", function()
     replace = "by replacing what they stand on, what methods close over and what is registered",
     gc = "by calling __gc and __close itself",
     finalise = "by closing in a finaliser what a method works on",
+    rob = "by emptying, in a finaliser, the tables that are being read",
     collect = "by collecting at every instruction",
     coroutines = "by yielding, raising and re-entering wherever it is called",
   } do

@@ -178,6 +178,15 @@ describe("a broken file", function()
         sound }), "14 track 1: 6 bytes declared, 12 found" },
       { "a long length", file(1, 96, { (sound:gsub("\0\0\0\12", "\0\0\1\12", 1)), sound }),
         "14 track 1: 268 bytes declared, 12 there" },
+      { "a length that reaches into the next track",
+        file(1, 96, { (sound:gsub("\0\0\0\12", "\0\0\0\16", 1)), sound }),
+        "14 track 1: 16 bytes declared, 12 found", 2 },
+      { "a length over the next track",
+        file(1, 96, { (sound:gsub("\0\0\0\12", "\0\0\0\32", 1)), sound }),
+        "14 track 1: 32 bytes declared, 12 found", 2 },
+      { "a header length over a track",
+        (file(1, 96, { sound, sound }):gsub("\0\0\0\6", "\0\0\0\10", 1)),
+        "4 header length 10 read as 6", 2 },
       { "an end with data", body "00903C40 09803C40 00FF2F0155",
         "31 track 1: end of track with data, which it has no use for (1 of them)" },
       { "events after the end", body("00903C40 09803C40" .. eot .. "00903C40"),
@@ -195,6 +204,7 @@ describe("a broken file", function()
       assert.is_truthy(song, ("%s: %s"):format(case[1], message))
       assert.same({ case[3] }, repairs(song), case[1])
       assert.equal("0 9 60 64 1 0 1", notes(song)[1], case[1])
+      if case[4] then assert.equal(case[4], #song:notes(), case[1]) end
     end
   end)
 
@@ -257,6 +267,9 @@ describe("a broken file", function()
       { smf.parse(bytes, { max_tracks = 1 }) })
     assert.same({ nil, "more than 5 events (max_events) at byte 50" },
       { smf.parse(bytes, { max_events = 5 }) })
+    -- bytes behind a track are no events, however many they would be
+    bytes = file(1, 96, { midi.chunk(hex "00903C40 09803C40") }) .. ("\0"):rep(512)
+    assert.equal(1, #assert(smf.parse(bytes, { max_events = 10 })):notes())
   end)
 
   it("is read in time that grows with its bytes", function()

@@ -59,6 +59,7 @@ describe("a song of a host's notes", function()
     local none, guessed = song { notes = { notes[2] } }:drum_channel()
     assert.is_nil(none)
     assert.is_false(guessed)
+    assert.is_nil((song { notes = { notes[2] }, name = "Song without drums" }:drum_channel()))
   end)
 
   it("describes itself", function()

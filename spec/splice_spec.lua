@@ -175,6 +175,35 @@ describe("drums put into a file", function()
     assert.equal("0 992440", bodies(out)[4].events[2])
   end)
 
+  it("that are none leave it to the names which of the others are drums", function()
+    local drums = track { 0, meta(3, "Drums"), 0, hex "902640", 9, hex "802640" }
+    local bass = track { 0, meta(3, "Bass"), 0, hex "902440", 9, hex "802440" }
+    for _, options in ipairs { {}, { keep_drums = true } } do
+      local out, song = with(file(1, 96, { bass, drums }), options, nil, 0)
+      assert.equal(1, #song:notes "others")
+      local again = assert(smf.parse(out:bytes()))
+      for _, which in ipairs { "drums", "others" } do
+        assert.same(again:notes(which), out:notes(which))
+      end
+      assert.equal(1, #out:notes "others")
+      assert.equal(1, #out:with_drums(kicks(out, 1)):notes "others")
+    end
+  end)
+
+  it("end where time does", function()
+    local last <const> = 0x0FFFFFFF
+    local song = assert(smf.parse(file(1, 32767, { track { 0, hex "903C40", last, hex "803C40" } })))
+    local seq, hits = assert(tok:encode(song)), {}
+    for step = 1, #seq do hits[step] = {} end
+    hits[#seq].kick = 0.5
+    local out = song:with_drums(seq:with_hits(hits), { rest = 64 })
+    assert.equal(last, out:length())
+    local again = assert(smf.parse(out:bytes(), { strict = true }))
+    assert.same({}, again:repairs())
+    assert.equal(last, again:length())
+    assert.equal(1, #again:notes "drums")
+  end)
+
   it("write repaired what had to be repaired", function()
     local out = with("junk" .. file(1, 96, {
       conductor, "more junk", midi.chunk(hex "00903C40 09803C00"),          -- no end
@@ -186,6 +215,10 @@ describe("drums put into a file", function()
     assert.same({ "0 903E40", "9 803E00", "9 FF2F00" }, chunks[4].events)
     assert.same({ "0 904040", "0 FF2F00" }, chunks[5].events)
     assert.same({}, assert(smf.parse(out:bytes(), { strict = true })):repairs())
+    -- a length too long is put right, and what it covered is as it was
+    out = with(file(1, 96, { (conductor:gsub("\0\0\0\19", "\0\0\0\23", 1)), piano }))
+    assert.equal(conductor, midi.chunk(midi.chunks(out:bytes())[2].body))
+    assert.equal(piano, midi.chunk(midi.chunks(out:bytes())[3].body))
   end)
 
   it("keep a long header and a SMPTE division", function()

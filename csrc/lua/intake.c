@@ -24,20 +24,24 @@ static void release(void *p) {
 /* Readers are smf.so's, and static there. */
 static void keep(void *reader) { (void)reader; }
 
-/* The field of the item on top; the item keeps it. */
+/* On the stack, where no finaliser can take them from us. */
+enum { FILES = 1, OPTIONS, READER, TOKENISER, INTO, TEXTS };
+
+/* The field of the item on top. */
 static const char *text_field(lua_State *L, lua_Integer i, const char *key, bool needed) {
   lua_pushstring(L, key);
-  int type = lua_rawget(L, -2);
+  int type = lua_rawget(L, -2);                           /* item,text */
   if (type != LUA_TSTRING && (needed || type != LUA_TNIL))
     luaL_error(L, "files[%I].%s: a string is needed, got %s", (LUAI_UACINT)i, key,
                luaL_typename(L, -1));
   const char *text = lua_tostring(L, -1);
-  lua_pop(L, 1);
+  if (text != NULL) lua_rawseti(L, TEXTS, (lua_Integer)lua_rawlen(L, TEXTS) + 1);
+  else lua_pop(L, 1);                                     /* item */
   return text;
 }
 
 static void read_item(lua_State *L, lua_Integer i, nd_intake_file *f) {
-  if (lua_rawgeti(L, 1, i) != LUA_TTABLE)                 /* item */
+  if (lua_rawgeti(L, FILES, i) != LUA_TTABLE)             /* item */
     luaL_error(L, "files[%I]: a table is needed, got %s", (LUAI_UACINT)i, luaL_typename(L, -1));
   f->path = text_field(L, i, "path", true);
   f->name = text_field(L, i, "name", true);
@@ -52,7 +56,7 @@ static void read_item(lua_State *L, lua_Integer i, nd_intake_file *f) {
 
 /* A kit map's `reads`: by pitch General MIDI's, or false where it is no drum. */
 static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
-  int type = lnd_opt(L, 2, "pitches");                    /* pitches */
+  int type = lnd_opt(L, OPTIONS, "pitches");              /* pitches */
   if (type != LUA_TNIL && type != LUA_TTABLE)
     luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, -1));
   for (int p = 0; type == LUA_TTABLE && p < 128; p++) {
@@ -68,11 +72,10 @@ static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
   return type == LUA_TTABLE ? reads : NULL;
 }
 
+/* Pushes the object. */
 static void *opt_object(lua_State *L, const char *key, const char *type) {
-  int given = lnd_opt(L, 2, key);                         /* object */
-  void *p = given == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), type);
-  lua_pop(L, 1);  /* the table still holds it */
-  return p;
+  int given = lnd_opt(L, OPTIONS, key);                   /* object */
+  return given == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), type);
 }
 
 static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, bool all) {
@@ -113,26 +116,29 @@ static int intake(lua_State *L) {
                                      "valid_every", "threads", "max_bytes", "max_events",
                                      "max_tracks", NULL};
   int16_t reads[128];
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  lnd_opts(L, 2, keys);
+  luaL_checktype(L, FILES, LUA_TTABLE);
+  luaL_checktype(L, OPTIONS, LUA_TTABLE);
+  lua_settop(L, OPTIONS);
+  lnd_opts(L, OPTIONS, keys);
   nd_song_reader *const *reader = opt_object(L, "reader", LND_READER);
+  const nd_tokeniser *tok = opt_object(L, "tokeniser", LND_TOKENISER);
+  nd_corpus_writer *into = opt_object(L, "into", LND_CORPUS_WRITER);
   nd_intake in = {
-    .tok = opt_object(L, "tokeniser", LND_TOKENISER),
-    .into = opt_object(L, "into", LND_CORPUS_WRITER),
+    .tok = tok,
+    .into = into,
     .reads = read_pitches(L, reads),
-    .min_steps = (int32_t)lnd_opt_int(L, 2, "min_steps", 0, 0, INT32_MAX),
-    .valid_every = (int32_t)lnd_opt_int(L, 2, "valid_every", 0, 0, INT32_MAX),
-    .limits = lnd_opt_limits(L, 2),
-    .threads = (int32_t)lnd_opt_int(L, 2, "threads", 1, 1, ND_MAX_PARTS),
+    .min_steps = (int32_t)lnd_opt_int(L, OPTIONS, "min_steps", 0, 0, INT32_MAX),
+    .valid_every = (int32_t)lnd_opt_int(L, OPTIONS, "valid_every", 0, 0, INT32_MAX),
+    .limits = lnd_opt_limits(L, OPTIONS),
+    .threads = (int32_t)lnd_opt_int(L, OPTIONS, "threads", 1, 1, ND_MAX_PARTS),
   };
   if (in.tok == NULL) return luaL_error(L, "option 'tokeniser' is missing");
   if (reader == NULL) return luaL_error(L, "option 'reader' is missing: neuraldrummer.smf has it");
   in.reader = *reader;
 
-  const lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
-  lnd_box *box = lnd_push(L, LND_INTAKE, 0);              /* box */
+  const lua_Integer n = (lua_Integer)lua_rawlen(L, FILES);
+  lua_newtable(L);                                        /* texts */
+  lnd_box *box = lnd_push(L, LND_INTAKE, 0);              /* texts,box */
   if ((lua_Unsigned)n > INT32_MAX) return luaL_error(L, "too many files");
   batch *b = box->p = nd_calloc(1, sizeof *b + (size_t)n * sizeof b->files[0]);
   if (b == NULL) return luaL_error(L, "not enough memory");
@@ -140,20 +146,15 @@ static int intake(lua_State *L) {
   for (lua_Integer i = 1; i <= n; i++) read_item(L, i, &b->files[i - 1]);
   nd_error err;
   if (nd_intake_read(&in, b->files, b->n, &err) != ND_OK) {
-    const char *path = NULL;
-    if (lnd_opt(L, 2, "into") == LUA_TUSERDATA && lua_getiuservalue(L, -1, 1) == LUA_TSTRING)
-      path = lua_tostring(L, -1);
-    return lnd_fail(L, &err, path);
+    return into == NULL ? lnd_fail(L, &err, NULL) : lnd_fail_corpus(L, &err, INTO);
   }
-  lua_createtable(L, (int)n, 0);                          /* box,results */
+  lua_createtable(L, (int)n, 0);                          /* texts,box,results */
   for (lua_Integer i = 1; i <= n; i++) {
-    push_result(L, &b->files[i - 1], &in);                /* box,results,result */
+    push_result(L, &b->files[i - 1], &in);                /* texts,box,results,result */
     lua_rawseti(L, -2, i);
   }
-  lua_pushvalue(L, 3);                                    /* box,results,box */
   release(box->p);
   box->p = NULL;
-  lua_pop(L, 1);
   return 1;
 }
 

@@ -319,15 +319,18 @@ const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def)
       luaL_error(L, "option '%s': a string is needed, got %s", key, luaL_typename(L, -1));
     def = lua_tostring(L, -1);
   }
-  lua_pop(L, 1);  /* the table still holds it */
   return def;
 }
 
 int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices) {
   const char *given = lnd_opt_str(L, arg, key, NULL);
-  if (given == NULL) return def;
-  for (int i = 0; choices[i] != NULL; i++)
-    if (strcmp(choices[i], given) == 0) return i;
+  int chosen = given == NULL ? def : -1;
+  for (int i = 0; given != NULL && chosen < 0 && choices[i] != NULL; i++)
+    if (strcmp(choices[i], given) == 0) chosen = i;
+  if (given == NULL || chosen >= 0) {
+    lua_pop(L, 1);
+    return chosen;
+  }
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (int i = 0; choices[i] != NULL; i++) {

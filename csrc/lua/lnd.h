@@ -122,7 +122,7 @@ bool lnd_opt_bool(lua_State *L, int arg, const char *key, bool def);
 /* Pushes the value and returns its type: LUA_TNIL when it is not given. No
  * metamethod is called: one could close what was checked before. */
 int lnd_opt(lua_State *L, int arg, const char *key);
-/* The string stays valid while the table is on the stack. */
+/* Pushes the value, which keeps the string: a finaliser may change the table. */
 const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def);
 /* Index in the NULL-ended `choices`. */
 int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices);

@@ -147,11 +147,12 @@ static int core_song(lua_State *L) {
   const lua_Integer ppq = lnd_opt_int(L, 1, "ppq", 0, 1, 32767);
   if (ppq == 0) return luaL_error(L, "option 'ppq' is missing");
   const int drums = (int)lnd_opt_int(L, 1, "drum_channel", 0, 1, 16) - 1;
-  const char *name = lnd_opt_str(L, 1, "name", "");
+  const char *name = lnd_opt_str(L, 1, "name", "");  /* name */
 
   lnd_box *box = lnd_push(L, LND_SONG, 0);
   nd_song *song = box->p = nd_song_new((int32_t)ppq);
   if (song == NULL) return luaL_error(L, "not enough memory");
+  song->hosted = true;
   if (nd_song_add_track(song, name, strlen(name), &err) != ND_OK) return lnd_raise(L, &err);
   add_list(L, "notes", true, song, add_note);
   add_list(L, "tempos", false, song, add_tempo);
@@ -267,6 +268,7 @@ static int song_with_pitches(lua_State *L) {
     status = nd_song_add_tempo(made, song->tempos[i], &err);
   for (size_t i = 0; status == ND_OK && i < song->n_meters; i++)
     status = nd_song_add_meter(made, song->meters[i], &err);
+  made->hosted = song->hosted;
   made->end_tick = song->end_tick;
   if (status == ND_OK) status = nd_song_finish(made, &err);
   /* what was guessed is guessed again: nothing that it goes by has changed */
@@ -375,28 +377,30 @@ static int song_with_drums(lua_State *L) {
   static const char *const keys[] = {"keep_drums", "drums_alone", "length",
                                      "velocity",   "track_name",  "rest",
                                      "pitches",    NULL};
+  enum { DRUMS = 2, OPTIONS, NAME, PITCHES, MADE };
   const nd_song *song = check(L);
-  const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
+  const nd_sequence *seq = lnd_check(L, DRUMS, LND_SEQUENCE);
   nd_error err;
-  lua_settop(L, 3);
-  lnd_opts(L, 3, keys);
+  lua_settop(L, OPTIONS);
+  lnd_opts(L, OPTIONS, keys);
+  const char *name = lnd_opt_str(L, OPTIONS, "track_name", "Drums");   /* name */
   const nd_splice_options options = {
-    .keep_drums = lnd_opt_bool(L, 3, "keep_drums", false),
-    .drums_alone = lnd_opt_bool(L, 3, "drums_alone", false),
-    .track_name = lnd_opt_str(L, 3, "track_name", "Drums"),
-    .rest = (int32_t)(lnd_opt_num(L, 3, "rest", 0, 0, 64) * song->ppq),
+    .keep_drums = lnd_opt_bool(L, OPTIONS, "keep_drums", false),
+    .drums_alone = lnd_opt_bool(L, OPTIONS, "drums_alone", false),
+    .track_name = name,
+    .rest = (int32_t)(lnd_opt_num(L, OPTIONS, "rest", 0, 0, 64) * song->ppq),
   };
-  const double length = lnd_opt_num(L, 3, "length", 0.5, 1e-3, 1024);
-  const double velocity = lnd_opt_num(L, 3, "velocity", 1, 0, 127);
-  const int pitches = lnd_opt(L, 3, "pitches");   /* pitches */
+  const double length = lnd_opt_num(L, OPTIONS, "length", 0.5, 1e-3, 1024);
+  const double velocity = lnd_opt_num(L, OPTIONS, "velocity", 1, 0, 127);
+  const int pitches = lnd_opt(L, OPTIONS, "pitches");                  /* name,pitches */
   if (pitches != LUA_TNIL && pitches != LUA_TTABLE)
-    return luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, 4));
+    return luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, PITCHES));
   if (seq->grid.ppq != song->ppq)
     return luaL_error(L, "the Sequence has %d ticks a beat, the song %d", (int)seq->grid.ppq,
                       (int)song->ppq);
 
-  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* pitches,made */
-  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* pitches,made,scratch */
+  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* name,pitches,made */
+  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* name,pitches,made,scratch */
   nd_song *drums = scratch->p = nd_song_new(song->ppq);
   if (drums == NULL) return luaL_error(L, "not enough memory");
   nd_status status =
@@ -406,8 +410,8 @@ static int song_with_drums(lua_State *L) {
     nd_note *note = &drums->notes[i];
     note->velocity = (uint8_t)(v < 1 ? 1 : v > 127 ? 127 : lround(v));
     if (pitches != LUA_TNIL)
-      note->pitch = pitch_from(L, 4, 128 * ((lua_Integer)note->tick + 1) + note->pitch,
-                               pitch_from(L, 4, note->pitch, note->pitch));
+      note->pitch = pitch_from(L, PITCHES, 128 * ((lua_Integer)note->tick + 1) + note->pitch,
+                               pitch_from(L, PITCHES, note->pitch, note->pitch));
   }
   nd_song *result = NULL;
   if (status == ND_OK) status = nd_splice_song(&result, song, drums, &options, &err);
@@ -416,7 +420,7 @@ static int song_with_drums(lua_State *L) {
   if (status != ND_OK) return lnd_raise(L, &err);
   made->p = result;
   lnd_grew(L, memory(result));
-  lua_settop(L, 5);
+  lua_settop(L, MADE);
   return 1;
 }
 

@@ -5,7 +5,8 @@
  * length below 6; format above 2, or format 2 with several tracks; division 0
  * or no SMPTE rate; no MTrk; anything over the limits.
  *
- * Repaired, and reported: leading junk and RIFF wrappers; long headers; a wrong
+ * Repaired, and reported: leading junk and RIFF wrappers; long headers (unless a
+ * track stands where six bytes end, and nothing where they say); a wrong
  * count of tracks; junk between chunks; unknown chunks (set aside); wrong
  * lengths of tracks; missing ends of tracks, and what stands behind them;
  * running status across metas and sysex. Where a track can't be read on (a
@@ -282,9 +283,16 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
   size_t limit = fits ? body + declared : find_track(file->bytes, body, end);
   walk w = {.scan = {.bytes = file->bytes, .at = body}, .earlier = file->n_events};
   nd_status status = walk_on(&w, limit, max_events, r->err);
-  bool extended = false;
+  bool corrected = false;
 
-  if (status == ND_OK && fits && !w.ended && (w.why == NULL || w.why == torn) && limit < end &&
+  if (status == ND_OK && fits && w.ended) {
+    /* The length may be long: the next track begins where this one has ended. */
+    const size_t next = find_track(file->bytes, w.scan.at, end - limit > 7 ? limit + 7 : end);
+    if (next < limit) {
+      limit = next;
+      corrected = true;
+    }
+  } else if (status == ND_OK && fits && (w.why == NULL || w.why == torn) && limit < end &&
       !chunk_at(file->bytes, limit, end)) {
     /* The length may be short. It is, when an end of track follows; else
      * what follows is junk, and the track keeps its length. */
@@ -293,8 +301,9 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
     if (status == ND_OK && longer.ended) {
       w = longer;
       limit = w.scan.at;
-      extended = true;
+      corrected = true;
     }
+    status = ND_OK;  /* junk may well be more events than a file may have */
   }
   if (status != ND_OK) return status;
 
@@ -303,12 +312,12 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
   chunk->stop = w.scan.at;
   chunk->end = fits || !w.ended ? limit : w.scan.at;
   chunk->ended = w.ended;
-  chunk->sound = fits && !extended && w.ended;
+  chunk->sound = fits && !corrected && w.ended;
   file->n_tracks++;
   file->n_events += w.events;
   file->n_strikes += w.strikes;
 
-  if (extended)
+  if (corrected)
     status = repaired(r, chunk->at, false, "track %zu: %lu bytes declared, %zu found", number,
                       (unsigned long)declared, w.scan.at - body);
   else if (!fits)
@@ -358,7 +367,11 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
     return nd_fail(err, ND_FORMAT, "a header of %lu bytes, not 6, at byte %zu",
                    (unsigned long)length, at + 4);
   file->header_end = at + 14;
-  if (length > file->end - at - 8) {
+  const bool fits = length <= file->end - at - 8;
+  const bool swallows = fits && length > 6 && file->end - at - 14 >= 8 &&
+                        memcmp(b + at + 14, "MTrk", 4) == 0 &&
+                        !chunk_at(b, at + 8 + length, file->end);
+  if (!fits || swallows) {
     status = repaired(r, at + 4, false, "header length %lu read as 6", (unsigned long)length);
   } else if (length > 6) {
     file->header_end = at + 8 + length;

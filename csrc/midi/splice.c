@@ -16,6 +16,12 @@ typedef struct splice {
   nd_error *err;
 } splice;
 
+/* Where the drums' track ends: `rest` ticks behind the song, which a track that
+ * was dropped may have carried. */
+static int32_t drums_end(const nd_song *song, int32_t rest) {
+  return rest < ND_MAX_TICK - song->end_tick ? song->end_tick + rest : ND_MAX_TICK;
+}
+
 static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
 static bool goes(const splice *s, const nd_note *note) {
@@ -129,9 +135,9 @@ static nd_status put_drums(splice *s) {
     }
   }
   qsort(events, n, sizeof *events, by_group_and_time);
-  /* ends with the song, which a track that was dropped may have carried */
   if (status == ND_OK)
-    status = put_track(s, s->options->track_name, events, n, s->song->end_tick + s->options->rest);
+    status = put_track(s, s->options->track_name, events, n,
+                       drums_end(s->song, s->options->rest));
   free(events);
   return status;
 }
@@ -386,10 +392,12 @@ static nd_status finish_result(const splice *s, int32_t rest) {
   for (size_t i = 0; i < song->n_meters && status == ND_OK; i++)
     status = nd_song_add_meter(result, song->meters[i], s->err);
   if (status != ND_OK) return status;
-  result->end_tick = song->end_tick + rest;
+  result->end_tick = drums_end(song, rest);
   status = nd_song_finish(result, s->err);
   if (status != ND_OK) return status;
+  /* what was guessed from a name is guessed again: the name may be gone */
   const int channel = s->drums != NULL && s->drums->n_notes > 0 ? s->drums->notes[0].channel
+                      : song->drum_channel_guessed              ? -1
                                                                 : song->drum_channel;
   bool struck = false;
   for (size_t i = 0; i < result->n_notes && !struck; i++)

@@ -358,10 +358,11 @@ nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
     double step = grid->ticks[t + 1] - grid->ticks[t];
     for (int32_t i = seq->first[t]; i < seq->first[t + 1]; i++) {
       const nd_strike *strike = &seq->strikes[i];
-      double tick = fmax(rint(grid->ticks[t] + step * strike->offset / 256), 0);
-      double duration = fmax(rint(step * length), 1);
+      /* the last bar may go on behind the last tick that there is */
+      double tick = fmin(fmax(rint(grid->ticks[t] + step * strike->offset / 256), 0), ND_MAX_TICK);
+      double duration = fmin(fmax(rint(step * length), 1), ND_MAX_TICK - tick);
       nd_note note = {
-        .tick = (int32_t)fmin(tick, ND_MAX_TICK), .duration = (int32_t)fmin(duration, ND_MAX_TICK),
+        .tick = (int32_t)tick, .duration = (int32_t)duration,
         .pitch = strike->pitch, .velocity = strike->velocity, .channel = (uint8_t)channel,
       };
       nd_status status = nd_song_add_note(song, note, err);

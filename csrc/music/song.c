@@ -286,8 +286,9 @@ nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
   if (channel < 0 && notes[ND_DRUM_CHANNEL] > 0) song->drum_channel = ND_DRUM_CHANNEL;
 
   if (song->drum_channel < 0) {
-    /* a track of several channels is a whole song, whatever its name */
-    for (size_t t = 0; t < song->n_tracks; t++)
+    /* a track of several channels is a whole song, whatever its name; a host's
+     * notes have the song's name, and none of a track */
+    for (size_t t = song->hosted ? song->n_tracks : 0; t < song->n_tracks; t++)
       named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
                  names_drums(song->track_names[t]);
     for (size_t i = 0; i < song->n_notes; i++)

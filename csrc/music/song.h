@@ -33,7 +33,8 @@ typedef struct nd_song {
   double *tempo_seconds;                 /* (n_tempos): when each starts; by finish */
   nd_meter *meters;   size_t n_meters;   /* by tick, one a tick; [0] at 0 */
   char **track_names; size_t n_tracks;   /* "" where none; bytes as found */
-  int32_t end_tick;                      /* last event or note end */
+  int32_t end_tick;                      /* a file's last event, or last note end */
+  bool hosted;                           /* of a host's notes: a name names the song */
   int drum_channel;                      /* 0..15, or -1: the song has none */
   bool drum_channel_guessed;             /* taken from a track's name */
   bool *drum_tracks;                     /* (n_tracks) when other instruments share the

@@ -2,7 +2,7 @@
 --- collector, coroutines and callbacks. Run by faults_lua_spec as a process of
 --- its own; prints a line for each fault, then how much it tried.
 ---
----     lua5.4 spec/support/hostile.lua FOLDER swap|replace|gc|finalise|collect|coroutines [briefly]
+---     lua5.4 spec/support/hostile.lua FOLDER swap|replace|gc|finalise|rob|collect|coroutines [briefly]
 local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
@@ -310,6 +310,78 @@ function modes.finalise()
         collectgarbage()
         act(w, "after a finaliser")
       end
+    end
+  end
+end
+
+-- Calls with tables that alone hold what is in them, and what is done with what
+-- they give.
+local function held_by_tables(w)
+  local n = 0
+  local function long(word)
+    n = n + 1
+    return word:rep(60) .. n
+  end
+  local function like() return w.sequence:with_bars { 1, 2 } end
+  local note = { tick = 0, duration = 96, pitch = 60, velocity = 90 }
+  return {
+    { core.song, { ppq = 96, name = long "song", notes = { note } } },
+    { w.song.with_drums, w.song, w.sequence, { track_name = long "drums" } },
+    { core.tokeniser, { kit = { name = long "kit", { name = long "voice", pitches = { 36 } } } } },
+    { core.model, { preset = "drummer", tokeniser = core.tokeniser(), hidden = 4, encoder = 2 } },
+    { w.model.save, w.model, "out.safetensors", { extra = { [long "key"] = long "value" } } },
+    { w.corpus.batches, w.corpus, { model = core.model(SMALL), steps = 16, batch = 2 },
+      function(batches) return batches:next() end },
+    { core.generator, w.model, { prime = like() }, function(g) return g:play(w.sequence) end },
+    { w.generator.play, w.generator, w.sequence,
+      { given = like(), known = long("\1"):sub(1, 2 * 9 * 16), style = like(), density = { 1 } } },
+    { core.judge, w.model, w.sequence, { song = { like(), like() }, style = like() } },
+    { core.judge, w.model, { like(), like() }, nil },
+    { core.play, { core.generator(w.model), core.generator(w.model) }, w.sequence,
+      { { given = like() }, { style = like() } } },
+    { core.intake, { { path = "out.mid", name = long "one" }, { path = "out.mid", name = long "two" } },
+      { tokeniser = core.tokeniser { kit = "full17" }, reader = smf.reader } },
+    { core.intake, { { path = "out.mid", name = long "one" } },
+      { tokeniser = core.tokeniser(), reader = smf.reader,
+        into = assert(core.create_corpus("taken.ndc", core.tokeniser())) } },
+  }
+end
+
+local function empty(t)
+  for _, value in pairs(t) do if type(value) == "table" then empty(value) end end
+  for key in pairs(t) do t[key] = nil end
+end
+
+-- A finaliser that takes all out of the tables that a function is reading, and
+-- lets it be collected.
+function modes.rob()
+  collectgarbage "incremental"
+  collectgarbage("setpause", 0)
+  collectgarbage("setstepmul", 1000)
+  assert(song:save "out.mid")
+  for i = 1, #held_by_tables(world()) do
+    for after = 1, skipped(3) and 6 or 24 do
+      local w = world()
+      local call = held_by_tables(w)[i]
+      local f, n = table.remove(call, 1), 0
+      for k = 1, 4 do if call[k] ~= nil then n = k end end
+      local use = type(call[n]) == "function" and table.remove(call, n)
+      local tables = {}
+      for k = 1, n do if type(call[k]) == "table" then tables[#tables + 1] = call[k] end end
+      local left = after
+      local function bomb()
+        setmetatable({}, { __gc = function()
+          left = left - 1
+          if left > 0 then return bomb() end
+          for _, t in ipairs(tables) do empty(t) end
+          collectgarbage()
+        end })
+      end
+      bomb()
+      tried = tried + 1
+      local ok, result = pcall(f, table.unpack(call, 1, n))
+      if ok and use then ok, result = pcall(use, result) end
+      if not ok and type(result) ~= "string" then fault("robbed", i, "raised a", type(result)) end
     end
   end
 end
