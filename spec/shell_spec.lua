@@ -149,6 +149,24 @@ describe("progress", function()
     assert.equal("done\n", err)
   end)
 
+  it("gives Ctrl-C back to the host when the last of those that caught it is closed", function()
+    local status, out, err = shell.sh(("LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(
+      shell.quote(package.path), shell.quote(package.cpath), shell.quote [[
+        local core = require "neuraldrummer.core"
+        local function interrupt() io.popen("kill -INT $PPID"):close() end
+        local one, two = core.catch_interrupt(), core.catch_interrupt()
+        one:close()
+        interrupt()
+        print(two:seen(), core.catch_interrupt():seen())
+        two:close()
+        collectgarbage()
+        interrupt()
+        print "still here"]]))
+    assert.equal("true\tfalse\n", out)
+    assert.matches("interrupted!", err)
+    assert.equal(1, status)
+  end)
+
   it("ends with Ctrl-C, and nothing half-written is left", function()
     local folder = shell.folder()
     local songs = folder .. "/songs"

@@ -76,6 +76,7 @@ static int writer_append(lua_State *L) {
 
 static int writer_finish(lua_State *L) {
   nd_corpus_writer *w = lnd_check(L, 1, LND_CORPUS_WRITER);
+  if (lnd_finalising(L)) return luaL_error(L, "a corpus cannot be finished within a finaliser");
   lnd_box *box = lua_touserdata(L, 1);
   nd_error err;
   box->p = NULL;  /* it is gone after this, well or not */

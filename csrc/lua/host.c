@@ -1,11 +1,12 @@
 /* host.c - the process around us: its clock, its terminal and Ctrl-C.
  *
  * Lua has no signals, and a long training wants to save before it goes. The
- * handler only sets a flag, which Lua asks for when it suits. The handler
- * that was there before is kept in the userdata, not in a static, and comes
- * back when that is closed or collected.
+ * handler only counts, and Lua asks when it suits. Signals are the process's:
+ * whichever of those that catch is closed last, in whatever state of Lua, puts
+ * back the handlers from before the first.
  */
 #define _GNU_SOURCE  /* sched_getaffinity */
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,59 +19,78 @@
 
 #define LND_INTERRUPT "neuraldrummer.interrupt"
 
-/* Of the process, as signals are. */
-static volatile sig_atomic_t caught = 0;
+static volatile sig_atomic_t came = 0;
 
 static void on_interrupt(int number) {
   (void)number;
-  caught = 1;
+  came = came + 1;
 }
 
-/* What the handlers were before. */
-typedef struct handlers {
-  struct sigaction interrupt, terminate;
-  bool had_interrupt, had_terminate;
-} handlers;
+/* How many catch a signal, and its handler from before the first. */
+typedef struct hook {
+  int number, users;
+  struct sigaction before;
+} hook;
 
-/* core.catch_interrupt(terminate) -> interrupt, which holds the handlers from before */
-static int catch_interrupt(lua_State *L) {
-  bool terminate = lua_toboolean(L, 1);
-  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TBOOLEAN);
-  lnd_box *box = lnd_push(L, LND_INTERRUPT, 0);       /* interrupt */
-  handlers *before = nd_calloc(1, sizeof *before);
-  if (before == NULL) return luaL_error(L, "not enough memory");
-  box->p = before;
+static hook interrupts = {.number = SIGINT}, terminations = {.number = SIGTERM};
+static pthread_mutex_t hooking = PTHREAD_MUTEX_INITIALIZER;
+
+static void watch(hook *h, unsigned flags) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_interrupt;
   (void)sigemptyset(&action.sa_mask);
-  caught = 0;
+  action.sa_flags = (int)flags;
+  (void)pthread_mutex_lock(&hooking);
+  (void)sigaction(h->number, &action, h->users++ == 0 ? &h->before : NULL);
+  (void)pthread_mutex_unlock(&hooking);
+}
+
+static void let_go(hook *h) {
+  (void)pthread_mutex_lock(&hooking);
+  if (--h->users == 0) (void)sigaction(h->number, &h->before, NULL);
+  (void)pthread_mutex_unlock(&hooking);
+}
+
+typedef struct interrupt {
+  sig_atomic_t before;  /* signals that had come when it was made */
+  bool terminate;
+} interrupt;
+
+/* core.catch_interrupt(terminate) -> interrupt */
+static int catch_interrupt(lua_State *L) {
+  bool terminate = lua_toboolean(L, 1);
+  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TBOOLEAN);
+  lnd_box *box = lnd_push(L, LND_INTERRUPT, 0);       /* interrupt */
+  interrupt *i = nd_calloc(1, sizeof *i);
+  if (i == NULL) return luaL_error(L, "not enough memory");
+  *i = (interrupt){came, terminate};
+  box->p = i;
   /* reads go on after it; a second Ctrl-C ends the process as ever */
-  action.sa_flags = (int)((unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
-  before->had_interrupt = sigaction(SIGINT, &action, &before->interrupt) == 0;
+  watch(&interrupts, (unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
   /* mpirun asks by SIGTERM, more than once, and kills before long */
-  action.sa_flags = SA_RESTART;
-  before->had_terminate = terminate && sigaction(SIGTERM, &action, &before->terminate) == 0;
+  if (terminate) watch(&terminations, SA_RESTART);
   return 1;
 }
 
+static bool seen(const interrupt *i) { return came != i->before; }
+
 static int interrupt_seen(lua_State *L) {
-  (void)lnd_check(L, 1, LND_INTERRUPT);
-  lua_pushboolean(L, caught != 0);
+  lua_pushboolean(L, seen(lnd_check(L, 1, LND_INTERRUPT)));
   return 1;
 }
 
 static int interrupt_tostring(lua_State *L) {
   lnd_box *box = lnd_check_box(L, 1, LND_INTERRUPT);
-  lua_pushfstring(L, "interrupt: %s", box->p == NULL ? "closed" : caught != 0 ? "seen" : "not seen");
+  lua_pushfstring(L, "interrupt: %s", box->p == NULL ? "closed" : seen(box->p) ? "seen" : "not seen");
   return 1;
 }
 
 static void give_back(void *p) {
-  handlers *before = p;
-  if (before->had_interrupt) (void)sigaction(SIGINT, &before->interrupt, NULL);
-  if (before->had_terminate) (void)sigaction(SIGTERM, &before->terminate, NULL);
-  free(before);
+  interrupt *i = p;
+  let_go(&interrupts);
+  if (i->terminate) let_go(&terminations);
+  free(i);
 }
 
 double lnd_seconds(void) {
