@@ -72,6 +72,22 @@ describe("judge", function()
     end
   end)
 
+  it("agrees with the odds that a window's player has, of one step too", function()
+    local heard = core.tokeniser { preset = "neuraldrummer2023" }
+    local drums = heard:encode(tiny.song { patterns = rock, bars = 2 })
+    for _, window in ipairs { 1, 4 } do
+      local net <close> = core.model { preset = "neuraldrummer2023", hidden = 8, layers = 2,
+        window = window }
+      local player = core.generator(net, { cutoff = 0.5 })
+      local played = player:play(drums)
+      local last, likelihood = played:hits(#played), 0
+      for voice, p in pairs(player:odds()) do
+        likelihood = likelihood + math.log(last[voice] and p or 1 - p)
+      end
+      near(likelihood, core.judge(net, played)[#played], 1e-4)
+    end
+  end)
+
   it("hears another song, from any of its steps, round its end", function()
     local own = core.judge(model, seq)
     local heard = core.judge(model, seq, { song = { seq, song, song }, at = { 1, 1, 17 } })

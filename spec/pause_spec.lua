@@ -96,6 +96,22 @@ describe("long work", function()
     end)
   end
 
+  for name, work in pairs(works) do
+    it("does not go on in a finaliser, when all is over: " .. name, function()
+      local saved
+      do
+        local routine = coroutine.create(function() return work(coroutine.yield) end)
+        assert(coroutine.resume(routine))
+        setmetatable({ routine }, { __gc = function(t) saved = t[1] end })
+      end
+      collectgarbage()
+      collectgarbage()
+      local ok, why = coroutine.resume(saved)
+      assert.is_false(ok)
+      assert.matches("what is worked with was closed meanwhile$", why)
+    end)
+  end
+
   it("says how much a slice did", function()
     local sum, config = 0, model:config()
     generator(3):play(seq, nil, function(products)

@@ -241,6 +241,7 @@ static int play_on(lua_State *L, int called, lua_KContext context) {
   for (bool more = true; more;) {
     double products = lnd_slice(L, PAUSE);
     nd_error err;
+    lnd_check_open(L, &box, 1);
     lnd_check_open(L, w->boxes, w->n_boxes);
     int former = nd_blas_threads(w->threads);
     nd_status status = nd_playing_go(box->p, &products, &more, &err);

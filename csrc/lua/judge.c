@@ -94,6 +94,7 @@ static int judge_on(lua_State *L, int called, lua_KContext context) {
   for (bool more = true; more;) {
     double products = lnd_slice(L, PAUSE);
     nd_error err;
+    lnd_check_open(L, &box, 1);
     lnd_check_open(L, w->boxes, w->n_boxes);
     int former = nd_blas_threads(1);
     nd_status status = nd_judging_go(box->p, &products, &more, &err);

@@ -80,7 +80,8 @@ void lnd_push_pause(lua_State *L, int pause, double left);
 /* Raises unless there is a function, or nothing, at `arg`. */
 void lnd_check_pause(lua_State *L, int arg);
 
-/* Raises when one of the `n` objects was closed. */
+/* Raises when one of the `n` objects was closed: the work itself is, where a
+ * finaliser goes on with a coroutine that was given up. */
 void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n);
 
 /* Whether a finaliser is running. */

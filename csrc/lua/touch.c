@@ -19,6 +19,7 @@ static int touch_on(lua_State *L, int called, lua_KContext context) {
   (void)called;
   for (bool more = true; more;) {
     double products = lnd_slice(L, PAUSE);
+    lnd_check_open(L, &box, 1);
     lnd_check_open(L, w->boxes, 2);
     int former = nd_blas_threads(1);
     more = nd_touching_go(box->p, &products);

@@ -211,7 +211,7 @@ static const float *advance(desk *k, const nd_weights *w, int32_t from, int32_t 
   size_t begins = (size_t)(steps % rows) * (size_t)H;
   for (int32_t l = 0; l < c->layers; l++) {
     float *h = k->h + (size_t)l * layer + first, *cell = k->c + (size_t)l * layer + first;
-    if (rows > 1) {
+    if (c->window > 0) {
       memset(h + begins, 0, (size_t)H * sizeof *h);
       memset(cell + begins, 0, (size_t)H * sizeof *h);
     }
