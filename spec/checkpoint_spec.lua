@@ -360,6 +360,15 @@ describe("a checkpoint is refused", function()
     assert.is_truthy(setting("kit", "gm9|kick"):find "^setting 'kit': ")
   end)
 
+  it("when batches of it would not be as long as its window", function()
+    local windows <close> = small { preset = "neuraldrummer2023" }
+    for _, steps in ipairs { 1, 7, 9, 20, 65536 } do
+      assert.equal(("setting 'steps': %d is not the window, 8"):format(steps),
+        changed(windows, function(_, metadata) metadata.steps = tostring(steps) end))
+    end
+    assert.is_nil(changed(windows, function(_, metadata) metadata.steps = "8" end))
+  end)
+
   it("when it is of an older drummer, which heard less", function()
     local older = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass", "loudness",
       "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",

@@ -144,7 +144,8 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   s->drummer = drummer;
   s->options = *options;
   if (s->options.batch <= 0) s->options.batch = drummer->batch;
-  if (s->options.steps <= 0 || c->window > 0) s->options.steps = drummer->steps;
+  if (c->window > 0) s->options.steps = c->window;
+  else if (s->options.steps <= 0) s->options.steps = drummer->steps;
   s->rng = nd_rng_seed(options->seed, 3);
   s->epoch = 1;
   int32_t whole = s->options.batch, first = 0, here = whole;

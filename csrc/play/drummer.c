@@ -386,6 +386,8 @@ nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error 
     if (nd_net_declare(&d->net, &net, &why) != ND_OK)
       status = nd_fail(err, ND_FORMAT, "%s", why.text);
   }
+  if (status == ND_OK && net.window > 0 && d->steps != net.window)
+    status = nd_fail(err, ND_FORMAT, "setting 'steps': %d is not the window, %d", d->steps, net.window);
   /* memory is taken only for what the file really holds */
   for (int32_t i = 0; status == ND_OK && i < d->net.n_tensors; i++) {
     const nd_tensor *x = &d->net.tensors[i];
