@@ -155,6 +155,51 @@ describe("styles", function()
       "option 'style': 14 numbers are needed, or 230 with a groove")
   end)
 
+  it("that are replaced are none of the model's any more", function()
+    local model <close> = small()
+    local seq = assert(tok:encode(song(2, false)))
+    local played <close> = core.generator(model)
+    local chosen <close> = core.generator(model)
+    for _, split in ipairs { "valid", "all" } do  -- fewer than there were, and as many
+      model:learn_styles(corpus, "all")
+      played:play(seq, { style = 4 })
+      local _, index = chosen:choose(seq, 4)
+      assert.same({ 4, 4 }, { index, (played:style()) })
+      model:learn_styles(corpus, split)
+      assert.same({}, { played:style() })
+      assert.same({}, { chosen:style() })
+      played:play(seq, { style = 1 })
+      assert.same({ 1, model:styles()[1].name }, { played:style() })
+    end
+  end)
+
+  it("that are replaced in a pause end a playing", function()
+    local model <close> = core.model { hidden = 96, layers = 2, encoder = 8 }
+    local seq = assert(tok:encode(song(2, false)))
+    -- the first pause is before a style is chosen
+    local long = assert(tok:encode(tiny.song { patterns = { grooves[1] }, bars = 60 }))
+    for _, direction in ipairs { {}, { style = 4 }, { style = false } } do
+      for _, pauses in ipairs { 1, 2 } do
+        assert.equal(4, model:learn_styles(corpus, "all"))
+        local one <close> = core.generator(model, { seed = 1, prime = long })
+        local other <close> = core.generator(model, { seed = 2, prime = long })
+        local alone, n = one:play(seq, direction):packed_hits(), 0
+        local before = { one:style() }
+        assert.error_matches(function()
+          core.play({ one, other }, seq, direction, function()
+            n = n + 1
+            if n == pauses then model:learn_styles(corpus, "valid") end
+          end)
+        end, "the model has learnt other styles meanwhile")
+        assert.equal(pauses, n)
+        -- as it was, and it plays on with those that there are
+        model:learn_styles(corpus, "all")
+        assert.equal(alone, one:play(seq, direction):packed_hits())
+        assert.same(before, { one:style() })
+      end
+    end
+  end)
+
   it("are kept in a checkpoint, in half precision too", function()
     local file = os.tmpname()
     local model <close> = small()

@@ -296,10 +296,14 @@ static int model_learn_styles(lua_State *L) {
   if (lnd_finalising(L)) return luaL_error(L, "styles cannot be learnt within a finaliser");
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
-  nd_status status = nd_styles_learn(&m->drummer->styles, corpus, split == 2 ? -1 : split,
-                                     (int32_t)most, &err);
-  if (status == ND_OK) status = nd_near_learn(&m->drummer->styles, 1, &err);
-  if (status != ND_OK) return lnd_fail_corpus(L, &err, 2);
+  nd_styles learnt = {.n = 0};
+  nd_status status = nd_styles_learn(&learnt, corpus, split == 2 ? -1 : split, (int32_t)most, &err);
+  if (status == ND_OK) status = nd_near_learn(&learnt, 1, &err);
+  if (status != ND_OK) {
+    nd_styles_clear(&learnt);
+    return lnd_fail_corpus(L, &err, 2);
+  }
+  nd_styles_replace(&m->drummer->styles, &learnt);
   lua_pushinteger(L, m->drummer->styles.n);
   return 1;
 }

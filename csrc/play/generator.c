@@ -23,6 +23,7 @@ typedef struct take {
   uint8_t *ring;              /* (RING, voices) hits, by step */
   float style[ND_MAX_STYLE];
   int32_t chosen;             /* index of the style among the drummer's, or -1 */
+  uint64_t edition;           /* of the drummer's styles, when it was chosen */
   bool has_style;
   float odds[ND_MAX_VOICES];
   bool unsound;               /* some odds since the start were no number */
@@ -443,11 +444,19 @@ void nd_generator_reset(nd_generator *g) {
 }
 
 int32_t nd_generator_style(const nd_generator *g, const float **numbers) {
-  *numbers = g->take.has_style ? g->take.style : NULL;
-  return g->take.chosen;
+  const take *t = &g->take;
+  *numbers = t->has_style ? t->style : NULL;
+  return t->edition == g->drummer->styles.edition ? t->chosen : -1;
 }
 
 /* ------------------------------------------------------------------- the style */
+
+static void take_up(take *t, const nd_styles *s, int32_t i) {
+  t->chosen = i;
+  t->edition = s->edition;
+  t->has_style = true;
+  memcpy(t->style, s->style + (size_t)i * (size_t)s->size, (size_t)s->size * sizeof *t->style);
+}
 
 /* Commits to one style where that needs no lot: the one given, or that of the
  * bars that are kept. True when it is to be drawn for the song. */
@@ -468,9 +477,7 @@ static bool commit(const nd_drummer *drummer, take *t, const nd_direction *d) {
   }
   if (s->n == 0) return false;
   if (d->own_style > 0) {
-    t->chosen = d->own_style - 1;
-    memcpy(t->style, s->style + (size_t)t->chosen * (size_t)s->size, size);
-    t->has_style = true;
+    take_up(t, s, d->own_style - 1);
     return false;
   }
   return true;
@@ -488,9 +495,7 @@ static nd_status draw_style(const nd_drummer *drummer, take *t, const nd_sequenc
     if (status != ND_OK) return status;
   }
   nd_rng rng = nd_rng_seed(t->options->seed, 5);
-  t->chosen = nd_styles_draw(s, *odds, &rng);
-  memcpy(t->style, s->style + (size_t)t->chosen * (size_t)s->size, (size_t)s->size * sizeof *t->style);
-  t->has_style = true;
+  take_up(t, s, nd_styles_draw(s, *odds, &rng));
   return ND_OK;
 }
 
@@ -520,6 +525,7 @@ typedef enum phase { PRELUDE, STYLES, ROWS, READING, RETURNS, STEPS, DONE } phas
 
 struct nd_playing {
   const nd_drummer *drummer;
+  uint64_t edition;                 /* of the drummer's styles */
   const nd_sequence *song;
   int32_t n;
   nd_generator *const *generators;  /* (n) */
@@ -682,6 +688,7 @@ nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int
   nd_playing *p = nd_calloc(1, sizeof *p);
   if (p == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   p->drummer = drummer;
+  p->edition = drummer->styles.edition;
   p->song = song;
   p->n = n;
   p->generators = generators;
@@ -818,6 +825,9 @@ nd_status nd_playing_go(nd_playing *p, double *left, bool *more, nd_error *err) 
   const nd_drummer *d = p->drummer;
   int32_t n = nd_sequence_steps(p->song);
   double step = nd_net_products(&d->net) * p->n, rows = row_cost * p->n_readings;
+  /* odds, and indices in directions, are of the styles that it began with */
+  if (d->styles.edition != p->edition)
+    return nd_fail(err, ND_MISUSE, "the model has learnt other styles meanwhile");
   while (p->phase != DONE && products > 0) {
     nd_status status = ND_OK;
     switch (p->phase) {

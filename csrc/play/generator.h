@@ -94,7 +94,8 @@ nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int
                           const nd_sequence *song, const nd_direction *directions, nd_error *err);
 
 /* Goes on for about *products multiply-adds, which then says what is left of them:
- * less than 0 by the last few steps. *more: it is not done yet. */
+ * less than 0 by the last few steps. *more: it is not done yet. ND_MISUSE when the
+ * drummer's styles were replaced since it began. */
 nd_status nd_playing_go(nd_playing *p, double *products, bool *more, nd_error *err);
 
 /* The generators then have what they played behind them, and each Sequence may
@@ -108,7 +109,8 @@ nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
                               const nd_direction *direction, nd_error *err);
 
 /* The style that the last song was played in: its index among the drummer's,
- * or -1. In *numbers (nd_style_size), NULL when it was played in none. */
+ * or -1, also when those were replaced since. In *numbers (nd_style_size), NULL when
+ * it was played in none. */
 int32_t nd_generator_style(const nd_generator *g, const float **numbers);
 
 #endif

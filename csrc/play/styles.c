@@ -60,7 +60,7 @@ static bool in_split(const nd_corpus *corpus, int32_t song, int32_t split) {
   return split < 0 || (int32_t)nd_corpus_split(corpus, song) == split;
 }
 
-nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, int32_t most,
+nd_status nd_styles_learn(nd_styles *out, const nd_corpus *corpus, int32_t split, int32_t most,
                           nd_error *err) {
   int32_t songs = nd_corpus_count(corpus), all = 0, room;
   for (int32_t i = 0; i < songs; i++) all += in_split(corpus, i, split);
@@ -93,9 +93,16 @@ nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, 
     nd_styles_clear(&learnt);
     return status;
   }
-  nd_styles_clear(s);
-  *s = learnt;
+  *out = learnt;
   return ND_OK;
+}
+
+void nd_styles_replace(nd_styles *s, nd_styles *by) {
+  uint64_t edition = s->edition + 1;
+  nd_styles_clear(s);
+  *s = *by;
+  s->edition = edition;
+  *by = (nd_styles){.n = 0};
 }
 
 void nd_styles_clear(nd_styles *s) {

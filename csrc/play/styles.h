@@ -30,13 +30,17 @@ typedef struct nd_styles {
   float *near;          /* (ND_SONG_TRAITS, ND_STYLES_NEAR): exp(-squared distance)
                          * behind it is how near two songs are */
   char *names;          /* one a line, in order */
+  uint64_t edition;     /* another whenever they are replaced: what an index is of */
 } nd_styles;
 
 /* Of the songs of `split` (-1: all) that have drums; of more than `most`, so
- * many from all over the corpus. Replaces what is there.
+ * many from all over the corpus. *out is the caller's to clear; when it fails, nothing.
  * `near` is left to learn/near.h: zeros, by which all songs are as near. */
-nd_status nd_styles_learn(nd_styles *s, const nd_corpus *corpus, int32_t split, int32_t most,
+nd_status nd_styles_learn(nd_styles *out, const nd_corpus *corpus, int32_t split, int32_t most,
                           nd_error *err);
+
+/* `by` in place of what is there; it is left empty. */
+void nd_styles_replace(nd_styles *s, nd_styles *by);
 void nd_styles_clear(nd_styles *s);
 
 /* How far the grooves of two styles agree: twice the hits that they have in

@@ -444,10 +444,11 @@ function core.generator(m, options) end
 ---@param seq neuraldrummer.sequence
 ---@param direction? neuraldrummer.direction what is kept, and what is asked for
 ---@param pause? function called between slices of a few milliseconds, with the multiply-adds that
---- one took; it may yield
+--- one took; it may yield. An error when the model learns other styles meanwhile
 ---@return neuraldrummer.sequence
 function generator:play(seq, direction, pause) end
---- The style that the last song was played in, nil when there was none.
+--- The style that the last song was played in, nil when there was none, and when the
+--- model has learnt others since.
 ---@return integer? index
 ---@return string? name
 function generator:style() end
