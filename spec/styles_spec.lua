@@ -285,6 +285,21 @@ describe("styles", function()
         assert.is_nil(loaded)
         assert.equal("its styles are not finite", message)
       end
+      local function of(value)
+        return load(function(t) t[name].data = ("<f"):pack(value):rep(#t[name].data // 4) end)
+      end
+      for _, value in ipairs { 65505, -65505, 3e38, -3e38 } do
+        assert.same({ nil, "its styles are none that are learnt: too large" }, { of(value) })
+      end
+      -- what is let in ends in odds, however far it is from any style
+      for _, value in ipairs { 65504, -65504 } do
+        local far <close> = assert(of(value))
+        local sum = 0
+        for _, style in ipairs(far:styles(assert(tok:encode(song(2))))) do
+          sum = sum + style.odds
+        end
+        assert.is_true(math.abs(sum - 1) < 1e-6)
+      end
     end
     os.remove(file)
   end)

@@ -249,13 +249,12 @@ void nd_net_clear(nd_net *net) {
   memset(net, 0, sizeof *net);
 }
 
-/* The largest half. What trained weights come to is a thousandth of it; beyond
- * it, products run out of the floats before the last layer. */
+/* The largest half. */
 static const float max_weight = 65504.0f;
 
-/* Whether all are finite and within it. By their bits, which compilers make vectors
- * of: this is most of what loading a model takes. */
-static bool all_usual(size_t n, const float *w) {
+/* By their bits, which compilers make vectors of: this is most of what loading a
+ * model takes. */
+bool nd_all_usual(size_t n, const float *w) {
   int32_t largest = 0, most;
   for (size_t i = 0; i < n; i++) {
     int32_t bits;
@@ -272,7 +271,7 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
     const nd_tensor *t = &net->tensors[i];
     const size_t name = strlen(t->name);
     const bool variance = name > 4 && strcmp(t->name + name - 4, ".var") == 0;
-    if (!variance && all_usual(t->size, net->block + t->offset)) continue;
+    if (!variance && nd_all_usual(t->size, net->block + t->offset)) continue;
     for (size_t j = 0; j < t->size; j++) {
       const float w = net->block[t->offset + j];
       if (!isfinite(w))

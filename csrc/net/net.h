@@ -70,6 +70,10 @@ void nd_net_first_weights(nd_net *net, uint64_t seed);
 void nd_net_clear(nd_net *net);
 const nd_tensor *nd_net_tensor(const nd_net *net, const char *name);  /* NULL: none */
 
+/* Whether all are finite and none is beyond the largest half. What is learnt comes to
+ * a thousandth of it; beyond it, products run out of the floats. */
+bool nd_all_usual(size_t n, const float *values);
+
 /* ND_FORMAT, naming the tensor, when a value is not finite, or so large or so
  * far below zero that what is computed with it would not be. */
 nd_status nd_net_check(const nd_net *net, nd_error *err);

@@ -328,6 +328,8 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
 static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   for (size_t i = 0; i < e->size; i++)
     if (!isfinite(e->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
+  if (!nd_all_usual(e->size, e->values))
+    return nd_fail(err, ND_FORMAT, "its styles are none that are learnt: too large");
   *to = nd_calloc(e->size, sizeof **to);
   if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   memcpy(*to, e->values, e->size * sizeof **to);
