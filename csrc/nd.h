@@ -53,6 +53,7 @@ enum {
   ND_MAX_FILE_BYTES = 256 << 20,
   ND_MAX_EVENTS = 8000000,
   ND_MAX_STEPS = 1 << 20,       /* of a Sequence: 36 hours at 120 bpm */
+  ND_MOST_STEPS = 1 << 24,      /* that this limit may be set to */
   ND_MAX_TRACKS = 4096,
   ND_MAX_TICK = 0x0FFFFFFF,
   ND_MAX_VOICES = 32,

@@ -307,6 +307,20 @@ describe("corpus", function()
     } do
       assert.is_truthy(why and why:find(message, 1, true), message .. ": " .. tostring(why))
     end
+    -- songs of more steps than a limit may let through
+    assert.is_nil(with(56, "<I4", 1 << 24))
+    for _, most in ipairs { (1 << 24) + 1, 0x7FFFFFFF } do
+      assert.is_truthy(with(56, "<I4", most):find("its settings", 1, true))
+    end
+    -- an index is read only where so many songs could fill it
+    local function stretched(size)
+      local hostile = sealed(bytes:sub(1, 24) .. ("<I8I8"):pack(size, index + size)
+        .. bytes:sub(41))
+      return try(hostile .. ("\0"):rep(index + size - #hostile))
+    end
+    local longest = #sequences * (28 + 4096) + 4
+    assert.is_truthy(stretched(longest):find("checksum of the index", 1, true))
+    assert.is_truthy(stretched(longest + 1):find("size of the index", 1, true))
     for place, value in pairs { [0] = 3, [4] = 0, [8] = 0x80000000, [12] = 0 } do
       assert.is_truthy(with(song + place, "<I4", value):find("sizes of a song", 1, true))
     end

@@ -68,7 +68,7 @@ static void begin_pass(nd_sampler *s, int64_t pass) {
 }
 
 static int64_t stretches(const nd_sampler *s, int32_t song) {
-  return (nd_corpus_steps(s->corpus, song) + s->options.steps - 1) / s->options.steps;
+  return ((int64_t)nd_corpus_steps(s->corpus, song) + s->options.steps - 1) / s->options.steps;
 }
 
 /* Batches that one pass without shuffling takes: the walk itself, counted. */

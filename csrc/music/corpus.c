@@ -372,7 +372,7 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
   if (nd_kit_parse(&tok->kit, kit, err) != ND_OK || tok->kit.n_voices == 0)
     return damaged(err, "its kit");
   if (steps_per_beat < 1 || steps_per_beat > 960 || beat > ND_BEAT_METER || max_steps < 1 ||
-      max_steps > INT32_MAX || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
+      max_steps > ND_MOST_STEPS || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
     return damaged(err, "its settings");
   if (get32(h + AT_METRICS) != ND_N_METRICS)
     return nd_fail(err, ND_FORMAT, "the corpus has %u metrics a step, this program %d",
@@ -391,7 +391,8 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
 static nd_status read_index(nd_corpus *c, uint64_t start, uint64_t index, uint64_t index_size,
                             nd_error *err) {
   uint64_t n_songs = (uint64_t)c->n_songs;
-  if (index_size < 4 || (index_size - 4) / ENTRY < n_songs || index_size > SIZE_MAX)
+  if (index_size < 4 || (index_size - 4) / ENTRY < n_songs ||
+      index_size - 4 > n_songs * (ENTRY + MAX_NAME) || index_size > SIZE_MAX)
     return damaged(err, "size of the index");
   size_t size = (size_t)index_size - 4;
   /* one byte more ends the last name */

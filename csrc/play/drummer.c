@@ -153,7 +153,7 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("steps_per_beat", d->tokeniser.steps_per_beat, 1, 48);
   FLAG_("include_drums", d->tokeniser.include_drums);
   FLAG_("original", d->tokeniser.original);
-  INT_("max_steps", d->tokeniser.max_steps, 1, 1 << 24);
+  INT_("max_steps", d->tokeniser.max_steps, 1, ND_MOST_STEPS);
   TEXT_("features", features);
   TEXT_("look_back", back);
   TEXT_("metrics", metrics);
