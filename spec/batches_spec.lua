@@ -447,6 +447,31 @@ describe("batches", function()
     refused("the model's file holds no training to go on with", { batch = 2, steps = 32, seed = 4 })
     assert(model:save(file))
     refused("the model's file holds no training to go on with", { batch = 3, steps = 32, seed = 4 })
+    -- nor from a place where it never was
+    assert(model:save(file, { training = true, batches = batches }))
+    local whole = safetensors.read(file)
+    local place, valid = whole.metadata.batches, 0
+    for i = 1, #corpus do
+      if corpus:info(i).split == "valid" then valid = i end
+    end
+    local function placed(text)
+      assert.not_equal(place, text)
+      whole.metadata.batches = text
+      safetensors.write(file, whole)
+    end
+    local same = { batch = 3, steps = 32, seed = 4 }
+    local out, unreadable = path .. ": the checkpoint's place in it is out of range",
+      path .. ": the checkpoint's place in it cannot be read"
+    for text, why in pairs {
+      [(place:gsub(" %d+:(%d+)$", (" %d:%%1"):format(valid - 1)))] = out,
+      [(place:gsub(":%d+$", ":999999"))] = out,
+      [place .. " 0:0"] = unreadable,
+      [place .. "x"] = unreadable,
+      [place .. " "] = unreadable,
+    } do
+      placed(text)
+      refused(why, same)
+    end
     -- nor with songs that were spoilt since
     assert(model:save(file, { training = true, batches = batches }))
     local spoilt, bytes = os.tmpname(), assert(files.read(path))

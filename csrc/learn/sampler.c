@@ -120,15 +120,19 @@ static nd_status check_tokeniser(const nd_corpus *corpus, const nd_drummer *d, n
   return ND_OK;
 }
 
+/* Whether batches are made of a song. */
+static bool is_taken(const nd_sampler *s, int32_t song) {
+  bool in = s->options.split < 0 || (int32_t)nd_corpus_split(s->corpus, song) == s->options.split;
+  return in && nd_corpus_steps(s->corpus, song) > s->drummer->net.config.window;
+}
+
 static nd_status find_songs(nd_sampler *s, nd_error *err) {
-  int32_t n = nd_corpus_count(s->corpus), window = s->drummer->net.config.window;
+  int32_t n = nd_corpus_count(s->corpus);
   s->songs = nd_calloc((size_t)n, sizeof *s->songs);
   s->queue = nd_calloc((size_t)n, sizeof *s->queue);
   if (s->songs == NULL || s->queue == NULL) return no_memory(err);
-  for (int32_t i = 0; i < n; i++) {
-    bool in = s->options.split < 0 || (int32_t)nd_corpus_split(s->corpus, i) == s->options.split;
-    if (in && nd_corpus_steps(s->corpus, i) > window) s->songs[s->n_songs++] = i;
-  }
+  for (int32_t i = 0; i < n; i++)
+    if (is_taken(s, i)) s->songs[s->n_songs++] = i;
   if (s->n_songs == 0) return nd_fail(err, ND_FORMAT, "no song of this split to learn from");
   return ND_OK;
 }
@@ -481,6 +485,10 @@ static nd_status out_of_range(nd_error *err) {
   return nd_fail(err, ND_FORMAT, "the checkpoint's place in it is out of range");
 }
 
+static nd_status unreadable(nd_error *err) {
+  return nd_fail(err, ND_FORMAT, "the checkpoint's place in it cannot be read");
+}
+
 nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
   int32_t batch, steps, songs, next;
   int64_t pass, epoch, at;
@@ -489,7 +497,7 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
   int n = sscanf(text, "1 %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNu64 " %" SCNd64 " %" SCNd32
                  " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 "%n", &batch, &steps, &songs, &seed,
                  &pass, &next, &epoch, &at, &state, &line, &used);
-  if (n != 10) return nd_fail(err, ND_FORMAT, "the checkpoint's place in it cannot be read");
+  if (n != 10) return unreadable(err);
   if (batch != s->options.batch || steps != s->options.steps || songs != s->n_songs ||
       seed != s->options.seed)
     return nd_fail(err, ND_FORMAT,
@@ -510,6 +518,8 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
     if (sscanf(p, " %" SCNd32 ":%" SCNd32 "%n", &song, &step, &used) != 2 || song < -1 ||
         song >= nd_corpus_count(s->corpus) || step < 0)
       return out_of_range(err);
+    if (song >= 0 && (!is_taken(s, song) || step > nd_corpus_steps(s->corpus, song)))
+      return out_of_range(err);
     p += used;
     let_go(w);
     if (song < 0) continue;
@@ -517,5 +527,5 @@ nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
     if (status != ND_OK) return status;
     w->step = step;
   }
-  return ND_OK;
+  return *p == '\0' ? ND_OK : unreadable(err);
 }
