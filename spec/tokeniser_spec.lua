@@ -272,6 +272,29 @@ describe("tokeniser", function()
     assert.are.equal(16, #assert(core.tokeniser():encode(far)))
   end)
 
+  it("refuses songs of more bars than are played, and lays as many as may be", function()
+    local MOST <const> = 131072
+    local function sixteenths(n, most)  -- each a bar
+      return core.tokeniser { steps_per_beat = 4 }:encode(core.song { ppq = 4,
+        meters = { { tick = 0, numerator = 1, denominator = 16 } },
+        notes = { { tick = 0, duration = n, pitch = 60, velocity = 1 } } }, "x", most)
+    end
+    assert.are.equal(MOST, #assert(sixteenths(MOST)):bars())
+    for _, n in ipairs { MOST + 1, 1048576 } do
+      local seq, why = sixteenths(n)
+      assert.is_nil(seq)
+      assert.are.equal("x: the song has more than 131072 bars (max_steps)", why)
+    end
+    -- a lower limit refuses no song that is shorter; a higher one has room for more bars
+    assert.are.equal(20, #assert(sixteenths(20, 20)):bars())
+    assert.are.equal(MOST + 1, #assert(sixteenths(MOST + 1, 1048584)):bars())
+    local seq, why = core.tokeniser { beat = "meter", steps_per_beat = 2 }:encode(core.song {
+      ppq = 4, meters = { { tick = 0, numerator = 1, denominator = 16 } },
+      notes = { { tick = 0, duration = MOST + 1, pitch = 60, velocity = 1 } } }, "x")
+    assert.is_nil(seq)
+    assert.are.equal("x: the song has more than 131072 bars (max_steps)", why)
+  end)
+
   it("takes the last of several drum instruments in the original's way", function()
     local function note(tick, pitch, track, program)
       return { tick = tick, duration = 20, pitch = pitch, velocity = 100, channel = 10,

@@ -8,22 +8,26 @@
 typedef struct layer {
   nd_grid *grid;
   size_t ticks_capacity, bars_capacity;
-  int32_t max_steps;
+  int32_t max_steps, max_bars;
 } layer;
 
-static bool put_bar(layer *l, int32_t step, const nd_meter *m) {
+static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
+static nd_status put_bar(layer *l, int32_t step, const nd_meter *m, nd_error *err) {
   nd_grid *g = l->grid;
   nd_bar bar = {step, m->numerator, m->denominator};
   if (g->n_bars > 0 && g->bars[g->n_bars - 1].step >= step) {
     /* the last one was shorter than a step: the later meter holds */
     bar.step = g->bars[g->n_bars - 1].step;
     g->bars[g->n_bars - 1] = bar;
-    return true;
+    return ND_OK;
   }
+  if (g->n_bars >= l->max_bars)
+    return nd_fail(err, ND_LIMIT, "the song has more than %d bars (max_steps)", l->max_bars);
   if (!nd_reserve((void **)&g->bars, &l->bars_capacity, (size_t)g->n_bars + 1, sizeof bar))
-    return false;
+    return nomem(err);
   g->bars[g->n_bars++] = bar;
-  return true;
+  return ND_OK;
 }
 
 static bool put_tick(layer *l, double tick) {
@@ -33,8 +37,6 @@ static bool put_tick(layer *l, double tick) {
   g->ticks[g->n_steps] = tick;
   return true;
 }
-
-static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
 static nd_status too_long(const layer *l, nd_error *err) {
   return nd_fail(err, ND_LIMIT, "the song is longer than %d steps (max_steps)", l->max_steps);
@@ -54,7 +56,8 @@ static nd_status lay_quarters(layer *l, const nd_song *song, double end, nd_erro
       double stop = fmin(m->tick + bar * length, next);
       double step = ceil(start * per_tick - 0.5);  /* midway: the earlier */
       if (step >= l->max_steps) return too_long(l, err);
-      if (!put_bar(l, (int32_t)step, m)) return nomem(err);
+      nd_status status = put_bar(l, (int32_t)step, m, err);
+      if (status != ND_OK) return status;
       if (stop >= end) {
         double n = fmax(ceil(stop * per_tick - 0.5), g->bars[g->n_bars - 1].step + 1.0);
         if (n > l->max_steps) return too_long(l, err);
@@ -84,7 +87,8 @@ static nd_status lay_beats(layer *l, const nd_song *song, double end, nd_error *
       double stop = m->tick + (beat + 1.0) * length;
       /* a change a hair behind the beat is meant to be on it */
       if (stop > next - length / 64) stop = next;
-      if (beat % in_bar == 0 && !put_bar(l, g->n_steps, m)) return nomem(err);
+      nd_status status = beat % in_bar == 0 ? put_bar(l, g->n_steps, m, err) : ND_OK;
+      if (status != ND_OK) return status;
       for (int32_t s = 0; s < g->steps_per_beat; s++, g->n_steps++) {
         if (g->n_steps >= l->max_steps) return too_long(l, err);
         if (!put_tick(l, start + (stop - start) * s / g->steps_per_beat)) return nomem(err);
@@ -101,6 +105,8 @@ nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
                        nd_error *err) {
   nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = song->ppq};
   layer l = {.grid = &made, .max_steps = max_steps};
+  /* a bar takes the work of many steps, be it as short as one */
+  l.max_bars = (max_steps > ND_MAX_STEPS ? max_steps : ND_MAX_STEPS) / ND_STEPS_A_BAR;
   /* at least one tick, so that at least one bar is laid */
   double end = end_tick < 1 ? 1 : end_tick;
   nd_status status = beat == ND_BEAT_METER ? lay_beats(&l, song, end, err)
