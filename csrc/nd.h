@@ -54,7 +54,7 @@ enum {
   ND_MAX_EVENTS = 8000000,
   ND_MAX_STEPS = 1 << 20,       /* of a Sequence: 36 hours at 120 bpm */
   ND_MOST_STEPS = 1 << 24,      /* that this limit may be set to */
-  ND_STEPS_A_BAR = 8,           /* so many times fewer bars than steps may there be */
+  ND_STEPS_A_BAR = 8,           /* bars are limited to as many as this makes of max_steps */
   ND_MAX_TRACKS = 4096,
   ND_MAX_TICK = 0x0FFFFFFF,
   ND_MAX_VOICES = 32,

@@ -91,8 +91,8 @@ local tokeniser = {}
 ---@field steps_per_beat? integer 2, 4, 6, 8 or 12
 ---@field beat? "quarter"|"meter" what a beat is
 ---@field include_drums? boolean drums count in the intensity
----@field max_steps? integer longer songs are refused (default 2^20), and songs of more than an
---- eighth as many bars, be that more than 2^17
+---@field max_steps? integer longer songs are refused (default 2^20), and songs of more bars
+--- than an eighth of it, or than 2^17 where that is more
 
 --- Two tokenisers of the same settings are equal (==).
 ---@param options? neuraldrummer.tokeniser_options
