@@ -367,6 +367,82 @@ describe("plot", function()
   end)
 end)
 
+describe("a picture", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local LOSSES <const> = "epoch\tloss\tvalid\n1\t0.5\t0.6\n2\t0.4\t0.5\n"
+  local PLAYERS <const> = { { name = "a", f1 = 0.3 } }
+
+  local function stays(text, path, why, ok, message)
+    assert.is_nil(ok)
+    assert.equal(why, message)
+    assert.equal(text, shell.read(path))
+  end
+
+  it("and its data take the place of nothing that it is drawn from, by whatever path", function()
+    local log = shell.write(folder .. "/small.tsv", LOSSES)
+    local other = shell.write(folder .. "/large.tsv", LOSSES)
+    shell.sh(("ln -s . %s/here; ln %s %s/same.tsv"):format(folder, log, folder))
+    local spelt = folder .. "/./small.tsv"
+    for out, path in pairs { ["/small.png"] = spelt, ["/here/small.png"] = log,
+      ["/same.png"] = log } do
+      out = folder .. out
+      local why = ("%s: its data would take the place of %s"):format(out, path)
+      stays(LOSSES, log, why, plot.compare({ path, other }, out))
+      stays(LOSSES, log, why, plot.figures(PLAYERS, out, { path }))
+      stays(LOSSES, log, why, plot.song(sequence(), { out = out, from = { path } }))
+    end
+    stays(LOSSES, log, ("%s: its data would take the place of %s"):format(spelt, log),
+      plot.song(sequence(), { tsv = spelt, from = { log } }))
+    -- nor does the picture itself
+    local odd = shell.write(folder .. "/odd.png", LOSSES)
+    local why = odd .. ": would take the place of what is drawn"
+    stays(LOSSES, odd, why, plot.loss(odd, odd))
+    stays(LOSSES, odd, why, plot.compare({ odd, other }, odd))
+    assert.same({ nil, why }, { plot.song(sequence(), { out = odd, tsv = odd }) })
+  end)
+
+  it("is drawn over no log of a training", function()
+    local path, out = folder .. "/run.tsv", folder .. "/run.png"
+    local written <close> = assert(require "neuraldrummer.train.log".open(path))
+    written:add { epoch = 1, batch = 1, last_loss = 0.5, rate = 1, norm = 1, seconds = 1 }
+    written:settle()
+    assert(written:flush())
+    local text = shell.read(path)
+    local why = ("%s: its data would take the place of %s, a training's log"):format(out, path)
+    local seq = sequence()
+    local other = shell.write(folder .. "/other.tsv", LOSSES)
+    stays(text, path, why, plot.figures(PLAYERS, out))
+    stays(text, path, why, plot.compare({ other }, out))
+    stays(text, path, why, plot.song(seq, { out = out }))
+    stays(text, path, why, plot.score(seq, { bars = {} }, { out = out }))
+    stays(text, path, why, plot.explain(seq, { reasons = {} }, { out = out }))
+    stays(text, path, why, plot.corpus({}, { out = out }))
+  end)
+
+  it("of the tool leaves what it was drawn from", function()
+    local song, png = folder .. "/odd.tsv", folder .. "/odd.png"
+    assert(tiny.song { patterns = { bar, fill }, bars = 16 }:save(song))
+    local bytes = shell.read(song)
+    local players = shell.write(folder .. "/players.tsv", '[{"name":"a","f1":0.3}]')
+    for _, words in ipairs {
+      { "plot", song, "-o", png }, { "plot", song, "--tsv", song, "-o", folder .. "/b.png" },
+      { "info", song, "--plot", png }, { "score", song, "--plot", png },
+      { "explain", song, "--bar", "2", "--plot", png },
+      { "drum", song, "-o", folder .. "/c.mid", "--plot", png },
+      { "plot", players, "-o", folder .. "/players.svg" },
+    } do
+      local status, _, err = shell.run(shell.tool, table.unpack(words))
+      assert.equal(1, status, table.concat(words, " "))
+      assert.matches("its data would take the place of ", err)
+    end
+    assert.equal(bytes, shell.read(song))
+    assert.equal('[{"name":"a","f1":0.3}]', shell.read(players))
+  end)
+end)
+
 describe("blocks", function()
   local blocks = require "neuraldrummer.blocks"
 

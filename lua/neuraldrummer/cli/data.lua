@@ -194,7 +194,7 @@ local function draw_figures(args, plot)
     end
   end
   rows[#rows + 1] = recorded
-  local ok, message = plot.figures(rows, args.output)
+  local ok, message = plot.figures(rows, args.output, args.song)
   if not ok then return nil, message end
   say("%s: %d players side by side", args.output, #rows)
   return true
@@ -240,7 +240,7 @@ data.plot = {
     local seq
     seq, message = common.load_sequence(args)
     if not seq then return nil, message end
-    ok, message = plot.song(seq, { out = args.output, tsv = args.tsv })
+    ok, message = plot.song(seq, { out = args.output, tsv = args.tsv, from = { first } })
     if not ok then return nil, message end
     say("%s: the drums of %s under its intensity", args.output, first)
     say("%s: the same as text", args.tsv or files.ending(args.output, ".tsv"))

@@ -197,11 +197,12 @@ local function draw(kind, thing, args)
   if kind == "song" then
     local seq, message = nd.tokeniser():encode(thing, files.name(args.file), args.max_steps)
     if not seq then return nil, ("%s: %s"):format(args.file, message) end
-    return plot.song(seq, { out = args.plot })
+    return plot.song(seq, { out = args.plot, from = { args.file } })
   end
   local found, message = require "neuraldrummer.statistics".run(thing)
   if not found then return nil, message end
-  return plot.corpus(found, { out = args.plot, title = files.name(args.file) })
+  return plot.corpus(found, { out = args.plot, title = files.name(args.file),
+    from = { args.file } })
 end
 
 info.info = {

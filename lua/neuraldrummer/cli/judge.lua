@@ -28,7 +28,8 @@ end
 -- cannot be drawn.
 local function draw(kind, args, seq, result)
   if not args.plot then return true end
-  return require "neuraldrummer.plot"[kind](seq, result, { out = args.plot })
+  return require "neuraldrummer.plot"[kind](seq, result, { out = args.plot,
+    from = { args.song } })
 end
 
 -- The fit of each bar, where there is a terminal to draw it on.

@@ -84,7 +84,8 @@ local function say_played(args, result, what)
   local drawn, message = true, nil
   if args.plot then
     drawn, message = require "neuraldrummer.plot".song(result.drums, { out = args.plot,
-      title = files.name(args.output), sections = result.sections, direction = result.direction })
+      title = files.name(args.output), sections = result.sections, direction = result.direction,
+      from = { args.output, args.song } })
   end
   if args.json then
     local voices = {}

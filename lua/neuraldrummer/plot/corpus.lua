@@ -1,7 +1,6 @@
 --- A corpus' picture: its voices by place in the bar, and its songs by tempo
 --- and by density.
 local check = require "neuraldrummer.options".check
-local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 local statistics = require "neuraldrummer.statistics"
@@ -31,6 +30,7 @@ end
 ---@field out string path of the picture: a PNG, SVG or PDF by its name
 ---@field tsv? string path of its data; default: beside the picture
 ---@field title? string
+---@field from? string[] paths of the files that it was read from, which stay
 
 --- Draws what statistics.run found in a corpus.
 ---@param found neuraldrummer.statistics
@@ -38,9 +38,11 @@ end
 ---@return boolean? ok
 ---@return string? message
 return function(found, options)
-  options = check(options, { out = "string", tsv = "string", title = "string" })
+  options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
   if not options.out then error("options: out is needed", 2) end
-  local tsv, rows, songs = options.tsv or files.ending(options.out, ".tsv"), {}, 0
+  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  if not tsv then return nil, why end
+  local rows, songs = {}, 0
   local tempo = statistics.classes(found.tempo, statistics.TEMPO)
   local density = statistics.classes(found.density, statistics.DENSITY)
   if #tempo == 0 then return nil, "there are no songs to draw" end

@@ -1,6 +1,5 @@
 --- Pictures of what a model makes of drums: how well they fit, and why.
 local check = require "neuraldrummer.options".check
-local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 
@@ -18,6 +17,7 @@ local function side_of(x) return x < 0 and paper.AGAINST or paper.FOR end
 ---@field out string path of the picture (PNG, SVG, PDF): the fit of each bar above the drum roll
 ---@field tsv? string path of its data, a row a bar; default: beside the picture
 ---@field title? string default: the Sequence's name
+---@field from? string[] paths of the files that it was read from, which stay
 
 --- Draws what score.run found of a Sequence.
 ---@param seq neuraldrummer.sequence
@@ -26,9 +26,11 @@ local function side_of(x) return x < 0 and paper.AGAINST or paper.FOR end
 ---@return boolean? ok
 ---@return string? message
 function judge.score(seq, result, options)
-  options = check(options, { out = "string", tsv = "string", title = "string" })
+  options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
   if not options.out then error("options: out is needed", 2) end
-  local rows, tsv = {}, options.tsv or files.ending(options.out, ".tsv")
+  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  if not tsv then return nil, why end
+  local rows = {}
   for i, bar in ipairs(result.bars) do
     rows[i] = { bar.bar, bar.step, bar.steps, bar.hits, bar.likelihood, bar.others, bar.fit }
   end
@@ -81,6 +83,7 @@ end
 ---@field out string path of the picture (PNG, SVG, PDF)
 ---@field tsv? string path of its data, a row a reason; default: beside the picture
 ---@field title? string default: the Sequence's name
+---@field from? string[] paths of the files that it was read from, which stay
 ---@field before? integer bars shown before the one explained; default 4
 
 --- Draws what explain.run found: what the song's steps, and the hits before,
@@ -92,10 +95,12 @@ end
 ---@return string? message
 function judge.explain(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
-    before = "integer" })
+    before = "integer", from = "table" })
   if not options.out then error("options: out is needed", 2) end
   local words = require "neuraldrummer.explain".words
-  local rows, tsv = {}, options.tsv or files.ending(options.out, ".tsv")
+  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  if not tsv then return nil, why end
+  local rows = {}
   for i, reason in ipairs(result.reasons) do
     rows[i] = { reason.kind, reason.name, reason.weight }
   end

@@ -1,7 +1,10 @@
 --- What all pictures share: gnuplot, its scripts, colours, the drum roll, and
 --- the numbers beside a picture as tab-separated values.
 local files = require "neuraldrummer.files"
+local log = require "neuraldrummer.train.log"
 local numbers = require "neuraldrummer.numbers"
+local found, lfs = pcall(require, "lfs")
+if not found then lfs = nil end
 
 local paper = {}
 
@@ -63,6 +66,38 @@ function paper.script()
   return lines, function(format, ...)
     lines[#lines + 1] = select("#", ...) > 0 and numbers.format(format, ...) or format
   end
+end
+
+-- Whether two paths are of one file: by its number, where files have one, for a
+-- file has several paths.
+local function same(a, b)
+  if a == b then return true end
+  local one, other = lfs and lfs.attributes(a), lfs and lfs.attributes(b)
+  return one and other and one.ino ~= 0 and one.ino == other.ino and one.dev == other.dev
+end
+
+--- Where the numbers of a picture go: beside it, unless `tsv` says where. Nil and
+--- why, where a file would be lost: one that it is drawn from, or a training's log.
+---@param out? string path of the picture
+---@param tsv? string
+---@param from? string[] paths of what it is drawn from
+---@return string? tsv
+---@return string? message
+function paper.beside(out, tsv, from)
+  tsv = tsv or files.ending(out, ".tsv")
+  for _, path in ipairs(from or {}) do
+    if out and same(out, path) then
+      return nil, ("%s: would take the place of what is drawn"):format(out)
+    end
+    if same(tsv, path) then
+      return nil, ("%s: its data would take the place of %s"):format(out or tsv, path)
+    end
+  end
+  if files.read(tsv, #log.COLUMNS) == log.COLUMNS then
+    return nil, ("%s: its data would take the place of %s, a training's log"):format(out or tsv,
+      tsv)
+  end
+  return tsv
 end
 
 --- Writes rows as tab-separated values; numbers as short as they can be.
@@ -134,13 +169,16 @@ end
 ---@param width integer
 ---@param height integer
 ---@param lines string[]
----@param data? string where its numbers are, for the message
+---@param data? string where its numbers are
 ---@return boolean? ok
 ---@return string? message
 function paper.draw(path, width, height, lines, data)
   local terminal, ending = terminal_of(path)
   if not terminal then
     return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
+  end
+  if data and same(path, data) then
+    return nil, ("%s: would take the place of what is drawn"):format(path)
   end
   local script = ([[
 set terminal %s

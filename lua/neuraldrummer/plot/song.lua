@@ -3,7 +3,6 @@
 local core = require "neuraldrummer.core"
 local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
-local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
 
@@ -253,6 +252,7 @@ end
 ---@field title? string default: the Sequence's name
 ---@field sections? neuraldrummer.section[] default: those of the song
 ---@field direction? neuraldrummer.direction what was kept and asked for, as play took it
+---@field from? string[] paths of the files that it was read from, which stay
 
 --- Draws a Sequence: the song's intensity, its sections, the bars that end in
 --- a fill, what was kept and asked for, and the drum roll. The data is written
@@ -263,10 +263,11 @@ end
 ---@return string? message
 return function(seq, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
-    sections = "table", direction = "table" })
+    sections = "table", direction = "table", from = "table" })
   if not options.out and not options.tsv then error("options: out or tsv is needed", 2) end
+  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  if not tsv then return nil, why end
   local intensity, facts = seq:metric "intensity", by_bar(seq, options)
-  local tsv = options.tsv or files.ending(options.out, ".tsv")
   local ok, message = write_tsv(tsv, seq, intensity, facts)
   if not ok then return nil, message end
   if not options.out then return true end

@@ -175,10 +175,8 @@ function training.compare(logs, out)
     end
     curves[i] = valids
   end
-  local tsv = files.ending(out, ".tsv")
-  for _, path in ipairs(logs) do
-    if path == tsv then return nil, ("%s: its data would take the place of %s"):format(out, tsv) end
-  end
+  local tsv, why = paper.beside(out, nil, logs)
+  if not tsv then return nil, why end
   local ok, message = paper.tsv(tsv, { "model", "epoch", "loss" }, table_rows)
   if not ok then return nil, message end
 
@@ -243,9 +241,10 @@ end
 --- player; a line stands where the recorded drums are.
 ---@param rows table[] as evaluate gives them
 ---@param out string path of the picture (PNG, SVG, PDF); its data lies beside it
+---@param from? string[] paths of the files that they were read from, which stay
 ---@return boolean? ok
 ---@return string? message
-function training.figures(rows, out)
+function training.figures(rows, out, from)
   local shown, names, data = {}, { "name" }, {}
   for _, figure in ipairs(FIGURES) do
     local n = 0
@@ -260,7 +259,8 @@ function training.figures(rows, out)
     data[i] = { row.name }
     for k, figure in ipairs(shown) do data[i][k + 1] = tonumber(row[figure[1]]) end
   end
-  local tsv = files.ending(out, ".tsv")
+  local tsv, why = paper.beside(out, nil, from)
+  if not tsv then return nil, why end
   local ok, message = paper.tsv(tsv, names, data)
   if not ok then return nil, message end
 

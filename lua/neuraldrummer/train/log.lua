@@ -11,6 +11,7 @@ local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 ---@field failed? string why the disk takes no more
 local log = {}
 log.__index = log
+log.COLUMNS = COLUMNS  -- the line that every log begins with
 
 -- Rows of an earlier sitting's file from before an epoch's batch: those behind
 -- it were written since the checkpoint, or are in it.
