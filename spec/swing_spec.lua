@@ -113,6 +113,16 @@ describe("a song's feel", function()
     assert.equal("eighths 1.00", feel({ 0, 2 / 3 }, 8, 3, 4))
   end)
 
+  it("is heard where a bar is shorter than a tick", function()
+    for denominator, ppq in pairs { [8] = 1, [16] = 2, [128] = 3 } do
+      local notes = {}
+      for i = 0, 15 do notes[i + 1] = { tick = i, duration = 1, pitch = 60, velocity = 90 } end
+      local short = core.song { ppq = ppq, notes = notes, meters = { { tick = 0, numerator = 1,
+        denominator = denominator } } }
+      assert.same({ unit = "eighths", amount = 0 }, swing.feel(short))
+    end
+  end)
+
   it("is read in the songs of the examples", function()
     local all = dofile "examples/songs/all.lua"
     local found = {}

@@ -47,7 +47,8 @@ function swing.feel(song)
     while meters[at + 1] and meters[at + 1].tick <= tick do at = at + 1 end
     local meter = meters[at] or { tick = 0, numerator = 4, denominator = 4 }
     if tick ~= before and not compound(meter) then
-      local place = (tick - meter.tick) % (4 * ppq * meter.numerator // meter.denominator)
+      -- a bar need not be of whole ticks
+      local place = (tick - meter.tick) % (4 * ppq * meter.numerator / meter.denominator)
         % ppq / ppq
       if place > 0.46 and place < 0.72 then off, off_sum = off + 1, off_sum + place end
       if place >= 0.72 and place < 0.88 then fourth = fourth + 1 end
