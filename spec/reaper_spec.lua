@@ -278,6 +278,17 @@ describe("Drum selected items", function()
     assert.same({ "Nothing was changed: REAPER made no MIDI item." }, f.messages)
   end)
 
+  it("leaves the drums of its last run when it fails before it changed anything", function()
+    local f = fake.new { tracks = { bass(0, 64) } }
+    run(f, "drum")
+    f.reaper.CreateNewMIDIItemInProj = function() end
+    newest(f).D_POSITION = 1e6  -- nothing there that would be muted
+    run(f, "drum")
+    assert.same({ "Nothing was changed: REAPER made no MIDI item." }, f.messages)
+    assert.equal(1, #f.undo)
+    assert.equal(1, #f.track "Drums".items)
+  end)
+
   it("obeys the settings, and refuses those that make no sense", function()
     local f = fake.new { tracks = { bass(0, 64) } }
     f.ext.seed, f.ext.humanise, f.ext.energy, f.ext.kit = "9", "0", "-2", "roland-td"

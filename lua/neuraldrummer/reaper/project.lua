@@ -279,9 +279,11 @@ function project.change(r, label, edit)
   r.PreventUIRefresh(1)
   r.Undo_BeginBlock2(0)
   local ok, message = pcall(edit)
-  r.Undo_EndBlock2(0, label, -1)
-  -- an undo point is there only if something had changed; the one before is the user's
-  if not ok and r.Undo_CanUndo2(0) == label then r.Undo_DoUndo2(0) end
+  -- what failed has a label that no finished action has: REAPER makes an undo point
+  -- only if something had changed, and the one before is the user's
+  local failed = label .. " (failed)"
+  r.Undo_EndBlock2(0, ok and label or failed, -1)
+  if not ok and r.Undo_CanUndo2(0) == failed then r.Undo_DoUndo2(0) end
   r.PreventUIRefresh(-1)
   r.UpdateArrange()
   if ok then return true end
