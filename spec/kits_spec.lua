@@ -126,7 +126,8 @@ describe("a song in an instrument's pitches", function()
     local heard, unknown, aliases = kits.read(song, map)
     local pitches = drum_pitches(heard)
     assert.same({ 36, 38, 38, 42 }, { table.unpack(pitches, 1, 4) })
-    assert.same({ { pitch = 38, hits = 2 }, hits = 2 }, unknown)
+    assert.same({ { pitch = 38, hits = 2 } }, unknown)
+    assert.equal(2, unknown.hits)
     assert.equal("38 (2 hits)", kits.text(unknown))
     for i = 5, 7 do assert.equal(song:notes "drums"[i].pitch, aliases[pitches[i]]) end
     local seq = assert(nd.tokeniser():encode(heard))
@@ -153,7 +154,8 @@ describe("a song in an instrument's pitches", function()
 
   it("says what it has no place for", function()
     local missing = kits.missing(song_of { 36, 37, 42, 56, 56 }, map)
-    assert.same({ { pitch = 56, hits = 2 }, hits = 2 }, missing)
+    assert.same({ { pitch = 56, hits = 2 } }, missing)
+    assert.equal(2, missing.hits)
     local unknown = kits.unknown(song_of { 36, 91, 91, 95 }, nd.tokeniser())
     assert.equal("91 (2 hits), 95 (1)", kits.text(unknown))
     assert.equal(3, unknown.hits)
@@ -242,6 +244,28 @@ describe("kit_in and kit_out", function()
     assert.matches("no kit map is named 'odd'", why)
   end)
 
+  it("are lists in JSON", function()
+    local path, songs = folder .. "/listed.mid", folder .. "/listed"
+    local pitches = { 91, 91, 95 }
+    for i = 4, 60 do pitches[i] = i % 2 == 0 and 36 or 38 end
+    assert(song_of(pitches):save(path))
+    shell.run("mkdir", songs)
+    shell.run("cp", path, songs)
+    local function said(...)
+      local status, out, err = shell.run(shell.tool, ...)
+      assert.equal(0, status, err)
+      return require "dkjson".decode(out)
+    end
+    local unknown <const> = { { pitch = 91, hits = 2 }, { pitch = 95, hits = 1 } }
+    shell.write(folder .. "/kick.kit", "36 36 kick\n")
+    local drummed = said("drum", path, "-o", folder .. "/listed.out.mid", "--keep", "snare",
+      "--kit-out", folder .. "/kick.kit", "--json")
+    assert.same({ { path = path, pitches = unknown } }, drummed.unknown)
+    assert.is_true(#drummed.missing > 0)
+    for key in pairs(drummed.missing) do assert.equal("integer", math.type(key)) end
+    assert.same(unknown, said("preprocess", songs, "-o", folder .. "/listed.ndc", "--json").unknown)
+  end)
+
   it("are counted for a corpus", function()
     local songs = folder .. "/songs"
     shell.run("mkdir", songs)
@@ -250,7 +274,8 @@ describe("kit_in and kit_out", function()
     assert(song_of(pitches):save(songs .. "/a.mid"))
     local preprocess = require "neuraldrummer.preprocess"
     local summary = assert(preprocess.run(songs, folder .. "/a.ndc", { kit_in = "roland-td" }))
-    assert.same({ { pitch = 60, hits = 1 }, { pitch = 61, hits = 1 }, hits = 2 }, summary.unknown)
+    assert.same({ { pitch = 60, hits = 1 }, { pitch = 61, hits = 1 } }, summary.unknown)
+    assert.equal(2, summary.unknown.hits)
     summary = assert(preprocess.run(songs, folder .. "/a.ndc"))
     assert.equal(0, summary.unknown.hits)
     assert.same({ nil, select(2, kits.load "x") },

@@ -26,6 +26,21 @@ describe("text that is shown", function()
   end)
 end)
 
+describe("JSON", function()
+  it("has its fields in the order asked for, then by name", function()
+    local value, names = { { last = 1, first = 2, at = { z = 1, a = 2 } } }, {}
+    for i = 10, 60 do value[1]["x" .. i], names[i - 9] = i, "x" .. i end
+    local found = {}
+    local text = printable.json(value, { "last", "none", "first" })
+    for name in text:gmatch '"(%w+)":' do found[#found + 1] = name end
+    assert.same({ "last", "first", "at", "a", "z", table.unpack(names) }, found)
+    assert.same(value, json.decode(text))
+    assert.equal("\n", text:sub(-1))
+    local odd = printable.json({ "caf\xE9", 0 / 0 }, {})
+    assert.equal('["caf\u{FFFD}",null]', (odd:gsub("\n *", "")))
+  end)
+end)
+
 describe("the tool", function()
   local folder, tool
   setup(function()
@@ -47,6 +62,22 @@ describe("the tool", function()
     assert.equal(0, status)
     assert.truthy(utf8.len(out))
     assert.equal("\27[31mred\n\u{FFFD}\u{9B}1m", json.decode(out).tracks[1])
+  end)
+
+  it("gives its JSON in one order", function()
+    local function names_of(text)
+      local found = {}
+      for name in text:gmatch '\n  "([%w_]+)":' do found[#found + 1] = name end
+      return found
+    end
+    local status, out = shell.run(tool, "info", "--json", folder .. "/evil.mid")
+    assert.equal(0, status)
+    local names = names_of(out)
+    assert.is_true(#names > 8)
+    assert.equal("kind", table.remove(names, 1))
+    local sorted = table.move(names, 1, #names, 1, {})
+    table.sort(sorted)
+    assert.same(sorted, names)
   end)
 
   it("names a file in a complaint without obeying it", function()

@@ -197,8 +197,8 @@ function kits.listed(counts)
     if a.hits ~= b.hits then return a.hits > b.hits end
     return a.pitch < b.pitch
   end)
-  list.hits = hits
-  return list
+  -- no key of the list's own, which would be no list any more in JSON
+  return setmetatable(list, { __index = { hits = hits } })
 end
 
 --- The drum notes of a song that a tokeniser's kit has no voice for.

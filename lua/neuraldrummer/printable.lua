@@ -35,4 +35,27 @@ function printable.utf8(text)
   return mend(text, function() return "\u{FFFD}" end)
 end
 
+-- Adds the names of all fields in a value to `seen`.
+local function add_keys(value, seen)
+  for key, inner in pairs(value) do
+    if type(key) == "string" then seen[key] = true end
+    if type(inner) == "table" then add_keys(inner, seen) end
+  end
+end
+
+--- JSON, the same bytes for the same value: fields in this order, then all others by
+--- their names. It has no infinity and no NaN: they become null, as they should.
+---@param value table
+---@param order string[]
+---@return string json with a line's end
+function printable.json(value, order)
+  local seen, rest = {}, {}
+  add_keys(value, seen)
+  for _, key in ipairs(order) do seen[key] = nil end
+  for key in pairs(seen) do rest[#rest + 1] = key end
+  table.sort(rest)
+  local keys = table.move(rest, 1, #rest, #order + 1, table.move(order, 1, #order, 1, {}))
+  return printable.utf8(require "dkjson".encode(value, { indent = true, keyorder = keys })) .. "\n"
+end
+
 return printable

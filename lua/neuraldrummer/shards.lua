@@ -89,15 +89,13 @@ function shards.note(path, shard, tally)
   for key, value in pairs(shard) do note[key] = value end
   for key, value in pairs(tally) do note[key] = value end
   note.bytes, note.unknown = bytes, kits.listed(tally.unknown)
-  note.unknown.hits = nil
   note.reasons = {}
   for i, each in ipairs(tally.reasons) do
     note.reasons[i] = { path = printable.line(each.path), message = printable.line(each.message) }
   end
-  return files.write(path .. ".json", json.encode(note, { indent = true, keyorder = { "version",
-    "shard", "of", "list", "list_files", "bytes", "settings", "files", "kept", "valid", "steps",
-    "left_out", "seconds", "hits", "pitch", "unknown", "skipped", "reasons", "path",
-    "message" } }) .. "\n")
+  return files.write(path .. ".json", printable.json(note, { "version", "shard", "of", "list",
+    "list_files", "bytes", "settings", "files", "kept", "valid", "steps", "left_out", "seconds",
+    "hits", "pitch", "unknown", "skipped", "reasons", "path", "message" }))
 end
 
 --- A tally as users see it.

@@ -1,6 +1,5 @@
 --- What the commands of the tool share: the exit statuses, results and
 --- complaints, the conversion of values, options that several take, and songs.
-local json = require "dkjson"
 local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
@@ -55,13 +54,10 @@ end
 ---@param format string
 function common.say(format, ...) common.write(printable.line(format:format(...)), "\n") end
 
---- The result as JSON. This has no infinity and no NaN: dkjson writes them as
---- null, as it should.
+--- The result as JSON.
 ---@param value table
----@param order? string[] of the keys
-function common.say_json(value, order)
-  common.write(printable.utf8(json.encode(value, { indent = true, keyorder = order })), "\n")
-end
+---@param order? string[] of the keys; those that it does not name come behind, by name
+function common.say_json(value, order) common.write(printable.json(value, order or {})) end
 
 --- Whether all of the result could be written.
 ---@return boolean? ok
