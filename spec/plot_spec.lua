@@ -164,6 +164,31 @@ describe("plot", function()
         end
       end)
 
+      it("is the same whenever and by whomever it is drawn", function()
+        local home = folder .. "/home"
+        shell.run("mkdir", home)
+        local song = folder .. "/song.mid"
+        assert(tiny.song { patterns = { bar, fill }, bars = 4 }:save(song))
+        shell.write(home .. "/.gnuplot",
+          "set datafile separator ','\nset logscale y\nset multiplot\n")
+        local function drawn(name, by)
+          local pictures = {}
+          for _, ending in ipairs { "png", "svg", "pdf" } do
+            local path = ("%s/%s.%s"):format(folder, name, ending)
+            local status, _, err = shell.sh(("%s %s plot %s -o %s"):format(by, shell.tool, song,
+              path))
+            assert.equal(0, status, err)
+            pictures[ending] = shell.read(path)
+          end
+          return pictures
+        end
+        local first = drawn("one", "TZ=Asia/Tokyo")
+        shell.sh "sleep 1"
+        for ending, picture in pairs(drawn("two", "HOME=" .. home)) do
+          assert.is_true(first[ending] == picture, ending)
+        end
+      end)
+
       it("takes names as they are", function()
         local trap = folder .. "/trap"
         local names = {
@@ -240,13 +265,13 @@ describe("plot", function()
     it("leaves numbers and script where there is no gnuplot", function()
       local said = without_gnuplot(folder, chunk)
       assert.equal(("nil\tgnuplot is not installed (Debian: gnuplot-nox); %s/x.tsv has the numbers,"
-        .. " %s/x.gp is what draws it: gnuplot %s/x.gp >%s/x.png\n"):format(folder, folder, folder,
-        folder), said)
+        .. " %s/x.gp is what draws it: gnuplot -d %s/x.gp >%s/x.png\n"):format(folder, folder,
+        folder, folder), said)
       assert.is_false(shell.exists(folder .. "/x.png"))
       assert.equal("100", rows_of(folder .. "/x.tsv")[1].kick)
       assert.matches("^set terminal pngcairo", shell.read(folder .. "/x.gp"))
       if installed then
-        assert.equal(0, (shell.sh(("cd %s && gnuplot x.gp >x.png"):format(folder))))
+        assert.equal(0, (shell.sh(("cd %s && gnuplot -d x.gp >x.png"):format(folder))))
         assert.equal(1600, (size(folder .. "/x.png")))
       end
     end)

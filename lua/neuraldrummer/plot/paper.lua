@@ -157,6 +157,20 @@ local function whole(path, ending)
   return (file:read "a" or ""):find(ENDINGS[ending]) ~= nil
 end
 
+-- A PDF says when it was made: the one thing that would be another in each run.
+-- Of the same length, for the file says where what follows lies.
+local function undate(path)
+  local file <close>, message = io.open(path, "r+b")
+  if not file then return nil, message end
+  local at = file:read "a":match "/CreationDate %(D:()%d%d%d%d%d%d%d%d%d%d%d%d%d%d"
+  if not at then return true end
+  local ok
+  file:seek("set", at - 1)
+  ok, message = file:write "19700101000000"
+  if ok then ok, message = file:flush() end
+  return ok and true, message
+end
+
 -- Why gnuplot failed, from what it said.
 local function complaint(path)
   local said = files.read(path) or ""
@@ -193,7 +207,7 @@ set style fill solid 1 noborder
     local ok, message = files.write(left, script)
     if not ok then return nil, message end
     return nil, ("gnuplot is not installed (Debian: gnuplot-nox); %s%s is what draws it: "
-      .. "gnuplot %s >%s"):format(data and data .. " has the numbers, " or "", left, left, path)
+      .. "gnuplot -d %s >%s"):format(data and data .. " has the numbers, " or "", left, left, path)
   end
   -- Not through a pipe: writing to one would end the host (SIGPIPE) should
   -- gnuplot stop reading. The picture is gnuplot's output: in a file name of its own
@@ -209,12 +223,15 @@ set style fill solid 1 noborder
   end
   local ok, why = files.write(source, script)
   if ok then
-    ok = os.execute(("gnuplot %s >%s 2>%s"):format(shell_quote(source), shell_quote(part),
-      shell_quote(complaints)))
+    -- -d: nobody's start file changes the picture
+    ok = os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell_quote(source),
+      shell_quote(part), shell_quote(complaints)))
     if not ok then
       why = complaint(complaints)
     elseif not whole(part, ending) then
       ok, why = nil, "gnuplot could not write all of it"
+    elseif ending == "pdf" then
+      ok, why = undate(part)
     end
   end
   os.remove(source)
