@@ -118,6 +118,54 @@ describe("a kit map of one's own", function()
   end)
 end)
 
+describe("a kit map on the disk", function()
+  local folder
+  setup(function()
+    folder = shell.folder()
+    shell.sh(("mkdir -p %s/sub/deep %s/neuraldrummer/kits/folder.kit"):format(folder, folder))
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  it("is like another beside it, wherever one is", function()
+    shell.write(folder .. "/sub/base.kit", "36 36 kick\n")
+    shell.write(folder .. "/sub/own.kit", "like base.kit\n40 38 snare\n")
+    shell.write(folder .. "/sub/deep/low.kit", "like ../own.kit\n60 42 hat\n")
+    shell.run("mkdir", folder .. "/sub/a")
+    shell.write(folder .. "/sub/a/base.kit", "35 36 kick\n")
+    shell.write(folder .. "/sub/short.kit", "like a/base.kit\n")
+    assert.same({ [35] = 36 }, assert(kits.load(folder .. "/sub/short.kit")).reads)
+    assert.same({ [36] = 36, [40] = 38 }, assert(kits.load(folder .. "/sub/own.kit")).reads)
+    assert.same({ [36] = 36, [40] = 38, [60] = 42 },
+      assert(kits.load(folder .. "/sub/deep/low.kit")).reads)
+    shell.write(folder .. "/sub/whole.kit", ("like %s/sub/base.kit\n"):format(folder))
+    assert.same({ [36] = 36 }, assert(kits.load(folder .. "/sub/whole.kit")).reads)
+    -- and from the current folder on, where there is none beside it
+    shell.write(folder .. "/sub/here.kit", "like lua/neuraldrummer/kits/battery.kit\n")
+    assert.same(assert(kits.load "battery").reads,
+      assert(kits.load(folder .. "/sub/here.kit")).reads)
+    shell.write(folder .. "/sub/odd.kit", "like nowhere.kit\n")
+    assert.same({ nil, folder .. "/sub/odd.kit: line 1: nowhere.kit: No such file or directory" },
+      { kits.load(folder .. "/sub/odd.kit") })
+  end)
+
+  it("is named where it is there and cannot be read", function()
+    local own = folder .. "/neuraldrummer/kits/"
+    shell.run("mkfifo", own .. "pipe.kit")
+    shell.write(folder .. "/file", "")
+    local function said(config, name)
+      local _, _, err = shell.sh(("XDG_CONFIG_HOME=%s %s kits %s"):format(config, shell.tool, name))
+      return err
+    end
+    assert.equal(("neuraldrummer: %sfolder.kit: is a folder\n"):format(own), said(folder, "folder"))
+    assert.equal(("neuraldrummer: %spipe.kit: is not a regular file\n"):format(own),
+      said(folder, "pipe"))
+    -- where there are none, or nowhere for them, those that come along are found
+    assert.equal("", said(folder, "battery"))
+    assert.equal("", said(folder .. "/file", "battery"))
+    assert.matches("no kit map is named 'none'", said(folder .. "/file", "none"))
+  end)
+end)
+
 describe("a song in an instrument's pitches", function()
   local map = assert(kits.parse("36 36 kick\n40 38 snare\n41 38 rim\n60 42 hat\n61 - choke", "x"))
 

@@ -11,7 +11,8 @@
 ---
 --- A line "pitch drum words" says what a pitch strikes; `-`: no drum. Of several
 --- pitches of one drum the first is the one that is written. `like` begins with
---- all lines of another map, which one's own take the place of.
+--- all lines of another map, which one's own take the place of; a path there is
+--- from the map's own folder.
 
 local files = require "neuraldrummer.files"
 
@@ -57,7 +58,16 @@ end
 ---@return string[]
 function kits.names() return table.move(BUNDLED, 1, #BUNDLED, 1, {}) end
 
-local function read_all(path) return files.text(path, 1 << 20) end
+-- By the system's number: its words are in the user's language.
+local ENOENT <const>, ENOTDIR <const> = 2, 20
+
+-- A map's text; nil and why not, and whether there is no such file.
+local function read_all(path)
+  local file, message, errno = files.open(path)
+  if not file then return nil, message, errno == ENOENT or errno == ENOTDIR end
+  file:close()
+  return files.text(path, 1 << 20)
+end
 
 -- Where a user's own maps lie, and those that come along.
 local function folders()
@@ -65,6 +75,21 @@ local function folders()
   local home = os.getenv "HOME"
   if (not config or config == "") and home then config = home .. "/.config" end
   return config and { config .. "/neuraldrummer/kits/", FOLDER } or { FOLDER }
+end
+
+local function is_path(name) return name:find "[/\\]" or name:find "%.kit$" end
+
+-- Where a map may lie, by its name or path. A path in the map `of` is beside that
+-- one, or else from the current folder on.
+local function places(name, of)
+  if is_path(name) then
+    local whole = name:find "^[/\\]" or name:find "^%a:"
+    local beside = of and not whole and of:match "^.*[/\\]"
+    return beside and { beside .. name, name } or { name }
+  end
+  local list = {}
+  for i, folder in ipairs(folders()) do list[i] = ("%s%s.kit"):format(folder, name) end
+  return list
 end
 
 local function pitch_of(text)
@@ -83,7 +108,8 @@ function kits.parse(text, name)
   return load_below(text, name, name, 0)
 end
 
--- `depth`: how many maps are like one another so far.
+-- `what`: the map's path, or what else its messages begin with; `depth`: how many maps
+-- are like one another so far.
 function load_below(text, name, what, depth)
   local map = setmetatable({ name = name, title = name, sources = {}, reads = {}, writes = {},
     words = {} }, kit_map)
@@ -104,7 +130,7 @@ function load_below(text, name, what, depth)
       if base then return fail "a second 'like'" end
       if depth == 8 then return fail "like itself, or eight maps deep" end
       local message
-      base, message = load_map(rest, depth + 1)
+      base, message = load_map(rest, depth + 1, what)
       if not base then return fail("%s", message) end
     else
       local drum, words = rest:match "^(%S+)%s*(.*)$"
@@ -138,24 +164,21 @@ function load_below(text, name, what, depth)
   return map
 end
 
-function load_map(name, depth)
-  if name:find "[/\\]" or name:find "%.kit$" then
-    local text, message = read_all(name)
-    if not text then return nil, message end
-    local map
-    map, message = load_below(text, name:match "([^/\\]*)$":gsub("%.kit$", ""), name, depth)
-    if map then map.path = name end
-    return map, message
-  end
-  for _, folder in ipairs(folders()) do
-    local path = ("%s%s.kit"):format(folder, name)
-    local text = read_all(path)
+-- `of`: the path of the map that is like this one.
+function load_map(name, depth, of)
+  local missing
+  for _, path in ipairs(places(name, of)) do
+    local text, message, none = read_all(path)
     if text then
-      local map, message = load_below(text, name, path, depth)
+      local map
+      map, message = load_below(text, path:match "([^/\\]*)$":gsub("%.kit$", ""), path, depth)
       if map then map.path = path end
       return map, message
     end
+    if not none then return nil, message end
+    missing = message
   end
+  if is_path(name) then return nil, missing end
   return nil, ("no kit map is named '%s'; there are %s, and files of one's own (mine.kit)")
     :format(name, table.concat(BUNDLED, ", "))
 end
