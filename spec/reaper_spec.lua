@@ -453,6 +453,35 @@ describe("the other actions", function()
     untouched(f, "the kit has no voice 'cowbell'")
   end)
 
+  it("offer to keep what the kit map has the selected notes for", function()
+    local map = assert(require "neuraldrummer.kits".load "battery")
+    local hat = map.writes[42]
+    assert.equal(46, hat)  -- another drum's in General MIDI
+    local f = with_beat()
+    f.ext.kit = "battery"
+    for _, n in ipairs(f.track "Drums".items[1].take.notes) do
+      n.pitch = map.writes[n.pitch]
+      n.selected = n.pitch == hat
+    end
+    -- a pitch that is no drum's, and one that the map does not know
+    for _, pitch in ipairs { 127, 0 } do
+      assert.is_falsy(map.reads[pitch])
+      table.insert(f.track "Drums".items[1].take.notes, { selected = true, muted = false,
+        start = 0, stop = 10, pitch = pitch, velocity = 90, channel = 9 })
+    end
+    local asked
+    f.reaper.GetUserInputs = function(_, _, _, default)
+      asked = default
+      return false, ""
+    end
+    run(f, "keep")
+    assert.equal("closed_hat", asked)
+    untouched(f)
+    f.ext.kit = "none"
+    run(f, "keep")
+    untouched(f, "^no kit map is named 'none'")
+  end)
+
   it("extend a loop over the song, from where it lies or where the song starts", function()
     local f = fake.new { tracks = { bass(0, 64, { selected = false }),
       { name = "Drums", items = { { from = 0, to = 8, notes = beat(8) } } } } }

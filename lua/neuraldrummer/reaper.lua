@@ -2,6 +2,7 @@
 --- project through the API, plays, and writes its result as one undo step.
 local format = require "neuraldrummer.numbers".format
 local imgui = require "neuraldrummer.reaper.imgui"
+local kits = require "neuraldrummer.kits"
 local player = require "neuraldrummer.reaper.player"
 local project = require "neuraldrummer.reaper.project"
 local settings = require "neuraldrummer.reaper.settings"
@@ -34,7 +35,7 @@ local function record(r, job)
   return table.concat(lines, "\n")
 end
 
--- Jobs: what is to be heard and kept. Without a job and a message, the user
+-- Jobs: what is to be heard and kept, by the settings. Without a job and a message, the user
 -- thought better of it.
 
 local prepare = {}
@@ -82,11 +83,15 @@ local VOICES <const> = { [35] = "kick", [36] = "kick", [38] = "snare", [40] = "s
   [45] = "mid_tom", [47] = "mid_tom", [48] = "high_tom", [50] = "high_tom", [49] = "crash",
   [57] = "crash", [51] = "ride", [59] = "ride" }
 
-function prepare.keep(r)
-  local job, message = with_drums(r)
+function prepare.keep(r, options)
+  local map, message = kits.open(options.kit)
+  if message then return nil, message end
+  local job
+  job, message = with_drums(r)
   if not job then return nil, message end
   local names, seen = {}, {}
   for pitch in pairs(project.selected_pitches(r, job.drums)) do
+    if map then pitch = map.reads[pitch] end
     local name = VOICES[pitch]
     if name and not seen[name] then
       seen[name] = true
@@ -206,7 +211,7 @@ function reaper_actions.run(action, r, gfx)
   local options, job, message
   options, message = settings.options(r)
   if not options then return leave(message) end
-  job, message = prepare[action](r)
+  job, message = prepare[action](r, options)
   if not job then return leave(message) end
   job.action = job.action or action
   local kit, tool = options.kit, options.tool
