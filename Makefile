@@ -97,7 +97,8 @@ COMPILE = $(CC) -std=c11 $(CFLAGS) $(MATH) $(WARN) $(SANITIZE) -fPIC -fvisibilit
   reaper-index test-windows bench-live clean FORCE
 .DELETE_ON_ERROR:
 
-all: $(MODULES) $(TOOL)
+# mpi.so also where an earlier make left it: with a new core.so it would not work
+all: $(MODULES) $(wildcard $(BUILD)/lib/neuraldrummer/mpi.so) $(TOOL)
 
 include spec/tools.mk
 include spec/checks/all.mk
@@ -123,6 +124,11 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/lua/%.o: EXTRA = $(LUA_CFLAGS)
+# What passes between the modules is laid out by these: lnd_check_core compares.
+SHARED_FILES := csrc/lua/lnd.c $(sort $(wildcard csrc/*.h csrc/*/*.h))
+LAYOUT = $(shell cat $(SHARED_FILES) | cksum | cut -d' ' -f1)
+$(BUILD)/obj/lua/lnd.o: EXTRA = $(LUA_CFLAGS) -DLND_LAYOUT='"$(LAYOUT)"'
+$(BUILD)/obj/lua/lnd.o: $(SHARED_FILES)
 $(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
 $(BUILD)/obj/midi/smf.o $(BUILD)/obj/midi/hold.o: EXTRA = $(SMF_CFLAGS) $(HELD)
 $(BUILD)/obj/mpi/%.o: EXTRA = $(MPI_CFLAGS)

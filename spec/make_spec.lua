@@ -41,6 +41,18 @@ describe("make", function()
     assert.not_matches(" -o ", out)
   end)
 
+  it("makes modules that refuse those of another build", function()
+    -- the same sources, as if a header of theirs were another
+    local status, _, err = shell.sh(("%s make --no-print-directory BUILD=%s/other LAYOUT=other "
+      .. "CFLAGS=-O0 %s/other/lib/neuraldrummer/smf.so"):format(CLEAN, folder, folder))
+    assert.equal(0, status, err)
+    local _, out = shell.sh(("%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(CLEAN,
+      shell.quote "lua/?.lua;lua/?/init.lua", shell.quote(("%s/other/lib/?.so;%s/lib/?.so"):format(
+        folder, shell.build)), shell.quote [[print(require "neuraldrummer".song.parse "x")]]))
+    assert.matches("^nil\t.*: neuraldrummer.smf is of [%d.]+, layout other, and neuraldrummer.core "
+      .. "of [%d.]+, layout %d+: both are to be built anew\n$", out)
+  end)
+
   it("writes the Lua reference and the manual page", function()
     assert.equal(0, (make "doc"))
     assert.matches("<h3 id=\"song:ppq\">", shell.read(shell.build .. "/doc/reference.html"))

@@ -271,6 +271,34 @@ false
     end
   end)
 
+  local function make(words)
+    return shell.sh(("%s make --no-print-directory %s"):format(CLEAN, words))
+  end
+
+  it("is built again by a plain make where it is there", function()
+    local at = shell.quote((build:gsub("^" .. shell.root:gsub("%p", "%%%0") .. "/", "")))
+    local status, out, err = make("-n -W csrc/nd.h BUILD=" .. at)
+    assert.equal(0, status, err)
+    assert.matches("%-o %S+/lib/neuraldrummer/core.so ", out)
+    assert.matches("%-o %S+/lib/neuraldrummer/mpi.so ", out)
+  end)
+
+  it("refuses a core of another build", function()
+    local status, _, err = make(("MPI=1 BUILD=%s/other LAYOUT=other CFLAGS=-O0 "
+      .. "%s/other/lib/neuraldrummer/mpi.so"):format(folder, folder))
+    assert.equal(0, status, err)
+    local _, out = shell.sh(("LUA_CPATH=%s lua5.4 -e %s"):format(shell.quote(
+      ("%s/other/lib/?.so;%s/lib/?.so;;"):format(folder, build)),
+      shell.quote [[print(require "neuraldrummer".join())]]))
+    assert.matches("^nil\tseveral processes cannot train together [^\n]*: neuraldrummer.mpi is of "
+      .. "[%d.]+, layout other, and neuraldrummer.core of [%d.]+, layout %d+: both are to be built "
+      .. "anew\n$", out)
+    _, out = shell.sh(("LUA_CPATH=%s lua5.4 -e %s"):format(shell.quote(build .. "/lib/?.so;;"),
+      shell.quote [[print(pcall(require, "neuraldrummer.mpi"))]]))
+    assert.matches("neuraldrummer.mpi needs neuraldrummer.core to be loaded before it", out, 1,
+      true)
+  end)
+
   it("is installed where it was built", function()
     local status, _, err = shell.sh(("%s make --no-print-directory MPI=1 BUILD=%s install "
       .. "DESTDIR=%s/root PREFIX=/opt/nd"):format(CLEAN,

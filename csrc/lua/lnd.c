@@ -4,6 +4,24 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#ifndef LND_LAYOUT
+#define LND_LAYOUT "unknown"  /* what is compiled by hand is not told of others' */
+#endif
+
+const char *lnd_build(void) { return ND_VERSION ", layout " LND_LAYOUT; }
+
+void lnd_check_core(lua_State *L, const char *name) {
+  if (luaL_getmetatable(L, LND_SONG) != LUA_TTABLE)  /* mt */
+    luaL_error(L, "%s needs neuraldrummer.core to be loaded before it", name);
+  lua_pushliteral(L, "build");
+  lua_rawget(L, -2);                                 /* mt,build */
+  const char *core = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "another version";
+  if (strcmp(core, lnd_build()) != 0)
+    luaL_error(L, "%s is of %s, and neuraldrummer.core of %s: both are to be built anew", name,
+               lnd_build(), core);
+  lua_pop(L, 2);
+}
+
 /* FNV-1a: the same in every library that knows the type. */
 static uint64_t tag_of(const char *type) {
   uint64_t tag = 0xcbf29ce484222325u;

@@ -33,6 +33,14 @@
 #define LND_JUDGING "neuraldrummer.judging"
 #define LND_TOUCHING "neuraldrummer.touching"
 
+/* The modules are libraries of their own, which hand each other what is in boxes.
+ * Of which version and layout this one is; `core` leaves it for the others. */
+const char *lnd_build(void);
+
+/* Raises unless neuraldrummer.core has been loaded, and is of the same build as
+ * the module `name`. */
+void lnd_check_core(lua_State *L, const char *name);
+
 typedef void (*lnd_release)(void *);
 
 typedef struct lnd_box {

@@ -116,6 +116,7 @@ int luaopen_neuraldrummer_mpi(lua_State *L) {
   static const luaL_Reg meta[] = {{"__tostring", world_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"join", mpi_join}, {NULL, NULL}};
   luaL_checkversion(L);
+  lnd_check_core(L, "neuraldrummer.mpi");
   lnd_type(L, LND_WORLD, methods, meta, world_free);
   luaL_newlib(L, functions);         /* mpi */
   lua_pushliteral(L, ND_VERSION);

@@ -4,7 +4,6 @@
 #include "../midi/smf.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "../learn/intake.h"
 #include "lnd.h"
@@ -59,24 +58,13 @@ static int smf_load(lua_State *L) {
   return filled(L, box, song);
 }
 
-static void check_core(lua_State *L) {
-  if (luaL_getmetatable(L, LND_SONG) != LUA_TTABLE)  /* mt */
-    luaL_error(L, "neuraldrummer.smf needs neuraldrummer.core to be loaded before it");
-  lua_getfield(L, -1, "version");                    /* mt,version */
-  const char *version = lua_tostring(L, -1);
-  if (version == NULL || strcmp(version, ND_VERSION) != 0)
-    luaL_error(L, "neuraldrummer.smf is of version %s, neuraldrummer.core of %s", ND_VERSION,
-               version == NULL ? "another" : version);
-  lua_pop(L, 2);
-}
-
 /* For core.intake, which reads files by it on threads of its own. */
 static nd_song_reader *const reader = nd_smf_parse;
 
 int luaopen_neuraldrummer_smf(lua_State *L) {
   static const luaL_Reg functions[] = {{"parse", smf_parse}, {"load", smf_load}, {NULL, NULL}};
   luaL_checkversion(L);
-  check_core(L);
+  lnd_check_core(L, "neuraldrummer.smf");
   luaL_newlib(L, functions);         /* smf */
   lnd_push(L, LND_READER, 0)->p = (void *)&reader;
   lua_setfield(L, -2, "reader");

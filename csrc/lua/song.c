@@ -488,10 +488,9 @@ void lnd_open_song(lua_State *L) {
     {"__len", song_len},  {"__pairs", song_pairs}, {NULL, NULL},
   };
   lnd_type(L, LND_SONG, methods, meta, release);
-  /* the file reader is a library of its own, and must be of the same build */
   luaL_getmetatable(L, LND_SONG);        /* mt */
-  lua_pushliteral(L, ND_VERSION);
-  lua_setfield(L, -2, "version");
+  lua_pushstring(L, lnd_build());        /* for lnd_check_core */
+  lua_setfield(L, -2, "build");
   lua_pop(L, 1);
   lua_pushcfunction(L, core_song);
   lua_setfield(L, -2, "song");

@@ -31,16 +31,21 @@ local nd = {
   song = { new = core.song },
 }
 
+-- Why a module of ours did not load: the dynamic linker's words, or the module's
+-- own; nil where there is none.
+local function reason(why)
+  why = tostring(why)
+  if why:find "^module '[^']*' not found" then return nil end
+  return why:match "error loading module [^\n]*\n%s*([^\n]+)" or why:match "[^\n]*"
+end
+
 -- libsmf and glib come with a module of their own, loaded only when a MIDI
 -- file is read: a host that hands over notes does without.
 local function reader()
   local ok, smf = pcall(require, "neuraldrummer.smf")
   if ok then return smf end
-  local why = tostring(smf)
-  -- the dynamic linker's own words, if it found the module and then failed
-  local reason = why:match "error loading module [^\n]*\n%s*([^\n]+)"
-    or "the module neuraldrummer.smf is not installed beside neuraldrummer.core"
-  return nil, ("MIDI files cannot be read, for want of libsmf or glib: %s"):format(reason)
+  return nil, "MIDI files cannot be read, for want of libsmf or glib: " .. (reason(smf)
+    or "the module neuraldrummer.smf is not installed beside neuraldrummer.core")
 end
 
 ---@class neuraldrummer.song_options
@@ -76,10 +81,9 @@ end
 function nd.join()
   local ok, mpi = pcall(require, "neuraldrummer.mpi")
   if ok then return mpi.join() end
-  local why = tostring(mpi):match "error loading module [^\n]*\n%s*([^\n]+)"
-    or "`make MPI=1` builds it, with Open MPI (packages openmpi-bin and libopenmpi-dev)"
   return nil, "several processes cannot train together without the module neuraldrummer.mpi: "
-    .. why
+    .. (reason(mpi)
+      or "`make MPI=1` builds it, with Open MPI (packages openmpi-bin and libopenmpi-dev)")
 end
 
 --- The path of a model that comes with the module: beside the installed Lua
