@@ -701,13 +701,16 @@ describe("settings", function()
 end)
 
 describe("without the module, the tool in a process of its own", function()
-  local before
-  setup(function() before = player.in_process end)
-  teardown(function() player.in_process = before end)
+  local before, resources
+  setup(function() before, resources = player.in_process, shell.folder() end)
+  teardown(function()
+    player.in_process = before
+    shell.remove(resources)
+  end)
 
   local function outside(f)
     player.in_process = function() return false, "core.so: not for this machine" end
-    f.ext.tool = shell.tool
+    f.ext.tool, f.resources = shell.tool, resources
   end
 
   local function both(spec, action, ext)
@@ -755,7 +758,21 @@ describe("without the module, the tool in a process of its own", function()
     f.ext.energy = "9:1"
     run(f, "drum")
     untouched(f, "^option 'energy': there is no bar 9")
-    local _, left = shell.sh "ls ${TMPDIR:-/tmp} | grep '^neuraldrummer-[0-9]*-[0-9]*[.]'"
+    local _, left = shell.run("ls", resources)
+    assert.equal("", left)
+  end)
+
+  it("leaves files for it in REAPER's own folder, not in one for all", function()
+    local f = fake.new { tracks = { bass(0, 16) } }
+    outside(f)
+    f.resources = resources .. "/it's mine"
+    shell.run("mkdir", f.resources)
+    run(f, "drum")
+    well_done(f, "Neural Drummer: drum items")
+    assert.equal(1, (f.execs[1]:find("/bin/sh " .. shell.quote(f.resources):sub(1, -2)
+      .. "/neuraldrummer-", 1, true)))
+    local _, left = shell.run("ls", f.resources)
+    shell.run("rmdir", f.resources)
     assert.equal("", left)
   end)
 

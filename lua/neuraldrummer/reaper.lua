@@ -162,7 +162,8 @@ local LABELS <const> = {
 -- Where the module does not load: the tool, by REAPER's own means.
 local function outside_of(r, tool)
   local windows = r.GetOS():find "^Win" ~= nil
-  local folder = windows and os.getenv "TEMP" or os.getenv "TMPDIR" or "/tmp"
+  -- a folder of the user's own: in one for all, somebody else could lay a link in wait
+  local folder = windows and os.getenv "TEMP" or r.GetResourcePath()
   return {
     tool = tool or "neuraldrummer", windows = windows, clock = r.time_precise,
     folder = folder .. (windows and "\\" or "/"),

@@ -35,7 +35,7 @@ local SIGNATURES <const> = {
   Undo_BeginBlock2 = "p", Undo_EndBlock2 = "p s n", Undo_DoUndo2 = "p", UpdateArrange = "",
   MB = "s s n", GetUserInputs = "s n s s", GetExtState = "s s", HasExtState = "s s",
   SetExtState = "s s s b", GetOS = "", ExecProcess = "s n", time_precise = "", defer = "f",
-  APIExists = "s", ImGui_GetBuiltinPath = "",
+  APIExists = "s", ImGui_GetBuiltinPath = "", GetResourcePath = "",
 }
 local PLAIN <const> = { n = "number", s = "string", b = "boolean", f = "function" }
 
@@ -91,7 +91,7 @@ local function time_map(tempos)
   return to_qn, to_time
 end
 
---- A REAPER with a project open.
+--- A REAPER with a project open; `resources` is its own folder, where it has one.
 ---@param spec table
 function fake.new(spec)
   local self = { calls = {}, undo = {}, messages = {}, deferred = {}, ext = {}, loose = 0,
@@ -301,6 +301,7 @@ function fake.new(spec)
     os.execute(line .. " &")
     return ""
   end
+  function api.GetResourcePath() return assert(self.resources, "no folder of REAPER's") end
   function api.APIExists(name) return api[name] ~= nil end
   if spec.imgui then
     self.user = imgui.new_user()
