@@ -105,7 +105,7 @@ describe("the benchmarks", function()
   end)
 
   it("tell weights that are halves", function()
-    local core, bench = require "neuraldrummer.core", require "spec.bench.support"
+    local core = require "neuraldrummer.core"
     local model = core.model { preset = "drummer", inputs = 5, voices = 2, layers = 1, hidden = 3,
       encoder = 0 }
     local playing, encoder = bench.weights(model)
@@ -124,7 +124,6 @@ describe("the benchmarks", function()
   end)
 
   it("count the products of a step of training", function()
-    local bench = require "spec.bench.support"
     bench.configure({ "QUICK=1" }, 1, 0.01)
     -- one layer, of inputs 5, hidden 3, voices 2, on 7 steps of 4 streams: forward, gradient
     -- of the weights, and of what the layer gives to itself and to the hits

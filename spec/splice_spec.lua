@@ -192,7 +192,8 @@ describe("drums put into a file", function()
 
   it("end where time does", function()
     local last <const> = 0x0FFFFFFF
-    local song = assert(smf.parse(file(1, 32767, { track { 0, hex "903C40", last, hex "803C40" } })))
+    local long = track { 0, hex "903C40", last, hex "803C40" }
+    local song = assert(smf.parse(file(1, 32767, { long })))
     local seq, hits = assert(tok:encode(song)), {}
     for step = 1, #seq do hits[step] = {} end
     hits[#seq].kick = 0.5

@@ -2,7 +2,9 @@
 --- collector, coroutines and callbacks. Run by faults_lua_spec as a process of
 --- its own; prints a line for each fault, then how much it tried.
 ---
----     lua5.4 spec/support/hostile.lua FOLDER swap|replace|gc|finalise|rob|collect|coroutines [briefly]
+---     lua5.4 spec/support/hostile.lua FOLDER MODE [briefly]
+---
+--- MODE is swap, replace, gc, finalise, rob, collect or coroutines.
 local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
@@ -339,7 +341,8 @@ local function held_by_tables(w)
     { core.judge, w.model, { like(), like() }, nil },
     { core.play, { core.generator(w.model), core.generator(w.model) }, w.sequence,
       { { given = like() }, { style = like() } } },
-    { core.intake, { { path = "out.mid", name = long "one" }, { path = "out.mid", name = long "two" } },
+    { core.intake,
+      { { path = "out.mid", name = long "one" }, { path = "out.mid", name = long "two" } },
       { tokeniser = core.tokeniser { kit = "full17" }, reader = smf.reader } },
     { core.intake, { { path = "out.mid", name = long "one" } },
       { tokeniser = core.tokeniser(), reader = smf.reader,
