@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef ND_SEPARATORS
+#define ND_SEPARATORS "/"
+#endif
+
 static nd_status io_fail(nd_error *err) {
   /* strerror_r, since hosts have threads; XSI variant by _POSIX_C_SOURCE */
   char text[128];
   if (strerror_r(errno, text, sizeof text) != 0)
     (void)snprintf(text, sizeof text, "error %d", errno);
   return nd_fail(err, errno == ENOMEM ? ND_NOMEM : ND_IO, "%s", text);
+}
+
+static nd_status no_file(const struct stat *st, nd_error *err) {
+  return nd_fail(err, ND_IO, S_ISDIR(st->st_mode) ? "is a folder" : "is not a regular file");
 }
 
 /* Opens a regular file to read, and says its size. */
@@ -28,8 +37,7 @@ static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_er
   struct stat st;
   nd_status status = ND_OK;
   if (fstat(fd, &st) != 0) status = io_fail(err);
-  else if (!S_ISREG(st.st_mode))
-    status = nd_fail(err, ND_IO, S_ISDIR(st.st_mode) ? "is a folder" : "is not a regular file");
+  else if (!S_ISREG(st.st_mode)) status = no_file(&st, err);
   if (status != ND_OK) {
     (void)close(fd);
     return status;
@@ -84,55 +92,108 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
   return ND_OK;
 }
 
-/* Whether `fd` is still what `path` names: it may have got its final name
- * between open and lock. */
-static bool still_named(int fd, const char *path) {
-  struct stat held, named;
-  return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
-         held.st_dev == named.st_dev;
+/* What is to be written over: a regular file, or nothing. Where `path` is a link,
+ * `*end` is what it leads to, malloc'd. `*mode` is one for the temporary file, no
+ * more open than the old one. */
+static nd_status find_old(const char *path, char **end, mode_t *mode, nd_error *err) {
+  struct stat st;
+  if (lstat(path, &st) != 0) return errno == ENOENT ? ND_OK : io_fail(err);
+  if (S_ISLNK(st.st_mode)) {
+    *end = realpath(path, NULL);
+    if (*end == NULL && errno == ENOENT) return nd_fail(err, ND_IO, "is a link to nothing");
+    if (*end == NULL || stat(*end, &st) != 0) return io_fail(err);
+  }
+  if (!S_ISREG(st.st_mode)) return no_file(&st, err);
+  *mode = (st.st_mode & 0777) | 0600;  /* what a killed writer leaves can be taken over */
+  return ND_OK;
 }
 
-/* Opens `name`, locked and empty. ND_LIMIT when another writes it, or when
- * there are no locks here. */
-static nd_status open_locked(const char *name, int *out, nd_error *err) {
+/* Opens `name`, empty and locked. ND_LIMIT: another writes it (`*held`), or there
+ * are no locks on this disk. What fails leaves nothing that was not there. */
+static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held, nd_error *err) {
+  const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
   for (;;) {
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    int fd = open(name, flags | O_EXCL, mode);
+    const bool made = fd >= 0;
+    if (!made && errno == EEXIST) fd = open(name, flags, mode);
     if (fd < 0) return io_fail(err);
+    nd_status status = ND_OK;
+    struct stat st, named;
+    *held = false;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      (void)close(fd);
-      return nd_fail(err, ND_LIMIT, "is being written by another");
+      *held = errno == EWOULDBLOCK;
+      status = nd_fail(err, ND_LIMIT, "is being written by another");
+    } else if (fstat(fd, &st) != 0) {
+      status = io_fail(err);
+    } else if (!S_ISREG(st.st_mode)) {
+      status = nd_fail(err, ND_IO, "%s is no file", name);
+    } else {
+      const bool gone = stat(name, &named) != 0;
+      if (gone ? errno == ENOENT : named.st_ino != st.st_ino || named.st_dev != st.st_dev) {
+        (void)close(fd);  /* between open and lock it got its final name */
+        continue;
+      }
+      if (gone || ftruncate(fd, 0) != 0) status = io_fail(err);
     }
-    if (still_named(fd, name)) {
-      nd_status status = ND_OK;
-      struct stat st;
-      if (fstat(fd, &st) != 0) status = io_fail(err);
-      else if (!S_ISREG(st.st_mode)) status = nd_fail(err, ND_IO, "%s is no file", name);
-      else if (ftruncate(fd, 0) != 0) status = io_fail(err);
-      if (status != ND_OK) (void)close(fd);
-      else *out = fd;
-      return status;
+    if (status == ND_OK) {
+      *out = fd;
+      return ND_OK;
     }
+    if (made && !*held) (void)unlink(name);
     (void)close(fd);
+    return status;
   }
+}
+
+/* The n-th name of a temporary file, the first one the same for every writer:
+ * that of the file with something behind it or, where a folder might not take
+ * so long a name, a hash of it. */
+static void name_part(const nd_file *file, size_t room, int n) {
+  enum { LONGEST = 100 };
+  size_t end = strlen(file->path), at = end;
+  memcpy(file->temporary, file->path, end + 1);
+  while (at > 0 && strchr(ND_SEPARATORS, file->path[at - 1]) == NULL) at--;
+  if (end - at > LONGEST) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (const char *p = file->path + at; *p != '\0'; p++)
+      hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
+    end = at + (size_t)snprintf(file->temporary + at, room - at, "nd-%016jx", (uintmax_t)hash);
+  }
+  if (n == 1) (void)snprintf(file->temporary + end, room - end, ".nd-part");
+  else (void)snprintf(file->temporary + end, room - end, ".%ld.%d.nd-part", (long)getpid(), n - 1);
+}
+
+/* A temporary file that no other can have: it needs no lock. */
+static nd_status open_own(nd_file *file, size_t room, mode_t mode, nd_error *err) {
+  for (int n = 2; n < INT_MAX; n++) {
+    name_part(file, room, n);
+    file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (file->fd >= 0) return ND_OK;
+    if (errno != EEXIST) break;
+  }
+  return io_fail(err);
 }
 
 nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *err) {
-  const size_t n = strlen(path) + 32;
-  *file = (nd_file){.fd = -1, .path = malloc(n), .temporary = malloc(n)};
-  nd_status status = ND_OK;
-  if (file->path == NULL || file->temporary == NULL) {
+  char *end = NULL;
+  mode_t mode = 0666;
+  bool held = false;
+  *file = (nd_file){.fd = -1};
+  nd_status status = find_old(path, &end, &mode, err);
+  const char *target = end != NULL ? end : path;
+  const size_t room = strlen(target) + 64;
+  if (status == ND_OK && ((file->path = malloc(room)) == NULL ||
+                          (file->temporary = malloc(room)) == NULL))
     status = nd_fail(err, ND_NOMEM, "out of memory");
-  } else {
-    memcpy(file->path, path, strlen(path) + 1);
-    (void)snprintf(file->temporary, n, "%s.nd-part", path);
+  if (status == ND_OK) {
+    memcpy(file->path, target, strlen(target) + 1);
+    name_part(file, room, 1);
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): *file is the caller's, and owns them */
-    status = open_locked(file->temporary, &file->fd, err);
-    if (status == ND_LIMIT && !alone) {
-      (void)snprintf(file->temporary, n, "%s.%ld.nd-part", path, (long)getpid());
-      status = open_locked(file->temporary, &file->fd, err);
-    }
-    if (status == ND_LIMIT) status = nd_fail(err, ND_IO, "is being written by another");
+    status = open_locked(file->temporary, mode, &file->fd, &held, err);
+    if (status == ND_LIMIT && !(held && alone)) status = open_own(file, room, mode, err);
+    else if (status == ND_LIMIT) status = nd_fail(err, ND_IO, "is being written by another");
   }
+  free(end);
   if (status != ND_OK) {
     free(file->path);
     free(file->temporary);
@@ -159,10 +220,19 @@ void nd_file_abandon(nd_file *file) {
   free(file->temporary);
 }
 
+/* The new file is as open, or shut, as the one that it replaces. */
+static bool keep_mode(const nd_file *file) {
+  struct stat st, old;
+  if (stat(file->path, &old) != 0) return errno == ENOENT;
+  if (fstat(file->fd, &st) != 0) return false;
+  const mode_t mode = old.st_mode & 0777;
+  return (st.st_mode & 0777) == mode || fchmod(file->fd, mode) == 0;
+}
+
 nd_status nd_file_commit(nd_file *file, nd_error *err) {
   /* once it is on the disk, closing can lose nothing, and must wait: a writer
    * who gets the lock empties what has not got its name */
-  if (fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
+  if (!keep_mode(file) || fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
     nd_status status = io_fail(err);
     nd_file_abandon(file);
     return status;

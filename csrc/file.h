@@ -13,12 +13,15 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
 nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, nd_error *err);
 
 /* All or nothing: a temporary file beside `path`, flushed to disk, then
- * renamed over it. On failure the old file is as it was. */
+ * renamed over it. On failure the old file is as it was. A link is followed, the
+ * old file's mode is kept; folders, FIFOs, devices and links to nothing are
+ * refused. */
 nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error *err);
 
-/* For writers that stream: the same in steps. The temporary file is "path.nd-part",
- * locked while it is written: what a killed writer left is taken over, and of
- * two writers the second is refused (`alone`) or writes another. */
+/* For writers that stream: the same in steps. The temporary file is "path.nd-part"
+ * (or "nd-HASH.nd-part", where the name is long), locked while it is written:
+ * what a killed writer left is taken over, and of two writers the second is
+ * refused (`alone`) or writes another. On a disk without locks each has its own. */
 typedef struct nd_file {
   int fd;
   char *path, *temporary;

@@ -462,6 +462,18 @@ print(core.processors() >= 1)                 --> true
 print(core.clock() >= started)                --> true
 print(math.type(core.terminal()) ~= "float")  --> true
 
+--: core.create_file file_writer:write file_writer:finish file_writer:close
+do
+  local writer <close> = assert(core.create_file(folder .. "/notes.txt"))
+  writer:write("take ", 2, "\n")              -- what fails here is said by finish
+  assert(writer:finish())                     -- only now there is such a file
+  assert(core.create_file(folder .. "/notes.txt")):close()  -- and it stays as it is
+  print((assert(io.open(folder .. "/notes.txt")):read "a"))  --> take 2
+end
+
+--: core.before
+print(core.before("Zulu", "alpha"))           --> true
+
 --: core.catch_interrupt interrupt:seen interrupt:close
 do
   local interrupt <close> = core.catch_interrupt()

@@ -1,4 +1,5 @@
 -- Disks that are full, shut, slow to say so, or gone: the old file is whole.
+local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local faulty = require "spec.support.faulty"
 local files = require "neuraldrummer.files"
@@ -94,7 +95,7 @@ describe("when the disk fails", function()
       assert.same({ nil, path .. ": Not a directory" }, { write(path) })
       path = folder .. "/" .. name
       shell.run("mkdir", path)
-      assert.same({ nil, path .. ": Is a directory" }, { write(path) })
+      assert.same({ nil, path .. ": is a folder" }, { write(path) })
       assert.equal("", select(2, shell.sh("ls " .. folder .. " | grep part")))
       shell.run("rmdir", path)
     end
@@ -130,7 +131,7 @@ describe("when the disk fails", function()
   it("of a writer that was killed, what it left is taken over", function()
     for name, write in pairs(writers()) do
       local path = folder .. "/" .. name
-      local part = path .. (name == "x.tsv" and ".part" or ".nd-part")
+      local part = path .. ".nd-part"
       shell.write(part, ("rest"):rep(100000))
       assert(write(path))
       assert.is_false(shell.exists(part))
@@ -140,12 +141,115 @@ describe("when the disk fails", function()
 
   it("no link is followed to what is another's", function()
     local other = shell.write(folder .. "/other", "precious")
-    local write = writers()
-    for _, name in ipairs { "x.mid", "x.safetensors", "x.ndc" } do
+    for name, write in pairs(writers()) do
       local path = folder .. "/" .. name
       shell.run("ln", "-s", other, path .. ".nd-part")
-      assert.is_nil((write[name](path)))
+      assert.is_nil((write(path)))
       assert.equal("precious", shell.read(other))
     end
+  end)
+
+  it("what is no file is not replaced by one", function()
+    for name, write in pairs(writers()) do
+      local path = folder .. "/" .. name
+      shell.run("mkfifo", path)
+      assert.same({ nil, path .. ": is not a regular file" }, { write(path) })
+      assert.equal("named pipe", lfs.attributes(path, "mode"))
+      assert.same({ nil, "/dev/null: is not a regular file" }, { write "/dev/null" })
+      -- nor through a link
+      local link = folder .. "/link-" .. name
+      shell.run("ln", "-s", path, link)
+      assert.same({ nil, link .. ": is not a regular file" }, { write(link) })
+      assert.equal("", select(2, shell.sh("ls " .. folder .. " | grep part")))
+    end
+    assert.equal("char device", lfs.attributes("/dev/null", "mode"))
+    assert.is_false(shell.exists "/dev/null.nd-part")
+  end)
+
+  it("a link is followed, and stays one; one to nothing is refused", function()
+    shell.run("mkdir", folder .. "/far")
+    for name, write in pairs(writers()) do
+      local far, link = folder .. "/far/" .. name, folder .. "/" .. name
+      shell.run("ln", "-s", "far/" .. name, link)
+      assert.same({ nil, link .. ": is a link to nothing" }, { write(link) })
+      assert.is_false(shell.exists(far))
+      shell.write(far, "old")
+      assert(write(link))
+      assert.equal("link", lfs.symlinkattributes(link, "mode"))
+      assert.equal("file", lfs.symlinkattributes(far, "mode"))
+      assert.not_equal("old", shell.read(far))
+      assert.equal("", select(2, shell.sh("ls -R " .. folder .. " | grep part")))
+      os.remove(link)
+      shell.run("ln", "-s", name, link)
+      assert.same({ nil, link .. ": Too many levels of symbolic links" }, { write(link) })
+    end
+  end)
+
+  it("a file is as open to others as the one that it replaces", function()
+    for name, write in pairs(writers()) do
+      local path = folder .. "/" .. name
+      for _, mode in ipairs { "rw-------", "r--r--r--", "rwxrw-rw-" } do
+        shell.write(path, "old")
+        shell.run("chmod", ("u=%s,g=%s,o=%s"):format(mode:sub(1, 3):gsub("-", ""),
+          mode:sub(4, 6):gsub("-", ""), mode:sub(7, 9):gsub("-", "")), path)
+        assert(write(path))
+        assert.equal(mode, lfs.attributes(path, "permissions"))
+        os.remove(path)
+      end
+    end
+  end)
+
+  it("no one else can read what is begun in the place of a secret", function()
+    local path = shell.write(folder .. "/x.ndc", "old")
+    shell.run("chmod", "600", path)
+    local writer <close> = assert(core.create_corpus(path, core.tokeniser()))
+    assert.equal("rw-------", lfs.attributes(path .. ".nd-part", "permissions"))
+    assert(writer:finish())
+  end)
+
+  it("a name may be as long as a folder takes it", function()
+    for _, n in ipairs { 100, 101, 223, 224, 240, 255 } do
+      for name, write in pairs(writers()) do
+        local path = ("%s/%s%s"):format(folder, ("n"):rep(n - #name), name)
+        assert(write(path))
+        assert.is_true(lfs.attributes(path, "size") > 0)
+        assert.equal("", select(2, shell.sh("ls " .. folder .. " | grep part")))
+        os.remove(path)
+      end
+    end
+    local path = ("%s/%s"):format(folder, ("n"):rep(255))
+    local writer <close> = assert(core.create_corpus(path, core.tokeniser()))
+    assert.same({ nil, path .. ": is being written by another" }, { files.create(path) })
+    assert(files.write(path:sub(1, -2) .. "m", "another name"))
+    assert(writer:finish())
+  end)
+
+  it("of two writers of a path the second is refused", function()
+    for _, name in ipairs { "x.ndc", "x.tsv" } do
+      local path = folder .. "/" .. name
+      local first <close> = assert(files.create(path))
+      first:write(("a"):rep(1 << 17))
+      assert.same({ nil, path .. ": is being written by another" }, { writers()[name](path) })
+      first:write "b"
+      assert(first:finish())
+      assert.equal(("a"):rep(1 << 17) .. "b", shell.read(path))
+      assert(writers()[name](path))
+    end
+  end)
+
+  it("what is written at once is written by any number", function()
+    local path = folder .. "/x.mid"
+    local first <close> = assert(files.create(path))
+    shell.write(("%s.%d.1.nd-part"):format(path, tonumber(io.open "/proc/self/stat":read "n")), "")
+    assert(writers()["x.mid"](path))
+    assert(writers()["x.safetensors"](path))
+    first:write "last"
+    assert(first:finish())
+    assert.equal("last", shell.read(path))
+  end)
+
+  it("a disk without locks is written to, and nothing is left on it", function()
+    local status, out, err = faulty.run("unlocked.lua " .. folder)
+    assert.same({ 0, "", "" }, { status, err, out })
   end)
 end)

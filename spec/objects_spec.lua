@@ -23,6 +23,7 @@ local make = {
   sequence = function() return assert(tokeniser:encode(song)), "16 steps, 9 voices, 0 hits" end,
   corpus = function() return corpus(), "1 songs, 16 steps, gm9" end,
   corpus_writer = function() return assert(nd.corpus.create(path, tokeniser)), "writer" end,
+  file_writer = function() return assert(core.create_file(path)), "writer" end,
   model = function() return nd.model.new { hidden = 4, layers = 1, encoder = 2 }, "drummer" end,
   batches = function() return corpus():batches { model = model, steps = 16 }, "inputs" end,
   generator = function() return nd.generator(model), "generator of model: drummer" end,

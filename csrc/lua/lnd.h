@@ -195,5 +195,6 @@ void lnd_open_host(lua_State *L);
 void lnd_open_machine(lua_State *L);
 void lnd_open_touch(lua_State *L);
 void lnd_open_drums(lua_State *L);
+void lnd_open_file(lua_State *L);
 
 #endif

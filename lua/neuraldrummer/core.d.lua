@@ -560,6 +560,33 @@ function core.shift(seq, times, known) end
 ---@return {density: number, fill: boolean}[]
 function core.bar_styles(seq) end
 
+--- A file that takes its place only when it is whole: written beside it, flushed
+--- to disk and renamed. A link is followed, an old file's mode is kept; what is no
+--- regular file is refused, and of two writers of one path the second.
+---@param path string
+---@return neuraldrummer.file_writer? writer
+---@return string? message
+function core.create_file(path) end
+
+---@class neuraldrummer.file_writer : userdata
+local file_writer = {}
+--- Writes strings and numbers, as Lua's own files do. After a failure nothing more is
+--- written, and `finish` fails as well.
+---@return boolean? ok
+---@return string? message
+function file_writer:write(...) end
+---@return boolean? ok
+---@return string? message
+function file_writer:finish() end
+--- Without finish: nothing is left of it.
+function file_writer:close() end
+
+--- Whether `a` comes before `b` byte by byte: an order that no locale changes.
+---@param a string
+---@param b string
+---@return boolean
+function core.before(a, b) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end

@@ -38,6 +38,7 @@ end
 ---@param path string
 ---@return file*? file
 ---@return string? message
+---@return integer? errno where the system refused
 function files.open(path)
   local mode = lfs and lfs.attributes(path, "mode") or "file"
   if mode == "directory" then return nil, path .. ": is a folder" end
@@ -59,46 +60,15 @@ function files.read(path, most)
   return bytes or ""  -- so many bytes of an empty file: none
 end
 
---- Opens a file that takes its place only when it is finished: `finish` ends
---- and renames it, `abandon` removes it.
+-- Asked for when first used: files are read where core cannot be loaded, too.
+local function core() return require "neuraldrummer.core" end
+
+--- Opens a file that takes its place only when it is finished, in the place of a
+--- regular file or of nothing.
 ---@param path string
----@return {write: function, finish: function, abandon: function}? writer
+---@return neuraldrummer.file_writer? writer
 ---@return string? message
-function files.create(path)
-  local temporary = path .. ".part"
-  local file, message = io.open(temporary, "wb")
-  if not file then return nil, (message:gsub("%.part: ", ": ", 1)) end
-  local writer, failure = {}, nil
-  function writer.write(_, ...)
-    if not failure then
-      local ok, why = file:write(...)
-      if not ok then failure = why end
-    end
-    return failure == nil, failure and ("%s: %s"):format(path, failure)
-  end
-  function writer.abandon()
-    if file then
-      file:close()
-      os.remove(temporary)
-      file = nil
-    end
-  end
-  function writer.finish()
-    if not failure then
-      local ok, why = file:close()
-      file = nil
-      if ok then ok, why = os.rename(temporary, path) end
-      if not ok then failure = why end
-    end
-    if failure then
-      writer.abandon()
-      os.remove(temporary)
-      return nil, ("%s: %s"):format(path, failure)
-    end
-    return true
-  end
-  return setmetatable(writer, { __close = writer.abandon, __gc = writer.abandon })
-end
+function files.create(path) return core().create_file(path) end
 
 ---@param path string
 ---@param bytes string
@@ -110,6 +80,20 @@ function files.write(path, bytes)
   writer:write(bytes)
   return writer:finish()
 end
+
+--- Whether two paths lead to one file that is there.
+---@param a string
+---@param b string
+---@return boolean
+function files.same(a, b)
+  if a == b then return true end
+  local one, other = lfs and lfs.attributes(a), lfs and lfs.attributes(b)
+  return one and other and one.dev == other.dev and one.ino == other.ino or false
+end
+
+--- Sorts names byte by byte: Lua's own order is that of the locale.
+---@param names string[]
+function files.sort(names) table.sort(names, core().before) end
 
 --- All files below a folder whose names end in one of `extensions` (lower
 --- case, without the dot), sorted by path. Links are followed, but no folder
@@ -153,7 +137,7 @@ function files.walk(folder, extensions)
   if mode ~= "directory" then return nil, folder .. ": is not a folder" end
   local ok, message = enter(folder)
   if not ok then return nil, message end
-  table.sort(paths)
+  files.sort(paths)
   return paths
 end
 
@@ -193,12 +177,17 @@ function files.hash(bytes)
 end
 
 --- Rows of comma-separated values (RFC 4180: quotes, doubled quotes, line ends
---- within quotes), one after another, the first line the names of the columns.
+--- within quotes), one after another, the first line the names of the columns. Text
+--- has no zero bytes.
 ---@param text string
 ---@return string[]? columns
 ---@return (fun(): table<string, string>?, string?)|string rows the next one keyed by column, or nil
 --- and what is wrong with it; or message
 function files.rows(text)
+  local zero = text:find("\0", 1, true)
+  if zero then
+    return nil, ("line %d: a zero byte"):format(select(2, text:sub(1, zero):gsub("\n", "")) + 1)
+  end
   local at, line = text:find("^\xEF\xBB\xBF") and 4 or 1, 1
 
   local function next_record()

@@ -43,6 +43,7 @@ local make = {
   sequence = function()
     return assert(core.tokeniser():encode(tiny.song { patterns = { PATTERN }, bars = 2 }))
   end,
+  file_writer = function() return assert(core.create_file(paths[1])) end,
   corpus_writer = function() return assert(core.create_corpus(paths[1], core.tokeniser())) end,
   corpus = function()
     local writer = assert(core.create_corpus(paths[2], core.tokeniser()))

@@ -5,8 +5,9 @@
  *   local faults = require "faults"
  *   faults.memory("engine", n, on)    allocations of "engine" (our libraries),
  *                                     "lua" or "libsmf"
- *   faults.disk(n, on, errno)         opening, writing, flushing, closing,
+ *   faults.disk(n, on, errno)         opening, looking at, writing, flushing, closing,
  *                                     cutting, locking, renaming of files
+ *   faults.no_locks(errno)            every locking of a file
  *   faults.stop() -> calls, failed    since then; all is well again
  *   faults.live() -> blocks, bytes    of the engine and of libsmf, not yet freed
  *
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum { NOBODY, ENGINE, LUA, LIBSMF, DISK };
@@ -212,7 +214,19 @@ FAILING_LATE(size_t, fwrite, (const void *p, size_t size, size_t n, FILE *f), (p
              (p, size, n / 2, f), n / 2)
 FAILING(int, fflush, (FILE *f), (f), EOF)
 FAILING(int, fsync, (int fd), (fd), -1)
-FAILING(int, flock, (int fd, int how), (fd, how), -1)
+FAILING(int, fstat, (int fd, struct stat *st), (fd, st), -1)
+FAILING(int, fstat64, (int fd, struct stat64 *st), (fd, st), -1)
+FAILING(int, lstat, (const char *path, struct stat *st), (path, st), -1)
+FAILING(int, lstat64, (const char *path, struct stat64 *st), (path, st), -1)
+FAILING(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
+static int no_locks;
+int flock(int fd, int how) {
+  static int (*real)(int, int);
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "flock");
+  if (no_locks == 0) return disk_fails() ? -1 : real(fd, how);
+  errno = no_locks;
+  return -1;
+}
 FAILING(int, ftruncate, (int fd, off_t n), (fd, n), -1)
 FAILING(int, ftruncate64, (int fd, off_t n), (fd, n), -1)
 FAILING(off_t, lseek, (int fd, off_t at, int from), (fd, at, from), -1)
@@ -249,8 +263,14 @@ static int l_disk(lua_State *L) {
   return 0;
 }
 
+static int l_no_locks(lua_State *L) {
+  no_locks = (int)luaL_checkinteger(L, 1);
+  return 0;
+}
+
 static int l_stop(lua_State *L) {
   armed = NOBODY;
+  no_locks = 0;
   lua_pushinteger(L, calls);
   lua_pushinteger(L, failed);
   return 2;
@@ -269,7 +289,7 @@ static int l_live(lua_State *L) {
 
 int luaopen_faults(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"memory", l_memory}, {"disk", l_disk}, {"stop", l_stop}, {"live", l_live}, {NULL, NULL}};
+    {"memory", l_memory}, {"disk", l_disk}, {"no_locks", l_no_locks}, {"stop", l_stop}, {"live", l_live}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -41,6 +41,7 @@ local function world()
   w.generator = core.generator(w.model)
   written = written + 1
   w.writer = assert(core.create_corpus(("made-%d.ndc"):format(written), w.tokeniser))
+  w.file = assert(core.create_file(("made-%d.txt"):format(written)))
   w.interrupt = core.catch_interrupt()
   return w
 end
@@ -67,6 +68,8 @@ local deeds = {
   function(w) for _, note in pairs(w.song) do next(note) end end,
   function(w) return w.writer:add(w.sequence, "train") end,
   function(w) return w.writer:finish() end,
+  function(w) return w.file:write(1, 0.5, "x") end,
+  function(w) return w.file:finish() end,
   function(w) return w.model:config(), w.model:tensors(), w.model:extra() end,
   function(w) return w.model:tensor(w.model:tensors()[1]) end,
   function(w) return w.model:save("out.safetensors", { extra = { x = "y" } }) end,
@@ -468,6 +471,9 @@ function modes.coroutines()
         function() core.batch(w.model, { x = evil, y = evil }) end,
         function() core.judge(w.model, w.sequence, { song = evil, at = evil }) end,
         function() core.create_corpus(evil, w.tokeniser) end,
+        function() core.create_file(evil) end,
+        function() w.file:write("x", evil) end,
+        function() core.before(evil, evil) end,
         function() w.sequence:metric(evil) end,
       } do
         tried = tried + 1

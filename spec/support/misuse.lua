@@ -49,13 +49,14 @@ make["neuraldrummer.tokeniser"] = function() return core.tokeniser() end
 make["neuraldrummer.sequence"] = function() return assert(tokeniser:encode(song)) end
 make["neuraldrummer.corpus"] = function() return assert(core.open_corpus "corpus.ndc") end
 local written = 0
-local function new_path()  -- a corpus is written by one writer at a time
+local function new_path()  -- a file is written by one writer at a time
   written = written + 1
   return ("made-%d.ndc"):format(written)
 end
 make["neuraldrummer.corpus_writer"] = function()
   return assert(core.create_corpus(new_path(), tokeniser))
 end
+make["neuraldrummer.file_writer"] = function() return assert(core.create_file(new_path())) end
 make["neuraldrummer.model"] = function() return core.model(SMALL) end
 make["neuraldrummer.batches"] = function()
   local batches = make["neuraldrummer.corpus"]():batches { model = core.model(SMALL), steps = 16 }
@@ -79,6 +80,8 @@ local right = {
   end,
   ["neuraldrummer.core.tokeniser"] = function() return {} end,
   ["neuraldrummer.core.create_corpus"] = function() return new_path(), new "tokeniser" end,
+  ["neuraldrummer.core.create_file"] = function() return new_path() end,
+  ["neuraldrummer.core.before"] = function() return "a", "b" end,
   ["neuraldrummer.core.open_corpus"] = function() return "corpus.ndc" end,
   ["neuraldrummer.core.model"] = function() return { hidden = 4, layers = 1, encoder = 4 } end,
   ["neuraldrummer.core.load_model"] = function() return "model.safetensors" end,
@@ -365,6 +368,12 @@ end
 orphans["writer that is finished"] = function()
   local writer = make["neuraldrummer.corpus_writer"]()
   writer:add(four_bars)
+  writer:finish()
+  return writer
+end
+orphans["file writer that is finished"] = function()
+  local writer = make["neuraldrummer.file_writer"]()
+  writer:write "x"
   writer:finish()
   return writer
 end

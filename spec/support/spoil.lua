@@ -81,6 +81,16 @@ local writers = {
 local function fault(name, n, what) print(("%s, call %d: %s"):format(name, n, what)) end
 local all = 0
 
+-- Half-written files; what was left is said once.
+local function look_for_parts(who, n)
+  for name in lfs.dir "." do
+    if name:find "part" then
+      fault(who, n, name .. " was left")
+      os.remove(name)
+    end
+  end
+end
+
 -- The n-th call fails, and with `on` all after it; false when there are fewer.
 local function spoil(writer, n, on, number)
   local path, act, whole = table.unpack(writer)
@@ -102,6 +112,7 @@ local function spoil(writer, n, on, number)
   elseif now == old then
     fault(path, n, "nothing was written, and nobody said so")
   end
+  look_for_parts(path, n)
   return true
 end
 
@@ -222,13 +233,5 @@ end
 set:close()
 if named < 5 then fault("training", 0, "the log was seldom named") end
 
--- what cannot be removed stays; what can does not
-for name in lfs.dir "." do
-  if name:find "part" then
-    faults.disk(0)
-    os.remove(name)
-    faults.stop()
-    fault(name, 0, "was left")
-  end
-end
+look_for_parts("training", 0)
 print(("%d cases, %d calls failed"):format(#writers + #readers + 1, all))

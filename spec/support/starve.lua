@@ -125,6 +125,11 @@ local cases = {
     assert(writer:finish())
     return read "out.ndc"
   end, tostring },
+  { "create_file", function() end, function()
+    local writer <close> = assert(core.create_file "out.txt")
+    assert(writer:write(("x"):rep(1 << 17), 1, 0.5) and writer:finish())
+    return read "out.txt"
+  end, tostring },
   { "open_corpus", function() end, function()
     local corpus = assert(core.open_corpus "corpus.ndc")
     return { assert(corpus:song(2)), corpus:info(1), corpus:tokeniser(), corpus:settings() }

@@ -27,6 +27,7 @@ static int failed(void) {
     case ERROR_ACCESS_DENIED: case ERROR_SHARING_VIOLATION: case ERROR_WRITE_PROTECT:
       errno = EACCES;
       break;
+    case ERROR_FILE_EXISTS: case ERROR_ALREADY_EXISTS: errno = EEXIST; break;
     case ERROR_DISK_FULL: case ERROR_HANDLE_DISK_FULL: errno = ENOSPC; break;
     default: errno = EIO;
   }
@@ -40,6 +41,7 @@ int nd_open(const char *path, int flags, ...) {
   const DWORD access = flags & O_RDWR ? GENERIC_READ | GENERIC_WRITE
                        : flags & O_WRONLY ? GENERIC_WRITE : GENERIC_READ;
   const DWORD make = !(flags & O_CREAT) ? OPEN_EXISTING
+                     : flags & O_EXCL ? CREATE_NEW
                      : flags & O_TRUNC ? CREATE_ALWAYS : OPEN_ALWAYS;
   HANDLE h = CreateFileW(w, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
                          make, FILE_ATTRIBUTE_NORMAL, NULL);

@@ -19,6 +19,7 @@
 #define O_CLOEXEC O_NOINHERIT
 #define O_NONBLOCK 0
 #define O_NOFOLLOW 0
+#define ND_SEPARATORS "/\\:"
 
 enum { LOCK_EX = 2, LOCK_NB = 4 };
 
@@ -36,6 +37,11 @@ int strerror_r(int error, char *text, size_t n);
 #define unlink nd_unlink
 /* the function alone: `struct stat` keeps its name */
 #define stat(path, st) nd_stat(path, st)
+/* links are the system's affair, and a file has no mode to keep */
+#define lstat(path, st) nd_stat(path, st)
+#define S_ISLNK(mode) 0
+#define realpath(path, end) NULL
+static inline int fchmod(int fd, mode_t mode) { return (void)fd, (void)mode, 0; }
 /* nothing that is freed asks for more than malloc gives; vectors are moved as
  * if they were not aligned */
 #define aligned_alloc(alignment, n) malloc(n)

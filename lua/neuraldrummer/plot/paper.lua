@@ -107,8 +107,9 @@ end
 ---@return boolean? ok
 ---@return string? message
 function paper.tsv(path, names, rows)
-  local writer, message = files.create(path)
-  if not writer then return nil, message end
+  local opened, message = files.create(path)
+  if not opened then return nil, message end
+  local writer <close> = opened
   writer:write(table.concat(names, "\t"), "\n")
   local i = 0
   local next_row = type(rows) == "function" and rows or function()
@@ -149,26 +150,10 @@ local ENDINGS <const> = {
   png = "IEND\xAEB`\x82$", svg = "</svg>%s*$", pdf = "%%%%EOF%s*$",
 }
 
--- Whether all of a picture is there.
-local function whole(path, ending)
-  local file <close> = io.open(path, "rb")
-  local size = file and file:seek "end" or 0
-  if size < 16 or not file:seek("end", -16) then return false end
-  return (file:read "a" or ""):find(ENDINGS[ending]) ~= nil
-end
-
 -- A PDF says when it was made: the one thing that would be another in each run.
 -- Of the same length, for the file says where what follows lies.
-local function undate(path)
-  local file <close>, message = io.open(path, "r+b")
-  if not file then return nil, message end
-  local at = file:read "a":match "/CreationDate %(D:()%d%d%d%d%d%d%d%d%d%d%d%d%d%d"
-  if not at then return true end
-  local ok
-  file:seek("set", at - 1)
-  ok, message = file:write "19700101000000"
-  if ok then ok, message = file:flush() end
-  return ok and true, message
+local function undated(bytes)
+  return (bytes:gsub("(/CreationDate %(D:)" .. ("%d"):rep(14), "%119700101000000", 1))
 end
 
 -- Why gnuplot failed, from what it said.
@@ -209,39 +194,35 @@ set style fill solid 1 noborder
     return nil, ("gnuplot is not installed (Debian: gnuplot-nox); %s%s is what draws it: "
       .. "gnuplot -d %s >%s"):format(data and data .. " has the numbers, " or "", left, left, path)
   end
+  local opened, message = files.create(path)
+  if not opened then return nil, message end
+  local picture <close> = opened
   -- Not through a pipe: writing to one would end the host (SIGPIPE) should
-  -- gnuplot stop reading. The picture is gnuplot's output: in a file name of its own
+  -- gnuplot stop reading. What it draws is its output: in a file name of its own
   -- it would look for commands and page numbers.
-  local part = path .. ".part"
-  local file, message = io.open(part, "wb")
-  if not file then return nil, (message:gsub("%.part: ", ": ", 1)) end
-  file:close()
-  local named, source, complaints = pcall(function() return os.tmpname(), os.tmpname() end)
-  if not named then  -- no room, or no folder, for temporary files
-    os.remove(part)
-    return nil, ("%s: %s"):format(path, source)
+  local left <close> = setmetatable({}, { __close = function(temporary)
+    for _, each in ipairs(temporary) do os.remove(each) end
+  end })
+  for i = 1, 3 do
+    local named, name = pcall(os.tmpname)
+    -- no room, or no folder, for temporary files
+    if not named then return nil, ("%s: %s"):format(path, name) end
+    left[i] = name
   end
+  local source, drawn, complaints = table.unpack(left)
   local ok, why = files.write(source, script)
-  if ok then
-    -- -d: nobody's start file changes the picture
-    ok = os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell_quote(source),
-      shell_quote(part), shell_quote(complaints)))
-    if not ok then
-      why = complaint(complaints)
-    elseif not whole(part, ending) then
-      ok, why = nil, "gnuplot could not write all of it"
-    elseif ending == "pdf" then
-      ok, why = undate(part)
-    end
+  if not ok then return nil, ("%s: %s"):format(path, why) end
+  -- -d: nobody's start file changes the picture
+  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell_quote(source),
+    shell_quote(drawn), shell_quote(complaints))) then
+    return nil, ("%s: %s"):format(path, complaint(complaints))
   end
-  os.remove(source)
-  os.remove(complaints)
-  if ok then ok, why = os.rename(part, path) end
-  if not ok then
-    os.remove(part)
-    return nil, ("%s: %s"):format(path, why)
+  local bytes = files.read(drawn)
+  if not bytes or not bytes:find(ENDINGS[ending], -16) then
+    return nil, path .. ": gnuplot could not write all of it"
   end
-  return true
+  picture:write(ending == "pdf" and undated(bytes) or bytes)
+  return picture:finish()
 end
 
 --- The head of a picture: its title and a line below it, in pixels from the top.
