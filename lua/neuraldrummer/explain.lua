@@ -47,7 +47,8 @@ local function weightiest(list)
     local x, y = math.abs(a.weight), math.abs(b.weight)
     if x ~= y then return x > y end
     if a.step ~= b.step then return (a.step or 0) > (b.step or 0) end
-    return (a.kind or "") .. (a.name or a.voice) < (b.kind or "") .. (b.name or b.voice)
+    return core.before((a.kind or "") .. (a.name or a.voice),
+      (b.kind or "") .. (b.name or b.voice))
   end)
   return list
 end

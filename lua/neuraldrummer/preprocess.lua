@@ -117,7 +117,7 @@ local function from_manifest(folder, options)
       end
     end
   end
-  table.sort(list)
+  files.sort(list)
   return list, left_out, function(i) return list[i]:match "^(%Z*)%z(%Z*)%z(%Z*)$" end
 end
 

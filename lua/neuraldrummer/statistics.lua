@@ -1,5 +1,7 @@
 --- What the drums of a corpus are like: voices by place in the bar, and how
 --- many songs have which tempo and how many hits.
+local before = require "neuraldrummer.core".before
+
 local statistics = {}
 
 local PLACES <const> = 16          -- of a bar of 4/4
@@ -72,7 +74,7 @@ function statistics.run(corpus, on_progress)
   end
   table.sort(found.meters, function(a, b)
     if a.bars ~= b.bars then return a.bars > b.bars end
-    return a.meter < b.meter
+    return before(a.meter, b.meter)
   end)
   return found
 end

@@ -49,7 +49,7 @@ local function say_summary(args, summary, unknown_to)
   table.sort(reasons, function(a, b)
     local m, n = summary.skipped[a], summary.skipped[b]
     if m ~= n then return m > n end
-    return a < b
+    return core.before(a, b)
   end)
   for _, reason in ipairs(reasons) do
     say("%6d skipped: %s", summary.skipped[reason], reason)

@@ -5,6 +5,7 @@
 local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.numbers".format
 
+local ENOENT <const> = 2  -- on every system that has an errno
 local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
 ---@class neuraldrummer.train_log
@@ -16,11 +17,11 @@ log.COLUMNS = COLUMNS  -- the line that every log begins with
 -- Rows of an earlier sitting's file from before an epoch's batch: those behind
 -- it were written since the checkpoint, or are in it.
 local function rows_before(path, epoch, batch)
-  local text, message = files.read(path)
-  if not text then
-    if message:lower():find("no such file", 1, true) then return {} end
-    return nil, message
-  end
+  local file <close>, message, errno = files.open(path)
+  if errno == ENOENT then return {} end  -- its message may be in any language
+  if not file then return nil, message end
+  local text, why = file:read "a"
+  if not text then return nil, ("%s: %s"):format(path, why) end
   local rows = {}
   for line in text:gmatch "[^\n]+\n" do
     local e, b = line:match "^(%d+)\t(%d+)\t"
