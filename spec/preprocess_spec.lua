@@ -49,7 +49,8 @@ describe("files", function()
       print(writer:write "more")
       print(writer:finish())]])
     local _, out, err = shell.sh(("(trap '' XFSZ; ulimit -f 1; LUA_PATH=%s LUA_CPATH=%s "
-      .. "lua5.4 %s %s) | cat"):format(shell.quote(package.path), shell.quote(package.cpath), script, path))
+      .. "lua5.4 %s %s) | cat"):format(shell.quote(package.path), shell.quote(package.cpath),
+      script, path))
     local full = ("nil\t%s: File too large\n"):format(path)
     assert.same({ "true\n" .. full:rep(3), "" }, { out, err })
     assert.is_false(shell.exists(path) or shell.exists(path .. ".nd-part"))
@@ -90,6 +91,7 @@ describe("files", function()
     assert.same({ nil, "line 2: a quote is not closed" }, { files.csv 'a,b\n"1,2\n' })
     assert.same({ nil, "line 2: text after a closing quote" }, { files.csv 'a,b\n"1"2,3\n' })
     assert.same({ nil, "no header line" }, { files.csv "" })
+    assert.same({ nil, "line 3: a zero byte" }, { files.csv "a\nb\n\0c\n" })
   end)
 end)
 
@@ -201,6 +203,9 @@ describe("preprocess", function()
 
     assert.same({ nil, manifest .. ": no column 'colour'" },
       { preprocess.run(songs, out, { manifest = manifest, where = { colour = "red" } }) })
+    shell.write(manifest, "file,split\nmore/rock.mid,train\nmore/wal\0tz.mid,train\n")
+    assert.same({ nil, manifest .. ": line 3: a zero byte" },
+      { preprocess.run(songs, out, { manifest = manifest }) })
     assert.error_matches(function() preprocess.run(songs, out, { where = {} }) end,
       "option 'where' needs option 'manifest'")
   end)

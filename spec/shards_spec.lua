@@ -230,6 +230,150 @@ describe("preprocessing in parts", function()
     os.remove(text[1])
   end)
 
+  it("refuses to write over one of them, however it is spelt", function()
+    local paths = make(2)
+    local bytes = shell.read(paths[1])
+    shell.run("ln", "-s", paths[1], folder .. "/link.ndc")
+    for _, out in ipairs { paths[1], (paths[1]:gsub("/([^/]*)$", "/./%1")),
+      (paths[1]:gsub("/([^/]*)$", "/songs/../%1")), folder .. "/link.ndc" } do
+      assert.same({ nil, out .. ": is one of the shards" }, { shards.merge(paths, out) })
+      assert.is_true(bytes == shell.read(paths[1]))
+    end
+    local there = lfs.currentdir()
+    assert(lfs.chdir(folder))
+    finally(function() assert(lfs.chdir(there)) end)
+    assert.same({ nil, "./1-of-2.ndc: is one of the shards" },
+      { shards.merge({ "1-of-2.ndc", "2-of-2.ndc" }, "./1-of-2.ndc") })
+    assert.is_true(bytes == shell.read "1-of-2.ndc")
+  end)
+
+  it("takes no earlier run's summary for that of a shard", function()
+    local paths = make(2)
+    local beside = paths[1] .. ".json"
+    local function without()
+      refused(beside .. ": is no summary of a shard: the run did not come to its end", paths)
+    end
+    -- killed between the two, or no room for the summary alone
+    local note = shards.note
+    finally(function() shards.note = note end)
+    shards.note = function() error "killed" end
+    assert.has_error(function()
+      preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1 })
+    end)
+    without()
+    shards.note = function() return nil, "no room" end
+    assert.same({ nil, "no room" },
+      { preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1 }) })
+    without()
+    shards.note = note
+    assert(preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 3 }))
+    assert(shards.merge(paths, folder .. "/whole-again.ndc"))
+    assert.is_true(shell.read(whole) == shell.read(folder .. "/whole-again.ndc"))
+    -- where none can be written, the shard is as it was
+    local bytes = shell.read(paths[1])
+    os.remove(beside)
+    shell.run("mkdir", beside)
+    assert.same({ nil, beside .. ": is a folder" },
+      { preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1 }) })
+    assert.is_true(bytes == shell.read(paths[1]))
+    shell.run("rmdir", beside)
+  end)
+
+  it("takes nothing of a summary on trust", function()
+    for _, original in ipairs { false, true } do
+      local paths = make(2, { original = original }, original and ".txt" or ".ndc")
+      local texts = { shell.read(paths[1] .. ".json"), shell.read(paths[2] .. ".json") }
+      -- the same said by both
+      local function spoilt(what, spoil)
+        for i, path in ipairs(paths) do
+          local note = assert(json.decode(texts[i]))
+          spoil(note)
+          shell.write(path .. ".json", json.encode(note))
+        end
+        local started = core.clock()
+        local merged, why = shards.merge(paths, folder .. "/refused.ndc")
+        assert.is_nil(merged)
+        assert.equal(("%s.json: is no summary of a shard: %s"):format(paths[1], what), why)
+        assert.is_false(shell.exists(folder .. "/refused.ndc"))
+        assert.is_true(core.clock() - started < 5)
+      end
+      for _, value in ipairs { "x", {}, -1, 0.5, true, json.null, 2 ^ 70, { x = "y" } } do
+        for _, key in ipairs { "shard", "of", "list_files", "bytes", "files", "kept", "valid",
+          "steps", "left_out" } do
+          spoilt(key, function(note) note[key] = value end)
+        end
+        for _, key in ipairs { "steps_per_beat", "max_steps", "min_steps" } do
+          spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+        end
+        if type(value) ~= "string" then
+          spoilt("list", function(note) note.list = value end)
+          for _, key in ipairs { "kit", "beat", "limits", "kit_in" } do
+            spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+          end
+        end
+        if type(value) ~= "boolean" then
+          for _, key in ipairs { "original", "include_drums" } do
+            spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+          end
+        end
+        if type(value) ~= "table" or value == json.null then
+          for _, key in ipairs { "settings", "hits", "unknown", "skipped", "reasons" } do
+            spoilt(key, function(note) note[key] = value end)
+          end
+        end
+        if value ~= -1 then
+          spoilt("settings: valid_every", function(note) note.settings.valid_every = value end)
+        end
+        if type(value) ~= "table" or value.x then
+          spoilt("unknown", function(note) note.unknown = { value } end)
+          spoilt("reasons", function(note) note.reasons = { value } end)
+        end
+        spoilt("hits", function(note) note.hits[1] = value end)
+        if value ~= json.null then
+          spoilt("skipped", function(note) note.skipped.why = value end)
+        end
+      end
+      spoilt("seconds", function(note) note.seconds = "1" end)
+      spoilt("seconds", function(note) note.seconds = -1 end)
+      spoilt("shard", function(note) note.shard = 0 end)
+      spoilt("shard", function(note) note.shard = 3 end)
+      spoilt("shard", function(note) note.of = 2000000000 end)
+      spoilt("files", function(note) note.files = note.files + 1 end)
+      spoilt("kept", function(note) note.kept = note.files + 1 end)
+      spoilt("valid", function(note) note.valid = note.kept + 1 end)
+      spoilt("hits", function(note) note.hits = {} end)
+      spoilt("hits", function(note) note.hits = { a = "b" } end)
+      spoilt("hits", function(note) note.hits.a = 1 end)
+      spoilt("hits", function(note) note.hits[#note.hits + 1] = 1 end)
+      spoilt("skipped", function(note) note.skipped = { 1 } end)
+      spoilt("unknown", function(note) note.unknown = { { pitch = 128, hits = 1 } } end)
+      spoilt("reasons", function(note) note.reasons = { { path = "x" } } end)
+      spoilt("settings: kit", function(note) note.settings.kit = "nonsense" end)
+      spoilt("settings: original", function(note) note.settings.original = "yes" end)
+      for _, deep in ipairs { "[", '{"a":', '{"settings":[' } do
+        shell.write(paths[1] .. ".json", deep:rep(200000))
+        assert.same({ nil, paths[1] .. ".json: is no summary of a shard: no JSON" },
+          { shards.merge(paths, folder .. "/refused.ndc") })
+      end
+      -- what it says of the shard itself
+      for i, path in ipairs(paths) do
+        local note = assert(json.decode(texts[i]))
+        note.settings.original = not original
+        shell.write(path .. ".json", json.encode(note))
+      end
+      local merged, why = shards.merge(paths, folder .. "/refused.ndc")
+      assert.is_nil(merged)
+      assert.equal(1, (why:find(paths[1], 1, true)))
+      assert.is_false(shell.exists(folder .. "/refused.ndc"))
+    end
+  end)
+
+  it("names few of many shards that are missing", function()
+    local path = folder .. "/one.ndc"
+    assert(preprocess.run(songs, path, { shard = { 1, 65536 } }))
+    refused("65535 of 65536 shards are missing", { path })
+  end)
+
   it("stops a merge that is told to, and leaves nothing", function()
     local paths = make(3)
     local out = folder .. "/refused.ndc"
@@ -249,7 +393,8 @@ describe("preprocessing in parts", function()
     local function raises(message, options)
       assert.error_matches(function() preprocess.run(songs, folder .. "/x", options) end, message)
     end
-    for _, shard in ipairs { {}, { 0, 2 }, { 3, 2 }, { 1.5, 2 }, { "1", 2 }, { 1 } } do
+    for _, shard in ipairs { {}, { 0, 2 }, { 3, 2 }, { 1.5, 2 }, { "1", 2 }, { 1 }, { 1, 65537 },
+      { 1 << 62, math.maxinteger } } do
       raises("option 'shard': {k, n} is needed", { shard = shard })
     end
     raises("option 'threads': 0 is not in 1..64", { threads = 0 })
@@ -273,6 +418,11 @@ describe("preprocessing in parts", function()
     end
     local status, err = tool("preprocess", songs, "-o", folder .. "/x", "--threads", "1000")
     assert.same({ 2, "neuraldrummer: option 'threads': 1000 is not in 1..64\n" }, { status, err })
+    status, err = tool("preprocess", songs, "-o", folder .. "/x", "--shard",
+      "4611686018427387904/9223372036854775807")
+    assert.same({ 2, "neuraldrummer: option 'shard': {k, n} is needed, the k-th of n, of 65536 at "
+      .. "most\n" }, { status, err })
+    assert.is_false(shell.exists(folder .. "/x"))
     local paths = make(2)
     status, err = tool("merge", paths[1], "-o", folder .. "/x")
     assert.same({ 1, "neuraldrummer: shard 2 of 2 is missing\n" }, { status, err })

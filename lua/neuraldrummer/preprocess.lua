@@ -28,8 +28,9 @@ local preprocess = {}
 ---@field max_tracks? integer ... with more tracks (default 4,096)
 ---@field max_steps? integer ... with more steps (default 2^20)
 ---@field threads? integer 1 to 64, default 1: what is written is the same
----@field shard? {[1]: integer, [2]: integer} {k, n}: of the sorted files the k-th of n parts alone,
---- with a summary beside it (`out` .. ".json"), for shards.merge; a shard may have no songs
+---@field shard? {[1]: integer, [2]: integer} {k, n}: of the sorted files the k-th of n parts alone
+--- (65,536 at most), with a summary beside it (`out` .. ".json"), for shards.merge; a shard may
+--- have no songs
 ---@field reasons? boolean whether the summary lists every skipped file (default true)
 ---@field on_progress? fun(done: integer, total: integer, kept: integer, skipped: integer):
 --- boolean? false stops, and nothing is written
@@ -142,8 +143,8 @@ local function check_numbers(options)
   local shard = options.shard
   local function whole(n) return math.type(n) == "integer" end
   if shard and not (whole(shard[1]) and whole(shard[2]) and shard[1] >= 1
-    and shard[1] <= shard[2]) then
-    error("option 'shard': {k, n} is needed, the k-th of n", 3)
+    and shard[1] <= shard[2] and shard[2] <= shards.MOST) then
+    error(("option 'shard': {k, n} is needed, the k-th of n, of %d at most"):format(shards.MOST), 3)
   end
   for name, range in pairs { threads = { 1, 64 }, min_steps = { 0, 0x7fffffff },
     valid_every = { 0, 0x7fffffff } } do
@@ -268,6 +269,10 @@ function preprocess.run(folder, out, options)
     return nil, ("%s: no song to keep in %d files"):format(folder, #list)
   end
   local ok
+  if shard then
+    ok, message = shards.unfinished(out)
+    if not ok then return nil, message end
+  end
   ok, message = writer:finish()
   if not ok then return nil, message end
   tally.seconds = core.clock() - started

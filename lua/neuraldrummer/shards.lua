@@ -14,12 +14,16 @@ local shards = {}
 
 local VERSION <const> = 1
 
--- In words, for messages, in the order in which they are compared.
+--- Shards of one whole.
+shards.MOST = 65536
+
+-- Each with what it must be; in words, for messages, in the order in which they
+-- are compared.
 local SETTINGS <const> = {
-  { "original", "kind" }, { "kit", "kit" }, { "steps_per_beat", "steps_per_beat" },
-  { "beat", "beat" }, { "include_drums", "include_drums" }, { "max_steps", "max_steps" },
-  { "min_steps", "min_steps" }, { "limits", "limits" },
-  { "valid_every", "valid_every" }, { "kit_in", "kit_in" },
+  { "original", "boolean", "kind" }, { "kit", "string" }, { "steps_per_beat", "integer" },
+  { "beat", "string" }, { "include_drums", "boolean" }, { "max_steps", "integer" },
+  { "min_steps", "integer" }, { "limits", "string" }, { "valid_every", "integer" },
+  { "kit_in", "string" },
 }
 
 -- Of what a kit map reads, so that two of one name can be told apart.
@@ -34,6 +38,15 @@ end
 local function limits_text(options)
   return ("%s bytes, %s events, %s tracks"):format(options.max_bytes or "default",
     options.max_events or "default", options.max_tracks or "default")
+end
+
+-- Of a tokeniser's settings, which a corpus has as well.
+local function grid_of(settings)
+  return {
+    original = settings.original, kit = settings.kit_text,
+    steps_per_beat = settings.steps_per_beat, beat = settings.beat,
+    include_drums = settings.include_drums, max_steps = settings.max_steps,
+  }
 end
 
 --- What is said of a shard beside what it counts, and its part of the list.
@@ -53,18 +66,14 @@ function shards.describe(options, tokeniser, map, n, row)
     local _, name, split = row(i)
     list = files.hash(("%016x%s\0%s"):format(list, name, split or ""))
   end
-  local settings = tokeniser:settings()
+  local settings = grid_of(tokeniser:settings())
+  settings.min_steps, settings.limits = options.min_steps or 32, limits_text(options)
+  -- a manifest says it of every file
+  settings.valid_every = not options.manifest and (options.valid_every or 10) or -1
+  settings.kit_in = map_text(map)
   return {
     version = VERSION, shard = k, of = of, list = ("%016x"):format(list), list_files = n,
-    settings = {
-      original = settings.original, kit = settings.kit_text,
-      steps_per_beat = settings.steps_per_beat, beat = settings.beat,
-      include_drums = settings.include_drums, max_steps = settings.max_steps,
-      min_steps = options.min_steps or 32, limits = limits_text(options),
-      -- a manifest says it of every file
-      valid_every = not options.manifest and (options.valid_every or 10) or -1,
-      kit_in = map_text(map),
-    },
+    settings = settings,
   }, (k - 1) * n // of + 1, k * n // of
 end
 
@@ -74,6 +83,14 @@ local function size_of(path)
   local size, why = file:seek "end"
   return size, why and ("%s: %s"):format(path, why)
 end
+
+--- Says beside a shard, before it takes its place, that there is no summary of it
+--- yet: one of an earlier run would pass for its own, should this one be killed.
+---@param path string the shard's
+---@return boolean? ok
+---@return string? message
+---@package
+function shards.unfinished(path) return files.write(path .. ".json", '{"unfinished":true}\n') end
 
 --- Leaves the summary beside a shard that is written.
 ---@param path string the shard's
@@ -122,45 +139,90 @@ end
 
 -- Fields of a summary that was read, and what each must be.
 local FIELDS <const> = {
-  shard = "integer", of = "integer", list = "string", list_files = "integer", bytes = "integer",
-  settings = "table", files = "integer", kept = "integer", valid = "integer", steps = "integer",
-  left_out = "integer", seconds = "number", hits = "table", unknown = "table",
-  skipped = "table", reasons = "table",
+  { "shard", "integer" }, { "of", "integer" }, { "list", "string" }, { "list_files", "integer" },
+  { "bytes", "integer" }, { "settings", "table" }, { "files", "integer" }, { "kept", "integer" },
+  { "valid", "integer" }, { "steps", "integer" }, { "left_out", "integer" },
+  { "seconds", "number" }, { "hits", "table" }, { "unknown", "table" }, { "skipped", "table" },
+  { "reasons", "table" },
 }
 
-local function whole(x) return math.type(x) == "integer" and x >= 0 end
+-- Sums over all shards, and products with their number, are integers yet.
+local function whole(x) return math.type(x) == "integer" and x >= 0 and x <= 1 << 46 end
+
+-- The first of these fields that is not what it must be.
+local function wrong_field(of, fields)
+  for _, field in ipairs(fields) do
+    local key, kind = field[1], field[2]
+    local value = of[key]
+    local right = type(value) == kind
+    if kind == "integer" then right = whole(value) or key == "valid_every" and value == -1 end
+    if not right then return key end
+  end
+end
+
+-- Whether it is a list without holes, of what `fits`.
+local function is_list(list, fits)
+  local n = 0
+  for _, value in pairs(list) do
+    n = n + 1
+    if list[n] == nil or not fits(value) then return false end
+  end
+  return true
+end
+
+local function is_counted(each)
+  return type(each) == "table" and whole(each.pitch) and each.pitch < 128 and whole(each.hits)
+end
+local function is_reason(each)
+  return type(each) == "table" and type(each.path) == "string" and type(each.message) == "string"
+end
+
+-- What in a summary cannot be, though the fields are of their kinds.
+local function wrong_content(note)
+  if note.shard < 1 or note.shard > note.of or note.of > shards.MOST then return "shard" end
+  local wrong = wrong_field(note.settings, SETTINGS)
+  if wrong then return "settings: " .. wrong end
+  if note.files ~= note.shard * note.list_files // note.of
+    - (note.shard - 1) * note.list_files // note.of then
+    return "files"
+  end
+  if note.kept > note.files then return "kept" end
+  if note.valid > note.kept then return "valid" end
+  if note.seconds < 0 or note.seconds == math.huge then return "seconds" end
+  if not is_list(note.hits, whole) then return "hits" end
+  if not is_list(note.unknown, is_counted) then return "unknown" end
+  if not is_list(note.reasons, is_reason) then return "reasons" end
+  for reason, n in pairs(note.skipped) do
+    if type(reason) ~= "string" or not whole(n) then return "skipped" end
+  end
+  -- what kit it is, and as many voices as were counted
+  local known, tokeniser = pcall(nd.tokeniser, {
+    preset = note.settings.original and "neuraldrummer2023" or "drummer",
+    kit = note.settings.kit,
+  })
+  if not known then return "settings: kit" end
+  if #tokeniser:voices() ~= #note.hits then return "hits" end
+end
 
 -- The summary beside a shard; nothing of it is taken on trust.
 local function read_note(path)
   local beside = path .. ".json"
-  local text, message = files.read(beside)
+  local text, message = files.text(beside, 1 << 28)
   if not text then
     return nil, ("%s: no summary of a shard lies beside it (%s)"):format(path, message)
   end
-  local note = json.decode(text)
   local function damaged(what)
     return nil, ("%s: is no summary of a shard: %s"):format(beside, what)
   end
-  if type(note) ~= "table" then return damaged "no JSON" end
+  local read, note = pcall(json.decode, text)  -- it raises where it is too deep
+  if not read or type(note) ~= "table" then return damaged "no JSON" end
+  if note.unfinished then return damaged "the run did not come to its end" end
   if note.version ~= VERSION then return damaged "another version" end
-  for key, kind in pairs(FIELDS) do
-    local value = note[key]
-    if type(value) ~= kind and not (kind == "integer" and whole(value)) then return damaged(key) end
-  end
-  if note.shard < 1 or note.shard > note.of then return damaged "shard" end
-  for _, n in ipairs(note.hits) do if not whole(n) then return damaged "hits" end end
-  for _, n in pairs(note.skipped) do if not whole(n) then return damaged "skipped" end end
+  local wrong = wrong_field(note, FIELDS) or wrong_content(note)
+  if wrong then return damaged(wrong) end
   local unknown = {}
   for _, each in ipairs(note.unknown) do
-    if type(each) ~= "table" or not whole(each.pitch) or not whole(each.hits) then
-      return damaged "unknown"
-    end
-    unknown[each.pitch] = each.hits
-  end
-  for _, each in ipairs(note.reasons) do
-    if type(each) ~= "table" or type(each.path) ~= "string" or type(each.message) ~= "string" then
-      return damaged "reasons"
-    end
+    unknown[each.pitch] = (unknown[each.pitch] or 0) + each.hits
   end
   local bytes, why = size_of(path)
   if not bytes then return nil, why end
@@ -174,12 +236,11 @@ end
 -- Why two shards are not of one whole.
 local function unlike(a, b)
   for _, pair in ipairs(SETTINGS) do
-    local key, word = pair[1], pair[2]
+    local key, word = pair[1], pair[3] or pair[1]
     if a.settings[key] ~= b.settings[key] then
       return ("%s: is of another %s than %s"):format(b.path, word, a.path)
     end
   end
-  if #a.hits ~= #b.hits then return ("%s: is of another kit than %s"):format(b.path, a.path) end
   if a.of ~= b.of then
     return ("%s: is shard %d of %d, and %s %d of %d"):format(b.path, b.shard, b.of, a.path,
       a.shard, a.of)
@@ -208,7 +269,9 @@ local function gather(paths)
   for k = 1, notes[1].of do
     if not by_number[k] then missing[#missing + 1] = tostring(k) end
   end
-  if #missing > 0 then
+  if #missing > 20 then
+    return nil, ("%d of %d shards are missing"):format(#missing, notes[1].of)
+  elseif #missing > 0 then
     return nil, ("shard%s %s of %d %s missing"):format(#missing == 1 and "" or "s",
       table.concat(missing, ", "), notes[1].of, #missing == 1 and "is" or "are")
   end
@@ -234,12 +297,17 @@ end
 -- Songs that are copied between two looks at whether to go on.
 local AT_ONCE <const> = 64
 
+local function not_as_said(note)
+  return nil, ("%s: is not what its summary says"):format(note.path)
+end
+
 local function append_corpus(writer, tokeniser, note, copied)
   local opened, message = core.open_corpus(note.path)
   if not opened then return nil, message end
   local corpus <close> = opened
-  if corpus:tokeniser() ~= tokeniser or #corpus ~= note.kept then
-    return nil, ("%s: is not what its summary says"):format(note.path)
+  if corpus:tokeniser() ~= tokeniser or #corpus ~= note.kept then return not_as_said(note) end
+  for key, value in pairs(grid_of(corpus:settings())) do
+    if note.settings[key] ~= value then return not_as_said(note) end
   end
   for first = 1, #corpus, AT_ONCE do
     local last = math.min(#corpus, first + AT_ONCE - 1)
@@ -253,10 +321,17 @@ end
 local function append_text(writer, note, copied)
   local file <close>, message = files.open(note.path)
   if not file then return nil, message end
+  local lines = 0
   while true do
     local bytes, why = file:read(1 << 20)
     if why then return nil, ("%s: %s"):format(note.path, why) end
-    if not bytes then return copied(note.kept) end
+    if not bytes then
+      if lines ~= note.kept then return not_as_said(note) end
+      return copied(note.kept)
+    end
+    -- a corpus is no text, whatever its summary says
+    if bytes:find "[^%d,i.\n-]" then return not_as_said(note) end
+    lines = lines + select(2, bytes:gsub("\n", ""))
     local ok
     ok, why = writer:write(bytes)
     if ok then ok, why = copied(0) end
@@ -279,7 +354,7 @@ function shards.merge(paths, out, options)
   options = check(options, { on_progress = "function" })
   if type(paths) ~= "table" or #paths == 0 then error("a list of shards is needed", 2) end
   for _, path in ipairs(paths) do
-    if path == out then return nil, ("%s: is one of the shards"):format(out) end
+    if files.same(path, out) then return nil, ("%s: is one of the shards"):format(out) end
   end
   local notes, message = gather(paths)
   if not notes then return nil, message end
@@ -316,10 +391,11 @@ function shards.merge(paths, out, options)
     end
     if not ok then return nil, message end
   end
+  local summary = shards.summary(total, tokeniser:voices())
   local ok
   ok, message = writer:finish()
   if not ok then return nil, message end
-  return shards.summary(total, tokeniser:voices())
+  return summary
 end
 
 return shards
