@@ -279,6 +279,24 @@ describe("preprocessing in parts", function()
     shell.run("rmdir", beside)
   end)
 
+  it("leaves the summary of the shard before it where a shard cannot take its place", function()
+    local paths = make(2)
+    local beside = paths[1] .. ".json"
+    local function fail()
+      local ok, why = preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1,
+        on_progress = function() os.remove(paths[1] .. ".nd-part") end })
+      assert.same({ nil, paths[1] .. ": No such file or directory" }, { ok, why })
+    end
+    local note = shell.read(beside)
+    fail()
+    assert.equal(note, shell.read(beside))
+    assert(shards.merge(paths, folder .. "/whole-again.ndc"))
+    os.remove(paths[1])
+    os.remove(beside)
+    fail()
+    assert.is_false(shell.exists(beside) or shell.exists(paths[1]))
+  end)
+
   it("takes nothing of a summary on trust", function()
     for _, original in ipairs { false, true } do
       local paths = make(2, { original = original }, original and ".txt" or ".ndc")

@@ -268,13 +268,16 @@ function preprocess.run(folder, out, options)
   if tally.kept == 0 and not shard then
     return nil, ("%s: no song to keep in %d files"):format(folder, #list)
   end
-  local ok
+  local ok, undo
   if shard then
-    ok, message = shards.unfinished(out)
-    if not ok then return nil, message end
+    undo, message = shards.unfinished(out)
+    if not undo then return nil, message end
   end
   ok, message = writer:finish()
-  if not ok then return nil, message end
+  if not ok then
+    if undo then undo() end
+    return nil, message
+  end
   tally.seconds = core.clock() - started
   if shard then
     ok, message = shards.note(out, shard, tally)

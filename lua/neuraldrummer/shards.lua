@@ -87,10 +87,18 @@ end
 --- Says beside a shard, before it takes its place, that there is no summary of it
 --- yet: one of an earlier run would pass for its own, should this one be killed.
 ---@param path string the shard's
----@return boolean? ok
+---@return function? undo to be called where the shard does not take its place after all
 ---@return string? message
 ---@package
-function shards.unfinished(path) return files.write(path .. ".json", '{"unfinished":true}\n') end
+function shards.unfinished(path)
+  local beside = path .. ".json"
+  local old = files.read(beside)
+  local ok, message = files.write(beside, '{"unfinished":true}\n')
+  if not ok then return nil, message end
+  return function()
+    if old then files.write(beside, old) else os.remove(beside) end
+  end
+end
 
 --- Leaves the summary beside a shard that is written.
 ---@param path string the shard's
