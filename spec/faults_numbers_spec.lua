@@ -80,10 +80,13 @@ describe("numbers that are none", function()
   end)
 
   it("do not come of a training step: it is not taken", function()
-    local corpus, path = tiny.corpus(core.tokeniser(), { { song, "train" }, { song, "train" } })
-    for _, size in ipairs { 1e20, 3e38 } do
-      local model = blow_up(core.model { hidden = 8, layers = 1, encoder = 4 }, size)
+    for round, size in ipairs { 1e20, 3e38, 1e20, 3e38 } do
+      local model = blow_up(core.model(round < 3 and { hidden = 8, layers = 1, encoder = 4 }
+        or { preset = "neuraldrummer2023", hidden = 8, layers = 1 }), size)
+      local corpus <close>, path = tiny.corpus(model:tokeniser(), { { song, "train" },
+        { song, "train" } })
       local batches = corpus:batches { model = model, steps = 16, batch = 2 }
+      os.remove(path)
       for _ = 1, 6 do
         if not batches:next() then batches:next() end
         local before = {}
@@ -101,8 +104,37 @@ describe("numbers that are none", function()
         end
       end
     end
-    corpus:close()
-    os.remove(path)
+  end)
+
+  it("leave what is carried on and dropout where they were before the step", function()
+    for _, options in ipairs { { hidden = 8, layers = 2, encoder = 4, dropout = 0.4 },
+      { preset = "neuraldrummer2023", hidden = 8, layers = 2, dropout = 0.4 } } do
+      local function run(disturbed)
+        local model <close> = core.model(options)
+        local corpus <close>, path = tiny.corpus(model:tokeniser(), { { song, "train" },
+          { song, "train" } })
+        local batches <close> = corpus:batches { model = model, steps = 16, batch = 2 }
+        os.remove(path)
+        local list = {}
+        for i = 1, 8 do
+          if not batches:next() then batches:next() end
+          if i == 3 and disturbed then
+            local former = {}
+            for _, name in ipairs(model:tensors()) do former[name] = model:tensor(name) end
+            blow_up(model, 3e38)
+            local loss, message = model:train_step(batches)
+            assert.is_nil(loss)
+            assert.matches("training diverged", message)
+            for name, values in pairs(former) do model:set_tensor(name, values) end
+          elseif i ~= 3 then
+            list[#list + 1] = { model:train_step(batches, { rate = 1e-2 }) }
+          end
+        end
+        for _, name in ipairs(model:tensors()) do list[#list + 1] = model:tensor(name) end
+        return list
+      end
+      assert.same(run(false), run(true))
+    end
   end)
 end)
 

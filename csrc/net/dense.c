@@ -60,7 +60,7 @@ static void add_up(const nd_reducer *reducer, double *sums, int32_t n) {
 }
 
 void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
-                   const float *gamma, const float *beta, float *mean, float *var, float *x,
+                   const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse) {
   double mu[COLUMNS], squares[COLUMNS];
   for (int32_t from = 0; from < n; from += COLUMNS) {
@@ -82,14 +82,21 @@ void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *red
     for (int32_t j = from; j < from + columns; j++) {
       float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / whole);
       inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
-      mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * middle;
-      var[j] = norm_momentum * var[j] + (1.0f - norm_momentum) * sigma2;
+      moments[j] = middle;
+      moments[n + j] = sigma2;
       for (int32_t r = 0; r < rows; r++) {
         size_t k = (size_t)r * (size_t)n + (size_t)j;
         xhat[k] = (x[k] - middle) * inverse[j];
         x[k] = gamma[j] * xhat[k] + beta[j];
       }
     }
+  }
+}
+
+void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
+  for (int32_t j = 0; j < n; j++) {
+    mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * moments[j];
+    var[j] = norm_momentum * var[j] + (1.0f - norm_momentum) * moments[n + j];
   }
 }
 

@@ -28,12 +28,14 @@ static inline uint64_t nd_dropout_draws(size_t n) { return ((uint64_t)n + 1) / 2
 
 /* Batch normalisation (Ioffe & Szegedy 2015) over the rows, with Keras's
  * epsilon 1e-3 and momentum 0.99 and the biased variance. Training: in place
- * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass and
- * the running mean and variance move. With a reducer (or NULL), `rows` are this
- * process's of `whole`, and what is known of all is known here. */
+ * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass, and
+ * `moments` (2, n), the batch's mean and variance, for the running ones to move
+ * by. With a reducer (or NULL), `rows` are this process's of `whole`, and what
+ * is known of all is known here. */
 void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
-                   const float *gamma, const float *beta, float *mean, float *var, float *x,
+                   const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse);
+void nd_norm_move(int32_t n, const float *moments, float *mean, float *var);
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x);
 /* In place on dy; dgamma and dbeta are of the rows here. */

@@ -36,6 +36,8 @@ typedef struct pass {
   float *head[ND_MAX_HEAD_OPS + 1];     /* head[k]: input of op k; head[n_ops]: the features */
   float *head_keep[ND_MAX_HEAD_OPS];    /* mask, or xhat of a norm */
   float *inverse[ND_MAX_HEAD_OPS];
+  float *moments[ND_MAX_HEAD_OPS];      /* a norm's, of this batch */
+  float *before;                /* (B, carried): the batch's state, should the step fail */
   const float *features;        /* (rows, F): what the hits are made of */
   float *logits, *dhead, *dhead2;
   double *sums;                 /* (rows): the loss by rows; (chunks): the gradient's squares */
@@ -72,6 +74,7 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
     dc = TAKE((size_t)B * (size_t)H);
     dread = TAKE(all * (size_t)He);
     dcread = TAKE((size_t)B * (size_t)He);
+    p->before = TAKE((size_t)B * (size_t)nd_net_carried(c));
   }
   if (He > 0) {
     p->heard = TAKE(all * (size_t)c->encoded);
@@ -110,6 +113,8 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
     p->head[k] = TAKE(rows * (size_t)p->ops[k].in);
     p->head_keep[k] = TAKE(rows * (size_t)p->ops[k].in);
     p->inverse[k] = TAKE((size_t)p->ops[k].in);
+    if (training && p->ops[k].kind == ND_HEAD_NORM)
+      p->moments[k] = TAKE(2 * (size_t)p->ops[k].in);
   }
   if (p->n_ops > 0) {
     p->head[p->n_ops] = TAKE(wide);
@@ -324,13 +329,13 @@ static void forward_head(pass *p, bool training) {
     } else {
       const float *gamma = nd_net_part(net, net->block, "norm", o->number, "gamma");
       const float *beta = nd_net_part(net, net->block, "norm", o->number, "beta");
-      float *mean = nd_net_part(net, net->block, "norm", o->number, "mean");
-      float *var = nd_net_part(net, net->block, "norm", o->number, "var");
       if (training)
-        nd_norm_train(rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer, gamma, beta, mean,
-                      var, out, p->head_keep[k], p->inverse[k]);
+        nd_norm_train(rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer, gamma, beta,
+                      p->moments[k], out, p->head_keep[k], p->inverse[k]);
       else
-        nd_norm_apply(rows, o->in, gamma, beta, mean, var, out);
+        nd_norm_apply(rows, o->in, gamma, beta,
+                      nd_net_part(net, net->block, "norm", o->number, "mean"),
+                      nd_net_part(net, net->block, "norm", o->number, "var"), out);
     }
   }
   p->features = p->head[p->n_ops];
@@ -587,6 +592,23 @@ void nd_trainer_clear(nd_trainer *t) {
   memset(t, 0, sizeof *t);
 }
 
+/* Whether the norms' running statistics can move by those of the batch. */
+static bool norms_finite(const pass *p) {
+  for (int32_t k = 0; k < p->n_ops; k++)
+    for (int32_t j = 0; p->moments[k] != NULL && j < 2 * p->ops[k].in; j++)
+      if (!isfinite(p->moments[k][j])) return false;
+  return true;
+}
+
+static void move_norms(const pass *p) {
+  nd_net *net = p->t->net;
+  for (int32_t k = 0; k < p->n_ops; k++)
+    if (p->moments[k] != NULL)
+      nd_norm_move(p->ops[k].in, p->moments[k],
+                   nd_net_part(net, net->block, "norm", p->ops[k].number, "mean"),
+                   nd_net_part(net, net->block, "norm", p->ops[k].number, "var"));
+}
+
 /* A step by a crew that is there. */
 static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double *norm,
                       nd_error *err) {
@@ -597,11 +619,13 @@ static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double
   if (status != ND_OK) return status;
   *loss = count > 0 ? sum / count : 0.0;
   *norm = 0.0;
-  if (count == 0) return ND_OK;  /* nothing to learn from */
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
+  if (!norms_finite(p))
+    return nd_fail(err, ND_FORMAT, "training diverged: what is normalised is not finite");
   nd_net_forget(p->t->net);
-  if (!apply(p, adam, norm))
+  if (count > 0 && !apply(p, adam, norm))  /* else there is nothing to learn from */
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
+  move_norms(p);
   return ND_OK;
 }
 
@@ -610,9 +634,15 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   pass p;
   nd_status status = prepare(t, batch, true, &p, err);
   if (status != ND_OK) return status;
+  const nd_rng rng = t->rng;
+  memcpy(p.before, batch->state, nd_batch_state_size(batch) * sizeof *p.before);
   int blas_threads = assemble(&p);
   status = step(&p, adam, loss, norm, err);
   dismiss(&p, blas_threads);
+  if (status != ND_OK) {
+    t->rng = rng;
+    memcpy(batch->state, p.before, nd_batch_state_size(batch) * sizeof *p.before);
+  }
   return status;
 }
 

@@ -26,9 +26,11 @@ typedef struct nd_trainer {
  *                             (d = 1) outputs and mask; gradient of the outputs
  *      + R (8 + d) He + He    the same for R readers, whose gradient is apart
  *      + E + front)           inputs of readers and of the first layer, with an encoder
- *   B (2 (L H + R He) + H + He)   the states before; the cells' gradients
+ *   B (2 (L H + R He) + H + He    the states before; the cells' gradients;
+ *      + 2 (L H + He))            the state carried, should a step fail (He: of a reader)
  *   rows (outputs + 2)        logits, losses as doubles; rows = T B, or B of windows
- *   rows (2 (sum of widths of the head's operations) + 3 widest)   with a dense head,
+ *   rows (2 (sum of widths of the head's operations) + 3 widest)   with a dense head;
+ *                             of its norms, a few rows' more,
  * each piece rounded up to a cache line. T B counts by far the most. */
 size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams);
 
@@ -36,8 +38,9 @@ nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *e
 void nd_trainer_clear(nd_trainer *t);
 
 /* Forward, backward, Adam. *loss: mean over the counted hits, nats, before the
- * step. A loss or gradient that is not finite leaves the net as it was:
- * ND_FORMAT. The batch's carried state moves on. With a batch that is shared
+ * step. The batch's carried state moves on. A loss or gradient that is not
+ * finite is ND_FORMAT, and a step that fails leaves net, trainer and batch as
+ * they were. With a batch that is shared
  * out, all processes take the one step that the whole batch asks for, and what
  * went wrong between them is ND_IO. */
 nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,

@@ -289,7 +289,9 @@ static nd_status read_setting(const setting *s, const char *text, nd_error *err)
     return ND_OK;
   }
   double v;
-  if (!nd_number_read(text, &v) || !(v >= s->min && v <= s->max) ||
+  /* what is kept as a float is written as one: 0.99 as 0.99000001 */
+  double max = s->kind == NUMBER ? (double)(float)s->max : s->max;
+  if (!nd_number_read(text, &v) || !(v >= s->min && (s->kind == NUMBER ? (double)(float)v : v) <= max) ||
       (s->kind == INTEGER && v != floor(v)))
     return nd_fail(err, ND_FORMAT, "setting '%s': '%.20s' is not in %g..%g", s->key, text, s->min, s->max);
   if (s->kind == INTEGER) *(int32_t *)s->value = (int32_t)v;
