@@ -425,6 +425,53 @@ describe("batches", function()
     os.remove(file)
   end)
 
+  it("go on after a song that could not be read as if it always had been", function()
+    local model <close> = small()
+    local spoilt, bytes = os.tmpname(), assert(files.read(path))
+    assert(files.write(spoilt, bytes))
+    local handle = assert(io.open(spoilt, "r+b"))
+    local function put(all)
+      handle:seek "set"
+      assert(handle:write(all))
+      handle:flush()
+    end
+    local damaged = bytes:sub(1, 400) .. ("x"):rep(#bytes - 2400) .. bytes:sub(-2000)
+    for _, shuffle in ipairs { true, false } do
+      local own <close> = assert(core.open_corpus(spoilt))
+      local function run(disturbed)
+        local batches <close> = own:batches { model = model, batch = 3, steps = 32, seed = 2,
+          shuffle = shuffle, history_dropout = true }
+        local list, failed = {}, 0
+        for i = 1, 30 do
+          if disturbed then
+            put(damaged)
+            local place = { batches:place() }
+            local more, message = batches:next()
+            put(bytes)
+            if more == nil then
+              failed = failed + 1
+              assert.equal(spoilt .. ": the corpus is damaged: checksum of a song", message)
+              assert.same(place, { batches:place() })
+              assert.error_matches(function() model:loss(batches) end, "call next%(%) first")
+              more = batches:next()
+            end
+            list[i] = { more, batches:place() }
+          else
+            list[i] = { batches:next(), batches:place() }
+          end
+          if list[i][1] then list[i][5] = { model:loss(batches) } end
+        end
+        return list, failed
+      end
+      local undisturbed = run(false)
+      local list, failed = run(true)
+      assert.is_true(failed > 5)
+      assert.same(undisturbed, list)
+    end
+    handle:close()
+    os.remove(spoilt)
+  end)
+
   it("do not go on with others than they were", function()
     local file = os.tmpname()
     local model <close> = small()
@@ -439,18 +486,22 @@ describe("batches", function()
       assert.equal(want, message)
     end
     assert(model:save(file, { training = true, batches = batches }))
-    local otherwise = path .. ": the training to go on with took other batches of it "
-      .. "(3 x 32 steps of 4 songs, seed 4)"
+    local otherwise = ("%s, of %s: the training to go on with took other batches of it "
+      .. "(3 x 32 steps of 4 songs, seed 4)"):format(file, path)
     refused(otherwise, { batch = 3, steps = 64, seed = 4 })
     refused(otherwise, { batch = 3, steps = 32, seed = 5 })
     refused(otherwise, { batch = 3, steps = 32, seed = 4, split = "all" })
-    refused("the model's file holds no training to go on with", { batch = 2, steps = 32, seed = 4 })
+    refused(otherwise, { batch = 2, steps = 32, seed = 4 })
+    local none = file .. ": holds no training to go on with"
     assert(model:save(file))
-    refused("the model's file holds no training to go on with", { batch = 3, steps = 32, seed = 4 })
-    -- nor from a place where it never was
+    refused(none, { batch = 3, steps = 32, seed = 4 })
+    -- Adam's state is a part of it
+    assert(model:save(file, { batches = batches }))
+    refused(none, { batch = 3, steps = 32, seed = 4 })
+    -- nor at a place where it never was, or from a state that is no numbers
     assert(model:save(file, { training = true, batches = batches }))
     local whole = safetensors.read(file)
-    local place, valid = whole.metadata.batches, 0
+    local place, streams, valid = whole.metadata.batches, whole.tensors.streams.data, 0
     for i = 1, #corpus do
       if corpus:info(i).split == "valid" then valid = i end
     end
@@ -460,18 +511,22 @@ describe("batches", function()
       safetensors.write(file, whole)
     end
     local same = { batch = 3, steps = 32, seed = 4 }
-    local out, unreadable = path .. ": the checkpoint's place in it is out of range",
-      path .. ": the checkpoint's place in it cannot be read"
+    local at = ("%s, of %s: the checkpoint's place in it "):format(file, path)
     for text, why in pairs {
-      [(place:gsub(" %d+:(%d+)$", (" %d:%%1"):format(valid - 1)))] = out,
-      [(place:gsub(":%d+$", ":999999"))] = out,
-      [place .. " 0:0"] = unreadable,
-      [place .. "x"] = unreadable,
-      [place .. " "] = unreadable,
+      [(place:gsub(" %d+:", " 77:", 1))] = "is out of range",
+      [(place:gsub(" %d+:(%d+)$", (" %d:%%1"):format(valid - 1)))] = "is out of range",
+      [(place:gsub(":%d+$", ":999999"))] = "is out of range",
+      [place .. " 0:0"] = "cannot be read",
+      [place .. "x"] = "cannot be read",
+      [place .. " "] = "cannot be read",
     } do
       placed(text)
-      refused(why, same)
+      refused(at .. why, same)
     end
+    whole.metadata.batches = place
+    whole.tensors.streams.data = ("<f"):pack(0 / 0) .. streams:sub(5)
+    safetensors.write(file, whole)
+    refused(file .. ": the state of its training is broken", same)
     -- nor with songs that were spoilt since
     assert(model:save(file, { training = true, batches = batches }))
     local spoilt, bytes = os.tmpname(), assert(files.read(path))
@@ -479,8 +534,8 @@ describe("batches", function()
     local damaged <close> = assert(core.open_corpus(spoilt))
     local made, message = damaged:batches { batch = 3, steps = 32, seed = 4, resume = true,
       model = assert(core.load_model(file)) }
-    assert.same({ nil, spoilt .. ": the corpus is damaged: checksum of a song" },
-      { made, message })
+    assert.same({ nil, ("%s, of %s: the corpus is damaged: checksum of a song"):format(file,
+      spoilt) }, { made, message })
     os.remove(spoilt)
     os.remove(file)
   end)
@@ -488,6 +543,37 @@ end)
 
 describe("batches of windows", function()
   local tok = core.tokeniser { preset = "neuraldrummer2023" }
+
+  it("are the same ones after a song that could not be read", function()
+    local corpus <close>, path = corpus_of(tok, { { 9, "train" }, { 8, "train" }, { 7, "train" } })
+    local model <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1,
+      dropout = 0 }
+    local bytes, handle = assert(files.read(path)), assert(io.open(path, "r+b"))
+    local function run(disturbed)
+      local batches <close> = corpus:batches { model = model, batch = 2 }
+      local list = {}
+      for i = 1, 9 do
+        if disturbed then
+          handle:seek "set"
+          handle:write(bytes:sub(1, 400), ("x"):rep(#bytes - 600), bytes:sub(-200))
+          handle:flush()
+          local more = batches:next()
+          handle:seek "set"
+          handle:write(bytes)
+          handle:flush()
+          if more == nil then more = batches:next() end
+          if not more then assert(batches:next()) end
+        elseif not batches:next() then
+          batches:next()
+        end
+        list[i] = { model:loss(batches) }
+      end
+      return list
+    end
+    assert.same(run(false), run(true))
+    handle:close()
+    os.remove(path)
+  end)
 
   it("have an epoch of as many as the songs fill, at least one", function()
     local corpus <close>, path = corpus_of(tok, { { 2, "train" }, { 3, "train" }, { 4, "train" },
@@ -535,7 +621,7 @@ describe("batches of windows", function()
     local model <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1 }
     local batches, message = corpus:batches { model = model, batch = 2 }
     assert.is_nil(batches)
-    assert.equal(path .. ": no song of this split to learn from", message)
+    assert.equal(path .. ": no song of split 'train' is longer than 8 steps", message)
     local valid <close> = assert(corpus:batches { model = model, batch = 2, split = "valid" })
     assert.is_true(valid:next())
     os.remove(path)
@@ -543,6 +629,21 @@ describe("batches of windows", function()
 end)
 
 describe("batches are refused", function()
+  it("by a checkpoint of another model", function()
+    local corpus <close>, path = corpus_of(core.tokeniser(), { { 2, "train" } })
+    local model <close> = small()
+    local other <close> = small { seed = 2 }
+    local batches <close> = corpus:batches { model = other, batch = 1, steps = 16 }
+    batches:next()
+    model:train_step(batches)
+    local file = os.tmpname()
+    assert.has_error(function() model:save(file, { training = true, batches = batches }) end,
+      "option 'batches': they are for another model")
+    assert.equal("", files.read(file))
+    os.remove(file)
+    os.remove(path)
+  end)
+
   it("of another grid or kit than the model's, or for a raw net", function()
     local corpus <close>, path = corpus_of(core.tokeniser(), { { 2, "train" } })
     local function raises(want, model)

@@ -205,8 +205,22 @@ describe("a checkpoint", function()
     end
   end)
 
+  it("holds the most dropout that a model may have", function()
+    for _, options in ipairs { {}, { preset = "neuraldrummer2023" }, { preset = "touch" } } do
+      options.dropout = 0.99
+      local model <close> = small(options)
+      assert(model:save(path))
+      local again <close> = assert(core.load_model(path))
+      assert.equal(model:config().dropout, again:config().dropout)
+    end
+  end)
+
   it("is not saved in ways that could not be gone on with", function()
     local model <close> = small()
+    for _, extra in ipairs { { x = "a\0b" }, { ["a\0b"] = "x" } } do
+      assert.has_error(function() model:save(path, { extra = extra }) end,
+        "option 'extra': no key or value has a zero in it")
+    end
     assert.has_error(function() model:save(path, { training = true }) end,
       "option 'training': it has not learnt yet")
     assert.has_error(function() model:save(path, { training = true, half = true }) end,
@@ -545,6 +559,11 @@ describe("a checkpoint is refused", function()
     end))
     assert.equal(broken, training(function(_, m) m.training = "1 2" end))
     assert.equal(broken, training(function(_, m) m.training = "-1 2 3" end))
+    assert.equal(broken, training(function(_, m) m.training = "1 2 3 4" end))
+    -- a step on would be beyond what can be counted
+    for _, steps in ipairs { "9223372036854775807", "99999999999999999999" } do
+      assert.equal(broken, training(function(_, m) m.training = steps .. " 2 3" end))
+    end
     assert.equal(broken, training(function(_, m) m.training = "" end))
     -- moments that are no numbers would spoil every weight at the next step
     assert.equal(broken, training(function(t)

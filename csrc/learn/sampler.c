@@ -44,6 +44,7 @@ struct nd_sampler {
   int64_t pass, epoch, at, count;
   nd_rng rng;                 /* windows, and what is erased */
   stream *streams;
+  stream *coming;             /* by stream, what it takes up next; behind the streams */
 };
 
 static void let_go(stream *w) {
@@ -133,8 +134,12 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   if (s->songs == NULL || s->queue == NULL) return no_memory(err);
   for (int32_t i = 0; i < n; i++)
     if (is_taken(s, i)) s->songs[s->n_songs++] = i;
-  if (s->n_songs == 0) return nd_fail(err, ND_FORMAT, "no song of this split to learn from");
-  return ND_OK;
+  static const char *const splits[] = {"any split", "split 'train'", "split 'valid'"};
+  const char *split = splits[s->options.split + 1];
+  const int window = s->drummer->net.config.window;
+  if (s->n_songs > 0) return ND_OK;
+  if (window == 0) return nd_fail(err, ND_FORMAT, "no song of %s to learn from", split);
+  return nd_fail(err, ND_FORMAT, "no song of %s is longer than %d steps", split, window);
 }
 
 nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,
@@ -169,8 +174,9 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
     s->batch.reducer = reducer;
     s->batch.first = first;
     s->batch.whole = whole;
-    s->streams = nd_calloc((size_t)whole, sizeof *s->streams);
-    for (int32_t b = 0; s->streams != NULL && b < whole; b++) s->streams[b].song = -1;
+    s->streams = nd_calloc(2 * (size_t)whole, sizeof *s->streams);
+    for (int32_t b = 0; s->streams != NULL && b < 2 * whole; b++) s->streams[b].song = -1;
+    s->coming = s->streams != NULL ? s->streams + whole : NULL;
     status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
   }
   if (status != ND_OK) {
@@ -184,7 +190,7 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
 
 void nd_sampler_free(nd_sampler *s) {
   if (s == NULL) return;
-  for (int32_t b = 0; s->streams != NULL && b < s->options.batch; b++)
+  for (int32_t b = 0; s->streams != NULL && b < 2 * s->options.batch; b++)
     let_go(&s->streams[b]);
   free(s->streams);
   free(s->songs);
@@ -377,14 +383,35 @@ static nd_status take_song(nd_sampler *s, stream *w, bool here, nd_error *err) {
   return ND_OK;
 }
 
-static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
+static bool has_ended(const stream *w) { return w->song < 0 || w->step >= w->steps; }
+
+/* A song for each stream that has ended. All are read before one is taken up: where
+ * one cannot be, the place stays as it was. */
+static nd_status take_songs(nd_sampler *s, nd_error *err) {
+  const int64_t pass = s->pass;
+  const int32_t next = s->next, n = s->options.batch;
+  nd_status status = ND_OK;
+  for (int32_t b = 0; b < n && status == ND_OK; b++)
+    if (has_ended(&s->streams[b])) status = take_song(s, &s->coming[b], is_here(s, b), err);
+  if (status != ND_OK) {
+    for (int32_t b = 0; b < n; b++) let_go(&s->coming[b]);
+    if (s->pass != pass) begin_pass(s, pass);
+    s->next = next;
+    return status;
+  }
+  for (int32_t b = 0; b < n; b++) {
+    if (!has_ended(&s->streams[b])) continue;
+    let_go(&s->streams[b]);
+    s->streams[b] = s->coming[b];
+    s->coming[b] = (stream){.song = -1};
+  }
+  return ND_OK;
+}
+
+static void fill_stream(nd_sampler *s, int32_t b) {
   stream *w = &s->streams[b];
   nd_batch *batch = &s->batch;
-  bool here = is_here(s, b), fresh = w->song < 0 || w->step >= w->steps;
-  if (fresh) {
-    nd_status status = take_song(s, w, here, err);
-    if (status != ND_OK) return status;
-  }
+  bool here = is_here(s, b), fresh = w->song < 0 || w->step == 0;
   if (w->seq != NULL) w->bar = nd_grid_bar(&w->seq->grid, w->step);  /* also after a restore */
   lesson l;
   draw_lesson(s, &l, w);
@@ -393,7 +420,7 @@ static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
     int32_t rows = left < batch->steps ? left : batch->steps;
     pass_rows(s, &l, rows);
     w->step += rows;
-    return ND_OK;
+    return;
   }
   b -= batch->first;
   batch->fresh[b] = fresh;
@@ -412,7 +439,6 @@ static nd_status fill_stream(nd_sampler *s, int32_t b, nd_error *err) {
     fill_row(s, w, &l, x, y, mask);
     w->step++;
   }
-  return ND_OK;
 }
 
 /* A window of W steps and the step after it. Row t holds the hits of step
@@ -457,12 +483,15 @@ nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
   bool window = s->drummer->net.config.window > 0;
   /* outside training the same windows every epoch: losses can be compared */
   if (window && !s->options.shuffle && s->at == 0) s->rng = nd_rng_seed(s->options.seed, 3);
-  for (int32_t b = 0; b < s->options.batch; b++) {
-    nd_status status = window ? fill_window(s, b, err) : fill_stream(s, b, err);
-    if (status != ND_OK) return status;
+  const nd_rng rng = s->rng;
+  nd_status status = window ? ND_OK : take_songs(s, err);
+  for (int32_t b = 0; b < s->options.batch && status == ND_OK; b++) {
+    if (window) status = fill_window(s, b, err);
+    else fill_stream(s, b);
   }
-  s->at++;
-  return ND_OK;
+  if (status == ND_OK) s->at++;
+  else s->rng = rng;
+  return status;
 }
 
 nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {

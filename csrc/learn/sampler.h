@@ -43,7 +43,8 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
 void nd_sampler_free(nd_sampler *s);
 
 /* Fills the batch; *more is false when the epoch was over instead (and the
- * next call begins the next one). */
+ * next call begins the next one). Where a song cannot be read, the batch is
+ * spoilt, and the next call tries again from the same place. */
 nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err);
 nd_batch *nd_sampler_batch(nd_sampler *s);
 

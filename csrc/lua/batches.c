@@ -1,5 +1,6 @@
 /* batches.c - the batches userdata: out of a corpus, or of the caller's own
  * numbers. User values: 1 the corpus, 2 the model, 3 the world that shares them. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +41,14 @@ nd_batch *lnd_check_batch(lua_State *L, int arg) {
   return batch_of(b);
 }
 
-bool lnd_check_batches(lua_State *L, int arg) {
-  const nd_reducer *reducer = batch_of(check(L, arg))->reducer;
+bool lnd_check_batches(lua_State *L, int arg, int model) {
+  batches *b = check(L, arg);
+  if (b->sampler != NULL) {  /* else its numbers are the caller's, and not saved */
+    if (lnd_push_parent(L, arg, 2) != lua_touserdata(L, model))
+      luaL_error(L, "option 'batches': they are for another model");
+    lua_pop(L, 1);
+  }
+  const nd_reducer *reducer = batch_of(b)->reducer;
   return reducer == NULL || reducer->rank == 0;
 }
 
@@ -72,17 +79,25 @@ nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *er
   return status;
 }
 
-/* The place and the streams that the model's checkpoint holds; *none where it does not. */
+/* The place and the streams that the model's checkpoint holds. *of_corpus: what goes
+ * wrong has to do with the corpus, too. */
 static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpoint *rest,
-                       bool *none, nd_error *err) {
+                       bool *of_corpus, nd_error *err) {
   const char *place = nd_checkpoint_string(rest, "batches");
   const nd_entry *streams = nd_checkpoint_entry(rest, "streams");
   nd_batch *batch = nd_sampler_batch(b->sampler);
-  *none = place == NULL || streams == NULL || streams->size != nd_streams_size(batch);
-  if (*none) return nd_fail(err, ND_FORMAT, "the model's file holds no training to go on with");
+  *of_corpus = false;
+  if (place == NULL || streams == NULL || nd_checkpoint_string(rest, "training") == NULL)
+    return nd_fail(err, ND_FORMAT, "holds no training to go on with");
+  *of_corpus = true;
   nd_status status = nd_sampler_restore(b->sampler, place, err);
-  if (status == ND_OK) nd_streams_take(batch, config, streams->values);
-  return status;
+  if (status != ND_OK) return status;
+  *of_corpus = false;
+  bool sound = streams->size == nd_streams_size(batch);
+  for (size_t i = 0; sound && i < streams->size; i++) sound = isfinite(streams->values[i]);
+  if (!sound) return nd_fail(err, ND_FORMAT, "the state of its training is broken");
+  nd_streams_take(batch, config, streams->values);
+  return ND_OK;
 }
 
 static batches *push(lua_State *L, lnd_box **box) {
@@ -120,14 +135,19 @@ int lnd_corpus_batches(lua_State *L) {
   lnd_stand(L, -1, 2, 3);
   if (o.reducer != NULL) lnd_stand(L, -1, 3, 4);
   nd_error err;
-  bool of_model = false;
+  bool of_corpus = true, of_model = false;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
-  if (status == ND_OK && resume)
-    status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &of_model, &err);
+  if (status == ND_OK && resume) {
+    of_model = true;
+    status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &of_corpus, &err);
+  }
   if (status != ND_OK) {
     box->p = NULL;
     batches_free(b);
-    return of_model ? lnd_fail(L, &err, NULL) : lnd_fail_corpus(L, &err, 1);
+    if (!of_model) return lnd_fail_corpus(L, &err, 1);
+    const char *path = lnd_push_model_path(L, 3);
+    if (of_corpus) path = lua_pushfstring(L, "%s, of %s", path, lnd_push_corpus_path(L, 1));
+    return lnd_fail(L, &err, path);
   }
   lnd_grew(L, nd_batch_bytes(batch_of(b)));
   return 1;
@@ -195,6 +215,7 @@ static int batches_next(lua_State *L) {
   bool more = true;
   nd_error err;
   if (b->sampler != NULL && nd_sampler_next(b->sampler, &more, &err) != ND_OK) {
+    b->filled = false;
     lua_getiuservalue(L, 1, 1);                                     /* corpus */
     return lnd_fail_corpus(L, &err, lua_gettop(L));
   }

@@ -14,19 +14,19 @@ static lnd_box *push_named(lua_State *L, const char *type) {
 }
 
 /* The path of the corpus or writer at `arg`; left on the stack. */
-static const char *push_path(lua_State *L, int arg) {
+const char *lnd_push_corpus_path(lua_State *L, int arg) {
   return lua_getiuservalue(L, arg, 1) == LUA_TSTRING ? lua_tostring(L, -1) : "corpus";
 }
 
 int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg) {
-  return lnd_fail(L, err, push_path(L, arg));
+  return lnd_fail(L, err, lnd_push_corpus_path(L, arg));
 }
 
 static int fail(lua_State *L, const nd_error *err) { return lnd_fail_corpus(L, err, 1); }
 
 /* Of a song of the corpus at `arg`; leaves nothing but what it returns. */
 static int fail_song(lua_State *L, const nd_error *err, int arg, lua_Integer song) {
-  const char *path = push_path(L, arg);
+  const char *path = lnd_push_corpus_path(L, arg);
   int results = lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", path, (LUAI_UACINT)song));
   lua_remove(L, -results - 1);
   lua_remove(L, -results - 1);
@@ -150,6 +150,12 @@ static int corpus_info(lua_State *L) {
   return 1;
 }
 
+static int corpus_path(lua_State *L) {
+  (void)check(L);
+  (void)lnd_push_corpus_path(L, 1);
+  return 1;
+}
+
 static int corpus_settings(lua_State *L) {
   return lnd_push_settings(L, nd_corpus_tokeniser(check(L)));
 }
@@ -188,7 +194,7 @@ void lnd_open_corpus(lua_State *L) {
   };
   static const luaL_Reg methods[] = {
     {"song", corpus_song}, {"info", corpus_info}, {"settings", corpus_settings},
-    {"tokeniser", corpus_tokeniser}, {"batches", lnd_corpus_batches},
+    {"path", corpus_path}, {"tokeniser", corpus_tokeniser}, {"batches", lnd_corpus_batches},
     {NULL, NULL},
   };
   static const luaL_Reg meta[] = {

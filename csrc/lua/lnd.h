@@ -153,7 +153,8 @@ int lnd_push_voices(lua_State *L, const nd_kit *kit);
 /* A method of one type that lives in another's file. */
 int lnd_corpus_batches(lua_State *L);
 
-/* lnd_fail with the path of the corpus at `arg`. */
+/* The path of the corpus at `arg`, pushed; lnd_fail with it. */
+const char *lnd_push_corpus_path(lua_State *L, int arg);
 int lnd_fail_corpus(lua_State *L, const nd_error *err, int arg);
 
 /* The drummer of a model, the filled batch of a batches object: raise as
@@ -168,12 +169,14 @@ struct nd_batch *lnd_check_batch(lua_State *L, int arg);
  * Sequence's drums, or a list of its numbers. A userdata left on the stack. */
 const float *lnd_style(lua_State *L, int at, const struct nd_drummer *drummer);
 
-/* What the model's file held beside the model, for batches that go on; and
+/* What the model's file held beside the model, for batches that go on, and the
+ * file's path ("the model" where there is none), pushed; and
  * the batches' place and streams, added to a checkpoint, which raises only
- * where the check before it does. Of batches that are shared out the first
+ * where the check before it does: they are for the model at index `model`. Of batches that are shared out the first
  * process has a checkpoint, and the others NULL: so says lnd_check_batches. */
 const struct nd_checkpoint *lnd_model_rest(lua_State *L, int arg);
-bool lnd_check_batches(lua_State *L, int arg);
+const char *lnd_push_model_path(lua_State *L, int arg);
+bool lnd_check_batches(lua_State *L, int arg, int model);
 nd_status lnd_batches_save(lua_State *L, int arg, struct nd_checkpoint *c, nd_error *err);
 
 /* Seconds of a monotonic clock. */

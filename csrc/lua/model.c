@@ -35,9 +35,16 @@ static void model_free(void *p) {
   free(m);
 }
 
-/* A closed box, and a model in it whose drummer is still to come. */
+const char *lnd_push_model_path(lua_State *L, int arg) {
+  if (lua_getiuservalue(L, arg, 1) == LUA_TSTRING) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return lua_pushliteral(L, "the model");
+}
+
+/* A closed box, and a model in it whose drummer is still to come. Its user value
+ * is the path that it was loaded from. */
 static model *push(lua_State *L) {
-  lnd_box *box = lnd_push(L, LND_MODEL, 0);
+  lnd_box *box = lnd_push(L, LND_MODEL, 1);
   model *m = nd_calloc(1, sizeof *m);
   if (m == NULL) luaL_error(L, "not enough memory");
   m->threads = 1;
@@ -52,7 +59,6 @@ static int core_model(lua_State *L) {
                                       "encoded", NULL};
   lnd_opts(L, 1, names);
   nd_drummer_options o = nd_drummer_defaults;
-  o.preset = lnd_opt_str(L, 1, "preset", "drummer");
   o.layers = (int32_t)lnd_opt_int(L, 1, "layers", -1, 1, ND_MAX_LAYERS);
   o.hidden = (int32_t)lnd_opt_int(L, 1, "hidden", -1, 1, ND_MAX_UNITS);
   o.window = (int32_t)lnd_opt_int(L, 1, "window", -1, 0, ND_MAX_WINDOW);
@@ -64,8 +70,11 @@ static int core_model(lua_State *L) {
   o.dropout = (float)lnd_opt_num(L, 1, "dropout", -1.0, 0.0, 0.99);
   o.seed = (uint64_t)lnd_opt_int(L, 1, "seed", 1, 0, LUA_MAXINTEGER);
   lua_settop(L, 1);
-  if (!lua_isnil(L, 1) && lnd_opt(L, 1, "tokeniser") != LUA_TNIL)
+  if (lnd_opt(L, 1, "tokeniser") != LUA_TNIL)                   /* tokeniser at 2 */
     o.tokeniser = lnd_check(L, 2, LND_TOKENISER);
+  /* kept at 3: a finaliser that runs meanwhile may take it out of the table */
+  lua_pushstring(L, lnd_opt_str(L, 1, "preset", "drummer"));
+  o.preset = lua_tostring(L, 3);
   nd_error err;
   model *m = push(L);
   m->seed = o.seed;
@@ -95,6 +104,9 @@ static nd_status save_training(const model *m, nd_checkpoint *c, nd_error *err) 
   return status;
 }
 
+/* Of Adam that a file may tell of: no training gets there, nor counts beyond its type. */
+static const int64_t most_steps = INT64_MAX / 2;
+
 static nd_status restore_training(model *m, nd_error *err) {
   const char *text = nd_checkpoint_string(&m->rest, "training");
   if (text == NULL) return ND_OK;
@@ -103,8 +115,10 @@ static nd_status restore_training(model *m, nd_error *err) {
   size_t n = m->drummer->net.n_trained;
   int64_t step;
   uint64_t state, stream;
+  int used = 0;
   if (am == NULL || av == NULL || am->size != n || av->size != n ||
-      sscanf(text, "%" SCNd64 " %" SCNu64 " %" SCNu64, &step, &state, &stream) != 3 || step < 0)
+      sscanf(text, "%" SCNd64 " %" SCNu64 " %" SCNu64 "%n", &step, &state, &stream, &used) != 3 ||
+      text[used] != '\0' || step < 0 || step > most_steps)
     return nd_fail(err, ND_FORMAT, "the state of its training is broken");
   for (size_t i = 0; i < n; i++)
     if (!isfinite(am->values[i]) || !(av->values[i] >= 0.0f) || !isfinite(av->values[i]))
@@ -130,6 +144,8 @@ static int core_load_model(lua_State *L) {
     ((lnd_box *)lua_touserdata(L, -1))->p = NULL;
     return lnd_fail(L, &err, path);
   }
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
   nd_checkpoint_keep(&m->rest, "streams");
   lnd_grew(L, m->drummer->net.size * sizeof(float));
   return 1;
@@ -154,6 +170,9 @@ static void check_extra(lua_State *L, int arg) {
     if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "option 'extra': keys and values are strings");
     if (lua_rawlen(L, -2) > 100) luaL_error(L, "option 'extra': a key is too long");
+    if (strlen(lua_tostring(L, -2)) < lua_rawlen(L, -2) ||
+        strlen(lua_tostring(L, -1)) < lua_rawlen(L, -1))
+      luaL_error(L, "option 'extra': no key or value has a zero in it");
     lua_pop(L, 1);
   }
 }
@@ -168,7 +187,7 @@ static int model_save(lua_State *L) {
   bool given = !lua_isnil(L, 3), batches = false, extra = false, writes = true;
   if (given) {
     batches = lnd_opt(L, 3, "batches") != LUA_TNIL;      /* batches at 4 */
-    if (batches) writes = lnd_check_batches(L, 4);  /* before a checkpoint is there to be lost */
+    if (batches) writes = lnd_check_batches(L, 4, 1);  /* before a checkpoint is there to be lost */
     extra = lnd_opt(L, 3, "extra") != LUA_TNIL;          /* extra at 5 */
     if (extra) {
       luaL_checktype(L, 5, LUA_TTABLE);
