@@ -169,7 +169,8 @@ for i, each, message in pairs(corpus) do      -- `each` is nil where a song is b
   if i == 12 then print(#assert(each, message)) end  --> 256
 end
 
---: corpus:settings corpus:tokeniser
+--: corpus:path corpus:settings corpus:tokeniser
+print(corpus:path() == corpus_path)           --> true
 print(corpus:settings().kit, corpus:tokeniser() == tokeniser)  --> gm9	true
 
 --: corpus:close
@@ -456,6 +457,13 @@ print(progress.time(225))                     --> 3:45
 
 ------------------------------------------------------------------- The machine
 
+--: core.lock lock:close
+do
+  local lock <close> = assert(core.lock(folder .. "/work"))
+  print(core.lock(folder .. "/work"))          --> false
+  lock:close()
+end
+
 --: core.clock core.terminal core.processors
 local started = core.clock()
 print(core.processors() >= 1)                 --> true
@@ -473,6 +481,13 @@ end
 
 --: core.before
 print(core.before("Zulu", "alpha"))           --> true
+
+--: core.lock lock:close
+do
+  local lock <close> = assert(core.lock(folder .. "/work"))
+  print(core.lock(folder .. "/work"))          --> false
+  lock:close()
+end
 
 --: core.catch_interrupt interrupt:seen interrupt:close
 do

@@ -1,6 +1,7 @@
 local json = require "dkjson"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
+local safetensors = require "spec.support.safetensors"
 local shell = require "spec.support.shell"
 local tiny = require "spec.support.tiny"
 
@@ -373,6 +374,44 @@ describe("the command-line tool", function()
     assert.equal("model", json.decode(works("info", trained, "--json")).kind)
     works("plot", folder .. "/trained.tsv", "-o", folder .. "/losses.png")
     assert.equal("\x89PNG", shell.read(folder .. "/losses.png"):sub(1, 4))
+  end)
+
+  it("trains, goes on and evaluates on a corpus of the model's kit and grid alone", function()
+    local list = { { tiny.song { bars = 4, patterns = { { kick = "x...x...x...x...",
+      bass = "x...x...x...x..." } } }, "train" } }
+    local path, elsewhere = select(2, tiny.corpus(core.tokeniser(), list)),
+      select(2, tiny.corpus(core.tokeniser { kit = "basic6" }, list))
+    local out = folder .. "/fits.safetensors"
+    works("train", path, "-o", out, "--hidden", "2", "--layers", "1", "--epochs", "1", "-q")
+    local last, log = folder .. "/fits.last.safetensors", shell.read(folder .. "/fits.tsv")
+    local differs = (elsewhere .. " has kit basic6, "):gsub("%p", "%%%0")
+    fails(1, differs .. last .. " plays gm9\n$", "train", elsewhere, "-o", out, "--resume", "-q")
+    fails(1, differs .. out .. " plays gm9\n$", "train", elsewhere, "-o", folder .. "/x", "--from",
+      out, "-q")
+    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q")
+    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
+    fails(1, path .. " has kit gm9, " .. original .. " plays basic6\n$", "evaluate", original, path,
+      "-q")
+    local raw = folder .. "/raw.safetensors"
+    assert(core.model { inputs = 4, voices = 9, hidden = 2 }:save(raw))
+    fails(1, raw .. " hears bare numbers", "evaluate", raw, path, "-q")
+    fails(1, raw .. " hears bare numbers", "train", path, "-o", folder .. "/x", "--from", raw, "-q")
+    -- nor with other options than they were made with, or out of their range
+    fails(1, last .. ": option 'hidden' is 2 there, not 3\n$", "train", path, "-o", out, "--resume",
+      "--hidden", "3", "-q")
+    fails(1, last .. ": option 'batch' is 32 there, not 3\n$", "train", path, "-o", out, "--resume",
+      "--batch", "3", "-q")
+    fails(2, "option 'clip': %-1", "train", path, "-o", out, "--clip", "-1", "-q")
+    fails(2, "option 'rate': 20", "train", path, "-o", out, "--rate", "20", "--warmup", "9", "-q")
+    assert.equal(log, shell.read(folder .. "/fits.tsv"))
+    -- an old one that knows of no best model is done all the same
+    local whole = safetensors.read(last)
+    whole.metadata["extra.train.best"], whole.metadata["extra.train.best_epoch"] = nil, nil
+    safetensors.write(last, whole)
+    assert.matches("^[^\n]*fits.last.safetensors: to go on from\n", works("train", path, "-o", out,
+      "--resume", "-q"))
+    os.remove(path)
+    os.remove(elsewhere)
   end)
 
   it("preprocesses and trains as the original does", function()

@@ -2,6 +2,7 @@
 -- and its options are strict.
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
+local shell = require "spec.support.shell"
 
 local tokeniser = nd.tokeniser()
 local note = { tick = 0, duration = 96, pitch = 40, velocity = 90 }
@@ -28,6 +29,7 @@ local make = {
   batches = function() return corpus():batches { model = model, steps = 16 }, "inputs" end,
   generator = function() return nd.generator(model), "generator of model: drummer" end,
   interrupt = function() return core.catch_interrupt(), "not seen" end,
+  lock = function() return core.lock(path .. ".lock"), path .. ".lock" end,
 }
 
 describe("every object", function()
@@ -62,6 +64,30 @@ describe("every object", function()
 end)
 
 describe("options", function()
+  -- A collection at every allocation, and the n-th takes the name of the preset away.
+  it("may be taken away by a finaliser while they are read", function()
+    local status, out, err = shell.sh(([[MALLOC_PERTURB_=165 LUA_CPATH=%s lua5.4 -e '
+      local core = require "neuraldrummer.core"
+      local options, left = nil, math.huge
+      local again = {}
+      function again.__gc()
+        left = left - 1
+        if left == 0 then options.preset = nil end
+        setmetatable({}, again)
+      end
+      again.__gc()
+      collectgarbage("incremental", 1, 400, 100)
+      for n = 1, 40 do
+        options = { preset = table.concat { "neural", "drummer", "2023" }, hidden = 2, layers = 1 }
+        left = n
+        local model = core.model(options)
+        left = math.huge
+        io.write(model:config().preset, " ")
+      end']]):format(shell.quote(shell.build .. "/lib/?.so;;")))
+    assert.same({ 0, "" }, { status, err })
+    assert.matches(" drummer .*neuraldrummer2023 $", out)
+  end)
+
   local function nearest(wrong, right, call)
     local ok, message = pcall(call)
     assert.is_false(ok)

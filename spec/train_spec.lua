@@ -1,7 +1,9 @@
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local train = require "neuraldrummer.train"
+local safetensors = require "spec.support.safetensors"
 local shell = require "spec.support.shell"
+local tiny = require "spec.support.tiny"
 
 describe("train", function()
   local folder, corpus
@@ -80,7 +82,7 @@ describe("train", function()
     local basic <close> = assert(nd.corpus.open(folder .. "/basic.ndc"))
     local state, message = train.run(basic, { out = folder .. "/no.safetensors", from = first.out })
     assert.is_nil(state)
-    assert.equal(first.out .. ": plays the kit gm9, and the corpus has basic6", message)
+    assert.equal(("%s/basic.ndc has kit basic6, %s plays gm9"):format(folder, first.out), message)
     assert.is_nil(io.open(folder .. "/no.safetensors"))
     state, message = train.run(corpus, { out = folder .. "/no.safetensors",
       from = folder .. "/none" })
@@ -235,9 +237,11 @@ describe("train", function()
     for name, deed in pairs {
       ["the model"] = function(own, _, state) own.closed = true state.model:close() end,
       ["the corpus"] = function(own) own.closed = true own.corpus:close() end,
-      ["another training, of the same model to the same files"] = function(own, o)
+      ["another training, of the same model, to the same files and to others"] = function(own, o)
         local again = { out = o.out, log = o.log, epochs = 1, batch = 2, steps = 64,
           model = own.model }
+        assert.is_nil((train.run(own.corpus, again)))
+        again.out, again.log = folder .. "/others.safetensors", folder .. "/others.tsv"
         assert(train.run(own.corpus, again))
       end,
       ["a collection, and a load of what is being written"] = function(_, o, state)
@@ -273,6 +277,260 @@ describe("train", function()
     assert.equal(15, #ends)
   end)
 
+  it("has said all of itself once it is over, and goes on from there", function()
+    local o = options "over"
+    local state = assert(train.run(corpus, o))
+    local again = assert(train.run(corpus, { out = o.out, log = o.log, resume = true }))
+    assert.equal(state.loss, again.loss)
+    assert.equal(state.valid_loss, again.valid_loss)
+    assert.is_true(again.seconds > 0 and again.seconds >= state.seconds)
+    assert.is_nil(again.last_loss)
+  end)
+
+  it("goes on with all of its options", function()
+    local o = options("kept", { epochs = 1, half = true, keep_epochs = true,
+      checkpoint_every = 1 })
+    assert(train.run(corpus, o))
+    local _, message = train.run(corpus, options("kept", { epochs = 2, resume = true,
+      hidden = 8 }))
+    assert.equal(folder .. "/kept.last.safetensors: option 'hidden' is 12 there, not 8", message)
+    for name, value in pairs { layers = 2, dropout = 0.4, encoder = 7, causal = true, batch = 3,
+      steps = 32, seed = 9, preset = "touch" } do
+      _, message = train.run(corpus, options("kept", { resume = true, [name] = value }))
+      assert.matches(("kept.last.safetensors: option '%s' is [%%w.]+ there, not %s$"):format(name,
+        value), message)
+    end
+    assert.has_error(function()
+      train.run(corpus, { out = o.out, resume = true, model = core.model { hidden = 2 } })
+    end, "option 'model': to go on is with the model of the last checkpoint")
+    local saved = 0
+    local state = assert(train.run(corpus, { out = o.out, log = o.log, epochs = 2, resume = true,
+      dropout = core.load_model(o.out):config().dropout, on_progress = function(now)
+        if now.batch == 2 and assert(core.load_model(now.last)):extra()["train.batch"] == "1" then
+          saved = saved + 1
+        end
+      end }))
+    assert.equal(1, saved)
+    assert.equal(2, state.best_epoch)
+    assert.equal("F16", safetensors.read(o.out).tensors["out.w"].dtype)
+    assert.is_true(shell.exists(folder .. "/kept.epoch-2.safetensors"))
+  end)
+
+  it("is not taken for an older one of its name before it has a checkpoint", function()
+    local o = options "twice"
+    assert(train.run(corpus, o))
+    local again = options("twice", { seed = 2 })
+    again.on_progress = function(state) if state.batch == 2 then error "killed" end end
+    assert.error_matches(function() train.run(corpus, again) end, "killed")
+    local state, message = train.run(corpus, options("twice", { resume = true }))
+    assert.is_nil(state)
+    assert.matches("/twice.last.safetensors: No such file", message)
+  end)
+
+  it("is one alone on its files", function()
+    local o, said = options "alone", nil
+    local whole = options "unshared"
+    assert(train.run(corpus, whole))
+    o.on_progress = function()
+      if not said then said = { train.run(corpus, options("alone", { seed = 3 })) } end
+    end
+    assert(train.run(corpus, o))
+    assert.same({ nil, o.out .. ": is being trained by another" }, said)
+    assert.equal(losses(whole.log), losses(o.log))
+    assert.is_false(shell.exists(o.out .. ".training"))
+    -- one that was killed holds nothing
+    assert.equal(137, shell.sh(([[LUA_CPATH=%s exec lua5.4 -e '
+      lock = assert(require "neuraldrummer.core".lock(%q))
+      io.popen "kill -9 $PPID":close()']]):format(shell.quote(shell.build .. "/lib/?.so;;"),
+      o.out .. ".training")))
+    assert.is_true(shell.exists(o.out .. ".training"))
+    assert(train.run(corpus, options "alone"))
+    assert.is_false(shell.exists(o.out .. ".training"))
+  end)
+
+  it("does not touch what is there when an option is out of its range", function()
+    local o = options("ranges", { epochs = 1 })
+    assert(train.run(corpus, o))
+    local log = shell.read(o.log)
+    for name, values in pairs {
+      epochs = { 0, -1, math.maxinteger }, rate = { 0.0, -1.0, 20.0, 0 / 0, math.huge },
+      warmup = { -1 }, floor = { -1.0, 1.5, 0 / 0 }, clip = { -1.0, 0 / 0, 1e10 },
+      epsilon = { 0.0, 2.0, 0 / 0 }, batch = { 0, 65537 }, steps = { 0, 65537 }, seed = { -1 },
+      checkpoint_every = { -1 }, threads = { 0, 257 }, hidden = { 0 }, dropout = { 1.0 },
+    } do
+      for _, value in ipairs(values) do
+        assert.error_matches(function()
+          train.run(corpus, options("ranges", { [name] = value }))
+        end, "option '" .. name .. "': ")
+      end
+    end
+    assert.equal(log, shell.read(o.log))
+    assert.is_true(shell.exists(folder .. "/ranges.last.safetensors"))
+    assert.is_false(shell.exists(o.out .. ".training"))
+  end)
+
+  it("goes on from no checkpoint whose training is broken", function()
+    local o = options("broken", { epochs = 2, checkpoint_every = 2 })
+    o.on_progress = function(state) if state.epoch == 2 and state.batch == 3 then error "" end end
+    assert.is_false((pcall(train.run, corpus, o)))
+    local last = folder .. "/broken.last.safetensors"
+    local bytes, log = shell.read(last), shell.read(o.log)
+    local function refused(key, value)
+      shell.write(last, bytes)
+      local whole = safetensors.read(last)
+      assert.is_string(whole.metadata[key])
+      whole.metadata[key] = value
+      safetensors.write(last, whole)
+      local state, message = train.run(corpus, { out = o.out, log = o.log, resume = true })
+      assert.is_nil(state)
+      assert.equal(log, shell.read(o.log))
+      return message
+    end
+    for key, values in pairs {
+      ["option.epochs"] = { "x", "0", "1.5", "" }, ["option.rate"] = { "true", "20", "nan", "0" },
+      ["option.floor"] = { "x", "-1" }, ["option.batch"] = { "1.5", "-2" },
+      ["option.clip"] = { "-0x1p+0", "1e999" }, ["option.cosine"] = { "1", "yes" },
+      ["train.epoch"] = { "-5", "1", "x", "3" }, ["train.batch"] = { "-1", "1", "99" },
+      ["train.sum"] = { "nan", "x" }, ["train.seconds"] = { "-1", "inf" },
+      ["train.best"] = { "-nan" }, ["train.valid_loss"] = { "-nan" },
+      ["train.best_epoch"] = { "0" }, ["train.songs"] = { "four" },
+      ["train.row"] = { "%d %s %s", "x", "2\t2\t1\t%d\t1\t1\t1\n", "2\t2\t1\t%s\t1\t1\t1",
+        "2\t2\t1\t%s\t1\t1\t1\n2\t2\t1\t%s\t1\t1\t1\n" },
+    } do
+      for _, value in ipairs(values) do
+        assert.equal(last .. ": the state of its training is broken",
+          refused("extra." .. key, value), key .. " " .. value)
+      end
+    end
+    assert.equal(last .. ": holds no training to go on with", refused("training", nil))
+    assert.equal(last .. ": holds no training to go on with", refused("extra.train.epoch", nil))
+    shell.write(last, bytes)
+    assert(train.run(corpus, { out = o.out, log = o.log, resume = true }))
+  end)
+
+  -- A corpus of `name` with songs from bars of patterns, {song, split} each.
+  local function corpus_of(name, tokeniser, songs)
+    local writer = assert(nd.corpus.create(("%s/%s.ndc"):format(folder, name), tokeniser))
+    for i, song in ipairs(songs) do
+      assert(writer:add(assert(tokeniser:encode(tiny.song { patterns = { song[1] },
+        bars = song[2] }, "song " .. i)), song[3]))
+    end
+    assert(writer:finish())
+    return assert(nd.corpus.open(("%s/%s.ndc"):format(folder, name)))
+  end
+  local BEAT <const> = { kick = "x.......x.......", snare = "....x.......x...",
+    bass = "x...x...x...x..." }
+  local BASS <const> = { bass = "x...x...x...x..." }
+
+  it("goes on with the songs that it was begun with, and no others", function()
+    local own = { { BEAT, 5, "train" }, { BEAT, 7, "train" }, { BEAT, 4, "valid" } }
+    local first <close> = corpus_of("begun", nd.tokeniser(), own)
+    local o = options("begun", { epochs = 1 })
+    assert(train.run(first, o))
+    for i, change in ipairs { { BEAT, 6, "train" }, { BEAT, 5, "valid" } } do
+      local other <close> = corpus_of("other" .. i, nd.tokeniser(), { change, own[2], own[3] })
+      local state, message = train.run(other, options("begun", { epochs = 2, resume = true }))
+      assert.is_nil(state)
+      assert.equal(("%s/begun.last.safetensors: was trained on other songs than those of "
+        .. "%s/other%d.ndc"):format(folder, folder, i), message)
+    end
+    -- the same ones under another name are; and older checkpoints do not tell
+    local same <close> = corpus_of("same", nd.tokeniser(), own)
+    assert(train.run(same, options("begun", { epochs = 2, resume = true })))
+    local last = folder .. "/begun.last.safetensors"
+    local whole = safetensors.read(last)
+    assert.matches("^%x+$", whole.metadata["extra.train.corpus"])
+    for key in pairs(whole.metadata) do
+      if key:find "^extra%.train%.corpus" or key:find "^extra%.train%.loss"
+        or key:find "^extra%.option%.k" or key:find "^extra%.option%.ch" then
+        whole.metadata[key] = nil
+      end
+    end
+    safetensors.write(last, whole)
+    assert(train.run(first, options("begun", { epochs = 3, resume = true })))
+  end)
+
+  it("goes on with a corpus of its kit and grid, and says which is of another", function()
+    local own = { { BEAT, 5, "train" }, { BEAT, 4, "valid" } }
+    local first <close> = corpus_of("grid", nd.tokeniser(), own)
+    local o = options("grid", { epochs = 1 })
+    assert(train.run(first, o))
+    local last = folder .. "/grid.last.safetensors"
+    for _, case in ipairs {
+      { { kit = "basic6" }, "has kit basic6, %s plays gm9" },
+      { { kit = { name = "gm9", { name = "kick", pitches = { 36 } } } },
+        "has another kit gm9 than %s plays" },
+      { { steps_per_beat = 6 }, "has 6 steps a beat, %s plays 4" },
+      { { beat = "meter" }, "counts beats by the meter, %s by the quarter" },
+      { { preset = "neuraldrummer2023", kit = "gm9" },
+        "is as the system of 2023 has it, %s is not" },
+    } do
+      local other <close> = corpus_of("other_grid", nd.tokeniser(case[1]), own)
+      local path = folder .. "/other_grid.ndc "
+      assert.equal(path .. case[2]:format(last),
+        select(2, train.run(other, options("grid", { resume = true }))))
+      assert.equal(path .. case[2]:format(o.out), select(2, train.run(other,
+        { out = folder .. "/no.safetensors", from = o.out })))
+    end
+  end)
+
+  it("without a hit to count in validation has none", function()
+    local silent <close> = corpus_of("silent", nd.tokeniser(), { { BEAT, 5, "train" },
+      { BEAT, 6, "train" }, { BASS, 4, "valid" } })
+    local o = options("silent", { preset = "touch", encoder = 3, epochs = 2, layers = 1 })
+    local state = assert(train.run(silent, o))
+    assert.is_nil(state.valid_loss)
+    assert.is_number(state.best)
+    assert.is_false(state.diverged)
+    assert.equal(tostring(state.best_epoch),
+      assert(core.load_model(o.out)):extra()["train.best_epoch"])
+    assert.is_nil(shell.read(o.log):find "nan")
+    assert.is_nil(assert(core.load_model(state.last)):extra()["train.valid_loss"])
+  end)
+
+  it("stops when the validation's loss is no number, and saves none", function()
+    local o = options "odd_valid"
+    local model = core.model { tokeniser = corpus:tokeniser(), hidden = 12, layers = 1 }
+    o.model, o.hidden, o.layers = model, nil, nil
+    o.on_progress = function(state)
+      if state.epoch == 2 and state.batch == state.batches then
+        for _, name in ipairs(model:tensors()) do
+          local values = model:tensor(name)
+          for i = 1, #values do values[i] = 3e38 * (-1) ^ i end
+          model:set_tensor(name, values)
+        end
+      end
+    end
+    local state = assert(train.run(corpus, o))
+    assert.is_true(state.diverged)
+    assert.equal("training diverged: the validation's loss is not finite", state.why)
+    assert.equal(state.valid_loss, state.valid_loss)
+    assert.is_nil(shell.read(o.log):find "nan")
+    assert.equal("1", assert(core.load_model(o.out)):extra()["train.best_epoch"])
+  end)
+
+  it("does without valid songs that are shorter than a window, and not without others", function()
+    local tokeniser = nd.tokeniser { preset = "neuraldrummer2023" }
+    local function songs(name, train_bars, valid_bars)
+      local writer = assert(nd.corpus.create(("%s/%s.ndc"):format(folder, name), tokeniser))
+      for split, bars in pairs { train = train_bars, valid = valid_bars } do
+        assert(writer:add(assert(tokeniser:parse(("36,i0.1,-1,"):rep(bars * 16):sub(1, -2))),
+          split))
+      end
+      assert(writer:finish())
+      return assert(nd.corpus.open(("%s/%s.ndc"):format(folder, name)))
+    end
+    local o = options("short", { hidden = 4, epochs = 1 })
+    o.steps = nil
+    local short <close> = songs("short_valid", 4, 0.5)
+    local state = assert(train.run(short, o))
+    assert.is_nil(state.valid_loss)
+    assert.equal(1, state.best_epoch)
+    local none <close> = songs("short_train", 0.5, 4)
+    assert.equal(folder .. "/short_train.ndc: no song of split 'train' is longer than 8 steps",
+      select(2, train.run(none, o)))
+  end)
+
   it("keeps the weights of each epoch when asked", function()
     local o = options("each", { epochs = 2, keep_epochs = true })
     assert(train.run(corpus, o))
@@ -300,8 +558,8 @@ describe("train", function()
     assert(writer:finish())
     local other <close> = assert(nd.corpus.open(folder .. "/other.ndc"))
     o.resume = true
-    assert.matches("was trained on a corpus of 4 songs, and this one has 1",
-      select(2, train.run(other, o)))
+    assert.equal(("%s/other.last.safetensors: was trained on a corpus of 4 songs, and "
+      .. "%s/other.ndc has 1"):format(folder, folder), select(2, train.run(other, o)))
     -- without valid songs, the training's own loss decides
     local state = assert(train.run(other, options("novalid", { epochs = 2 })))
     assert.is_nil(state.valid_loss)

@@ -247,6 +247,8 @@ function corpus:song(i) end
 ---@param i integer
 ---@return {name: string, steps: integer, split: "train"|"valid"}
 function corpus:info(i) end
+---@return string path that it was opened by
+function corpus:path() end
 ---@return table settings as tokeniser:settings()
 function corpus:settings() end
 ---@return neuraldrummer.tokeniser
@@ -309,8 +311,8 @@ function model:tokeniser() end
 --- With batches that processes share, all of them call it and take the same step.
 ---@param batch neuraldrummer.batches after its `next`
 ---@param options? {rate?: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
----@return number? loss nil where it is no number any more: the step is not taken;
---- or where the processes lost each other
+---@return number? loss nil where it is no number any more, or where the processes lost each
+--- other: all is as before the step
 ---@return number|string norm or message
 function model:train_step(batch, options) end
 --- The loss of the streams that are here, without learning (no dropout), the
@@ -380,7 +382,7 @@ local batches = {}
 ---@return neuraldrummer.batches
 function corpus:batches(options) end
 --- Fills the next batch; false at the end of an epoch (call again for the next).
----@return boolean? more
+---@return boolean? more nil where a song cannot be read: the next call tries again
 ---@return string? message
 function batches:next() end
 ---@return integer batches in an epoch
@@ -609,6 +611,16 @@ function core.catch_interrupt(terminate) end
 ---@return boolean whether Ctrl-C was pressed
 function interrupt:seen() end
 function interrupt:close() end
+
+---@class neuraldrummer.lock : userdata
+local lock = {}
+--- Work that one alone shall do: the lock is held until it is closed, or the process
+--- ends. Meanwhile there is a file of that name.
+---@param path string
+---@return neuraldrummer.lock|false|nil lock false when another holds it
+---@return string? message
+function core.lock(path) end
+function lock:close() end
 
 --- What the CPU has that decides about kernels, and what is used of it: OpenBLAS's
 --- kernels ("own": there is no OpenBLAS here), those of the products by packed

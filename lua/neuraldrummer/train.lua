@@ -7,9 +7,12 @@
 ---   m.safetensors       the weights with the best validation loss so far
 ---   m.last.safetensors  the latest weights and all that going on needs
 ---   m.epoch-3.safetensors  with `keep_epochs`: the weights after each epoch
+---   m.safetensors.training  while it is trained: no other may
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local kept = require "neuraldrummer.train.kept"
 local log = require "neuraldrummer.train.log"
+local misfit = require "neuraldrummer.fit"
 local sitting = require "neuraldrummer.train.sitting"
 local check = require "neuraldrummer.options".check
 
@@ -39,8 +42,10 @@ local train = {}
 ---@field threads? integer
 ---@field half? boolean save the best weights in half precision
 ---@field keep_epochs? boolean
----@field checkpoint_every? integer batches between checkpoints within an epoch (0: none)
----@field resume? boolean go on from the last checkpoint of `out`
+---@field checkpoint_every? integer batches between checkpoints within an epoch (default 200; 0:
+--- none)
+---@field resume? boolean go on from the last checkpoint of `out`, with its options where no others
+--- are given
 ---@field log? string path of a TSV file: one row a batch
 ---@field distributed? neuraldrummer.world the processes that share it; the first writes all files
 ---@field on_progress? fun(state: neuraldrummer.train_state)
@@ -59,17 +64,19 @@ local KNOWN = {
 local DEFAULTS = {
   drummer = {
     epochs = 20, rate = 2e-3, warmup = 100, cosine = true, floor = 0.02, clip = 1.0,
-    epsilon = 1e-8, seed = 1,
+    epsilon = 1e-8, seed = 1, checkpoint_every = 200,
   },
   -- Keras' Adam, as the 2023 system has it
   neuraldrummer2023 = {
     epochs = 10, rate = 1e-3, warmup = 0, cosine = false, floor = 1.0, clip = 0.0,
-    epsilon = 1e-7, seed = 1, keep_epochs = true,
+    epsilon = 1e-7, seed = 1, keep_epochs = true, checkpoint_every = 200,
   },
 }
 
 -- Of a model that can play already: softly, and not for long, or it forgets.
 local TEACHING <const> = { rate = 2e-4, warmup = 20, batch = 8, epochs = 8 }
+
+local NO_FILE <const> = 2  -- ENOENT, the same everywhere
 
 -- What a model already is cannot be asked of it.
 local OF_NEW <const> = { "model", "preset", "hidden", "layers", "dropout", "encoder", "causal" }
@@ -79,11 +86,12 @@ local OF_NEW <const> = { "model", "preset", "hidden", "layers", "dropout", "enco
 ---@field epochs integer
 ---@field batch integer done in it
 ---@field batches integer in an epoch
----@field loss number mean of this epoch so far
----@field last_loss number of the latest batch
----@field norm number
----@field rate number
----@field valid_loss? number of the latest validation
+---@field loss? number mean of this epoch so far; nil where none is known yet
+---@field last_loss? number of the latest batch of this sitting; nil before the first
+---@field norm? number likewise
+---@field rate? number likewise
+---@field valid_loss? number of the latest validation; nil without one, or where it had no hits to
+--- count
 ---@field best? number lowest loss of an epoch: validation's, or training's without valid songs
 ---@field best_epoch? integer
 ---@field seconds number of training, earlier sittings included
@@ -107,11 +115,26 @@ function train.rate(o, n, total)
   return o.rate * (o.floor + (1 - o.floor) * 0.5 * (1 + math.cos(math.pi * math.min(share, 1))))
 end
 
-local function has_split(corpus, split)
+-- Whether there are songs of a split that are long enough for the model.
+local function has_split(corpus, split, model)
+  local window = model:config().window
   for i = 1, #corpus do
-    if corpus:info(i).split == split then return true end
+    local song = corpus:info(i)
+    if song.split == split and song.steps > window then return true end
   end
   return false
+end
+
+-- A corpus by its songs' names, lengths and splits, and what they are cut into.
+local function fingerprint(corpus)
+  local settings = corpus:settings()
+  local hash = files.hash(("%s %d %s"):format(settings.kit_text, settings.steps_per_beat,
+    settings.beat))
+  for i = 1, #corpus do
+    local song = corpus:info(i)
+    hash = files.hash(("<i8 i8 z z"):pack(hash, song.steps, song.split, song.name))
+  end
+  return ("%016x"):format(hash)
 end
 
 -- A training that no other process has a part in.
@@ -123,50 +146,67 @@ local ALONE <const> = {
 }
 
 -- What all processes of a training must have before them alike.
-local function outlook(corpus, batches, valid, model, saved, o)
+local function outlook(mark, batches, valid, model, place, o)
   local config = model:config()
-  local list = { #corpus, batches:count(), valid and valid:count() or 0, config.parameters,
-    config.styles, saved["train.epoch"] or 0, saved["train.batch"] or 0 }
-  for _, name in ipairs(sitting.KEPT) do list[#list + 1] = sitting.to_text(o[name]) end
-  return table.concat(list, " ")
+  local list = {}
+  for name, text in pairs(kept.write(o)) do list[#list + 1] = name .. "=" .. text end
+  table.sort(list)
+  return table.concat({ mark, batches:count(), valid and valid:count() or 0, config.parameters,
+    config.styles, place.epoch or 0, place.batch or 0, table.unpack(list) }, " ")
 end
 
 -- A model that hears and plays as the corpus was made, with the corpus' styles.
 local function taught(corpus, path)
   local model, message = core.load_model(path)
   if not model then return nil, message end
-  local plays, has = model:tokeniser():settings(), corpus:settings()
-  if plays.kit_text ~= has.kit_text then
-    return nil, ("%s: plays the kit %s, and the corpus has %s"):format(path, plays.kit, has.kit)
-  elseif plays.steps_per_beat ~= has.steps_per_beat or plays.beat ~= has.beat then
-    return nil, ("%s: plays %d steps a beat, and the corpus has %d"):format(path,
-      plays.steps_per_beat, has.steps_per_beat)
-  end
+  message = misfit(corpus, model, path)
+  if message then return nil, message end
   if model:config().features == "whole" then
     local styles
     styles, message = model:learn_styles(corpus)
     if not styles then return nil, message end
   end
-  return model, {}
+  return model, { options = {} }
+end
+
+-- As a float: what a model keeps of a number.
+local function single(value)
+  return type(value) == "number" and ("<f"):unpack(("<f"):pack(value)) or value
+end
+
+-- The model of the last checkpoint, with where its training stands.
+local function resumed(corpus, options, last, mark)
+  local model, message = core.load_model(last)
+  if not model then return nil, message end
+  local extra = model:extra()
+  if not extra["train.epoch"] then return nil, last .. ": holds no training to go on with" end
+  local place = kept.read(extra)
+  if not place then return nil, last .. ": the state of its training is broken" end
+  message = misfit(corpus, model, last)
+  if message then return nil, message end
+  if place.songs ~= #corpus then
+    return nil, ("%s: was trained on a corpus of %d songs, and %s has %d"):format(last, place.songs,
+      corpus:path(), #corpus)
+  elseif place.corpus and place.corpus ~= mark then  -- older ones keep none
+    return nil, ("%s: was trained on other songs than those of %s"):format(last, corpus:path())
+  end
+  local config = model:config()
+  local was = { batch = place.options.batch or config.batch, seed = place.options.seed,
+    steps = place.options.steps or config.steps }
+  for _, name in ipairs(OF_NEW) do was[name] = config[name] end
+  for name, value in pairs(was) do
+    if options[name] ~= nil and single(options[name]) ~= single(value) then
+      return nil, ("%s: option '%s' is %s there, not %s"):format(last, name, value, options[name])
+    end
+  end
+  return model, place
 end
 
 -- A model to train, with the state of an earlier sitting when there is one.
-local function starting_model(corpus, options, last)
-  if options.resume then
-    local model, message = core.load_model(last)
-    if not model then return nil, message end
-    local saved = model:extra()
-    if not saved["train.epoch"] then
-      return nil, last .. ": holds no training to go on with"
-    end
-    if saved["train.songs"] ~= tostring(#corpus) then
-      return nil, ("%s: was trained on a corpus of %s songs, and this one has %d"):format(
-        last, saved["train.songs"], #corpus)
-    end
-    return model, saved
-  end
+local function starting_model(corpus, options, last, mark)
+  if options.resume then return resumed(corpus, options, last, mark) end
   if options.from then return taught(corpus, options.from) end
-  if options.model then return options.model, {} end
+  if options.model then return options.model, { options = {} } end
   local preset = options.preset or (corpus:settings().original and "neuraldrummer2023" or "drummer")
   local model = core.model {
     preset = preset, tokeniser = corpus:tokeniser(), seed = options.seed or 1,
@@ -177,21 +217,16 @@ local function starting_model(corpus, options, last)
     local styles, message = model:learn_styles(corpus)
     if not styles then return nil, message end
   end
-  return model, {}
+  return model, { options = {} }
 end
 
 -- Given now, else as in the checkpoint, else the preset's.
-local function settle_options(options, config, saved)
+local function settle_options(options, config, place)
   local o = {}
-  for name, value in pairs(DEFAULTS[config.preset] or DEFAULTS.drummer) do o[name] = value end
-  for name, value in pairs(options.from and TEACHING or {}) do o[name] = value end
-  for _, name in ipairs(sitting.KEPT) do
-    local text = saved["option." .. name]
-    if text then o[name] = sitting.from_text(text) end
+  for _, some in ipairs { DEFAULTS[config.preset] or DEFAULTS.drummer,
+    options.from and TEACHING or {}, place.options, options } do
+    for name, value in pairs(some) do o[name] = value end
   end
-  for name, value in pairs(options) do o[name] = value end
-  if o.epochs < 1 then error("option 'epochs': at least 1 is needed", 3) end
-  if o.rate <= 0 then error("option 'rate': must be above 0", 3) end
   return o
 end
 
@@ -202,7 +237,7 @@ local function open_batches(corpus, model, o)
     model = model, split = "train", batch = o.batch, steps = o.steps, seed = o.seed,
     history_dropout = o.history_dropout, resume = o.resume, world = o.distributed,
   }
-  if batches and has_split(corpus, "valid") then
+  if batches and has_split(corpus, "valid", model) then
     valid, message = corpus:batches {
       model = model, split = "valid", shuffle = false, batch = o.batch, steps = o.steps,
       seed = o.seed, world = o.distributed,
@@ -210,6 +245,13 @@ local function open_batches(corpus, model, o)
   end
   if message then return nil, message end
   return batches, valid
+end
+
+-- The lock on a training's files, for the one who writes them.
+local function claimed(out, leads)
+  if not leads then return nil end
+  local lock, message = core.lock(out .. ".training")
+  return lock, message or out .. ": is being trained by another"
 end
 
 --- Trains, and returns how it ended; `nil, message` when a file failed.
@@ -220,50 +262,64 @@ end
 function train.run(corpus, options)
   options = check(options, KNOWN)
   if not options.out then error("option 'out' is needed", 2) end
+  local message = kept.wrong(options)
+  if message then error(message, 2) end
   for _, name in ipairs(options.from and OF_NEW or {}) do
     if options[name] ~= nil then
       error(("option '%s': the model of 'from' is what it is"):format(name), 2)
     end
   end
+  if options.resume and options.model then
+    error("option 'model': to go on is with the model of the last checkpoint", 2)
+  end
   local world = options.distributed or ALONE
-  local last = files.infix(options.out, ".last")
-  local model, saved = starting_model(corpus, options, last)
-  if not model then return nil, saved end
-  local o = settle_options(options, model:config(), saved)
+  local leads = world:rank() == 1
+  local claim <close>, taken = claimed(options.out, leads)
+  if leads and not claim then return nil, taken end
+  local last, mark = files.infix(options.out, ".last"), fingerprint(corpus)
+  local model, place = starting_model(corpus, options, last, mark)
+  if not model then return nil, place end
+  local o = settle_options(options, model:config(), place)
   if o.threads then model:threads(o.threads) end
   local batches, valid = open_batches(corpus, model, o)
   if not batches then return nil, valid end
-  local same, message = world:same(outlook(corpus, batches, valid, model, saved, o))
+  local epoch, batch = batches:place()
+  if options.resume and (epoch ~= place.epoch or batch ~= place.batch) then
+    return nil, last .. ": the state of its training is broken"
+  end
+  local same
+  same, message = world:same(outlook(mark, batches, valid, model, place, o))
   if message then return nil, message end
   if not same then
     return nil, "the processes do not have the same corpus, options and checkpoint before them"
   end
 
-  local function number(name) return tonumber(saved["train." .. name]) end
   ---@type neuraldrummer.train_state
   local state = {
-    epoch = math.tointeger(number "epoch") or 1, epochs = o.epochs,
-    batch = math.tointeger(number "batch") or 0, batches = batches:count(),
-    valid_loss = number "valid_loss", best = number "best",
-    best_epoch = math.tointeger(number "best_epoch"),
-    loss = 0.0, last_loss = 0.0, norm = 0.0, rate = 0.0, seconds = 0.0,
+    epoch = epoch, epochs = o.epochs, batch = batch, batches = batches:count(),
+    loss = place.loss, valid_loss = place.valid_loss, best = place.best,
+    best_epoch = place.best_epoch, seconds = place.seconds or 0.0,
     interrupted = false, diverged = false, model = model, last = last,
   }
-  local leads = world:rank() == 1
   local opened
   opened, message = log.open(leads and o.log or nil, options.resume and
-    { epoch = state.epoch, batch = state.batch, waiting = saved["train.row"] } or nil)
+    { epoch = state.epoch, batch = state.batch, waiting = place.row } or nil)
   if not opened then return nil, message end
   local rows <close> = opened
+  if leads and not options.resume then
+    -- until there is a checkpoint of this training, there is none to go on from
+    local removed, why, number = os.remove(last)
+    if not removed and number ~= NO_FILE then return nil, why end
+  end
   -- those that the disk had no room for, at the end of an epoch
   if state.batch == 0 then rows:settle() end
   local interrupt <close> = core.catch_interrupt(options.distributed ~= nil)
   local ended
   ended, message = setmetatable({
     rate = train.rate,
-    state = state, options = o, songs = #corpus, batches = batches, valid = valid, log = rows,
-    world = world, leads = leads, interrupt = interrupt, sum = number "sum" or 0.0,
-    before = number "seconds" or 0.0, started = core.clock(),
+    state = state, options = o, songs = #corpus, corpus = mark, batches = batches, valid = valid,
+    log = rows, world = world, leads = leads, interrupt = interrupt, sum = place.sum or 0.0,
+    before = state.seconds, started = core.clock(),
   }, sitting):train()
   if ended == nil then return nil, message end
   return state

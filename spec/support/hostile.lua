@@ -43,6 +43,7 @@ local function world()
   w.writer = assert(core.create_corpus(("made-%d.ndc"):format(written), w.tokeniser))
   w.file = assert(core.create_file(("made-%d.txt"):format(written)))
   w.interrupt = core.catch_interrupt()
+  w.lock = assert(core.lock(("lock-%d"):format(written)))
   return w
 end
 
@@ -62,7 +63,7 @@ local deeds = {
   function(w) return w.sequence:with_hits(w.sequence:hits()) end,
   function(w) return w.sequence:with_bars { 1, 1 } end,
   function(w) for i = 1, #w.corpus do assert(w.corpus:song(i), w.corpus:info(i)) end end,
-  function(w) return w.corpus:settings(), w.corpus:tokeniser() end,
+  function(w) return w.corpus:path(), w.corpus:settings(), w.corpus:tokeniser() end,
   function(w) for _, seq in pairs(w.corpus) do seq:tokens() end end,
   function(w) for _, hits in pairs(w.sequence) do next(hits) end end,
   function(w) for _, note in pairs(w.song) do next(note) end end,
@@ -92,6 +93,7 @@ local deeds = {
   function(w) return core.explain(w.model, w.sequence, 1, 4) end,
   function(w) return core.model(SMALL), core.model { tokeniser = w.tokeniser, hidden = 2 } end,
   function(w) return w.interrupt:seen() end,
+  function(w) return core.lock(tostring(w.lock):match "lock: (.*)") end,
   function(w) for _, object in pairs(w) do tostring(object) end return #w.corpus, #w.sequence end,
 }
 

@@ -2,6 +2,7 @@
 local nd = require "neuraldrummer"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
+local misfit = require "neuraldrummer.fit"
 local progress = require "neuraldrummer.progress"
 
 local say, say_json = common.say, common.say_json
@@ -55,8 +56,10 @@ local function say_trained(args, state, log, picture)
     }, { "output", "best_epoch", "best_loss", "epochs", "loss", "valid_loss", "seconds", "last",
       "log", "picture" })
   else
-    say("%s: the model after epoch %d of %d, loss %.4f; trained for %s", args.output,
-      state.best_epoch, state.epochs, state.best, progress.time(state.seconds))
+    if state.best then
+      say("%s: the model after epoch %d of %d, loss %.4f; trained for %s", args.output,
+        state.best_epoch, state.epochs, state.best, progress.time(state.seconds))
+    end
     say("%s: to go on from", state.last)
     say("%s: losses%s", log, picture and ", drawn in " .. picture or "")
   end
@@ -88,7 +91,7 @@ learn.train = {
     { "--seed", "N", "default 1.", integer },
     common.THREADS,
     { "--checkpoint-every", "N", "batches between checkpoints (default 200; 0: at the end "
-      .. "of each epoch only).", natural, default = "200" },
+      .. "of each epoch only).", natural },
     { "--keep-epochs", "keep the weights after each epoch as well." },
     { "--half", "write the best model in half precision." },
     { "--resume", "go on from the last checkpoint of MODEL." },
@@ -164,13 +167,14 @@ end
 local function evaluate_freely(args, model, corpus, options)
   local evaluate = require "neuraldrummer.evaluate"
   local message
-  local entries = { { model = model, label = labelled(args.model)[2] } }
+  local entries, paths = { { model = model, label = labelled(args.model)[2] } }, { args.model }
   for _, each in ipairs(args.also) do
     local other
     other, message = nd.model.load(each[1])
     if not other then return nil, message end
     if args.threads then other:threads(args.threads) end
     entries[#entries + 1] = { model = other, label = each[2] }
+    paths[#entries] = each[1]
   end
   for _, each in ipairs(args.corpus_of) do
     local found
@@ -182,6 +186,10 @@ local function evaluate_freely(args, model, corpus, options)
       end
     end
     if not found then return nil, ("option '--corpus-of': no model is '%s'"):format(each[1]) end
+  end
+  for i, entry in ipairs(entries) do
+    message = misfit(entry.corpus or corpus, entry.model, paths[i])
+    if message then return nil, message end
   end
   if args.touch then
     options.touch, message = nd.model.load(args.touch)
@@ -239,6 +247,8 @@ learn.evaluate = {
     if not model then return nil, message end
     corpus, message = nd.corpus.open(args.corpus, model:tokeniser())
     if not corpus then return nil, message end
+    message = not args.free and misfit(corpus, model, args.model)
+    if message then return nil, message end
     if args.threads then model:threads(args.threads) end
     local bar
     local options = {

@@ -3,29 +3,13 @@
 --- `state` says, or nil and a message.
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
-local format = require "neuraldrummer.numbers".format
+local kept = require "neuraldrummer.train.kept"
 
 local sitting = {}
 sitting.__index = sitting
 
--- What decides the losses is kept in the checkpoint, so that a resumed run
--- need not be told again.
-sitting.KEPT = {
-  "epochs", "rate", "warmup", "cosine", "floor", "clip", "epsilon", "batch", "steps", "seed",
-  "history_dropout",
-}
-
--- Text and back without a loss; floats in hexadecimal.
-function sitting.to_text(value)
-  return math.type(value) == "float" and format("%a", value) or tostring(value)
-end
-
-function sitting.from_text(text)
-  if text == "true" or text == "false" then return text == "true" end
-  return math.tointeger(text) or tonumber(text)
-end
-
--- Mean loss a hit over the validation songs; NaN when it is none.
+-- Mean loss a hit over the validation songs; NaN when it is none, false when no
+-- hit was counted.
 local function validate(model, valid, world)
   local sum, count = 0.0, 0
   while true do
@@ -36,18 +20,22 @@ local function validate(model, valid, world)
     if loss then sum, count = sum + loss * n, count + n else sum = 0 / 0 end
   end
   local all, message = world:sum { sum, count }
-  return all and all[1] / all[2], message
+  if not all then return nil, message end
+  return all[2] > 0 and all[1] / all[2]
 end
 
 local function finite(x) return x == x and x < math.huge and x > -math.huge end
+
+local to_text = kept.to_text
 
 -- What every file of the training says of it.
 function sitting:summary()
   local state = self.state
   return {
     ["train.songs"] = tostring(self.songs), ["train.epoch"] = tostring(state.epoch),
-    ["train.valid_loss"] = state.valid_loss and sitting.to_text(state.valid_loss),
-    ["train.best"] = state.best and sitting.to_text(state.best),
+    ["train.loss"] = state.loss and to_text(state.loss),
+    ["train.valid_loss"] = state.valid_loss and to_text(state.valid_loss),
+    ["train.best"] = state.best and to_text(state.best),
     ["train.best_epoch"] = state.best_epoch and tostring(state.best_epoch),
   }
 end
@@ -58,11 +46,10 @@ function sitting:save_last()
   local extra = self:summary()
   extra["train.row"] = self.log:waiting()
   extra["train.batch"] = tostring(state.batch)
-  extra["train.sum"] = sitting.to_text(self.sum)
-  extra["train.seconds"] = sitting.to_text(state.seconds)
-  for _, name in ipairs(sitting.KEPT) do
-    if o[name] ~= nil then extra["option." .. name] = sitting.to_text(o[name]) end
-  end
+  extra["train.sum"] = to_text(self.sum)
+  extra["train.seconds"] = to_text(state.seconds)
+  extra["train.corpus"] = self.corpus
+  for name, text in pairs(kept.write(o)) do extra[name] = text end
   local ok, why = state.model:save(state.last,
     { training = true, batches = self.batches, extra = extra })
   if ok and logged then return true end
@@ -132,14 +119,18 @@ end
 -- What follows an epoch: its validation, and what is saved.
 function sitting:end_epoch()
   local state, o = self.state, self.options
-  local message
+  local valid_loss, message
   if self.valid then
-    state.valid_loss, message = validate(state.model, self.valid, self.world)
-    if not state.valid_loss then return nil, message end
+    valid_loss, message = validate(state.model, self.valid, self.world)
+    if valid_loss == nil then return nil, message end
+    if valid_loss and not finite(valid_loss) then
+      return self:diverged "training diverged: the validation's loss is not finite"
+    end
   end
+  state.valid_loss = valid_loss or nil
   self.log:settle(state.valid_loss)
   local judged = state.valid_loss or self.sum / state.batch
-  local best = finite(judged) and (not state.best or judged < state.best)
+  local best = not state.best or judged < state.best
   local ok
   ok, message = state.model:sound()
   if not ok then return self:diverged(message) end
