@@ -621,7 +621,7 @@ describe("batches of windows", function()
     local model <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1 }
     local batches, message = corpus:batches { model = model, batch = 2 }
     assert.is_nil(batches)
-    assert.equal(path .. ": no song of split 'train' is longer than 8 steps", message)
+    assert.equal(path .. ": no song of the split 'train' is longer than 8 steps", message)
     local valid <close> = assert(corpus:batches { model = model, batch = 2, split = "valid" })
     assert.is_true(valid:next())
     os.remove(path)

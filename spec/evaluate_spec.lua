@@ -1,5 +1,6 @@
 local core = require "neuraldrummer.core"
 local evaluate = require "neuraldrummer.evaluate"
+local safetensors = require "spec.support.safetensors"
 local tiny = require "spec.support.tiny"
 
 local stock = {
@@ -51,6 +52,16 @@ describe("evaluate", function()
     end
     return model
   end
+
+  it("is of all songs, or none: not where one cannot be read", function()
+    local bytes, spoilt = safetensors.bytes(path), os.tmpname()
+    safetensors.save(spoilt, bytes:sub(1, #bytes - 8000) .. ("x"):rep(4000) .. bytes:sub(-4000))
+    local damaged <close> = assert(core.open_corpus(spoilt))
+    local rows, message = evaluate.teacher(constant {}, damaged, { batch = 1 })
+    assert.same({ nil, spoilt .. ": the corpus is damaged: checksum of a song" },
+      { rows, message })
+    os.remove(spoilt)
+  end)
 
   --- Steps and hits by voice of the first `steps` steps of the valid songs.
   local function count(steps)

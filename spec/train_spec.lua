@@ -302,7 +302,7 @@ describe("train", function()
     end
     assert.has_error(function()
       train.run(corpus, { out = o.out, resume = true, model = core.model { hidden = 2 } })
-    end, "option 'model': to go on is with the model of the last checkpoint")
+    end, "option 'model': what goes on is the model of the last checkpoint")
     local saved = 0
     local state = assert(train.run(corpus, { out = o.out, log = o.log, epochs = 2, resume = true,
       dropout = core.load_model(o.out):config().dropout, on_progress = function(now)
@@ -527,7 +527,7 @@ describe("train", function()
     assert.is_nil(state.valid_loss)
     assert.equal(1, state.best_epoch)
     local none <close> = songs("short_train", 0.5, 4)
-    assert.equal(folder .. "/short_train.ndc: no song of split 'train' is longer than 8 steps",
+    assert.equal(folder .. "/short_train.ndc: no song of the split 'train' is longer than 8 steps",
       select(2, train.run(none, o)))
   end)
 

@@ -134,12 +134,13 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   if (s->songs == NULL || s->queue == NULL) return no_memory(err);
   for (int32_t i = 0; i < n; i++)
     if (is_taken(s, i)) s->songs[s->n_songs++] = i;
-  static const char *const splits[] = {"any split", "split 'train'", "split 'valid'"};
+  if (s->n_songs > 0) return ND_OK;
+  static const char *const splits[] = {"all", "train", "valid"};
   const char *split = splits[s->options.split + 1];
   const int window = s->drummer->net.config.window;
-  if (s->n_songs > 0) return ND_OK;
-  if (window == 0) return nd_fail(err, ND_FORMAT, "no song of %s to learn from", split);
-  return nd_fail(err, ND_FORMAT, "no song of %s is longer than %d steps", split, window);
+  if (window > 0)
+    return nd_fail(err, ND_FORMAT, "no song of the split '%s' is longer than %d steps", split, window);
+  return nd_fail(err, ND_FORMAT, "no song of the split '%s' to learn from", split);
 }
 
 nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,

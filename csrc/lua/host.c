@@ -115,12 +115,13 @@ static void unlock(void *p) {
   free(held);
 }
 
-/* Whether we hold it: it is not another's, and nobody has removed it between open
- * and lock. Where the disk has no locks there are none to respect. */
-static bool take(int fd, bool *another) {
-  struct stat st;
+/* Whether we hold it: it is not another's, and `path` still names it, whose holder may
+ * have gone between open and lock. Where the disk has no locks there are none to respect. */
+static bool take(int fd, const char *path, bool *another) {
+  struct stat held, named;
   *another = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  return !*another && fstat(fd, &st) == 0 && st.st_nlink > 0;
+  return !*another && fstat(fd, &held) == 0 && stat(path, &named) == 0 &&
+         held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
 /* core.lock(path) -> lock; false when another holds it; nil and a message */
@@ -137,7 +138,7 @@ static int host_lock(lua_State *L) {
     bool another;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
     if (fd < 0) return luaL_fileresult(L, 0, path);
-    if (take(fd, &another)) {
+    if (take(fd, path, &another)) {
       held->fd = fd;
       return 1;
     }

@@ -615,7 +615,7 @@ function interrupt:close() end
 ---@class neuraldrummer.lock : userdata
 local lock = {}
 --- Work that one alone shall do: the lock is held until it is closed, or the process
---- ends. Meanwhile there is a file of that name.
+--- ends. Meanwhile there is a file of that name, which is gone when it is closed.
 ---@param path string
 ---@return neuraldrummer.lock|false|nil lock false when another holds it
 ---@return string? message

@@ -168,7 +168,11 @@ function evaluate.teacher(model, corpus, options)
   if not batches then return nil, message end
   local sum, count, guessed, struck, both = 0, 0, 0, 0, 0
   local done, total = 0, batches:count()
-  while batches:next() do
+  while true do
+    local more
+    more, message = batches:next()
+    if more == nil then return nil, message end
+    if not more then break end
     local loss, n, guesses, hits, right = model:loss(batches)
     if not loss then return nil, n end
     sum, count = sum + loss * n, count + n

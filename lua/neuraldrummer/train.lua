@@ -169,6 +169,10 @@ local function taught(corpus, path)
   return model, { options = {} }
 end
 
+-- What a training that goes on has as it was, of its model and its batches.
+local STAY <const> = { "preset", "hidden", "layers", "dropout", "encoder", "causal", "batch",
+  "steps", "seed" }
+
 -- As a float: what a model keeps of a number.
 local function single(value)
   return type(value) == "number" and ("<f"):unpack(("<f"):pack(value)) or value
@@ -191,12 +195,11 @@ local function resumed(corpus, options, last, mark)
     return nil, ("%s: was trained on other songs than those of %s"):format(last, corpus:path())
   end
   local config = model:config()
-  local was = { batch = place.options.batch or config.batch, seed = place.options.seed,
-    steps = place.options.steps or config.steps }
-  for _, name in ipairs(OF_NEW) do was[name] = config[name] end
-  for name, value in pairs(was) do
-    if options[name] ~= nil and single(options[name]) ~= single(value) then
-      return nil, ("%s: option '%s' is %s there, not %s"):format(last, name, value, options[name])
+  for _, name in ipairs(STAY) do
+    local now, was = options[name], place.options[name]
+    if was == nil then was = config[name] end
+    if now ~= nil and was ~= nil and single(now) ~= single(was) then
+      return nil, ("%s: option '%s' is %s there, not %s"):format(last, name, was, now)
     end
   end
   return model, place
@@ -270,7 +273,7 @@ function train.run(corpus, options)
     end
   end
   if options.resume and options.model then
-    error("option 'model': to go on is with the model of the last checkpoint", 2)
+    error("option 'model': what goes on is the model of the last checkpoint", 2)
   end
   local world = options.distributed or ALONE
   local leads = world:rank() == 1
