@@ -457,13 +457,6 @@ print(progress.time(225))                     --> 3:45
 
 ------------------------------------------------------------------- The machine
 
---: core.lock lock:close
-do
-  local lock <close> = assert(core.lock(folder .. "/work"))
-  print(core.lock(folder .. "/work"))          --> false
-  lock:close()
-end
-
 --: core.clock core.terminal core.processors
 local started = core.clock()
 print(core.processors() >= 1)                 --> true
