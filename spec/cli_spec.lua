@@ -73,6 +73,77 @@ describe("the command-line tool", function()
     end
   end)
 
+  -- The tool's own Lua in a process, where `code` has been at it first.
+  local function changed(code, ...)
+    local script = shell.write(folder .. "/changed.lua", code .. [[
+      os.exit(require "neuraldrummer.cli".main(arg), true)]])
+    return shell.run("env", "LUA_PATH=" .. package.path, "LUA_CPATH=" .. package.cpath, "lua5.4",
+      script, ...)
+  end
+
+  it("says that memory ran out, whoever ran out of it", function()
+    -- Lua's own error for that comes past the handler, as this text
+    local STARVED <const> = [[xpcall = function() return false, "not enough memory" end ]]
+    assert.same({ 1, "", "neuraldrummer: not enough memory\n" },
+      { changed(STARVED, "info", song) })
+    assert.same({ 1, "", "neuraldrummer: not enough memory\n" }, { changed(
+      [[require "neuraldrummer.cli.info".info.run = function() error "not enough memory" end]],
+      "info", song) })
+    -- the others of a training by several processes hear of it
+    local status, out, err = changed(STARVED .. [[
+      require "neuraldrummer.cli.common".world = { rank = function() return 2 end,
+        size = function() return 3 end, abort = function(_, with) print("all end", with) end }]],
+      "info", song)
+    assert.same({ 1, "all end\t1\n", "neuraldrummer: process 2 of 3: not enough memory\n" },
+      { status, out, err })
+  end)
+
+  it("tells misuse from a fault wherever it lies", function()
+    local colons = folder .. "/a:1: b"
+    shell.run("mkdir", colons)
+    shell.run("ln", "-s", shell.root .. "/lua", colons .. "/lua")
+    local lua = colons .. "/lua/"
+    local function there(...)
+      return shell.run("env", ("LUA_PATH=%s?.lua;%s?/init.lua;;"):format(lua, lua), "LUA_CPATH="
+        .. package.cpath, "lua5.4", "-e", [[os.exit(require "neuraldrummer.cli".main(arg), true)]],
+        "-", ...)
+    end
+    for _, words in ipairs { { "drum", song, "--model", model, "--cutoff", ".5", "--temperature",
+      ".5" }, { "tokens", song, "--kit", "rock" }, { "drum", song, "--fills", "often" } } do
+      local status, out, err = there(table.unpack(words))
+      assert.same({ 2, "" }, { status, out })
+      assert.matches("^neuraldrummer: [on][^\n]*\n$", err)
+    end
+  end)
+
+  it("says when its help and its version cannot be written", function()
+    local function to(where, ...)
+      local status, out, err = shell.sh(("%s %s %s"):format(shell.tool, table.concat({ ... }, " "),
+        where))
+      assert.same({ 1, "" }, { status, out })
+      assert.matches("^neuraldrummer: cannot write the result: [^\n]+\n$", err)
+    end
+    for _, words in ipairs { "--help", "drum --help", "--version" } do
+      to(">&-", words)
+      if shell.exists "/dev/full" then to(">/dev/full", words) end
+    end
+  end)
+
+  it("writes into no file of its own what was for a closed stream", function()
+    local small = folder .. "/small.ndc"
+    works("preprocess", folder .. "/songs", "-o", small, "-q")
+    for _, closed in ipairs { ">&- 2>&-", "2>&-", "<&- >&- 2>&-" } do
+      local status = shell.sh(("%s train %s -o %s/closed.safetensors --hidden 8 --layers 1 "
+        .. "--epochs 2 --batch 8 %s"):format(shell.tool, small, folder, closed))
+      -- what it has to say cannot be written
+      assert.equal(closed:find ">&%- 2" and 1 or 0, status)
+      local log = shell.read(folder .. "/closed.tsv")
+      assert.matches("^epoch\tbatch\t[^\n]*\n1\t1\t", log)
+      assert.not_matches("epoch %d", log)
+      assert.matches("^model: ", works("info", folder .. "/closed.safetensors"))
+    end
+  end)
+
   it("refuses misuse with status 2", function()
     fails(2, "a command is required")
     fails(2, "unknown command 'drumm'.*drum", "drumm")

@@ -36,6 +36,16 @@ local function glue_negative_numbers(args)
   return out
 end
 
+-- What is wrong with a value, with the option that it was given to.
+local function naming(names, converter)
+  if not converter then return nil end
+  return function(text)
+    local value, message = converter(text)
+    if value ~= nil then return value end
+    return nil, ("option '%s': %s"):format(names:match "%-%-[%w-]+", message)
+  end
+end
+
 -- Arguments, options and flags of a command, from its rows. With `suggested`, what
 -- a value may be among others is given as all that it may be: for completion.
 local function define(command, rows, suggested)
@@ -48,22 +58,39 @@ local function define(command, rows, suggested)
     else
       local kind = names:find "^%-" and "option" or "argument"
       command[kind](command, { name = names, argname = argname or nil, description = description,
-        args = row.args, convert = converter, count = row.count,
+        args = row.args, convert = naming(names, converter), count = row.count,
         choices = row.choices or suggested and row.suggests and row.suggests() or nil,
         default = row.default })
     end
   end
 end
 
+-- The exit status when all is said.
+local function all_said()
+  local written, why = common.flush()
+  if written then return DONE end
+  common.complain("cannot write the result: %s", why)
+  return FAILED
+end
+
+-- argparse's own would not notice where its help cannot be written.
+local function add_help(parser)
+  return parser:add_help { action = function()
+    common.write(parser:get_help(), "\n")
+    os.exit(all_said(), true)
+  end }
+end
+
 local function build_parser(suggested)
-  local parser = argparse("neuraldrummer", "Listens to a song as MIDI and plays drums to it.")
+  local parser = add_help(argparse("neuraldrummer",
+    "Listens to a song as MIDI and plays drums to it."))
     :help_max_width(80):command_target "command"
   parser:flag("--version", "print the version and leave."):action(function()
     common.say("neuraldrummer %s", nd.version)
-    os.exit(DONE, true)
+    os.exit(all_said(), true)
   end)
   for _, name in ipairs(ORDER) do
-    local command = parser:command(name, commands[name].summary)
+    local command = add_help(parser:command(name, commands[name].summary))
     define(command, commands[name].takes, suggested)
     if commands[name].example then command:epilog("For example: " .. commands[name].example) end
   end
@@ -81,16 +108,22 @@ function cli.commands()
   return list
 end
 
--- An error that the C side or an option check raised about a value given on
--- the command line is misuse by the user; any other is a fault of ours.
+-- How errors begin that the C side or an option check raises about a value given on
+-- the command line.
+local MISUSE <const> = { "options? '", "unknown option", "no kit is named" }
+
+-- Those are misuse by the user; any other error is a fault of ours.
 local function on_error(message)
   local text = tostring(message)
-  local plain = text:gsub("^[^:]*:%d+: ", "")
-  if plain:find "^options? '" or plain:find "^unknown option" or plain:find "^no kit is named" then
-    return { status = MISUSED, text = plain }
-  elseif plain:find "not enough memory" then
+  for _, words in ipairs(MISUSE) do
+    -- behind the line that raised it; its folder's name may hold colons
+    local plain = text:match(("^(%s.*)"):format(words))
+      or text:match(("^[^\n]-%%.lua:%%d+: (%s.*)"):format(words))
+    if plain then return { status = MISUSED, text = plain } end
+  end
+  if text:find "not enough memory" then
     return { status = FAILED, text = "not enough memory" }
-  elseif plain:find "^interrupted!$" then
+  elseif text:match "^[^\n]*":find "interrupted!$" then
     return { status = FAILED, text = "interrupted" }  -- what lua5.4 raises at Ctrl-C
   end
   return { status = FAILED, text = debug.traceback(text, 2), fault = true }
@@ -118,19 +151,29 @@ local function run(args)
     if message then common.complain("%s", message) end
     return status or FAILED
   end
-  local written, why = common.flush()
-  if not written then
-    common.complain("cannot write the result: %s", why)
-    return FAILED
+  return all_said()
+end
+
+-- A file opened where stdin, stdout or stderr is closed would be taken for it, and
+-- written into. Something stands there then that cannot be written, as before.
+local placeholders = {}
+local function take_closed_streams()
+  local EBADF <const> = 9
+  for _, stream in ipairs { io.stdin, io.stdout, io.stderr } do
+    if select(3, stream:seek()) == EBADF then
+      placeholders[#placeholders + 1] = io.open("/dev/null", "r")
+    end
   end
-  return DONE
 end
 
 --- Runs the tool; the exit status.
 ---@param args string[]
 ---@return integer status
 function cli.main(args)
+  take_closed_streams()
   local ran, result = xpcall(run, on_error, args)
+  -- memory that runs out in Lua comes past the handler
+  if not ran and type(result) ~= "table" then result = on_error(result) end
   local status = ran and result or result.status
   if not ran and result.fault then
     io.stderr:write("neuraldrummer: ", result.text, "\n")
