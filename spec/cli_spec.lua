@@ -515,7 +515,7 @@ describe("the command-line tool", function()
     assert.matches("^what\tat\tvalue\nkick\t1\t", shell.read(folder .. "/corpus.tsv"))
     fails(2, "of a model's training there is something", "info", model, "--plot", png)
     fails(2, "several files are drawn together", "plot", song, song, "-o", png)
-    fails(1, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
+    fails(2, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
     local log = folder .. "/one.tsv"
     shell.write(log, "epoch\tloss\tvalid\n1\t0.5\t0.6\n2\t0.4\t0.5\n")
     works("plot", log, log, "-o", folder .. "/two.png")

@@ -138,12 +138,18 @@ describe("score", function()
     assert.equal("\137PNG", shell.read(png):sub(1, 4))
     assert.matches("^bar\tstep\tsteps\thits\tlikelihood\tothers\tfit\n1\t1\t16\t",
       shell.read(folder .. "/score.tsv"))
+    -- what can be known before is said before; else the result comes all the same
     status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot",
       folder .. "/score.gif")
-    assert.equal(1, status)
-    assert.matches("bits a step for its own song", out)
+    assert.equal(2, status)
+    assert.equal("", out)
     assert.equal("neuraldrummer: " .. folder
       .. "/score.gif: a picture's name ends in .png, .svg or .pdf\n", err)
+    status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot",
+      folder .. "/nowhere/score.png")
+    assert.equal(1, status)
+    assert.matches("bits a step for its own song", out)
+    assert.matches("^neuraldrummer: [^\n]*/nowhere/score.[^\n]*\n$", err)
     status, out = shell.run(shell.tool, "score", path, "--model", weights, "--json")
     assert.equal(0, status)
     local figures = json.decode(out)

@@ -81,14 +81,34 @@ function files.write(path, bytes)
   return writer:finish()
 end
 
---- Whether two paths lead to one file that is there.
+--- Whether it can be opened as a file.
+---@param path string
+---@return boolean
+function files.exists(path)
+  local file = files.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- What a path leads to: a file's place on the disk; of one that is not there yet, its
+-- folder's, and its name. Where disks have no such numbers (Windows), the path.
+local function place_of(path)
+  local function numbers(at)
+    local is = lfs and lfs.attributes(at)
+    return is and is.ino ~= 0 and ("%s:%s"):format(is.dev, is.ino) or nil
+  end
+  local file = numbers(path)
+  if file then return file end
+  local folder = numbers(files.folder(path) .. ".")
+  return folder and ("%s/%s"):format(folder, files.name(path)) or path
+end
+
+--- Whether two paths lead to one file, be it there or not.
 ---@param a string
 ---@param b string
 ---@return boolean
 function files.same(a, b)
-  if a == b then return true end
-  local one, other = lfs and lfs.attributes(a), lfs and lfs.attributes(b)
-  return one and other and one.dev == other.dev and one.ino == other.ino or false
+  return a == b or place_of(a) == place_of(b)
 end
 
 --- Sorts names byte by byte: Lua's own order is that of the locale.

@@ -167,14 +167,23 @@ end
 
 --- The model of an option: itself, of a file, or the one that comes along.
 ---@param given? string|neuraldrummer.model
+---@param kind? "touch" one that says how hits are struck; default: one that says which
 ---@return neuraldrummer.model? model
 ---@return string? message
-function generate.open_model(given)
+function generate.open_model(given, kind)
   if given ~= nil and type(given) ~= "string" then return given end
-  if given then return nd.model.load(given) end
-  local path, message = nd.default_model()
+  local path, model, message = given
+  if not path then path, message = nd.default_model(kind) end
   if not path then return nil, message end
-  return nd.model.load(path)
+  model, message = nd.model.load(path)
+  if not model then return nil, message end
+  local preset = model:config().preset
+  if kind == "touch" and preset ~= "touch" then
+    return nil, ("%s: is no touch model, but of preset '%s'"):format(path, preset)
+  elseif kind ~= "touch" and preset == "touch" then
+    return nil, path .. ": is a touch model, which says how hits are struck, not which"
+  end
+  return model
 end
 
 --- Opens the kit maps of the options: `o.maps` holds them from then on, and what
@@ -265,13 +274,8 @@ end
 local function humanise(model, drums, o, known)
   local amount = o.humanise or ((o.velocity or o.original) and 0 or 1)
   if amount == 0 then return drums end
-  local touch, message = o.touch, nil
-  if type(touch) ~= "userdata" then
-    local path = touch
-    if not path then path, message = nd.default_model "touch" end
-    if path then touch, message = nd.model.load(path) end
-    if not touch then return nil, message end
-  end
+  local touch, message = generate.open_model(o.touch, "touch")
+  if not touch then return nil, message end
   local own, other = model:tokeniser():settings(), touch:tokeniser():settings()
   local fits = own.kit_text == other.kit_text and own.steps_per_beat == other.steps_per_beat
     and own.beat == other.beat
@@ -452,6 +456,9 @@ local function with_seed(o, seed, out)
   return copy
 end
 
+-- Where a draft is written.
+local function draft_path(o, seed) return files.infix(o.out, ".seed-" .. seed) end
+
 local ABREAST <const> = 8    -- drafts that are played and judged side by side
 
 -- Plays drafts, one seed after another, and finishes the one that fits the song
@@ -493,7 +500,7 @@ local function play_drafts(model, song, seq, o)
     return generate.finish(model, song, drums, own)
   end
   for k, draft in ipairs(o.all_drafts and drafts or {}) do
-    draft.out = files.infix(o.out, ".seed-" .. draft.seed)
+    draft.out = draft_path(o, draft.seed)
     local ok, message = finish(k, draft.out)
     if not ok then return nil, message end
   end
@@ -506,9 +513,13 @@ local function play_drafts(model, song, seq, o)
 end
 
 local MOST_DRAFTS <const> = 256
+-- Of what is made use of when all is played already.
+local RANGES <const> = { { "humanise", 0, 1 }, { "length", 1e-3, 1024 } }
 
--- Raises for what makes no sense together.
-local function check_together(o)
+--- Raises for what is out of range, or makes no sense together.
+---@param o neuraldrummer.generate_options
+---@package
+function generate.check(o)
   local function refuse(format, ...) error(format:format(...), 0) end
   if o.drafts and not (o.drafts >= 1 and o.drafts <= MOST_DRAFTS) then
     refuse("option 'drafts': %d is not in 1-%d", o.drafts, MOST_DRAFTS)
@@ -516,10 +527,32 @@ local function check_together(o)
     refuse "option 'all_drafts': needs 'drafts', and a file to be named after"
   elseif o.vary and o.returns == false then
     refuse "option 'vary': no section gets its groove back that it could vary"
+  elseif o.keep_drums and (o.drums_alone or o.tempo) then
+    refuse("option 'keep_drums': with '%s' the song's own are left out",
+      o.tempo and "tempo" or "drums_alone")
+  end
+  for _, range in ipairs(RANGES) do
+    local name, least, most = table.unpack(range)
+    local x = o[name]
+    if x and not (x >= least and x <= most) then
+      refuse("option '%s': %g is not in %g-%g", name, x, least, most)
+    end
   end
   for _, name in ipairs { "keep", "bars", "extend" } do
     if o[name] ~= nil and o.keep_drums and not o.loop then
       refuse("option 'keep_drums': what '%s' keeps would be there twice", name)
+    end
+  end
+end
+
+-- Raises where a draft would take the place of a file that is read.
+local function check_drafts(o, song)
+  for k = 0, o.drafts - 1 do
+    local draft = draft_path(o, (o.seed or 1) + k)
+    for _, read in ipairs { song, o.loop or song, o.prime or song, o.style_of or song } do
+      if files.same(draft, read) then
+        error(("option 'all_drafts': %s is read, and would be a draft"):format(draft), 0)
+      end
     end
   end
 end
@@ -532,7 +565,8 @@ end
 function generate.drum(path, options)
   local o = {}
   for name, value in pairs(check(options, KNOWN)) do o[name] = value end
-  check_together(o)
+  generate.check(o)
+  if o.all_drafts then check_drafts(o, path) end
   if o.original then
     for name, value in pairs(ORIGINAL) do
       -- a temperature is another way of choosing than a cut-off

@@ -36,6 +36,7 @@ local function with(options, known)
       error(("option '%s': there is no song to use it on"):format(name), 3)
     end
   end
+  generate.check(o)
   return o
 end
 

@@ -99,6 +99,15 @@ local function at_least(least)
 end
 common.natural, common.positive = at_least(0), at_least(1)
 
+-- From 1 to `most`.
+local function at_most(most)
+  return function(text)
+    local n, message = common.positive(text)
+    if n and n > most then return nil, ("%d is not in 1-%d"):format(n, most) end
+    return n, message
+  end
+end
+
 --- "COLUMN=VALUE" as both.
 ---@param text string
 ---@return string[]? pair
@@ -125,13 +134,69 @@ common.LIMITS = {
   { "--max-bytes", "N", "of a file that is read (default 256 MiB).", common.natural },
   { "--max-events", "N", "that it may hold (default 8 million).", common.natural },
   { "--max-tracks", "N", "that it may hold (default 4096).", common.natural },
-  { "--max-steps", "N", "of the grid that a song may be long (default 2^20).", common.positive },
+  { "--max-steps", "N", "of the grid that a song may be long (default 2^20, at most 2^24).",
+    at_most(1 << 24) },
 }
 common.MODEL = { "--model", "MODEL", "a trained model; default: the one that comes along." }
 common.QUIET = { "-q --quiet", "no progress bar." }
 common.START = { "--start", "HOW", "what went before: blank, count-in, basic or random.",
   choices = { "blank", "count-in", "basic", "random" } }
-common.THREADS = { "--threads", "N", "default 1.", common.positive }
+common.THREADS = { "--threads", "N", "1-256, default 1.", at_most(256) }
+
+-- Files ---------------------------------------------------------------------
+
+--- Whether these bytes, a file's first, are those of a training's log.
+---@param head string
+---@return boolean
+function common.is_log(head) return head:find "^epoch\t" ~= nil end
+
+---@class neuraldrummer.cli_file
+---@field [1] string|false|nil path; no such file without one
+---@field [2] string what it is, in words
+---@field over? string a path that it may take the place of
+
+--- Whether what will be written leaves alone what is read, and what else is written.
+---@param read neuraldrummer.cli_file[]
+---@param written neuraldrummer.cli_file[]
+---@return boolean? ok
+---@return string? message
+---@return integer? status
+function common.keep_apart(read, written)
+  local others = table.move(read, 1, #read, 1, {})
+  for _, file in ipairs(written) do
+    local path, what = file[1], file[2]
+    for _, other in ipairs(path and others or {}) do
+      if other[1] and other[1] ~= file.over and files.same(path, other[1]) then
+        return nil, ("%s: is %s; %s must go elsewhere"):format(path, other[2], what), common.MISUSED
+      end
+    end
+    others[#others + 1] = file
+  end
+  return true
+end
+
+--- The same, with a picture and the numbers that are left beside it. Its name must be
+--- a picture's, and its numbers take no log's place: a training's has the same ending.
+---@param picture? string
+---@param read neuraldrummer.cli_file[]
+---@param written neuraldrummer.cli_file[]
+---@param numbers? string|false where they go; default: beside it; false: it has none
+---@return boolean? ok
+---@return string? message
+---@return integer? status
+function common.keep_apart_picture(picture, read, written, numbers)
+  if not picture then return common.keep_apart(read, written) end
+  local named, message = require "neuraldrummer.plot.paper".is_picture(picture)
+  if not named then return nil, message, common.MISUSED end
+  if numbers == nil then numbers = files.ending(picture, ".tsv") end
+  if numbers and common.is_log(files.read(numbers, 64) or "") then
+    read = table.move(read, 1, #read, 2, { { numbers, "the log of a training" } })
+  end
+  written = table.move(written, 1, #written, 1, {})
+  written[#written + 1] = { picture, "the picture" }
+  written[#written + 1] = { numbers, "the picture's numbers" }
+  return common.keep_apart(read, written)
+end
 
 -- Songs ---------------------------------------------------------------------
 

@@ -115,11 +115,20 @@ data.preprocess = {
         return nil, "option '--where' needs '--manifest'", common.MISUSED
       end
       where = {}
-      for _, each in ipairs(args.where) do where[each[1]] = each[2] end
+      for _, each in ipairs(args.where) do
+        if where[each[1]] then
+          return nil, ("option '--where': '%s' is wanted twice"):format(each[1]), common.MISUSED
+        end
+        where[each[1]] = each[2]
+      end
     end
+    local apart, why, status = common.keep_apart({ { args.manifest, "the manifest" } },
+      { { args.output, args.original and "the text" or "the corpus" } })
+    if not apart then return nil, why, status end
     local bar
     local interrupt <close> = core.catch_interrupt()
-    local summary, message = require "neuraldrummer.preprocess".run(args.folder, args.output, {
+    local preprocess = require "neuraldrummer.preprocess"
+    local summary, message, tally = preprocess.run(args.folder, args.output, {
       original = args.original, kit = args.kit, kit_in = args.kit_in,
       steps_per_beat = args.steps_per_beat,
       include_drums = args.include_drums, min_steps = args.min_steps, manifest = args.manifest,
@@ -212,13 +221,18 @@ data.plot = {
   },
   run = function(args)
     local plot = require "neuraldrummer.plot"
-    local logs, first, figures = {}, args.song[1], 0
+    local logs, first, figures, read = {}, args.song[1], 0, {}
     for i, path in ipairs(args.song) do
+      read[i] = { path, "the input" }
       local head, message = files.read(path, 64)
       if not head then return nil, message end
-      logs[i] = head:find "^epoch\t" and path or nil
+      if common.is_log(head) then logs[#logs + 1] = path end
       if head:find "^%s*%[" then figures = figures + 1 end
     end
+    local numbers = args.tsv
+    if #args.song == 1 and #logs == 1 then numbers = false end  -- it is text already
+    local apart, why, status = common.keep_apart_picture(args.output, read, {}, numbers)
+    if not apart then return nil, why, status end
     if figures == #args.song then return draw_figures(args, plot) end
     if #logs < #args.song and #args.song > 1 then
       return nil, "several files are drawn together when all are logs of trainings, or all "

@@ -224,7 +224,11 @@ info.info = {
       if args.json then common.say_json(facts, { "kind" }) else text() end
       return true
     end
-    local kind, message = kind_of(args.file)
+    local kind, message, apart, status
+    apart, message, status = common.keep_apart_picture(args.plot, { { args.file, "the input" } },
+      {})
+    if not apart then return nil, message, status end
+    kind, message = kind_of(args.file)
     if not kind then return nil, message end
     if args.plot and kind == "model" then
       return nil, "option '--plot': of a model's training there is something to draw, "

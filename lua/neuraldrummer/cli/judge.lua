@@ -2,20 +2,21 @@
 local nd = require "neuraldrummer"
 local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
+local generate = require "neuraldrummer.generate"
 
 local say, say_json = common.say, common.say_json
 
 ---@type table<string, neuraldrummer.cli_command>
 local judge = {}
 
--- A model, given or the one that comes along, and a song as it hears it.
+-- A model, given or the one that comes along, and a song as it hears it; or a message,
+-- and the status where a picture is asked for that can't be.
 local function load_heard(args)
-  local path, model, song, seq, why = args.model
-  if not path then
-    path, why = nd.default_model()
-    if not path then return nil, why end
-  end
-  model, why = nd.model.load(path)
+  local model, song, seq
+  local apart, why, status = common.keep_apart_picture(args.plot, { { args.song, "the song" },
+    { args.model, "the model" }, { args.against, "the corpus" } }, {})
+  if not apart then return nil, why, status end
+  model, why = generate.open_model(args.model)
   if not model then return nil, why end
   song, why = common.load_song(args)
   if not song then return nil, why end
@@ -62,8 +63,8 @@ judge.score = {
   },
   run = function(args)
     local score = require "neuraldrummer.score"
-    local model, seq = load_heard(args)
-    if not model then return nil, seq end
+    local model, seq, status = load_heard(args)
+    if not model then return nil, seq, status end
     local corpus, result, drawn, message
     if args.against then
       corpus, message = nd.corpus.open(args.against, model:tokeniser())
@@ -110,8 +111,8 @@ judge.explain = {
   },
   run = function(args)
     local explain = require "neuraldrummer.explain"
-    local model, seq = load_heard(args)
-    if not model then return nil, seq end
+    local model, seq, status = load_heard(args)
+    if not model then return nil, seq, status end
     local result, drawn, message
     result, message = explain.run(model, seq, { bar = args.bar, voice = args.voice })
     if not result then return nil, ("%s: %s"):format(args.song, message) end

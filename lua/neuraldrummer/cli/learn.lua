@@ -101,7 +101,17 @@ learn.train = {
     { "--json", "the result as JSON." },
   },
   run = function(args)
-    local world, corpus, message
+    local stem = args.output:gsub("%.safetensors$", "")
+    local log, picture = args.log or stem .. ".tsv", stem .. ".loss.png"
+    local last = files.infix(args.output, ".last")
+    -- a model may be taught further in its own place
+    local world, corpus, apart, message, status
+    apart, message, status = common.keep_apart(
+      { { args.corpus, "the corpus" }, { args.from, "the model to begin with" } },
+      { { args.output, "the model", over = args.from },
+        { last, "the model to go on from", over = args.from },
+        { log, "the log (--log)" }, { picture, "the picture of the losses" } })
+    if not apart then return nil, message, status end
     if args.distributed then
       world, message = nd.join()
       if not world then return nil, message end
@@ -114,8 +124,6 @@ learn.train = {
       from, message = nd.default_model()
       if not from then return nil, message end
     end
-    local stem = args.output:gsub("%.safetensors$", "")
-    local log = args.log or stem .. ".tsv"
     local watch, finish = watcher(args)
     local state
     state, message = require "neuraldrummer.train".run(corpus, {
@@ -139,7 +147,6 @@ learn.train = {
       if not leads then return true end  -- the first process has it all
     end
 
-    local picture = stem .. ".loss.png"
     local drawn, why = require "neuraldrummer.plot".loss(log, picture)
     if not drawn then
       common.complain("no picture of the losses: %s", why)

@@ -14,7 +14,7 @@ local play = {}
 -- What all commands that play have in common.
 local function playing(output)
   return {
-    { "-o --output", "FILE", "where the result goes.", default = output },
+    { "-o --output", "FILE", ("where the result goes (default %s)."):format(output) },
     common.MODEL,
     { "--seed", "N", "another seed, another take (default 1).", integer },
     { "--temperature", "T", "below 1 surer, above 1 freer.", number },
@@ -42,6 +42,17 @@ local function playing(output)
     common.THREADS,
     { "--json", "the result as JSON." },
   }
+end
+
+-- Whether the results take no other file's place. The song's own is meant where -o names
+-- it, and not where it happens to have the default's name.
+local function keep_apart(args, output)
+  local over = args.output
+  args.output = over or output
+  return common.keep_apart_picture(args.plot, { { args.song, "the song" },
+    { args.loop, "the loop" }, { args.prime, "what went before" },
+    { args.style_of, "the song with the style" }, { args.model, "the model" } },
+    { { args.output, "the result (-o)", over = over and args.song } })
 end
 
 local function played_as(args)
@@ -194,6 +205,8 @@ play.drum = {
       return nil, ("option '--tempo': %g is not in 4-1000"):format(args.tempo), common.MISUSED
     end
     if args.styles then return list_styles(args) end
+    local apart, why, status = keep_apart(args, "combined.mid")
+    if not apart then return nil, why, status end
     local options = played_as(args)
     for _, name in ipairs { "keep", "bars", "extend", "loop", "enter", "forced", "start", "prime",
       "keep_drums", "drums_alone", "tempo", "original", "drum_channel", "drafts",
@@ -224,6 +237,8 @@ play.continue = {
     common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
+    local apart, why, status = keep_apart(args, "continued.mid")
+    if not apart then return nil, why, status end
     local options = played_as(args)
     options.bars, options.drum_channel = args.bars, args.drum_channel
     local result, message = require "neuraldrummer.sketch".continue(args.song, options)
@@ -244,6 +259,8 @@ play.sketch = {
     playing "sketch.mid",
   },
   run = function(args)
+    local apart, why, status = keep_apart(args, "sketch.mid")
+    if not apart then return nil, why, status end
     local options = played_as(args)
     options.form, options.bpm, options.meter = args.form, args.bpm, args.meter
     local result, message = require "neuraldrummer.sketch".play(options)
@@ -266,6 +283,9 @@ play.style = {
       return nil, ("option '--output': '%s' does not end in .style"):format(args.output),
         common.MISUSED
     end
+    local apart, why, status = common.keep_apart({ { args.song, "the song" } },
+      { { args.output, "the style" } })
+    if not apart then return nil, why, status end
     local seq, message = common.load_sequence(args)
     if not seq then return nil, message end
     if not seq:packed_hits():find "[^\0]" then return nil, args.song .. ": has no drums" end

@@ -68,14 +68,6 @@ function paper.script()
   end
 end
 
--- Whether two paths are of one file: by its number, where files have one, for a
--- file has several paths.
-local function same(a, b)
-  if a == b then return true end
-  local one, other = lfs and lfs.attributes(a), lfs and lfs.attributes(b)
-  return one and other and one.ino ~= 0 and one.ino == other.ino and one.dev == other.dev
-end
-
 --- Where the numbers of a picture go: beside it, unless `tsv` says where. Nil and
 --- why, where a file would be lost: one that it is drawn from, or a training's log.
 ---@param out? string path of the picture
@@ -86,10 +78,10 @@ end
 function paper.beside(out, tsv, from)
   tsv = tsv or files.ending(out, ".tsv")
   for _, path in ipairs(from or {}) do
-    if out and same(out, path) then
+    if out and files.same(out, path) then
       return nil, ("%s: would take the place of what is drawn"):format(out)
     end
-    if same(tsv, path) then
+    if files.same(tsv, path) then
       return nil, ("%s: its data would take the place of %s"):format(out or tsv, path)
     end
   end
@@ -141,6 +133,15 @@ local function terminal_of(path)
   return TERMINALS[ending], ending
 end
 
+--- Whether a path names a kind of picture that there is.
+---@param path string
+---@return boolean? ok
+---@return string? message
+function paper.is_picture(path)
+  if terminal_of(path) then return true end
+  return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
+end
+
 local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function installed() return os.execute "command -v gnuplot >/dev/null 2>&1" end
@@ -173,10 +174,8 @@ end
 ---@return string? message
 function paper.draw(path, width, height, lines, data)
   local terminal, ending = terminal_of(path)
-  if not terminal then
-    return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
-  end
-  if data and same(path, data) then
+  if not terminal then return paper.is_picture(path) end
+  if data and files.same(path, data) then
     return nil, ("%s: would take the place of what is drawn"):format(path)
   end
   local script = ([[
