@@ -162,6 +162,101 @@ describe("the command-line tool", function()
     fails(2, "no kit is named 'rock'", "tokens", song, "--kit", "rock")
     fails(2, "'%-%-where' needs '%-%-manifest'", "preprocess", folder, "-o", "x", "--where", "a=b")
     fails(2, "COLUMN=VALUE", "preprocess", folder, "-o", "x", "--where", "a")
+    fails(2, "option '%-%-where': 'a' is wanted twice", "preprocess", folder, "-o", "x",
+      "--manifest", "m.csv", "--where", "a=b", "--where", "c=d", "--where", "a=e")
+    fails(2, "option '%-%-seed': 'nan' is not a whole number", "drum", song, "--seed", "nan")
+    fails(2, "option '%-%-shard': '1/99999999999999999999' is not K/N", "preprocess", folder, "-o",
+      "x", "--shard", "1/99999999999999999999")
+  end)
+
+  it("refuses numbers that are out of range, by the option's name", function()
+    for _, words in ipairs { { "drum", song }, { "continue", song }, { "tokens", song },
+      { "style", song, "-o", "x.style" }, { "plot", song, "-o", "x.png" }, { "score", song },
+      { "explain", song, "--bar", "1" }, { "info", song, "--plot", "x.png" },
+      { "preprocess", folder, "-o", "x" } } do
+      table.move({ "--max-steps", "16777217" }, 1, 2, #words + 1, words)
+      fails(2, "option '%-%-max%-steps': 16777217 is not in 1%-16777216", table.unpack(words))
+    end
+    for _, words in ipairs { { "drum", song }, { "train", corpus, "-o", "x" },
+      { "evaluate", model, corpus } } do
+      table.move({ "--threads", "9999" }, 1, 2, #words + 1, words)
+      fails(2, "option '%-%-threads': 9999 is not in 1%-256", table.unpack(words))
+    end
+    local out = folder .. "/ranges.mid"
+    for _, words in ipairs { { "drum", song }, { "drum", song, "--tempo", "120" },
+      { "continue", song }, { "sketch" } } do
+      local function with(name, value)
+        local all = table.move(words, 1, #words, 1, {})
+        table.move({ "-o", out, "--model", model, name, value }, 1, 6, #all + 1, all)
+        return table.unpack(all)
+      end
+      fails(2, "option 'length': 1e%+308 is not in 0.001%-1024", with("--length", "1e308"))
+      fails(2, "option 'length': %-5 is not in 0.001%-1024", with("--length", "-5"))
+      fails(2, "option 'humanise': 2 is not in 0%-1", with("--humanise", "2"))
+    end
+    assert.is_false(shell.exists(out))
+  end)
+
+  it("refuses what cannot be asked for together", function()
+    for option, name in pairs { ["--drums-alone"] = "drums_alone", ["--tempo=100"] = "tempo" } do
+      fails(2, ("option 'keep_drums': with '%s' the song's own are left out"):format(name), "drum",
+        song, "--model", model, "--keep-drums", option)
+    end
+    for _, words in ipairs { { "sketch" }, { "continue", song }, { "drum", song } } do
+      table.move({ "--model", model, "--vary", "0.2", "--no-return" }, 1, 5, #words + 1, words)
+      fails(2, "option 'vary': no section gets its groove back", table.unpack(words))
+    end
+  end)
+
+  it("tells a model that plays from one that says how hits are struck", function()
+    local touch = assert(nd.default_model "touch")
+    local small = folder .. "/for-touch.ndc"
+    works("preprocess", folder .. "/songs", "-o", small, "-q")
+    for _, words in ipairs { { "drum", song }, { "drum", song, "--drafts", "2" },
+      { "drum", song, "--styles" }, { "continue", song }, { "sketch" }, { "score", song },
+      { "explain", song, "--bar", "2" } } do
+      table.move({ "--model", touch }, 1, 2, #words + 1, words)
+      fails(1, "neuraldrummer: [^\n]*touch.safetensors: is a touch model, which says how",
+        table.unpack(words))
+    end
+    fails(1, "touch.safetensors: is a touch model", "evaluate", touch, small)
+    fails(1, "neuraldrummer: [^:]*touch.safetensors: is a touch model", "evaluate", model, small,
+      "--free", "--also", touch)
+    fails(1, "neuraldrummer: [^:]*tiny.safetensors: is no touch model, but of preset 'drummer'",
+      "evaluate", model, small, "--free", "--touch", model)
+  end)
+
+  it("takes models whose names hold an equals sign, and labels behind one", function()
+    local small = folder .. "/few.ndc"
+    works("preprocess", folder .. "/songs", "-o", small, "-q")
+    shell.run("mkdir", folder .. "/lr=0.1")
+    for _, name in ipairs { "=m.safetensors", "lr=0.1/my.safetensors", "ends=", "a=b" } do
+      shell.run("cp", model, folder .. "/" .. name)
+    end
+    local function players(first, ...)
+      local words = { "evaluate", first, small, "--free", "--songs", "1", "--steps", "32", "-q",
+        "--json" }
+      for _, other in ipairs { ... } do
+        words[#words + 1], words[#words + 2] = "--also", other
+      end
+      local names = {}
+      for i, row in ipairs(json.decode(works(table.unpack(words)))) do names[i] = row.name end
+      return table.move(names, #names - 1 - select("#", ...), #names - 1, 1, {})
+    end
+    local function at(name) return folder .. "/" .. name end
+    assert.same({ "=m" }, players(at "=m.safetensors"))
+    assert.same({ "tiny", "my", "ends=", "a=b", "told", "label" }, players(model,
+      at "lr=0.1/my.safetensors", at "ends=", at "a=b", at "a=b=told",
+      at "lr=0.1/my.safetensors=label"))
+    assert.same({ "ends=" }, players(at "ends="))
+    fails(2, "option '%-%-corpus%-of': no model is 'x'", "evaluate", model, small, "--free",
+      "--corpus-of", "x=" .. small)
+
+    -- a label, and a file's name, that a terminal would obey
+    local said = works("evaluate", model, small, "--free", "--songs", "1", "--steps", "32", "-q",
+      "--also", model .. "=\27]0;\u{9B}1m\a")
+    assert.truthy(said:find([[\x1B]0;\xC2\x9B1m\x07 ]], 1, true))
+    assert.not_matches("[\0-\9\11-\31\127-\255]", said)
   end)
 
   it("tells what the world did with status 1", function()
@@ -272,11 +367,17 @@ describe("the command-line tool", function()
     local style = folder .. "/mine.style"
     assert.equal(("%s: the style of %s\n"):format(style, song), works("style", song, "-o", style))
     drum("--style", style)
+    -- a file whose name looks like a change
+    shell.run("cp", style, folder .. "/a=0.5.style")
+    local status, _, err = shell.sh(("cd %s && %s drum %s --model %s -o %s --style a=0.5.style")
+      :format(folder, shell.tool, song, with_styles, out))
+    assert.same({ 0, "" }, { status, err })
+    fails(2, "option 'style'", "drum", song, "--model", with_styles, "--style", "b=0.5.style")
 
     local none = folder .. "/none.mid"
     assert(dofile "examples/songs/waltz.lua":save(none, { drums = false }))
-    local function refused(status, pattern, ...)
-      fails(status, pattern, "drum", song, "--model", with_styles, ...)
+    local function refused(wanted, pattern, ...)
+      fails(wanted, pattern, "drum", song, "--model", with_styles, ...)
     end
     refused(2, "option 'bars': there is no bar 900", "--bars", "900")
     refused(2, "option 'keep': the kit has no voice 'cowbell'", "--keep", "cowbell")
@@ -339,6 +440,17 @@ describe("the command-line tool", function()
         limited("%.mid: the song is longer than 20 steps %(max_steps%)\n", "--max-steps", "20")
       end
     end
+    -- when there is none to keep, it says why
+    local none = folder .. "/none"
+    shell.run("mkdir", none)
+    for name, bytes in pairs { a = "no", b = "none", c = "MThd" } do
+      shell.write(("%s/%s.mid"):format(none, name), bytes)
+    end
+    local status, said, err = tool("preprocess", none, "-o", out .. ".ndc", "-q", "--list-skipped")
+    assert.equal(1, status)
+    assert.matches("none: no song to keep in 3 files %(3 skipped: too short for a MIDI file", err)
+    assert.equal(3, select(2, said:gsub("/none/[abc].mid: too short", "")))
+    fails(1, "%(3 skipped: too short", "preprocess", none, "-o", out .. ".ndc", "-q")
     -- a song that is small enough, and one that is not
     local two = folder .. "/two"
     shell.run("mkdir", two)
@@ -349,7 +461,7 @@ describe("the command-line tool", function()
       ["--max-events"] = { 60, "60 events %(max_events%)" },
       ["--max-tracks"] = { 2, "2 tracks %(max_tracks%)" },
       ["--max-steps"] = { 64, "64 steps %(max_steps%)" } } do
-      local said = works("preprocess", two, "-o", out .. ".ndc", "-q", "--list-skipped", option,
+      said = works("preprocess", two, "-o", out .. ".ndc", "-q", "--list-skipped", option,
         tostring(limit[1]))
       assert.matches("1 of 2 songs", said)
       assert.matches("/large%.mid: [^\n]*" .. limit[2], said)

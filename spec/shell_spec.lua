@@ -149,6 +149,20 @@ describe("progress", function()
     assert.equal("done\n", err)
   end)
 
+  it("is no wider than the terminal, however narrow: so are the blocks of score", function()
+    if shell.sh "command -v script" ~= 0 then return pending "no script here" end
+    local song = os.tmpname()
+    assert(dofile "examples/songs/waltz.lua":save(song))
+    for _, columns in ipairs { "16", "3", "0", "-7" } do
+      local status, out = shell.sh(("LC_ALL=C.UTF-8 COLUMNS=%s script -qec %s /dev/null"):format(
+        columns, shell.quote(("%s score %s"):format(shell.tool, song))))
+      assert.equal(0, status, out)
+      assert.matches("its own song [^\n]", out)
+      assert.matches("bar 1%-%d+ +%(%d+ bars a column%)", out)
+    end
+    os.remove(song)
+  end)
+
   it("gives Ctrl-C back to the host when the last of those that caught it is closed", function()
     local status, out, err = shell.sh(("LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(
       shell.quote(package.path), shell.quote(package.cpath), shell.quote [[

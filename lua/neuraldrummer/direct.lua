@@ -313,7 +313,8 @@ end
 function direct.style(value, seq, model, generator)
   if type(value) ~= "string" then return value end
   local base, changes = value, {}
-  while base do
+  -- the name of a file may look like a change
+  while base and not (base:find "%.style$" and files.exists(base)) do
     local before, item = base:match "^(.*),%s*([%w_]+%s*=[^,=]*)$"
     if not before then before, item = nil, base:match "^[%w_]+%s*=[^,=]*$" end
     if not item then break end

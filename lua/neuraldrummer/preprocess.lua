@@ -185,6 +185,8 @@ end
 ---@param options? neuraldrummer.preprocess_options
 ---@return neuraldrummer.preprocess_summary? summary
 ---@return string? message
+---@return {skipped: table<string, integer>, reasons: {path: string, message: string}[]}? why where
+--- all files were skipped
 function preprocess.run(folder, out, options)
   options = option.check(options, KNOWN)
   if options.where and not options.manifest then
@@ -266,7 +268,8 @@ function preprocess.run(folder, out, options)
     end
   end
   if tally.kept == 0 and not shard then
-    return nil, ("%s: no song to keep in %d files"):format(folder, #list)
+    return nil, ("%s: no song to keep in %d files"):format(folder, #list),
+      next(tally.skipped) and tally or nil
   end
   local ok, undo
   if shard then

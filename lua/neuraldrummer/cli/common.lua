@@ -54,6 +54,12 @@ end
 ---@param format string
 function common.say(format, ...) common.write(printable.line(format:format(...)), "\n") end
 
+--- Lines of the result.
+---@param text string each with its end
+function common.say_lines(text)
+  for line in text:gmatch "([^\n]*)\n" do common.say("%s", line) end
+end
+
 --- The result as JSON.
 ---@param value table
 ---@param order? string[] of the keys; those that it does not name come behind, by name

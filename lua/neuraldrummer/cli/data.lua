@@ -31,10 +31,26 @@ data.tokens = {
 local function shard_of(text)
   local k, n = text:match "^(%d+)/(%d+)$"
   k, n = math.tointeger(tonumber(k)), math.tointeger(tonumber(n))
-  if not k or k < 1 or k > n then
+  if not (k and n) or k < 1 or k > n then
     return nil, ("'%s' is not K/N, the K-th of N"):format(text)
   end
   return { k, n }
+end
+
+-- The reasons why files were skipped, the commonest first.
+local function reasons_of(skipped)
+  local reasons = {}
+  for reason in pairs(skipped) do reasons[#reasons + 1] = reason end
+  table.sort(reasons, function(a, b)
+    local m, n = skipped[a], skipped[b]
+    if m ~= n then return m > n end
+    return core.before(a, b)
+  end)
+  return reasons
+end
+
+local function say_skipped(reasons)
+  for _, each in ipairs(reasons) do say("%s: %s", each.path, each.message) end
 end
 
 local function say_summary(args, summary, unknown_to)
@@ -44,14 +60,7 @@ local function say_summary(args, summary, unknown_to)
   say("%s: %d of %d songs%s, %d steps; %.1f s, %.0f files/s", args.output, summary.kept,
     summary.files, valid, summary.steps, seconds, summary.files / seconds)
   if summary.left_out > 0 then say("%6d left out by --where", summary.left_out) end
-  local reasons = {}
-  for reason in pairs(summary.skipped) do reasons[#reasons + 1] = reason end
-  table.sort(reasons, function(a, b)
-    local m, n = summary.skipped[a], summary.skipped[b]
-    if m ~= n then return m > n end
-    return core.before(a, b)
-  end)
-  for _, reason in ipairs(reasons) do
+  for _, reason in ipairs(reasons_of(summary.skipped)) do
     say("%6d skipped: %s", summary.skipped[reason], reason)
   end
   say("%-12s %9s %10s %7s", "voice", "hits", "hits/step", "weight")
@@ -63,9 +72,7 @@ local function say_summary(args, summary, unknown_to)
     say("%d drum notes with pitches that the %s does not know: %s", summary.unknown.hits,
       unknown_to, kits.text(summary.unknown))
   end
-  if args.list_skipped then
-    for _, each in ipairs(summary.reasons) do say("%s: %s", each.path, each.message) end
-  end
+  if args.list_skipped then say_skipped(summary.reasons) end
 end
 
 -- What was made, in words or as JSON.
@@ -144,8 +151,12 @@ data.preprocess = {
       end,
     })
     if bar then bar:finish() end
+    if tally then  -- all were skipped
+      if args.list_skipped then say_skipped(tally.reasons) end
+      local commonest = reasons_of(tally.skipped)[1]
+      message = ("%s (%d skipped: %s)"):format(message, tally.skipped[commonest], commonest)
+    end
     if not summary then return nil, message end
-
     tell(args, summary, args.kit_in and "kit map" or "kit")
     return true
   end,

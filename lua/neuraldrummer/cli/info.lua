@@ -217,9 +217,10 @@ info.info = {
   },
   run = function(args)
     if args.cpu or not args.file then
-      if args.file or args.plot or not args.cpu then
-        return nil, "a FILE is needed, or --cpu without one", common.MISUSED
-      end
+      local wrong = not args.cpu and "a FILE is needed, or --cpu"
+        or args.file and "option '--cpu': is of this machine, and takes no FILE"
+        or args.plot and "option '--plot': of the CPU there is nothing to draw"
+      if wrong then return nil, wrong, common.MISUSED end
       local facts, text = facts_of_cpu()
       if args.json then common.say_json(facts, { "kind" }) else text() end
       return true

@@ -37,13 +37,14 @@ end
 local function sketch_fit(result)
   local columns, fits = blocks.columns(), {}
   if not columns then return end
+  columns = math.max(1, columns - 16)  -- beside the words
   for i, bar in ipairs(result.bars) do fits[i] = bar.fit end
-  fits = blocks.fit(fits, columns - 16)
+  fits = blocks.fit(fits, columns)
   local above, below = blocks.both_ways(fits)
   say("   its own song %s", above)
   if below:find "[^ ]" then say("another rather %s", below) end
   say("        bar 1-%-3d%s", #result.bars, #fits < #result.bars
-    and ("  (%d bars a column)"):format(-(-#result.bars // (columns - 16))) or "")
+    and ("  (%d bars a column)"):format(-(-#result.bars // columns)) or "")
 end
 
 judge.score = {
@@ -122,7 +123,7 @@ judge.explain = {
       say_json(result, { "file", "bar", "step", "steps", "reasons", "hits", "picture", "kind",
         "name", "voice", "beat", "odds", "weight" })
     else
-      common.write(explain.format(result, args.reasons))
+      common.say_lines(explain.format(result, args.reasons))
       if drawn and args.plot then say("%s: song, hits before and reasons", args.plot) end
     end
     return drawn, message

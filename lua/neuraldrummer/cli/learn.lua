@@ -2,6 +2,7 @@
 local nd = require "neuraldrummer"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
+local generate = require "neuraldrummer.generate"
 local misfit = require "neuraldrummer.fit"
 local progress = require "neuraldrummer.progress"
 
@@ -163,21 +164,30 @@ learn.train = {
   end,
 }
 
--- "FILE" or "FILE=LABEL".
+-- What a model is called where no label is given.
+local function label_of(path) return (files.name(path):gsub("%.safetensors$", "")) end
+
+-- "FILE" or "FILE=LABEL"; the name of a file may hold "=" as well.
 local function labelled(text)
-  local path, label = text:match "^(.-)=([^=]*)$"
-  if path == "" or label == "" then return nil, ("'%s' is not MODEL=LABEL"):format(text) end
-  return { path or text, label or files.name(text):gsub("%.safetensors$", "") }
+  local path, label = text:match "^(.+)=([^=/]+)$"
+  if not path or files.exists(text) then return { text, label_of(text) } end
+  return { path, label }
+end
+
+-- Rows; or what is wrong, with the corpus that it is about.
+local function about(path, rows, message)
+  if rows then return rows end
+  return nil, ("%s: %s"):format(path, message)
 end
 
 -- The rows of `evaluate --free`.
 local function evaluate_freely(args, model, corpus, options)
   local evaluate = require "neuraldrummer.evaluate"
   local message
-  local entries, paths = { { model = model, label = labelled(args.model)[2] } }, { args.model }
+  local entries, paths = { { model = model, label = label_of(args.model) } }, { args.model }
   for _, each in ipairs(args.also) do
     local other
-    other, message = nd.model.load(each[1])
+    other, message = generate.open_model(each[1])
     if not other then return nil, message end
     if args.threads then other:threads(args.threads) end
     entries[#entries + 1] = { model = other, label = each[2] }
@@ -192,20 +202,22 @@ local function evaluate_freely(args, model, corpus, options)
         found = true
       end
     end
-    if not found then return nil, ("option '--corpus-of': no model is '%s'"):format(each[1]) end
+    if not found then
+      return nil, ("option '--corpus-of': no model is '%s'"):format(each[1]), common.MISUSED
+    end
   end
   for i, entry in ipairs(entries) do
     message = misfit(entry.corpus or corpus, entry.model, paths[i])
     if message then return nil, message end
   end
   if args.touch then
-    options.touch, message = nd.model.load(args.touch)
+    options.touch, message = generate.open_model(args.touch, "touch")
     if not options.touch then return nil, message end
   end
   options.temperature = nil
   options.temperatures = args.temperature
   options.style_of_own, options.given_bars = args.style_of_own, args.given_bars
-  return evaluate.table(entries, corpus, options)
+  return about(args.corpus, evaluate.table(entries, corpus, options))
 end
 
 -- What only the one table has a use for; nil: nothing such was asked for.
@@ -250,7 +262,7 @@ learn.evaluate = {
     local model, corpus, message
     message = not args.free and needs_free(args)
     if message then return nil, message, common.MISUSED end
-    model, message = nd.model.load(args.model)
+    model, message = generate.open_model(args.model)
     if not model then return nil, message end
     corpus, message = nd.corpus.open(args.corpus, model:tokeniser())
     if not corpus then return nil, message end
@@ -275,17 +287,17 @@ learn.evaluate = {
     for _, measure in ipairs(args.free and {
       function() return evaluate_freely(args, model, corpus, options) end,
     } or {
-      function() return evaluate.teacher(model, corpus, options) end,
-      function() return evaluate.free(model, corpus, options) end,
-      function() return evaluate.baselines(corpus, options) end,
+      function() return about(args.corpus, evaluate.teacher(model, corpus, options)) end,
+      function() return about(args.corpus, evaluate.free(model, corpus, options)) end,
+      function() return about(args.corpus, evaluate.baselines(corpus, options)) end,
     }) do
-      local more
-      more, message = measure()
-      if not more then return nil, ("%s: %s"):format(args.corpus, message) end
+      local more, status
+      more, message, status = measure()
+      if not more then return nil, message, status end
       table.move(more, 1, #more, #rows + 1, rows)
     end
     if bar then bar:finish() end
-    if args.json then say_json(rows) else common.write(evaluate.format(rows)) end
+    if args.json then say_json(rows) else common.say_lines(evaluate.format(rows)) end
     return true
   end,
 }

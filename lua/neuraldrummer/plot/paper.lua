@@ -3,8 +3,6 @@
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
 local numbers = require "neuraldrummer.numbers"
-local found, lfs = pcall(require, "lfs")
-if not found then lfs = nil end
 
 local paper = {}
 
