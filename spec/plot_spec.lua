@@ -460,8 +460,8 @@ describe("a picture", function()
       { "plot", players, "-o", folder .. "/players.svg" },
     } do
       local status, _, err = shell.run(shell.tool, table.unpack(words))
-      assert.equal(1, status, table.concat(words, " "))
-      assert.matches("its data would take the place of ", err)
+      assert.equal(2, status, table.concat(words, " "))
+      assert.matches("must go elsewhere\n", err)
     end
     assert.equal(bytes, shell.read(song))
     assert.equal('[{"name":"a","f1":0.3}]', shell.read(players))

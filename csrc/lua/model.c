@@ -72,9 +72,7 @@ static int core_model(lua_State *L) {
   lua_settop(L, 1);
   if (lnd_opt(L, 1, "tokeniser") != LUA_TNIL)                   /* tokeniser at 2 */
     o.tokeniser = lnd_check(L, 2, LND_TOKENISER);
-  /* kept at 3: a finaliser that runs meanwhile may take it out of the table */
-  lua_pushstring(L, lnd_opt_str(L, 1, "preset", "drummer"));
-  o.preset = lua_tostring(L, 3);
+  o.preset = lnd_opt_str(L, 1, "preset", "drummer");            /* preset at 3 */
   nd_error err;
   model *m = push(L);
   m->seed = o.seed;

@@ -3,6 +3,7 @@
 local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
+local log = require "neuraldrummer.train.log"
 local option = require "neuraldrummer.options"
 local printable = require "neuraldrummer.printable"
 
@@ -151,11 +152,6 @@ common.THREADS = { "--threads", "N", "1-256, default 1.", at_most(256) }
 
 -- Files ---------------------------------------------------------------------
 
---- Whether these bytes, a file's first, are those of a training's log.
----@param head string
----@return boolean
-function common.is_log(head) return head:find "^epoch\t" ~= nil end
-
 ---@class neuraldrummer.cli_file
 ---@field [1] string|false|nil path; no such file without one
 ---@field [2] string what it is, in words
@@ -195,7 +191,7 @@ function common.keep_apart_picture(picture, read, written, numbers)
   local named, message = require "neuraldrummer.plot.paper".is_picture(picture)
   if not named then return nil, message, common.MISUSED end
   if numbers == nil then numbers = files.ending(picture, ".tsv") end
-  if numbers and common.is_log(files.read(numbers, 64) or "") then
+  if numbers and log.is_log(numbers) then
     read = table.move(read, 1, #read, 2, { { numbers, "the log of a training" } })
   end
   written = table.move(written, 1, #written, 1, {})

@@ -3,6 +3,7 @@ local core = require "neuraldrummer.core"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
+local log = require "neuraldrummer.train.log"
 local progress = require "neuraldrummer.progress"
 
 local say = common.say
@@ -237,7 +238,7 @@ data.plot = {
       read[i] = { path, "the input" }
       local head, message = files.read(path, 64)
       if not head then return nil, message end
-      if common.is_log(head) then logs[#logs + 1] = path end
+      if log.is_log(path) then logs[#logs + 1] = path end
       if head:find "^%s*%[" then figures = figures + 1 end
     end
     local numbers = args.tsv

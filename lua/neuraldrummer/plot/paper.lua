@@ -83,7 +83,7 @@ function paper.beside(out, tsv, from)
       return nil, ("%s: its data would take the place of %s"):format(out or tsv, path)
     end
   end
-  if files.read(tsv, #log.COLUMNS) == log.COLUMNS then
+  if log.is_log(tsv) and not (out and files.same(out, tsv)) then
     return nil, ("%s: its data would take the place of %s, a training's log"):format(out or tsv,
       tsv)
   end

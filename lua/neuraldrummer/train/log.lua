@@ -12,7 +12,11 @@ local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 ---@field failed? string why the disk takes no more
 local log = {}
 log.__index = log
-log.COLUMNS = COLUMNS  -- the line that every log begins with
+
+--- Whether a file is the log of a training.
+---@param path string
+---@return boolean
+function log.is_log(path) return files.read(path, 6) == "epoch\t" end
 
 -- Rows of an earlier sitting's file from before an epoch's batch: those behind
 -- it were written since the checkpoint, or are in it.
