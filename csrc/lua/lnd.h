@@ -195,6 +195,7 @@ void lnd_open_generator(lua_State *L);
 void lnd_open_judge(lua_State *L);
 void lnd_open_explain(lua_State *L);
 void lnd_open_host(lua_State *L);
+void lnd_open_lock(lua_State *L);
 void lnd_open_machine(lua_State *L);
 void lnd_open_touch(lua_State *L);
 void lnd_open_drums(lua_State *L);
