@@ -48,8 +48,9 @@ describe("files", function()
       print(writer:write(("x"):rep(1 << 17)))
       print(writer:write "more")
       print(writer:finish())]])
-    local _, out, err = shell.sh(("(trap '' XFSZ; ulimit -f 1; LUA_PATH=%s LUA_CPATH=%s "
-      .. "lua5.4 %s %s) | cat"):format(shell.quote(package.path), shell.quote(package.cpath),
+    -- what counts covered lines meets the limit too, and is not meant
+    local _, out, err = shell.sh(("(trap '' XFSZ; ulimit -f 1; GCOV_ERROR_FILE=/dev/null "
+      .. "LUA_PATH=%s LUA_CPATH=%s lua5.4 %s %s) | cat"):format(shell.quote(package.path), shell.quote(package.cpath),
       script, path))
     local full = ("nil\t%s: File too large\n"):format(path)
     assert.same({ "true\n" .. full:rep(3), "" }, { out, err })
