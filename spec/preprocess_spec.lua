@@ -50,8 +50,8 @@ describe("files", function()
       print(writer:finish())]])
     -- what counts covered lines meets the limit too, and is not meant
     local _, out, err = shell.sh(("(trap '' XFSZ; ulimit -f 1; GCOV_ERROR_FILE=/dev/null "
-      .. "LUA_PATH=%s LUA_CPATH=%s lua5.4 %s %s) | cat"):format(shell.quote(package.path), shell.quote(package.cpath),
-      script, path))
+      .. "LUA_PATH=%s LUA_CPATH=%s lua5.4 %s %s) | cat"):format(
+      shell.quote(package.path), shell.quote(package.cpath), script, path))
     local full = ("nil\t%s: File too large\n"):format(path)
     assert.same({ "true\n" .. full:rep(3), "" }, { out, err })
     assert.is_false(shell.exists(path) or shell.exists(path .. ".nd-part"))
