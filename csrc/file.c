@@ -108,6 +108,14 @@ static nd_status find_old(const char *path, char **end, mode_t *mode, nd_error *
   return ND_OK;
 }
 
+/* Whether `path` names what is open as `st`, which may have got another name, or
+ * none, between open and lock; -1 where that cannot be told. */
+static int is_named(const struct stat *st, const char *path) {
+  struct stat named;
+  if (stat(path, &named) != 0) return errno == ENOENT ? 0 : -1;
+  return named.st_ino == st->st_ino && named.st_dev == st->st_dev;
+}
+
 /* Opens `name`, empty and locked. ND_LIMIT: another writes it (`*held`), or there
  * are no locks on this disk. What fails leaves nothing that was not there. */
 static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held, nd_error *err) {
@@ -118,7 +126,7 @@ static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held
     if (!made && errno == EEXIST) fd = open(name, flags, mode);
     if (fd < 0) return io_fail(err);
     nd_status status = ND_OK;
-    struct stat st, named;
+    struct stat st;
     *held = false;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       *held = errno == EWOULDBLOCK;
@@ -128,12 +136,12 @@ static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held
     } else if (!S_ISREG(st.st_mode)) {
       status = nd_fail(err, ND_IO, "%s is no file", name);
     } else {
-      const bool gone = stat(name, &named) != 0;
-      if (gone ? errno == ENOENT : named.st_ino != st.st_ino || named.st_dev != st.st_dev) {
-        (void)close(fd);  /* between open and lock it got its final name */
+      const int named = is_named(&st, name);
+      if (named == 0) {
+        (void)close(fd);
         continue;
       }
-      if (gone || ftruncate(fd, 0) != 0) status = io_fail(err);
+      if (named < 0 || ftruncate(fd, 0) != 0) status = io_fail(err);
     }
     if (status == ND_OK) {
       *out = fd;
@@ -154,10 +162,8 @@ static void name_part(const nd_file *file, size_t room, int n) {
   memcpy(file->temporary, file->path, end + 1);
   while (at > 0 && strchr(ND_SEPARATORS, file->path[at - 1]) == NULL) at--;
   if (end - at > LONGEST) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *p = file->path + at; *p != '\0'; p++)
-      hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
-    end = at + (size_t)snprintf(file->temporary + at, room - at, "nd-%016jx", (uintmax_t)hash);
+    const uintmax_t hash = nd_hash(file->path + at, end - at);
+    end = at + (size_t)snprintf(file->temporary + at, room - at, "nd-%016jx", hash);
   }
   if (n == 1) (void)snprintf(file->temporary + end, room - end, ".nd-part");
   else (void)snprintf(file->temporary + end, room - end, ".%ld.%d.nd-part", (long)getpid(), n - 1);
@@ -251,4 +257,35 @@ nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error 
   if (status == ND_OK) return nd_file_commit(&file, err);
   nd_file_abandon(&file);
   return status;
+}
+
+nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err) {
+  for (;;) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    if (fd < 0) return io_fail(err);
+    nd_status status = ND_OK;
+    struct stat st;
+    int named = 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      status = nd_fail(err, ND_LIMIT, "is held by another");
+    else if (fstat(fd, &st) != 0 || (named = is_named(&st, path)) < 0)
+      status = io_fail(err);
+    if (status == ND_OK && named > 0) {
+      *lock = (nd_lock){.fd = fd, .path = malloc(strlen(path) + 1)};
+      if (lock->path != NULL) {
+        memcpy(lock->path, path, strlen(path) + 1);
+        return ND_OK;
+      }
+      (void)unlink(path);
+      status = nd_fail(err, ND_NOMEM, "out of memory");
+    }
+    (void)close(fd);
+    if (status != ND_OK) return status;
+  }
+}
+
+void nd_lock_release(nd_lock *lock) {
+  (void)unlink(lock->path);  /* before the lock goes: then it is another's */
+  (void)close(lock->fd);
+  free(lock->path);
 }

@@ -33,4 +33,15 @@ nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error
 nd_status nd_file_commit(nd_file *file, nd_error *err);
 void nd_file_abandon(nd_file *file);
 
+/* A file that is there while it is held, by one process or thread at a time: a
+ * death lets go. ND_LIMIT: another holds it. A disk without locks has none to
+ * respect. */
+typedef struct nd_lock {
+  int fd;
+  char *path;
+} nd_lock;
+
+nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err);
+void nd_lock_release(nd_lock *lock);
+
 #endif

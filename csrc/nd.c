@@ -20,6 +20,12 @@ void *nd_calloc(size_t n, size_t size) {
   return calloc(n, size);  /* glibc's and musl's calloc check n * size */
 }
 
+uint64_t nd_hash(const char *bytes, size_t n) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
+  return hash;
+}
+
 bool nd_reserve(void **array, size_t *capacity, size_t need, size_t size) {
   if (need <= *capacity) return true;
   size_t grown = *capacity < 16 ? 16 : *capacity;

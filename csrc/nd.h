@@ -48,6 +48,9 @@ void *nd_calloc(size_t n, size_t size);
  * false when memory ran out, with the array as it was. */
 bool nd_reserve(void **array, size_t *capacity, size_t need, size_t size);
 
+/* FNV-1a (Fowler, Noll, Vo): tells texts apart, and keeps no secrets. */
+uint64_t nd_hash(const char *bytes, size_t n);
+
 /* Limits. The first three are defaults that a caller may change. */
 enum {
   ND_MAX_FILE_BYTES = 256 << 20,

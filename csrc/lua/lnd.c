@@ -22,12 +22,8 @@ void lnd_check_core(lua_State *L, const char *name) {
   lua_pop(L, 2);
 }
 
-/* FNV-1a: the same in every library that knows the type. */
-static uint64_t tag_of(const char *type) {
-  uint64_t tag = 0xcbf29ce484222325u;
-  for (; *type != '\0'; type++) tag = (tag ^ (unsigned char)*type) * 0x100000001b3u;
-  return tag;
-}
+/* The same in every library that knows the type. */
+static uint64_t tag_of(const char *type) { return nd_hash(type, strlen(type)); }
 
 /* A program with the debug library can put anything in the place of a metatable, a
  * user value or an upvalue. What stands there is looked at before it is used. */

@@ -71,11 +71,9 @@ static int world_same(lua_State *L) {
   nd_world *world = check_world(L);
   size_t n;
   const char *text = luaL_checklstring(L, 2, &n);
-  uint64_t hash = 0xcbf29ce484222325u;  /* FNV-1a */
-  for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
   bool same = false;
   nd_error err;
-  if (nd_world_same(world, hash, &same, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  if (nd_world_same(world, nd_hash(text, n), &same, &err) != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushboolean(L, same);
   return 1;
 }
