@@ -16,7 +16,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../cpu.h"
+#include "../base/cpu.h"
 
 static const char variable[] = "OPENBLAS_CORETYPE";
 
