@@ -77,16 +77,16 @@ static void layers(nd_inference *p, const nd_weights *w, int32_t steps) {
   for (int32_t l = 0; l < c->layers; l++) {
     float *h = p->h + (size_t)l * cells, *cell = p->c + (size_t)l * cells;
     if (l > 0) {
-      nd_kept_gemm(&w->wx[l], rows, p->out, false, p->z);
+      nd_matmul(&w->wx[l], rows, p->out, false, p->z);
     } else {
-      if (c->encoder > 0) nd_kept_gemm(&w->front, rows, p->front, false, p->z);
+      if (c->encoder > 0) nd_matmul(&w->front, rows, p->front, false, p->z);
       else memset(p->z, 0, (size_t)rows * 4 * H * sizeof *p->z);
       for (size_t r = 0; r < (size_t)rows; r++)
-        nd_kept_sparse(&w->rest, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
+        nd_matmul_sparse(&w->rest, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
     }
     for (int32_t t = 0; t < steps; t++) {
       float *z = p->z + (size_t)t * 4 * cells;
-      nd_kept_gemm(&w->wh[l], p->n, h, true, z);
+      nd_matmul(&w->wh[l], p->n, h, true, z);
       nd_cell_step(p->n, c->hidden, z, p->net->lstm[l].b, h, cell);
       memcpy(p->out + (size_t)t * cells, h, cells * sizeof *h);
     }

@@ -41,19 +41,19 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
 /* The deviation that a logarithm stands for, within what touch can need. */
 float nd_touch_deviation(float logarithm);
 
-/* The head in training, where threads each take some of the rows. Weights packed
- * once: floats, and where they then lie, 64-byte aligned. Without kernels for
- * them (nd_packed_width() is 0) nothing is. */
-size_t nd_hits_packed_size(const nd_hits_head *head);
-void nd_hits_pack(const nd_hits_head *head, float *packed);
+/* The head in training, where threads each take some of the rows. The weights
+ * are packed once into `panels`, the caller's memory of so many floats, 64-byte
+ * aligned; see nd_matrix_view. */
+size_t nd_hits_panels_size(const nd_hits_head *head);
+void nd_hits_pack(const nd_hits_head *head, float *panels);
 
 /* Of `times` blocks of `rows` rows each, whose first rows lie `next` rows apart:
  * logits, as above; dfeatures from the logits' gradient. Where nothing is packed
  * the blocks are all rows, one after another. */
-void nd_hits_forward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+void nd_hits_forward_blocks(const nd_hits_head *head, float *panels, int32_t times,
                             int32_t next, int32_t rows, const float *features,
                             const float *inputs, const float *hits, float *logits);
-void nd_hits_backward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+void nd_hits_backward_blocks(const nd_hits_head *head, float *panels, int32_t times,
                              int32_t next, int32_t rows, const float *dlogits, float *dfeatures);
 
 /* The weights' gradients, when all rows are done: writes dw, db and dskip, adds to dmix. */

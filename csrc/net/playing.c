@@ -7,30 +7,30 @@
 
 /* ------------------------------------------------------------------- weights */
 
-static void list(const nd_net *net, nd_kept (*keep)(int32_t k, int32_t n, const float *w),
+static void list(const nd_net *net, nd_matrix (*prepare)(int32_t k, int32_t n, const float *w),
                  nd_weights *out) {
   const nd_net_config *c = &net->config;
   *out = (nd_weights){0};
   for (int32_t k = 0; k < nd_net_readers(c); k++) {
-    out->read_wx[k] = keep(c->encoded, 4 * c->encoder, net->reader[k].wx);
-    out->read_wh[k] = keep(c->encoder, 4 * c->encoder, net->reader[k].wh);
+    out->read_wx[k] = prepare(c->encoded, 4 * c->encoder, net->reader[k].wx);
+    out->read_wh[k] = prepare(c->encoder, 4 * c->encoder, net->reader[k].wh);
   }
   int32_t encoding = nd_net_encoding(c), wide = 4 * c->hidden;
   const float *wx = net->lstm[0].wx;
-  out->front = keep(encoding, wide, wx);
-  out->rest = keep(nd_net_front(c) - encoding, wide, wx + (size_t)encoding * (size_t)wide);
+  out->front = prepare(encoding, wide, wx);
+  out->rest = prepare(nd_net_front(c) - encoding, wide, wx + (size_t)encoding * (size_t)wide);
   for (int32_t l = 0; l < c->layers; l++) {
-    if (l > 0) out->wx[l] = keep(c->hidden, wide, net->lstm[l].wx);
-    out->wh[l] = keep(c->hidden, wide, net->lstm[l].wh);
+    if (l > 0) out->wx[l] = prepare(c->hidden, wide, net->lstm[l].wx);
+    out->wh[l] = prepare(c->hidden, wide, net->lstm[l].wh);
   }
-  out->out = keep(net->hits.features, net->hits.voices, net->hits.w);
-  if (net->hits.skip != NULL) out->skip = keep(net->hits.inputs, net->hits.voices, net->hits.skip);
+  out->out = prepare(net->hits.features, net->hits.voices, net->hits.w);
+  if (net->hits.skip != NULL) out->skip = prepare(net->hits.inputs, net->hits.voices, net->hits.skip);
 }
 
 void nd_net_keep(nd_net *net) {
   if (net->kept != NULL || net->config.window > 0) return;
   net->kept = nd_calloc(1, sizeof *net->kept);
-  if (net->kept != NULL) list(net, nd_keep, net->kept);
+  if (net->kept != NULL) list(net, nd_matrix_pack, net->kept);
 }
 
 void nd_net_forget(nd_net *net) {
@@ -38,33 +38,33 @@ void nd_net_forget(nd_net *net) {
   net->kept = NULL;
   if (w == NULL) return;
   for (int k = 0; k < 2; k++) {
-    nd_kept_clear(&w->read_wx[k]);
-    nd_kept_clear(&w->read_wh[k]);
+    nd_matrix_free(&w->read_wx[k]);
+    nd_matrix_free(&w->read_wh[k]);
   }
-  nd_kept_clear(&w->front);
-  nd_kept_clear(&w->rest);
+  nd_matrix_free(&w->front);
+  nd_matrix_free(&w->rest);
   for (int l = 0; l < ND_MAX_LAYERS; l++) {
-    nd_kept_clear(&w->wx[l]);
-    nd_kept_clear(&w->wh[l]);
+    nd_matrix_free(&w->wx[l]);
+    nd_matrix_free(&w->wh[l]);
   }
-  nd_kept_clear(&w->out);
-  nd_kept_clear(&w->skip);
+  nd_matrix_free(&w->out);
+  nd_matrix_free(&w->skip);
   free(w);
 }
 
 const nd_weights *nd_net_weights(const nd_net *net, nd_weights *plain) {
   if (net->kept != NULL) return net->kept;
-  list(net, nd_keep_not, plain);
+  list(net, nd_matrix_borrow, plain);
   return plain;
 }
 
 size_t nd_net_step_bytes(const nd_net *net, bool live) {
   nd_weights plain;
   const nd_weights *w = nd_net_weights(net, &plain);
-  size_t bytes = nd_kept_bytes(&w->out) + nd_kept_bytes(&w->skip);
-  if (live) bytes += nd_kept_bytes(&w->front) + nd_kept_bytes(&w->read_wh[0]);
+  size_t bytes = nd_matrix_bytes(&w->out) + nd_matrix_bytes(&w->skip);
+  if (live) bytes += nd_matrix_bytes(&w->front) + nd_matrix_bytes(&w->read_wh[0]);
   for (int l = 0; l < net->config.layers; l++)
-    bytes += nd_kept_bytes(&w->wx[l]) + nd_kept_bytes(&w->wh[l]);
+    bytes += nd_matrix_bytes(&w->wx[l]) + nd_matrix_bytes(&w->wh[l]);
   return bytes;
 }
 
@@ -72,8 +72,8 @@ void nd_net_logits(const nd_net *net, const nd_weights *w, int32_t rows, const f
                    const float *x, float *logits) {
   size_t n = (size_t)net->hits.voices;
   for (size_t r = 0; r < (size_t)rows; r++) memcpy(logits + r * n, net->hits.b, n * sizeof *logits);
-  nd_kept_gemm(&w->out, rows, features, true, logits);
-  if (net->hits.skip != NULL) nd_kept_gemm(&w->skip, rows, x, true, logits);
+  nd_matmul(&w->out, rows, features, true, logits);
+  if (net->hits.skip != NULL) nd_matmul(&w->skip, rows, x, true, logits);
 }
 
 /* ------------------------------------------------------------------- reading */
@@ -129,10 +129,10 @@ double nd_encoder_run_advance(nd_encoder_run *r, double products) {
         if (at < 0) memset(row, 0, E * sizeof *row);
         else memcpy(row, r->x[i] + (size_t)at * r->apart, E * sizeof *row);
       }
-    nd_kept_gemm(&w->read_wx[k], steps * r->n, r->in, false, r->z);
+    nd_matmul(&w->read_wx[k], steps * r->n, r->in, false, r->z);
     for (int32_t t = 0; t < steps; t++) {
       float *z = r->z + (size_t)t * n * 4 * He;
-      nd_kept_gemm(&w->read_wh[k], r->n, r->h, true, z);
+      nd_matmul(&w->read_wh[k], r->n, r->h, true, z);
       nd_cell_step(r->n, c->encoder, z, r->net->reader[k].b, r->h, r->c);
       for (size_t i = 0; i < n; i++) {
         int32_t at = step_at(r, (int32_t)i, r->at + t);

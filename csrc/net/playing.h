@@ -1,17 +1,17 @@
 /* playing.h - what a streaming net multiplies by while it plays, kept
- * (kept.h); and its encoder, reading in slices, songs side by side. */
+ * (gemm.h); and its encoder, reading in slices, songs side by side. */
 #ifndef ND_NET_PLAYING_H
 #define ND_NET_PLAYING_H
 
-#include "kept.h"
+#include "gemm.h"
 #include "net.h"
 
 typedef struct nd_weights {
-  nd_kept read_wx[2], read_wh[2];      /* the encoder's: forwards, backwards */
-  nd_kept front, rest;                 /* the first layer's wx: the rows of the encoder's
+  nd_matrix read_wx[2], read_wh[2];      /* the encoder's: forwards, backwards */
+  nd_matrix front, rest;                 /* the first layer's wx: the rows of the encoder's
                                         * reading (none without one), and the others */
-  nd_kept wx[ND_MAX_LAYERS], wh[ND_MAX_LAYERS];   /* wx[0] is not there */
-  nd_kept out, skip;                   /* of the head */
+  nd_matrix wx[ND_MAX_LAYERS], wh[ND_MAX_LAYERS];   /* wx[0] is not there */
+  nd_matrix out, skip;                   /* of the head */
 } nd_weights;
 
 /* Keeps the weights in net->kept, if they are not kept yet; to be called before

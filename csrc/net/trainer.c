@@ -6,9 +6,9 @@
 
 #include "blas.h"
 #include "dense.h"
+#include "gemm.h"
 #include "head_plan.h"
 #include "kernels.h"
-#include "packed.h"
 #include "playing.h"
 #include "../base/thread_pool.h"
 
@@ -32,7 +32,7 @@ typedef struct pass {
   /* dropout masks, NULL without dropout, and where its numbers begin */
   float *read_keep[2], *keep[ND_MAX_LAYERS];
   nd_rng read_drawn[2], drawn[ND_MAX_LAYERS];
-  float *hits_packed;
+  float *hits_panels;
   float *head[ND_MAX_HEAD_OPS + 1];     /* head[k]: input of op k; head[n_ops]: the features */
   float *head_keep[ND_MAX_HEAD_OPS];    /* mask, or xhat of a norm */
   float *inverse[ND_MAX_HEAD_OPS];
@@ -63,7 +63,6 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
   size_t used = 0;
   /* each on a cache line of its own */
 #define TAKE(n) (used += ((n) + 15) / 16 * 16, block != NULL ? block + (used - ((n) + 15) / 16 * 16) : NULL)
-#define TAKE_PACKED(n) (nd_packed_width() > 0 ? TAKE(n) : NULL)
   size_t all = (size_t)T * (size_t)B, cells = all * (size_t)c->hidden;
   bool drops = training && c->dropout > 0.0f;
   int32_t He = c->encoder, H = c->hidden;
@@ -86,7 +85,7 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
     p->read[k] = (nd_lstm_work){.layer = net->reader[k], .steps = T, .streams = B,
                                 .backwards = k == 1, .x = p->heard, .dh = dread, .dc = dcread};
     if (at != NULL) p->read[k].trace = nd_lstm_trace_at(at, He, T, B);
-    p->read[k].packed = TAKE_PACKED(nd_lstm_packed_size(c->encoded, He));
+    p->read[k].panels = TAKE(nd_lstm_panels_size(c->encoded, He));
     if (drops) p->read_keep[k] = TAKE(all * (size_t)He);
   }
   for (int32_t l = 0; l < c->layers; l++) {
@@ -100,7 +99,7 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
       w->trace = nd_lstm_trace_at(at, H, T, B);
       p->out[l] = nd_lstm_outputs(w);
     }
-    w->packed = TAKE_PACKED(nd_lstm_packed_size(inputs, H));
+    w->panels = TAKE(nd_lstm_panels_size(inputs, H));
     if (drops) {
       p->out[l] = TAKE(cells);
       p->keep[l] = TAKE(cells);
@@ -123,12 +122,11 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
       p->dhead2 = TAKE(wide);
     }
   }
-  p->hits_packed = TAKE_PACKED(nd_hits_packed_size(&net->hits));
+  p->hits_panels = TAKE(nd_hits_panels_size(&net->hits));
   p->logits = TAKE(rows * (size_t)nd_net_outputs(c));
   size_t doubles = rows > (size_t)chunks(net) ? rows : (size_t)chunks(net);
   float *sums = TAKE(doubles * sizeof(double) / sizeof(float));
   p->sums = (double *)(void *)sums;
-#undef TAKE_PACKED
 #undef TAKE
   return used;
 }
@@ -174,13 +172,13 @@ static int threads_for(const nd_trainer *t, const nd_batch *b) {
   const nd_net_config *c = &t->net->config;
   double rows = c->window > 0 ? b->streams : (double)b->steps * b->streams;
   double worth = nd_net_macs(t->net) * rows / 1.6e7;
-  return nd_packed_width() == 0 || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
+  return !nd_gemm_has_kernels() || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
 }
 
 /* Sets up who works on a pass, and gives it back. */
 static int assemble(pass *p) {
   p->crew = nd_thread_pool_make(threads_for(p->t, p->b));
-  return nd_blas_threads(nd_packed_width() > 0 || p->t->threads < 1 ? 1 : p->t->threads);
+  return nd_blas_threads(nd_gemm_has_kernels() || p->t->threads < 1 ? 1 : p->t->threads);
 }
 
 static void dismiss(pass *p, int blas_threads) {
@@ -300,7 +298,7 @@ static void forward_streams(void *job, int part, int parts) {
   }
   if (p->n_ops > 0) return;  /* a head that may mix the streams */
   size_t own = (size_t)from, outputs = (size_t)nd_net_outputs(c);
-  nd_hits_forward_blocks(&net->hits, p->hits_packed, head_blocks(p), b->streams, to - from,
+  nd_hits_forward_blocks(&net->hits, p->hits_panels, head_blocks(p), b->streams, to - from,
                          p->features + own * (size_t)c->hidden, b->x + own * (size_t)c->inputs,
                          b->y + own * (size_t)b->y_width, p->logits + own * outputs);
   for (int32_t t = 0; t < head_blocks(p); t++) loss_of(p, t * b->streams + from, to - from);
@@ -350,7 +348,7 @@ static void pack_weights(void *job, int part, int parts) {
     nd_lstm_pack(&p->read[k], p->backward, part, parts);
   for (int32_t l = 0; l < c->layers; l++) nd_lstm_pack(&p->layer[l], p->backward, part, parts);
   if (part == parts - 1 && !p->backward)
-    nd_hits_pack(&p->t->net->hits, p->hits_packed);
+    nd_hits_pack(&p->t->net->hits, p->hits_panels);
 }
 
 /* Where the numbers of each mask begin. */
@@ -402,7 +400,7 @@ static double forward(pass *p, bool training, double *count) {
 static const float *backward_head(pass *p) {
   nd_net *net = p->t->net;
   float *g = p->t->gradient, *d = p->dhead, *other = p->dhead2;
-  nd_hits_backward_blocks(&net->hits, p->hits_packed, 1, p->rows, p->rows, p->logits, d);
+  nd_hits_backward_blocks(&net->hits, p->hits_panels, 1, p->rows, p->rows, p->logits, d);
   for (int32_t k = p->n_ops - 1; k >= 0; k--) {
     const nd_head_op *o = &p->ops[k];
     if (o->kind == ND_HEAD_DENSE) {
@@ -442,7 +440,7 @@ static void backward_streams(void *job, int part, int parts) {
       memcpy((c->window > 0 ? last : d) + at, p->dhead + at, n * sizeof *d);
     }
   else
-    nd_hits_backward_blocks(&net->hits, p->hits_packed, head_blocks(p), B, rows,
+    nd_hits_backward_blocks(&net->hits, p->hits_panels, head_blocks(p), B, rows,
                             p->logits + (size_t)from * (size_t)nd_net_outputs(c),
                             (c->window > 0 ? last : d) + own);
   for (int32_t l = c->layers - 1; l >= 0; l--) {

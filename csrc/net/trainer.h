@@ -19,9 +19,9 @@ typedef struct nd_trainer {
 
 /* Bytes of memory that training adds to a net, for batches of T x B: of floats,
  *   3 P                       gradient and Adam's moments of P trained weights
- *   P'                        the layers' and the hits' weights once more, packed in
- *                             panels of nd_packed_width() columns, the last one filled
- *                             up; nothing where there are no kernels
+ *   P'                        the layers' and the hits' weights once more, as panels
+ *                             (see gemm.h), the last one filled up; nothing where
+ *                             there are no kernels
  *   T B (L (7 + 2 d) H + H    per layer gates 4 H, h, c, tanh c, and with dropout
  *                             (d = 1) outputs and mask; gradient of the outputs
  *      + R (8 + d) He + He    the same for R readers, whose gradient is apart

@@ -188,13 +188,13 @@ static void first_products(desk *k, const nd_weights *w, int32_t at, const float
   if (c->encoder > 0 && read == NULL) {
     float *h = k->reader + (size_t)at * 2 * (size_t)c->encoder, *cell = h + c->encoder;
     memset(k->reading, 0, 4 * (size_t)c->encoder * sizeof *k->reading);
-    nd_kept_sparse(&w->read_wx[0], x, k->reading);
-    nd_kept_gemm(&w->read_wh[0], 1, h, true, k->reading);
+    nd_matmul_sparse(&w->read_wx[0], x, k->reading);
+    nd_matmul(&w->read_wh[0], 1, h, true, k->reading);
     nd_cell_step(1, c->encoder, k->reading, net->reader[0].b, h, cell);
-    if (nd_net_readers(c) == 1) nd_kept_gemm(&w->front, 1, h, true, z);
+    if (nd_net_readers(c) == 1) nd_matmul(&w->front, 1, h, true, z);
     else nd_gemv(c->encoder, 4 * c->hidden, h, net->lstm[0].wx, z);
   }
-  nd_kept_sparse(&w->rest, x + (c->encoder > 0 ? c->encoded : 0), z);
+  nd_matmul_sparse(&w->rest, x + (c->encoder > 0 ? c->encoded : 0), z);
 }
 
 /* Moves every state on by one step, the inputs being laid, and leaves the
@@ -221,12 +221,12 @@ static const float *advance(desk *k, const nd_weights *w, int32_t from, int32_t 
         first_products(k, w, from + i, read != NULL ? read[i] : NULL, z + (size_t)i * wide);
       for (int32_t r = 1; r < rows; r++) memcpy(z + (size_t)r * wide, z, wide * sizeof *z);
     } else if (rows == 1) {
-      nd_kept_gemm(&w->wx[l], many, h - layer, false, z);
+      nd_matmul(&w->wx[l], many, h - layer, false, z);
     } else {
       nd_gemm(ND_N, ND_N, rows, 4 * H, H, h - layer, net->lstm[l].wx, 0.0f, z);
     }
     if (rows == 1) {
-      nd_kept_gemm(&w->wh[l], many, h, true, z);
+      nd_matmul(&w->wh[l], many, h, true, z);
       nd_cell_step(many, H, z, net->lstm[l].b, h, cell);
     } else {
       nd_lstm_step(&net->lstm[l], rows, z, h, cell);
@@ -793,7 +793,7 @@ static void look_ahead(nd_performance *p) {
     for (size_t r = 0; r < n; r++)
       memcpy(p->ahead + (t * n + r) * encoding, p->readings[r] + ((size_t)p->at + t) * encoding,
              encoding * sizeof *p->ahead);
-  nd_kept_gemm(&w->front, steps * p->n_readings, p->ahead, false, p->products);
+  nd_matmul(&w->front, steps * p->n_readings, p->ahead, false, p->products);
 }
 
 static void play_all(nd_performance *p) {
