@@ -97,7 +97,7 @@ describe("a check of minutes, made short:", function()
       case $1 in
         sketch) set -- "$@" --temperature 0.9 ;;
         train) set -- "$@" --rate 0.0011 ;;
-        preprocess) set -- "$@" --min-steps 200 ;;
+        preprocess) set -- "$@" --min-steps 99999 ;;
         tokens) echo otherwise ;;
         continue) exit 3 ;;
       esac
@@ -109,9 +109,9 @@ describe("a check of minutes, made short:", function()
     for _, group in ipairs { "sketch", "train drummer", "train causal", "train touch",
       "train neuraldrummer2023", "train fine%-tuned", "corpus", "token text", "tokens",
       "continue SONG %-%-bars 8" } do
-      local compared, differ = out:match("\n" .. group .. ": (%d+) compared, (%d+) differ\n")
+      local compared, differ = out:match("\n" .. group .. ": (%d+) compared[^\n]*, (%d+) differ\n")
       assert.equal(compared, differ, group)
     end
-    assert.matches("\ndrum: 6 compared, 0 differ\n", out)
+    assert.matches("\ndrum: 6 compared[^\n]*, 0 differ\n", out)
   end)
 end)
