@@ -58,27 +58,22 @@ else
 SHARED = -shared -Wl,-z,nodelete
 endif
 
-# smf.so is all that links libsmf and glib, mpi.so (with MPI=1) all that links
-# MPI; cpu.so comes before OpenBLAS and links nothing; core.so is the rest. All
-# hold the small shared files.
-SOURCES := $(sort $(wildcard csrc/*.c csrc/*/*.c))
-SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/hold.c
+# Only smf.so links libsmf and glib, only mpi.so (with MPI=1) links MPI; core.so
+# is the rest. Each module has its own copy of the small shared files.
+SOURCES := $(sort $(wildcard csrc/*/*.c))
+SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/smf_sandbox.c
 SMF_SOURCES := $(SMF_ONLY) csrc/midi/guard.c \
-  csrc/music/song.c csrc/nd.c csrc/file.c csrc/lua/limits.c csrc/lua/lnd.c
+  csrc/music/song.c csrc/base/nd.c csrc/base/file.c csrc/lua/limits.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
-MPI_SOURCES := $(MPI_ONLY) csrc/nd.c csrc/lua/lnd.c
-CPU_ONLY := csrc/lua/cpu.c
-CPU_SOURCES := $(CPU_ONLY) csrc/cpu.c
-CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY) $(CPU_ONLY),$(SOURCES))
+MPI_SOURCES := $(MPI_ONLY) csrc/base/nd.c csrc/lua/lnd.c
+CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY),$(SOURCES))
 CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MPI_OBJECTS := $(MPI_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-CPU_OBJECTS := $(CPU_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
 SMF := $(BUILD)/lib/neuraldrummer/smf.so
-CPU := $(BUILD)/lib/neuraldrummer/cpu.so
 MPI_MODULE := $(if $(MPI),$(BUILD)/lib/neuraldrummer/mpi.so)
-MODULES := $(CORE) $(SMF) $(CPU) $(MPI_MODULE)
+MODULES := $(CORE) $(SMF) $(MPI_MODULE)
 TOOL := $(BUILD)/bin/neuraldrummer
 LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
@@ -111,10 +106,6 @@ $(SMF): $(SMF_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
 
-$(CPU): $(CPU_OBJECTS)
-	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CPU_OBJECTS)
-
 $(BUILD)/lib/neuraldrummer/mpi.so: $(MPI_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(MPI_OBJECTS) $(MPI_LIBS)
@@ -125,15 +116,15 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 
 $(BUILD)/obj/lua/%.o: EXTRA = $(LUA_CFLAGS)
 # What passes between the modules is laid out by these: lnd_check_core compares.
-SHARED_FILES := csrc/lua/lnd.c $(sort $(wildcard csrc/*.h csrc/*/*.h))
+SHARED_FILES := csrc/lua/lnd.c $(sort $(wildcard csrc/*/*.h))
 LAYOUT = $(shell cat $(SHARED_FILES) | cksum | cut -d' ' -f1)
 $(BUILD)/obj/lua/lnd.o: EXTRA = $(LUA_CFLAGS) -DLND_LAYOUT='"$(LAYOUT)"'
 $(BUILD)/obj/lua/lnd.o: $(SHARED_FILES)
 $(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
-$(BUILD)/obj/midi/smf.o $(BUILD)/obj/midi/hold.o: EXTRA = $(SMF_CFLAGS) $(HELD)
+$(BUILD)/obj/midi/smf.o $(BUILD)/obj/midi/smf_sandbox.o: EXTRA = $(SMF_CFLAGS) $(HELD)
 $(BUILD)/obj/mpi/%.o: EXTRA = $(MPI_CFLAGS)
 
-# libsmf held, see csrc/midi/hold.h: a copy of libsmf.a whose calls come to us,
+# libsmf held, see csrc/midi/smf_sandbox.h: a copy of libsmf.a whose calls come to us,
 # where there is one that can be linked so; else nothing, and the shared one is.
 # HELD= has the shared one in any case.
 HELD_CALLS = malloc calloc realloc free g_log $(addprefix g_ptr_array_,new add free remove \
@@ -158,7 +149,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' >$@
 
--include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(CPU_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
+-include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 
 # The tool finds its Lua files and modules from where it lies.
 define write_tool
@@ -243,7 +234,7 @@ doc: all
 	@$(TOOL) man >$(BUILD)/doc/neuraldrummer.1
 	@$(LUA) .ci/reference.lua $(BUILD)/doc/reference.html
 
-VERSION = $(shell sed -n 's/.*ND_VERSION "\(.*\)"/\1/p' csrc/nd.h)
+VERSION = $(shell sed -n 's/.*ND_VERSION "\(.*\)"/\1/p' csrc/base/nd.h)
 RELEASE = neuraldrummer-$(VERSION)
 
 dist:

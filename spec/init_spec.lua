@@ -15,7 +15,7 @@ describe("neuraldrummer", function()
 
   it("has the engine's version", function()
     local nd = require "neuraldrummer"
-    assert.equal(shell.read("csrc/nd.h"):match 'ND_VERSION "([^"]+)"', nd.version)
+    assert.equal(shell.read("csrc/base/nd.h"):match 'ND_VERSION "([^"]+)"', nd.version)
   end)
 
   it("refuses another Lua before it loads C", function()

@@ -277,7 +277,7 @@ false
 
   it("is built again by a plain make where it is there", function()
     local at = shell.quote((build:gsub("^" .. shell.root:gsub("%p", "%%%0") .. "/", "")))
-    local status, out, err = make("-n -W csrc/nd.h BUILD=" .. at)
+    local status, out, err = make("-n -W csrc/base/nd.h BUILD=" .. at)
     assert.equal(0, status, err)
     assert.matches("%-o %S+/lib/neuraldrummer/core.so ", out)
     assert.matches("%-o %S+/lib/neuraldrummer/mpi.so ", out)

@@ -292,7 +292,7 @@ describe("libsmf held", function()
   it("ends the call, and not the process", function()
     if not faulty.held then return pending "here is no libsmf.a to be held" end
     local program = faulty.program("spec/support/held.c", "held", ("-DND_HELD -Icsrc "
-      .. "$(pkg-config --cflags smf glib-2.0) csrc/midi/hold.c %s/held/libsmf.a -lm")
+      .. "$(pkg-config --cflags smf glib-2.0) csrc/midi/smf_sandbox.c %s/held/libsmf.a -lm")
       :format(shell.quote(shell.build)))
     local status, out, err = shell.sh(program)
     assert.equal("", err)

@@ -123,7 +123,7 @@ endif
 # nor that two conditions are one, so that it takes values for uninitialised
 # and pointers for null that are not; clang's, which does, and the sanitizers
 # watch over these.
-ANALYSE = -Icsrc $(if $(filter csrc/nd.c,$<),,-include spec/support/analyse.h) \
+ANALYSE = -Icsrc $(if $(filter csrc/base/nd.c,$<),,-include spec/support/analyse.h) \
   $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS) $(HELD)
 FANALYZER = -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value \
   -Wno-analyzer-null-dereference -Wno-analyzer-null-argument
@@ -138,7 +138,7 @@ tidy:
 # how many bits
 $(BUILD)/tidy/net/kernels.ok: FANALYZER += -Wno-analyzer-shift-count-overflow
 
-$(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/*.h csrc/*/*.h)
+$(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/*/*.h)
 	@mkdir -p $(@D)
 	clang-tidy --quiet $< -- -std=c11 $(ANALYSE) 2>$@.log || { cat $@.log; exit 1; }
 	gcc -std=c11 -O2 $(FANALYZER) $(ANALYSE) -c -o $@ $<

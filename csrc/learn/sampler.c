@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../net/share.h"
+#include "../base/thread_pool.h"
 
 /* One stream: the song it walks through, -1 when it has none, with what may be
  * told of it. */
@@ -14,8 +14,8 @@ typedef struct stream {
   int32_t song, steps, step, bar;
   nd_sequence *seq;                     /* NULL: no song, or another process's stream */
   float *density, *fill;                /* (n_bars) */
-  nd_returns returns;
-  float style[ND_MAX_STYLE];
+  nd_recurrence returns;
+  float style[ND_MAX_STYLE_SIZE];
 } stream;
 
 /* What a stretch is told and what is kept from it, drawn anew for each. */
@@ -25,7 +25,7 @@ typedef struct lesson {
   bool density, fill;
   bool deaf[ND_N_METRICS];              /* metrics that are not heard */
   bool style;
-  float told[ND_MAX_STYLE];             /* the style, blurred */
+  float told[ND_MAX_STYLE_SIZE];             /* the style, blurred */
   bool voices[ND_MAX_VOICES];           /* given whole */
   float bars, cells;                    /* shares given */
   int32_t opening;                      /* bars given from the song's start */
@@ -50,7 +50,7 @@ struct nd_sampler {
 static void let_go(stream *w) {
   nd_sequence_free(w->seq);
   free(w->density);
-  nd_returns_clear(&w->returns);
+  nd_recurrence_clear(&w->returns);
   w->song = -1;
   w->seq = NULL;
   w->density = w->fill = NULL;
@@ -159,10 +159,10 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   s->rng = nd_rng_seed(options->seed, 3);
   s->epoch = 1;
   int32_t whole = s->options.batch, first = 0, here = whole;
-  const nd_reducer *reducer = options->reducer;
+  const nd_allreduce *reducer = options->reducer;
   if (reducer != NULL) {
-    first = nd_share_from(whole, 1, reducer->rank, reducer->size);
-    here = nd_share_from(whole, 1, reducer->rank + 1, reducer->size) - first;
+    first = nd_partition_begin(whole, 1, reducer->rank, reducer->size);
+    here = nd_partition_begin(whole, 1, reducer->rank + 1, reducer->size) - first;
   }
   status = find_songs(s, err);
   if (status == ND_OK && reducer != NULL && reducer->size > whole)
@@ -306,7 +306,7 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   float metrics[ND_N_METRICS];
   for (int k = 0; k < ND_N_METRICS; k++)
     metrics[k] = l->deaf[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
-  nd_heard heard = {.metrics = metrics,
+  nd_step_context heard = {.metrics = metrics,
                     .style = l->style ? l->told : NULL,
                     .into = w->step - seq->grid.bars[w->bar].step,
                     .beat = seq->settings.steps_per_beat,
@@ -316,7 +316,7 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
   if (!l->no_history && !forgotten) {
     int32_t alike = w->returns.of != NULL && !l->no_alike ? w->returns.of[w->bar] : -1;
     if (alike >= 0) heard.likeness = w->returns.how[w->bar];
-    heard.past = nd_features_past(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
+    heard.past = nd_features_history(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
     for (int32_t k = 0; k < s->drummer->features.n_back; k++)
       if (l->no_back[k]) heard.past.back[k] = NULL;
     if (l->no_before) heard.past.before = NULL;
@@ -357,7 +357,7 @@ static nd_status take_up(nd_sampler *s, stream *w, int32_t song, bool here, nd_e
   if (status != ND_OK) return status;
   size_t bars = (size_t)w->seq->grid.n_bars;
   w->density = nd_calloc(2 * bars, sizeof *w->density);
-  status = w->density != NULL ? nd_returns_make(&w->returns, &s->drummer->features, w->seq->metrics,
+  status = w->density != NULL ? nd_recurrence_make(&w->returns, &s->drummer->features, w->seq->metrics,
                                                 &w->seq->grid, err)
                               : no_memory(err);
   if (status != ND_OK) {

@@ -32,7 +32,7 @@ typedef struct nd_sampler_options {
   bool shuffle;           /* and walk on from epoch to epoch */
   bool erase;             /* history dropout, and lessons: what is given and asked,
                            * all by the drummer's shares */
-  const nd_reducer *reducer;  /* shares the batches out; NULL: they are whole */
+  const nd_allreduce *reducer;  /* shares the batches out; NULL: they are whole */
 } nd_sampler_options;
 
 /* `corpus`, `drummer` and the reducer must outlive the sampler. ND_FORMAT when no song of

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../learn/sampler.h"
-#include "../learn/streams.h"
+#include "../learn/stream_state.h"
 #include "lnd.h"
 
 typedef struct batches {
@@ -48,7 +48,7 @@ bool lnd_check_batches(lua_State *L, int arg, int model) {
       luaL_error(L, "option 'batches': they are for another model");
     lua_pop(L, 1);
   }
-  const nd_reducer *reducer = batch_of(b)->reducer;
+  const nd_allreduce *reducer = batch_of(b)->reducer;
   return reducer == NULL || reducer->rank == 0;
 }
 
@@ -65,14 +65,14 @@ nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *er
   if (b->sampler == NULL) return ND_OK;  /* its numbers are the caller's */
   const nd_batch *batch = batch_of(b);
   const nd_net_config *config = config_of(L, arg);
-  if (c == NULL) return nd_streams_gather(batch, config, NULL, err);
+  if (c == NULL) return nd_stream_state_gather(batch, config, NULL, err);
   char *place = NULL;
-  int64_t n = (int64_t)nd_streams_size(batch);
+  int64_t n = (int64_t)nd_stream_state_size(batch);
   float *streams = nd_calloc((size_t)n, sizeof *streams);
   if (streams == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  nd_status status = nd_streams_gather(batch, config, streams, err);
+  nd_status status = nd_stream_state_gather(batch, config, streams, err);
   if (status == ND_OK) status = nd_sampler_save(b->sampler, &place, err);
-  if (status == ND_OK) status = nd_checkpoint_say(c, "batches", place, err);
+  if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "batches", place, err);
   if (status == ND_OK) status = nd_checkpoint_add(c, "streams", 1, &n, streams, err);
   free(place);
   free(streams);
@@ -93,10 +93,10 @@ static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpo
   nd_status status = nd_sampler_restore(b->sampler, place, err);
   if (status != ND_OK) return status;
   *of_corpus = false;
-  bool sound = streams->size == nd_streams_size(batch);
+  bool sound = streams->size == nd_stream_state_size(batch);
   for (size_t i = 0; sound && i < streams->size; i++) sound = isfinite(streams->values[i]);
   if (!sound) return nd_fail(err, ND_FORMAT, "the state of its training is broken");
-  nd_streams_take(batch, config, streams->values);
+  nd_stream_state_take(batch, config, streams->values);
   return ND_OK;
 }
 

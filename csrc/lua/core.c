@@ -12,13 +12,13 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lnd_open_tokeniser(L);
   lnd_open_sequence(L);
   lnd_open_corpus(L);
-  lnd_open_intake(L);
+  lnd_open_ingest(L);
   lnd_open_model(L);
   lnd_open_batches(L);
   lnd_open_generator(L);
-  lnd_open_judge(L);
+  lnd_open_likelihood(L);
   lnd_open_explain(L);
-  lnd_open_touch(L);
+  lnd_open_humanise(L);
   lnd_open_drums(L);
   lnd_open_file(L);
   lnd_open_host(L);

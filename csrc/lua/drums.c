@@ -1,6 +1,6 @@
 /* drums.c - core.shift: drums moved in time; core.bar_styles: what each bar of
  * drums is like. */
-#include "../music/shift.h"
+#include "../music/retime.h"
 #include "../music/style.h"
 #include "lnd.h"
 

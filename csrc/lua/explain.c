@@ -79,7 +79,7 @@ static int core_explain(lua_State *L) {
   luaL_argcheck(L, from >= 1 && from <= steps, 3, "no such step");
   luaL_argcheck(L, to >= from && to <= steps, 4, "no such step, or before the first");
   luaL_argcheck(L, to - from < 256, 4, "at most 256 steps can be explained at once");
-  float style[ND_MAX_STYLE];
+  float style[ND_MAX_STYLE_SIZE];
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TBOOLEAN);
   bool styled = lua_toboolean(L, 5);
   if (styled) (void)nd_style_measure(seq, NULL, style);

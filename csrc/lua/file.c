@@ -1,6 +1,6 @@
 /* file.c - core.create_file and core.before: files that Lua writes as the engine
  * writes its own, and an order of names that no locale changes. */
-#include "../file.h"
+#include "../base/file.h"
 
 #include <stdlib.h>
 #include <string.h>

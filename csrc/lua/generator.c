@@ -30,7 +30,8 @@ static generator *check(lua_State *L) {
 /* core.generator(model, {…}) */
 static int core_generator(lua_State *L) {
   static const char *const names[] = {"seed", "temperature", "cutoff", "forced", "start",
-                                      "prime", "velocity", "threads", "limbs", "enter", "mood", NULL};
+                                      "prime", "velocity", "threads", "playable", "enter",
+                                      "variation", NULL};
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
   static const char *const entries[] = {"band", "always", NULL};
   nd_drummer *d = lnd_check_drummer(L, 1);
@@ -46,13 +47,14 @@ static int core_generator(lua_State *L) {
   if (cutoff >= 0.0 && temperature > 0.0)
     return luaL_error(L, "options 'cutoff' and 'temperature' are two ways of choosing: give one");
   if (temperature >= 0.0) o.temperature = (float)temperature;
-  o.mood = (float)lnd_opt_num(L, 2, "mood", (double)o.mood, 0.0, 1.0);
+  o.temperature_spread =
+      (float)lnd_opt_num(L, 2, "variation", (double)o.temperature_spread, 0.0, 1.0);
   o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
   o.forced = (int32_t)lnd_opt_int(L, 2, "forced", o.forced, 0, ND_MAX_VOICES);
   o.start = (nd_start)lnd_opt_choice(L, 2, "start", (int)o.start, starts);
   double velocity = lnd_opt_num(L, 2, "velocity", (double)o.velocity / 127.0, 0.0, 1.0);
   o.velocity = (uint8_t)fmax(1.0, round(velocity * 127.0));
-  o.limbs = lnd_opt_bool(L, 2, "limbs", o.limbs);
+  o.playable = lnd_opt_bool(L, 2, "playable", o.playable);
   o.always = lnd_opt_choice(L, 2, "enter", o.always ? 1 : 0, entries) == 1;
   int threads = (int)lnd_opt_int(L, 2, "threads", 1, 1, 256);
   const nd_sequence *prime = NULL;
@@ -244,8 +246,8 @@ static int play_on(lua_State *L, int called, lua_KContext context) {
     lnd_check_open(L, &box, 1);
     lnd_check_open(L, w->boxes, w->n_boxes);
     int former = nd_blas_threads(w->threads);
-    nd_status status = nd_playing_go(box->p, &products, &more, &err);
-    if (status == ND_OK && !more) status = nd_playing_end(box->p, &err);
+    nd_status status = nd_performance_advance(box->p, &products, &more, &err);
+    if (status == ND_OK && !more) status = nd_performance_end(box->p, &err);
     (void)nd_blas_threads(former);
     if (status != ND_OK) return lnd_raise(L, &err);
     if (more) {
@@ -255,20 +257,20 @@ static int play_on(lua_State *L, int called, lua_KContext context) {
   }
   if (w->list) lua_createtable(L, w->n, 0);                         /* [list] */
   for (int32_t i = 0; i < w->n; i++) {
-    (void)lnd_push_sequence(L, nd_playing_take(box->p, i));         /* [list,]seq */
+    (void)lnd_push_sequence(L, nd_performance_take(box->p, i));         /* [list,]seq */
     if (w->list) lua_rawseti(L, -2, i + 1);
   }
-  nd_playing *done = box->p;
+  nd_performance *done = box->p;
   box->p = NULL;
-  nd_playing_free(done);
+  nd_performance_free(done);
   return 1;
 }
 
 static int play_from(lua_State *L, work *w, const nd_sequence *song) {
   lnd_box *box = lua_touserdata(L, PLAYING);
   nd_error err;
-  nd_playing *p;
-  if (nd_playing_make(&p, w->generators, w->n, song, w->directions, &err) != ND_OK)
+  nd_performance *p;
+  if (nd_performance_make(&p, w->generators, w->n, song, w->directions, &err) != ND_OK)
     return lnd_raise(L, &err);
   box->p = p;
   return play_on(L, LUA_OK, 0);
@@ -324,7 +326,7 @@ static int core_play(lua_State *L) {
   return play_from(L, w, song);
 }
 
-static void playing_free(void *p) { nd_playing_free(p); }
+static void playing_free(void *p) { nd_performance_free(p); }
 
 /* numbers, index, name of the style that it has committed to; nil for none */
 static int push_style(lua_State *L, const generator *g) {
@@ -408,7 +410,7 @@ static int generator_step(lua_State *L) {
   int former = nd_blas_threads(g->threads);
   nd_generator_step(g->g, metrics, bar, hits);
   (void)nd_blas_threads(former);
-  if (!nd_generator_sound(g->g))
+  if (!nd_generator_is_finite(g->g))
     return luaL_error(L, "the model's weights are spoilt: its odds are no numbers");
   lua_createtable(L, 0, 4);
   for (int32_t v = 0; v < kit->n_voices; v++) {
@@ -422,7 +424,7 @@ static int generator_step(lua_State *L) {
 static int generator_odds(lua_State *L) {
   generator *g = check(L);
   const nd_kit *kit = &g->drummer->tokeniser.kit;
-  const float *odds = nd_generator_odds(g->g);
+  const float *odds = nd_generator_probabilities(g->g);
   lua_createtable(L, 0, kit->n_voices);
   for (int32_t v = 0; v < kit->n_voices; v++) {
     lua_pushnumber(L, (lua_Number)odds[v]);

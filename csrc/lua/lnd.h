@@ -23,11 +23,11 @@
 #define LND_SEQUENCE "neuraldrummer.sequence"
 #define LND_CORPUS "neuraldrummer.corpus"
 #define LND_CORPUS_WRITER "neuraldrummer.corpus_writer"
-#define LND_READER "neuraldrummer.reader"  /* smf.so's nd_song_reader, for core.so */
+#define LND_READER "neuraldrummer.reader"  /* smf.so's nd_parse_song_fn, for core.so */
 #define LND_BATCHES "neuraldrummer.batches"
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
-#define LND_WORLD "neuraldrummer.world"  /* an nd_reducer, of neuraldrummer.mpi */
+#define LND_WORLD "neuraldrummer.world"  /* an nd_allreduce, of neuraldrummer.mpi */
 /* never seen by users: work that may pause */
 #define LND_PLAYING "neuraldrummer.playing"
 #define LND_JUDGING "neuraldrummer.judging"
@@ -188,16 +188,16 @@ void lnd_open_song(lua_State *L);
 void lnd_open_tokeniser(lua_State *L);
 void lnd_open_sequence(lua_State *L);
 void lnd_open_corpus(lua_State *L);
-void lnd_open_intake(lua_State *L);
+void lnd_open_ingest(lua_State *L);
 void lnd_open_batches(lua_State *L);
 void lnd_open_model(lua_State *L);
 void lnd_open_generator(lua_State *L);
-void lnd_open_judge(lua_State *L);
+void lnd_open_likelihood(lua_State *L);
 void lnd_open_explain(lua_State *L);
 void lnd_open_host(lua_State *L);
 void lnd_open_lock(lua_State *L);
 void lnd_open_machine(lua_State *L);
-void lnd_open_touch(lua_State *L);
+void lnd_open_humanise(lua_State *L);
 void lnd_open_drums(lua_State *L);
 void lnd_open_file(lua_State *L);
 

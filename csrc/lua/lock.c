@@ -1,7 +1,7 @@
 /* lock.c - core.lock: one process or state at a time for a piece of work. */
 #include <stdlib.h>
 
-#include "../file.h"
+#include "../base/file.h"
 #include "lnd.h"
 
 #define LND_LOCK "neuraldrummer.lock"

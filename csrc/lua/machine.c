@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "../cpu.h"
+#include "../base/cpu.h"
 #include "../net/blas.h"
 #include "../net/kernels.h"
 #include "lnd.h"

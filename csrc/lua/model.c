@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../learn/near.h"
+#include "../learn/nca.h"
 #include "../net/playing.h"
 #include "../net/trainer.h"
 #include "../play/drummer.h"
@@ -98,7 +98,7 @@ static nd_status save_training(const model *m, nd_checkpoint *c, nd_error *err) 
                  t->rng.stream);
   nd_status status = nd_checkpoint_add(c, "adam.m", 1, &n, t->m, err);
   if (status == ND_OK) status = nd_checkpoint_add(c, "adam.v", 1, &n, t->v, err);
-  if (status == ND_OK) status = nd_checkpoint_say(c, "training", text, err);
+  if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "training", text, err);
   return status;
 }
 
@@ -156,7 +156,7 @@ static nd_status say_extra(lua_State *L, int arg, nd_checkpoint *c, nd_error *er
   while (status == ND_OK && lua_next(L, arg) != 0) {          /* key,value */
     char key[128];
     (void)snprintf(key, sizeof key, "%s%s", extra_prefix, lua_tostring(L, -2));
-    status = nd_checkpoint_say(c, key, lua_tostring(L, -1), err);
+    status = nd_checkpoint_set_metadata(c, key, lua_tostring(L, -1), err);
     lua_pop(L, 1);
   }
   return status;
@@ -272,7 +272,7 @@ static int model_config(lua_State *L) {
   set_integer(L, "steps", d->steps);
   set_integer(L, "batch", d->batch);
   set_integer(L, "parameters", (lua_Integer)d->net.n_trained);
-  set_number(L, "products", nd_net_products(&d->net));
+  set_number(L, "products", nd_net_macs(&d->net));
   set_integer(L, "step_bytes", (lua_Integer)nd_net_step_bytes(&d->net, c->causal));
   set_number(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   set_number(L, "temperature", (double)d->temperature);
@@ -307,15 +307,15 @@ static int model_learn_styles(lua_State *L) {
   model *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
   int split = luaL_checkoption(L, 3, "train", splits);
-  lua_Integer most = luaL_optinteger(L, 4, ND_MOST_STYLES);
-  luaL_argcheck(L, most >= 1 && most <= ND_MOST_STYLES, 4, "a number of styles is in 1..4096");
+  lua_Integer most = luaL_optinteger(L, 4, ND_MAX_STYLES);
+  luaL_argcheck(L, most >= 1 && most <= ND_MAX_STYLES, 4, "a number of styles is in 1..4096");
   nd_error err;
   if (lnd_finalising(L)) return luaL_error(L, "styles cannot be learnt within a finaliser");
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
   nd_styles learnt = {.n = 0};
   nd_status status = nd_styles_learn(&learnt, corpus, split == 2 ? -1 : split, (int32_t)most, &err);
-  if (status == ND_OK) status = nd_near_learn(&learnt, 1, &err);
+  if (status == ND_OK) status = nd_nca_learn(&learnt, 1, &err);
   if (status != ND_OK) {
     nd_styles_clear(&learnt);
     return lnd_fail_corpus(L, &err, 2);
@@ -332,7 +332,7 @@ static int model_styles(lua_State *L) {
   float *odds = lua_newuserdatauv(L, (size_t)(s->n + 1) * sizeof *odds, 0);
   nd_error err;
   for (int32_t i = 0; i < s->n; i++) odds[i] = 1.0f / (float)s->n;
-  if (seq != NULL && nd_styles_odds(s, seq, odds, &err) != ND_OK) return lnd_raise(L, &err);
+  if (seq != NULL && nd_styles_weights(s, seq, odds, &err) != ND_OK) return lnd_raise(L, &err);
   lua_createtable(L, s->n, 0);                                /* list */
   const char *name = s->names;
   for (int32_t i = 0; i < s->n; i++) {

@@ -1,6 +1,6 @@
 /* mpi.c - opens neuraldrummer.mpi: the processes of an MPI job, for batches to
  * be shared among. A library of its own, for it alone links MPI. */
-#include "../mpi/world.h"
+#include "../mpi/comm.h"
 
 #include <string.h>
 
@@ -8,19 +8,19 @@
 
 __attribute__((visibility("default"))) int luaopen_neuraldrummer_mpi(lua_State *L);
 
-static const nd_reducer *check(lua_State *L) { return lnd_check(L, 1, LND_WORLD); }
+static const nd_allreduce *check(lua_State *L) { return lnd_check(L, 1, LND_WORLD); }
 
-static nd_world *check_world(lua_State *L) { return check(L)->self; }
+static nd_comm *check_world(lua_State *L) { return check(L)->self; }
 
 /* Not parted from: whoever ends now takes the others along. */
-static void world_free(void *p) { nd_world_free(((nd_reducer *)p)->self); }
+static void world_free(void *p) { nd_comm_free(((nd_allreduce *)p)->self); }
 
 static int mpi_join(lua_State *L) {
   lnd_box *box = lnd_push(L, LND_WORLD, 0);
-  nd_world *world = NULL;
+  nd_comm *world = NULL;
   nd_error err;
-  if (nd_world_join(&world, &err) != ND_OK) return lnd_fail(L, &err, NULL);
-  box->p = nd_world_reducer(world);
+  if (nd_comm_join(&world, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  box->p = nd_comm_allreduce(world);
   return 1;
 }
 
@@ -35,7 +35,7 @@ static int world_size(lua_State *L) {
 }
 
 static int world_sum(lua_State *L) {
-  const nd_reducer *r = check(L);
+  const nd_allreduce *r = check(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_Unsigned n = lua_rawlen(L, 2);
   luaL_argcheck(L, n <= 4096, 2, "at most 4096 numbers at once");
@@ -57,7 +57,7 @@ static int world_sum(lua_State *L) {
 }
 
 static int world_any(lua_State *L) {
-  const nd_reducer *r = check(L);
+  const nd_allreduce *r = check(L);
   luaL_checktype(L, 2, LUA_TBOOLEAN);
   double so = lua_toboolean(L, 2) ? 1.0 : 0.0;
   nd_error err;
@@ -68,39 +68,39 @@ static int world_any(lua_State *L) {
 }
 
 static int world_same(lua_State *L) {
-  nd_world *world = check_world(L);
+  nd_comm *world = check_world(L);
   size_t n;
   const char *text = luaL_checklstring(L, 2, &n);
   bool same = false;
   nd_error err;
-  if (nd_world_same(world, nd_hash(text, n), &same, &err) != ND_OK) return lnd_fail(L, &err, NULL);
+  if (nd_comm_same(world, nd_hash(text, n), &same, &err) != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushboolean(L, same);
   return 1;
 }
 
 static int world_abort(lua_State *L) {
-  const nd_world *world = check_world(L);
+  const nd_comm *world = check_world(L);
   lua_Integer status = luaL_optinteger(L, 2, 1);
   luaL_argcheck(L, status >= 1 && status <= 125, 2, "a status is in 1..125");
-  nd_world_abort(world, (int)status);
+  nd_comm_abort(world, (int)status);
   return luaL_error(L, "the processes would not end");
 }
 
 static int world_leave(lua_State *L) {
-  nd_world *world = check_world(L);
+  nd_comm *world = check_world(L);
   lnd_box *box = lnd_check_box(L, 1, LND_WORLD);
   if (lnd_finalising(L)) return luaL_error(L, "a world cannot be left within a finaliser");
   nd_error err;
-  nd_status status = nd_world_leave(world, &err);
+  nd_status status = nd_comm_leave(world, &err);
   box->p = NULL;
-  nd_world_free(world);
+  nd_comm_free(world);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int world_tostring(lua_State *L) {
-  const nd_reducer *r = lnd_check_box(L, 1, LND_WORLD)->p;
+  const nd_allreduce *r = lnd_check_box(L, 1, LND_WORLD)->p;
   if (r == NULL) lua_pushliteral(L, "world: closed");
   else lua_pushfstring(L, "world: process %d of %d", r->rank + 1, r->size);
   return 1;

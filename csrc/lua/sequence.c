@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../music/likeness.h"
+#include "../music/self_similarity.h"
 #include "../music/style.h"
 #include "../music/tokens.h"
 #include "lnd.h"
@@ -243,7 +243,7 @@ static int sequence_with_bars(lua_State *L) {
 /* sequence:style(): its numbers, as style.h has them */
 static int sequence_style(lua_State *L) {
   nd_sequence *seq = check(L);
-  float style[ND_MAX_STYLE];
+  float style[ND_MAX_STYLE_SIZE];
   (void)nd_style_measure(seq, NULL, style);
   int32_t n = nd_style_size(nd_sequence_voices(seq));
   lua_createtable(L, n, 0);                               /* list */
@@ -257,19 +257,19 @@ static int sequence_style(lua_State *L) {
 #define LND_LIKENESS "neuraldrummer.likeness"
 
 static void forget(void *likeness) {
-  nd_likeness_clear(likeness);
+  nd_similarity_clear(likeness);
   free(likeness);
 }
 
 /* What likeness() gives: (a, b) -> how alike two bars are */
 static int likeness_of(lua_State *L) {
-  const nd_likeness *l = lnd_check(L, lua_upvalueindex(1), LND_LIKENESS);
+  const nd_similarity *l = lnd_check(L, lua_upvalueindex(1), LND_LIKENESS);
   lua_Integer bar[2];
   for (int k = 0; k < 2; k++) {
     bar[k] = luaL_checkinteger(L, k + 1);
     luaL_argcheck(L, bar[k] >= 1 && bar[k] <= l->n_bars, k + 1, "no such bar");
   }
-  lua_pushnumber(L, (lua_Number)nd_likeness_of(l, (int32_t)bar[0] - 1, (int32_t)bar[1] - 1));
+  lua_pushnumber(L, (lua_Number)nd_similarity_at(l, (int32_t)bar[0] - 1, (int32_t)bar[1] - 1));
   return 1;
 }
 
@@ -277,10 +277,10 @@ static int likeness_of(lua_State *L) {
 static int sequence_likeness(lua_State *L) {
   const nd_sequence *seq = check(L);
   lnd_box *box = lnd_push(L, LND_LIKENESS, 0);
-  nd_likeness *l = nd_calloc(1, sizeof *l);
+  nd_similarity *l = nd_calloc(1, sizeof *l);
   nd_error err;
   if (l == NULL) return luaL_error(L, "not enough memory");
-  if (nd_likeness_make(l, seq->metrics, &seq->grid, &err) != ND_OK) {
+  if (nd_similarity_make(l, seq->metrics, &seq->grid, &err) != ND_OK) {
     free(l);
     return lnd_raise(L, &err);
   }

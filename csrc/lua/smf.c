@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "../learn/intake.h"
+#include "../learn/ingest.h"
 #include "lnd.h"
 
 __attribute__((visibility("default"))) int luaopen_neuraldrummer_smf(lua_State *L);
@@ -59,7 +59,7 @@ static int smf_load(lua_State *L) {
 }
 
 /* For core.intake, which reads files by it on threads of its own. */
-static nd_song_reader *const reader = nd_smf_parse;
+static nd_parse_song_fn *const reader = nd_smf_parse;
 
 int luaopen_neuraldrummer_smf(lua_State *L) {
   static const luaL_Reg functions[] = {{"parse", smf_parse}, {"load", smf_load}, {NULL, NULL}};

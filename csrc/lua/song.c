@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../file.h"
+#include "../base/file.h"
 #include "../midi/splice.h"
 #include "../music/sequence.h"
 #include "lnd.h"

@@ -141,7 +141,7 @@ static int tokeniser_new(lua_State *L) {
   tok.steps_per_beat = (int32_t)steps;
   tok.beat = (nd_beat)lnd_opt_choice(L, 1, "beat", (int)tok.beat, beats);
   tok.include_drums = lnd_opt_bool(L, 1, "include_drums", tok.include_drums);
-  tok.max_steps = (int32_t)lnd_opt_int(L, 1, "max_steps", tok.max_steps, 1, ND_MOST_STEPS);
+  tok.max_steps = (int32_t)lnd_opt_int(L, 1, "max_steps", tok.max_steps, 1, ND_MAX_STEPS);
   return lnd_push_tokeniser(L, &tok);
 }
 
@@ -150,7 +150,7 @@ static int tokeniser_encode(lua_State *L) {
   nd_song *song = lnd_check(L, 2, LND_SONG);
   const char *name = luaL_optstring(L, 3, NULL);
   const lua_Integer most = luaL_optinteger(L, 4, tok->max_steps);
-  luaL_argcheck(L, most >= 1 && most <= ND_MOST_STEPS, 4, "max_steps is not in 1..16777216");
+  luaL_argcheck(L, most >= 1 && most <= ND_MAX_STEPS, 4, "max_steps is not in 1..16777216");
   nd_tokeniser limited = *tok;
   limited.max_steps = (int32_t)most;
   nd_sequence *seq;

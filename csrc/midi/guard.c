@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../file.h"
+#include "../base/file.h"
 
 const nd_midi_limits nd_midi_default_limits = {
   .max_bytes = ND_MAX_FILE_BYTES,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hold.h"
+#include "smf_sandbox.h"
 
 typedef struct program { int32_t tick; uint8_t channel, number; } program;
 

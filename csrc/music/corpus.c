@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../file.h"
+#include "../base/file.h"
 #include "tokens.h"
 
 static const char magic[8] = {'N', 'D', 'C', 'O', 'R', 'P', 'U', 'S'};
@@ -212,7 +212,7 @@ static void pack_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
 }
 
 /* Into a buffer that grows. */
-static nd_status pack_into(uint8_t **buffer, size_t *capacity, nd_packed *packed,
+static nd_status pack_into(uint8_t **buffer, size_t *capacity, nd_encoded_song *packed,
                            const nd_corpus_writer *w, const nd_sequence *seq, nd_error *err) {
   const nd_grid *grid = &seq->grid;
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
@@ -230,23 +230,23 @@ static nd_status pack_into(uint8_t **buffer, size_t *capacity, nd_packed *packed
   *buffer = grown;
   pack_song(*buffer, seq, flags);
   put32(*buffer + size - 4, crc_of(&w->crc, *buffer, size - 4));
-  *packed = (nd_packed){*buffer, size, grid->n_steps};
+  *packed = (nd_encoded_song){*buffer, size, grid->n_steps};
   return ND_OK;
 }
 
-nd_status nd_corpus_pack(nd_packed *packed, const nd_corpus_writer *w, const nd_sequence *seq,
+nd_status nd_corpus_encode(nd_encoded_song *packed, const nd_corpus_writer *w, const nd_sequence *seq,
                          nd_error *err) {
   uint8_t *buffer = NULL;
   size_t capacity = 0;
   return pack_into(&buffer, &capacity, packed, w, seq, err);
 }
 
-void nd_packed_clear(nd_packed *packed) {
+void nd_encoded_song_clear(nd_encoded_song *packed) {
   free(packed->bytes);
-  *packed = (nd_packed){NULL, 0, 0};
+  *packed = (nd_encoded_song){NULL, 0, 0};
 }
 
-nd_status nd_corpus_put(nd_corpus_writer *w, const nd_packed *packed, const char *song_name,
+nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *packed, const char *song_name,
                         nd_split split, nd_error *err) {
   if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus is full");
   size_t name = strlen(song_name);
@@ -274,7 +274,7 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_packed *packed, const char
 
 nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
                         nd_error *err) {
-  nd_packed packed;
+  nd_encoded_song packed;
   nd_status status = pack_into(&w->buffer, &w->buffer_capacity, &packed, w, seq, err);
   return status == ND_OK ? nd_corpus_put(w, &packed, seq->name, split, err) : status;
 }
@@ -372,7 +372,7 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
   if (nd_kit_parse(&tok->kit, kit, err) != ND_OK || tok->kit.n_voices == 0)
     return damaged(err, "its kit");
   if (steps_per_beat < 1 || steps_per_beat > 960 || beat > ND_BEAT_METER || max_steps < 1 ||
-      max_steps > ND_MOST_STEPS || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
+      max_steps > ND_MAX_STEPS || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
     return damaged(err, "its settings");
   if (get32(h + AT_METRICS) != ND_N_METRICS)
     return nd_fail(err, ND_FORMAT, "the corpus has %u metrics a step, this program %d",
@@ -648,7 +648,7 @@ nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t s
   if (status == ND_OK && get32(bytes) != (uint32_t)entry->steps)
     status = damaged(err, "sizes of a song");
   if (status == ND_OK) {
-    nd_packed packed = {bytes, (size_t)entry->size, entry->steps};
+    nd_encoded_song packed = {bytes, (size_t)entry->size, entry->steps};
     status = nd_corpus_put(w, &packed, entry->name, entry->split, err);
   }
   free(bytes);

@@ -35,12 +35,12 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
                         nd_error *err);
 /* The same in two steps, of which the first may be done on many threads at
  * once: a song as its bytes in the file (freed by clear), and its writing. */
-typedef struct nd_packed { uint8_t *bytes; size_t size; int32_t steps; } nd_packed;
-nd_status nd_corpus_pack(nd_packed *packed, const nd_corpus_writer *w, const nd_sequence *seq,
+typedef struct nd_encoded_song { uint8_t *bytes; size_t size; int32_t steps; } nd_encoded_song;
+nd_status nd_corpus_encode(nd_encoded_song *packed, const nd_corpus_writer *w, const nd_sequence *seq,
                          nd_error *err);
-nd_status nd_corpus_put(nd_corpus_writer *w, const nd_packed *packed, const char *name,
+nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *packed, const char *name,
                         nd_split split, nd_error *err);
-void nd_packed_clear(nd_packed *packed);
+void nd_encoded_song_clear(nd_encoded_song *packed);
 
 /* A song of another corpus of the same settings as it is; what is damaged is
  * refused. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "likeness.h"
+#include "self_similarity.h"
 
 /* What does not depend on the song's notes: people who drum alone have it too. */
 static const int places[] = {ND_M_TEMPO,    ND_M_BEAT_SIN,   ND_M_BEAT_COS, ND_M_BAR_SIN,
@@ -34,7 +34,7 @@ static float *put_hits(float *to, const uint8_t *hits, int32_t voices) {
   return to + voices;
 }
 
-static float *put_history(float *to, const nd_features *f, const nd_past *past, int32_t voices) {
+static float *put_history(float *to, const nd_features *f, const nd_history *past, int32_t voices) {
   to = put_hits(to, past->before, voices);
   for (int32_t k = 0; k < f->n_back; k++) to = put_hits(to, past->back[k], voices);
   return to;
@@ -55,7 +55,7 @@ static float *put_style(float *to, const float *style, int32_t n) {
   return to + n + 1;
 }
 
-void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard, float *row) {
+void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *heard, float *row) {
   if (f->kind == ND_FEATURES_ORIGINAL) {
     row = put_hits(row, heard->past.before, voices);
     *row = heard->metrics[ND_M_INTENSITY];
@@ -95,9 +95,9 @@ static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t v
   return at < grid->bars[bar + 1].step ? hits + (size_t)at * (size_t)voices : NULL;
 }
 
-nd_past nd_features_past(const nd_features *f, const nd_grid *grid, int32_t voices,
+nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_t voices,
                          const uint8_t *hits, int32_t step, int32_t bar, int32_t alike) {
-  nd_past past = {.told = true};
+  nd_history past = {.told = true};
   if (step > 0) past.before = hits + (size_t)(step - 1) * (size_t)voices;
   int32_t place = step - grid->bars[bar].step;
   for (int32_t k = 0; k < f->n_back && f->back[k] <= bar; k++)
@@ -106,27 +106,27 @@ nd_past nd_features_past(const nd_features *f, const nd_grid *grid, int32_t voic
   return past;
 }
 
-nd_status nd_returns_make(nd_returns *r, const nd_features *f, const float *metrics,
+nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                           const nd_grid *grid, nd_error *err) {
-  nd_likeness l;
+  nd_similarity l;
   size_t n = (size_t)grid->n_bars;
   r->of = nd_calloc(n, sizeof *r->of);
   r->how = nd_calloc(n, sizeof *r->how);
   nd_status status = r->of && r->how ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   for (size_t b = 0; status == ND_OK && b < n; b++) r->of[b] = -1;
   if (status == ND_OK && f->kind == ND_FEATURES_WHOLE && !f->causal) {
-    status = nd_likeness_make(&l, metrics, grid, err);
+    status = nd_similarity_make(&l, metrics, grid, err);
     if (status == ND_OK) {
-      nd_likeness_returns(&l, grid, r->of, r->how);
-      nd_likeness_clear(&l);
+      nd_similarity_recurrence(&l, grid, r->of, r->how);
+      nd_similarity_clear(&l);
     }
   }
-  if (status != ND_OK) nd_returns_clear(r);
+  if (status != ND_OK) nd_recurrence_clear(r);
   return status;
 }
 
-void nd_returns_clear(nd_returns *r) {
+void nd_recurrence_clear(nd_recurrence *r) {
   free(r->of);
   free(r->how);
-  *r = (nd_returns){NULL, NULL};
+  *r = (nd_recurrence){NULL, NULL};
 }

@@ -44,17 +44,17 @@ typedef struct nd_features {
 } nd_features;
 
 /* Rows of hits (voices) that lie behind a step; NULL where there is none. */
-typedef struct nd_past {
+typedef struct nd_history {
   bool told;                           /* whether there may be any: no hits are rests then */
   const uint8_t *before;               /* the step before */
   const uint8_t *back[ND_MAX_BACK];    /* the same place so many bars ago */
   const uint8_t *alike;                /* ... in the bar that this one is the return of */
-} nd_past;
+} nd_history;
 
 /* All that a step's row is made of. */
-typedef struct nd_heard {
+typedef struct nd_step_context {
   const float *metrics;     /* (ND_N_METRICS) */
-  nd_past past;
+  nd_history past;
   const uint8_t *given;     /* (voices) hits that are given; NULL: none */
   const uint8_t *known;     /* (voices) 1 where a cell is given, hit or not */
   float likeness;           /* of this bar to the one that it is the return of */
@@ -62,26 +62,26 @@ typedef struct nd_heard {
   int32_t into, beat;       /* steps since the bar began; steps a beat */
   float density;            /* of the bar, log2 of its share of the mean; NAN: not given */
   float fill;               /* 1: the bar is to be a fill, 0: not; NAN: not given */
-} nd_heard;
+} nd_step_context;
 
 int32_t nd_features_inputs(const nd_features *f, int32_t voices);
 int32_t nd_features_encoded(const nd_features *f, int32_t voices);
 
 /* Fills `row` (inputs). */
-void nd_features_row(const nd_features *f, int32_t voices, const nd_heard *heard, float *row);
+void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *heard, float *row);
 
 /* The past of `step` in hits (n_steps, voices) on a grid; `bar` is the index
  * of the step's bar, `alike` that of the bar that it is the return of, or
  * negative. */
-nd_past nd_features_past(const nd_features *f, const nd_grid *grid, int32_t voices,
+nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_t voices,
                          const uint8_t *hits, int32_t step, int32_t bar, int32_t alike);
 
 /* The returns of a song's bars, where the features hear them: of which bar
  * each is the return, and how like it is. */
-typedef struct nd_returns { int32_t *of; float *how; } nd_returns;
+typedef struct nd_recurrence { int32_t *of; float *how; } nd_recurrence;
 
-nd_status nd_returns_make(nd_returns *r, const nd_features *f, const float *metrics,
+nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                           const nd_grid *grid, nd_error *err);
-void nd_returns_clear(nd_returns *r);
+void nd_recurrence_clear(nd_recurrence *r);
 
 #endif

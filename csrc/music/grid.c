@@ -106,7 +106,7 @@ nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
   nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = song->ppq};
   layer l = {.grid = &made, .max_steps = max_steps};
   /* a bar takes the work of many steps, be it as short as one */
-  l.max_bars = (max_steps > ND_MAX_STEPS ? max_steps : ND_MAX_STEPS) / ND_STEPS_A_BAR;
+  l.max_bars = (max_steps > ND_DEFAULT_MAX_STEPS ? max_steps : ND_DEFAULT_MAX_STEPS) / ND_STEPS_A_BAR;
   /* at least one tick, so that at least one bar is laid */
   double end = end_tick < 1 ? 1 : end_tick;
   nd_status status = beat == ND_BEAT_METER ? lay_beats(&l, song, end, err)

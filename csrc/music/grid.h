@@ -29,7 +29,7 @@ typedef struct nd_grid {
 
 /* A grid from tick 0 to the end of the bar in which `end_tick` lies (a note
  * that ends on a bar line does not open the next bar). ND_LIMIT past
- * `max_steps`, and past as many bars as an eighth of that, or of ND_MAX_STEPS
+ * `max_steps`, and past as many bars as an eighth of that, or of ND_DEFAULT_MAX_STEPS
  * where that is more. */
 nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
                        int32_t steps_per_beat, nd_beat beat, int32_t max_steps,

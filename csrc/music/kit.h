@@ -3,7 +3,7 @@
 #ifndef ND_MUSIC_KIT_H
 #define ND_MUSIC_KIT_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 enum { ND_VOICE_NAME = 24 };
 

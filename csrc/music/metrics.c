@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "likeness.h"
+#include "self_similarity.h"
 
 static const char *const names[ND_N_METRICS] = {
   [ND_M_INTENSITY] = "intensity", [ND_M_ONSETS_LOW] = "onsets_low",
@@ -310,17 +310,17 @@ static void measure_progress(float *out, int32_t start, int32_t stop, int32_t n_
 
 /* What is said of a bar by its likeness to others. */
 static nd_status measure_form(float *out, const nd_grid *grid, nd_error *err) {
-  nd_likeness l;
+  nd_similarity l;
   int32_t *of = nd_calloc((size_t)grid->n_bars, sizeof *of);
   float *how = nd_calloc((size_t)grid->n_bars, sizeof *how);
   nd_status status = of && how ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) status = nd_likeness_make(&l, out, grid, err);
+  if (status == ND_OK) status = nd_similarity_make(&l, out, grid, err);
   if (status == ND_OK) {
-    nd_likeness_returns(&l, grid, of, how);
+    nd_similarity_recurrence(&l, grid, of, how);
     for (int32_t b = 0; b < grid->n_bars; b++) {
       int32_t stop = b + 1 < grid->n_bars ? grid->bars[b + 1].step : grid->n_steps;
-      float bar[3] = {b > 0 ? 1.0f - nd_likeness_of(&l, b, b - 1) : 0.0f, how[b],
-                      nd_likeness_turn(&l, b)};
+      float bar[3] = {b > 0 ? 1.0f - nd_similarity_at(&l, b, b - 1) : 0.0f, how[b],
+                      nd_similarity_novelty(&l, b)};
       for (int k = 0; k < 3; k++) bar[k] = nd_half_round((float)clip((double)bar[k], 4));
       for (int32_t t = grid->bars[b].step; t < stop; t++) {
         float *m = out + (size_t)t * ND_N_METRICS;
@@ -329,7 +329,7 @@ static nd_status measure_form(float *out, const nd_grid *grid, nd_error *err) {
         m[ND_M_TURN] = bar[2];
       }
     }
-    nd_likeness_clear(&l);
+    nd_similarity_clear(&l);
   }
   free(of);
   free(how);

@@ -10,7 +10,7 @@
 #ifndef ND_MUSIC_METRICS_H
 #define ND_MUSIC_METRICS_H
 
-#include "../half.h"
+#include "../base/half.h"
 #include "grid.h"
 
 enum nd_metric {

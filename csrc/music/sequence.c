@@ -15,7 +15,7 @@ nd_status nd_tokeniser_preset(nd_tokeniser *tok, const char *preset, nd_error *e
   tok->steps_per_beat = original ? 2 : 4;
   tok->beat = original ? ND_BEAT_METER : ND_BEAT_QUARTER;
   tok->include_drums = tok->original = original;
-  tok->max_steps = ND_MAX_STEPS;
+  tok->max_steps = ND_DEFAULT_MAX_STEPS;
   return nd_kit_named(&tok->kit, original ? "basic6" : "gm9", err);
 }
 
@@ -264,7 +264,7 @@ static bool keeps(const nd_kit *kit, const uint8_t *known, uint8_t pitch) {
   return true;
 }
 
-nd_status nd_sequence_set_kept(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
+nd_status nd_sequence_set_masked(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
                                const nd_sequence *given, const uint8_t *known) {
   const nd_kit *kit = &seq->settings.kit;
   size_t voices = (size_t)kit->n_voices, steps = (size_t)seq->grid.n_steps;
@@ -299,7 +299,7 @@ nd_status nd_sequence_set_kept(nd_sequence *seq, const uint8_t *hits, const int8
 }
 
 nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets) {
-  return nd_sequence_set_kept(seq, hits, offsets, NULL, NULL);
+  return nd_sequence_set_masked(seq, hits, offsets, NULL, NULL);
 }
 
 static int32_t bar_end(const nd_grid *grid, int32_t bar) {

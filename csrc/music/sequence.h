@@ -70,7 +70,7 @@ nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8
  * `given`, of the same length and kit, has there: its strikes as they are, by
  * pitch, velocity and offset, doubled ones too. Strikes beside the kit are
  * taken where all of a step is known. */
-nd_status nd_sequence_set_kept(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
+nd_status nd_sequence_set_masked(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
                                const nd_sequence *given, const uint8_t *known);
 
 /* A copy of `like`'s grid and metrics in which bar `b` has the strikes of

@@ -6,7 +6,7 @@
 #ifndef ND_MUSIC_SONG_H
 #define ND_MUSIC_SONG_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef struct nd_note {
   int32_t tick;       /* start */

@@ -14,7 +14,7 @@
 #ifndef ND_MUSIC_STYLE_H
 #define ND_MUSIC_STYLE_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 struct nd_sequence;
 
@@ -22,7 +22,7 @@ struct nd_sequence;
 
 enum {
   ND_STYLE_TRAITS = 5, ND_STYLE_PLACES = 24,
-  ND_MAX_STYLE = ND_MAX_VOICES * (1 + ND_STYLE_PLACES) + ND_STYLE_TRAITS
+  ND_MAX_STYLE_SIZE = ND_MAX_VOICES * (1 + ND_STYLE_PLACES) + ND_STYLE_TRAITS
 };
 
 static inline int32_t nd_style_traits(int32_t voices) { return voices + ND_STYLE_TRAITS; }

@@ -2,7 +2,7 @@
 #ifndef ND_NET_ADAM_H
 #define ND_NET_ADAM_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef struct nd_adam_options {
   float rate, beta1, beta2, epsilon;

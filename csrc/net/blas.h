@@ -4,7 +4,7 @@
 #ifndef ND_NET_BLAS_H
 #define ND_NET_BLAS_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef enum nd_trans { ND_N = 0, ND_T = 1 } nd_trans;
 

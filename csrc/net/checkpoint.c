@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../file.h"
-#include "../half.h"
-#include "../utf8.h"
+#include "../base/file.h"
+#include "../base/half.h"
+#include "../base/utf8.h"
 
 /* Of what is read, and so of what is written. */
 enum { MAX_HEADER = 16 << 20, MAX_ENTRIES = 4096 };
@@ -52,7 +52,7 @@ static nd_status say(nd_checkpoint *c, char *key, char *value, nd_error *err) {
   return ND_OK;
 }
 
-nd_status nd_checkpoint_say(nd_checkpoint *c, const char *key, const char *value, nd_error *err) {
+nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value, nd_error *err) {
   return say(c, copy_text(key), copy_text(value), err);
 }
 

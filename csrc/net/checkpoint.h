@@ -4,7 +4,7 @@
 #ifndef ND_NET_CHECKPOINT_H
 #define ND_NET_CHECKPOINT_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef struct nd_entry {
   char *name;
@@ -26,7 +26,7 @@ typedef struct nd_checkpoint {
 nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
                             const int64_t *shape, const float *values, nd_error *err);
 /* Both as UTF-8, which the header has to be: see utf8.h. */
-nd_status nd_checkpoint_say(nd_checkpoint *c, const char *key, const char *value, nd_error *err);
+nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value, nd_error *err);
 void nd_checkpoint_clear(nd_checkpoint *c);
 
 /* Frees the values of all entries but `name`, which are then gone. */

@@ -55,11 +55,11 @@ void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_
 /* Columns whose sums are added up at once. */
 enum { COLUMNS = 512 };
 
-static void add_up(const nd_reducer *reducer, double *sums, int32_t n) {
+static void add_up(const nd_allreduce *reducer, double *sums, int32_t n) {
   if (reducer != NULL) reducer->sum(reducer->self, sums, (size_t)n);
 }
 
-void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse) {
   double mu[COLUMNS], squares[COLUMNS];
@@ -107,7 +107,7 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
       x[j] = gamma[j] * (x[j] - mean[j]) / sqrtf(var[j] + norm_epsilon) + beta[j];
 }
 
-void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
   double sums[2 * COLUMNS];  /* of dy, then of dy along xhat */

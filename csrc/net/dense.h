@@ -3,9 +3,9 @@
 #ifndef ND_NET_DENSE_H
 #define ND_NET_DENSE_H
 
-#include "../nd.h"
-#include "../rng.h"
-#include "reducer.h"
+#include "../base/nd.h"
+#include "../base/rng.h"
+#include "allreduce.h"
 
 /* y (rows, out) = x (rows, in) w (in, out) + b (out) */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
@@ -32,14 +32,14 @@ static inline uint64_t nd_dropout_draws(size_t n) { return ((uint64_t)n + 1) / 2
  * `moments` (2, n), the batch's mean and variance, for the running ones to move
  * by. With a reducer (or NULL), `rows` are this process's of `whole`, and what
  * is known of all is known here. */
-void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse);
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var);
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x);
 /* In place on dy; dgamma and dbeta are of the rows here. */
-void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_reducer *reducer,
+void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy);
 

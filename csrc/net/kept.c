@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../cpu.h"
-#include "../half.h"
+#include "../base/cpu.h"
+#include "../base/half.h"
 #include "blas.h"
 #include "kernels.h"
 

@@ -12,7 +12,7 @@
 #ifndef ND_NET_KEPT_H
 #define ND_NET_KEPT_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef struct nd_kept {
   const float *w;   /* (k, n), the caller's */

@@ -5,8 +5,8 @@
 #ifndef ND_NET_KERNELS_H
 #define ND_NET_KERNELS_H
 
-#include "../nd.h"
-#include "../rng.h"
+#include "../base/nd.h"
+#include "../base/rng.h"
 
 /* Gates of one step, for `rows` rows of `hidden` units.
  * z: (rows, 4H) pre-activations in, activated gates i, f, g, o out

@@ -6,7 +6,7 @@
 #include "blas.h"
 #include "kernels.h"
 #include "packed.h"
-#include "share.h"
+#include "../base/thread_pool.h"
 
 size_t nd_lstm_trace_size(int32_t hidden, int32_t steps, int32_t streams) {
   size_t cells = (size_t)hidden * (size_t)streams;
@@ -58,8 +58,8 @@ size_t nd_lstm_packed_size(int32_t inputs, int32_t hidden) {
 static void pack_part(nd_trans tb, int32_t k, int32_t n, const float *b, int part, int parts,
                       float *packed) {
   int32_t width = nd_packed_width();
-  nd_pack(tb, k, n, b, nd_share_from(n, width, part, parts),
-          nd_share_from(n, width, part + 1, parts), packed);
+  nd_pack(tb, k, n, b, nd_partition_begin(n, width, part, parts),
+          nd_partition_begin(n, width, part + 1, parts), packed);
 }
 
 void nd_lstm_pack(const nd_lstm_work *w, bool backward, int part, int parts) {
@@ -156,8 +156,8 @@ void nd_lstm_gradient(const nd_lstm_work *w, int part, int parts, float *dwx, fl
   int32_t H = l->hidden, n = 4 * H, rows = w->steps * w->streams, width = nd_packed_width();
   const float *h = w->trace.h + before(w, 0) * (size_t)w->streams * (size_t)H;
   if (by_packed(w)) {
-    nd_packed_gradient(rows, l->inputs, H, n, nd_share_from(n, width, part, parts),
-                       nd_share_from(n, width, part + 1, parts), w->x, h, w->trace.gates, dwx, dwh,
+    nd_packed_gradient(rows, l->inputs, H, n, nd_partition_begin(n, width, part, parts),
+                       nd_partition_begin(n, width, part + 1, parts), w->x, h, w->trace.gates, dwx, dwh,
                        db);
     return;
   }

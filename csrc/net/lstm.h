@@ -8,7 +8,7 @@
 #ifndef ND_NET_LSTM_H
 #define ND_NET_LSTM_H
 
-#include "../nd.h"
+#include "../base/nd.h"
 
 typedef struct nd_lstm {
   int32_t inputs, hidden;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "dense.h"
-#include "head.h"
+#include "head_plan.h"
 #include "kernels.h"
 #include "playing.h"
 
@@ -284,7 +284,7 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
   return ND_OK;
 }
 
-double nd_net_products(const nd_net *net) {
+double nd_net_macs(const nd_net *net) {
   const nd_net_config *c = &net->config;
   double H = c->hidden, lstm = 0, head = (double)features(c) * nd_net_outputs(c);
   for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? nd_net_front(c) : c->hidden));

@@ -18,9 +18,9 @@
 #ifndef ND_NET_NET_H
 #define ND_NET_NET_H
 
-#include "../nd.h"
-#include "../rng.h"
-#include "heads.h"
+#include "../base/nd.h"
+#include "../base/rng.h"
+#include "output.h"
 #include "lstm.h"
 
 enum { ND_MAX_LAYERS = 8, ND_MAX_DENSE = 4, ND_MAX_TENSORS = 64, ND_MAX_UNITS = 4096,
@@ -96,7 +96,7 @@ size_t nd_net_head_scratch(const nd_net *net, int32_t rows);
 
 /* Multiply-adds of one step of one stream (window nets: of one window),
  * forward pass, matrix products alone. Training costs three times that. */
-double nd_net_products(const nd_net *net);
+double nd_net_macs(const nd_net *net);
 
 /* A tensor's values in `block`, the net's or one laid out alike: "lstm", 2, "wx"; layers
  * that there is one of have number 0. NULL when the net has no such tensor. */

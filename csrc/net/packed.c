@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../cpu.h"
+#include "../base/cpu.h"
 
 /* The kernels of one instruction set. All work on one panel, of which the first
  * `columns` columns count; rows of c lie `c_step` apart. */

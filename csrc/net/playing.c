@@ -80,12 +80,12 @@ void nd_net_logits(const nd_net *net, const nd_weights *w, int32_t rows, const f
 
 enum { SOME = 64 };   /* rows of one product; and at least a step */
 
-static int32_t some(const nd_reading *r) { return r->n < SOME ? SOME / r->n : 1; }
+static int32_t some(const nd_encoder_run *r) { return r->n < SOME ? SOME / r->n : 1; }
 
-nd_status nd_reading_make(nd_reading *r, const nd_net *net, int32_t n, const int32_t *steps,
+nd_status nd_encoder_run_make(nd_encoder_run *r, const nd_net *net, int32_t n, const int32_t *steps,
                           const float *const *x, size_t apart, float *const *out, nd_error *err) {
   const nd_net_config *c = &net->config;
-  *r = (nd_reading){.net = net, .n = n, .steps = steps, .x = x, .apart = apart, .out = out};
+  *r = (nd_encoder_run){.net = net, .n = n, .steps = steps, .x = x, .apart = apart, .out = out};
   for (int32_t i = 0; i < n; i++)
     if (steps[i] > r->longest) r->longest = steps[i];
   size_t cells = (size_t)n * (size_t)c->encoder, rows = (size_t)some(r) * (size_t)n;
@@ -99,27 +99,27 @@ nd_status nd_reading_make(nd_reading *r, const nd_net *net, int32_t n, const int
   return ND_OK;
 }
 
-bool nd_reading_done(const nd_reading *r) { return r->reader >= nd_net_readers(&r->net->config); }
+bool nd_encoder_run_done(const nd_encoder_run *r) { return r->reader >= nd_net_readers(&r->net->config); }
 
-void nd_reading_clear(nd_reading *r) {
+void nd_encoder_run_clear(nd_encoder_run *r) {
   free(r->block);
   r->block = NULL;
 }
 
 /* The step of song `i` that a reader comes to after `at` others; -1: none is left. */
-static int32_t step_at(const nd_reading *r, int32_t i, int32_t at) {
+static int32_t step_at(const nd_encoder_run *r, int32_t i, int32_t at) {
   if (at >= r->steps[i]) return -1;
   return r->reader == 0 ? at : r->steps[i] - 1 - at;
 }
 
-double nd_reading_go(nd_reading *r, double products) {
+double nd_encoder_run_advance(nd_encoder_run *r, double products) {
   const nd_net_config *c = &r->net->config;
   nd_weights plain;
   const nd_weights *w = nd_net_weights(r->net, &plain);
   size_t E = (size_t)c->encoded, He = (size_t)c->encoder, n = (size_t)r->n;
   size_t encoding = (size_t)nd_net_encoding(c);
   double cost = 4.0 * (double)He * (double)(E + He) * r->n;
-  while (!nd_reading_done(r) && products > 0) {
+  while (!nd_encoder_run_done(r) && products > 0) {
     if (r->at == 0) memset(r->h, 0, 2 * n * He * sizeof *r->h);
     int32_t k = r->reader, left = r->longest - r->at, steps = left < some(r) ? left : some(r);
     for (int32_t t = 0; t < steps; t++)

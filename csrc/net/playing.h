@@ -36,7 +36,7 @@ void nd_net_logits(const nd_net *net, const nd_weights *w, int32_t rows, const f
  * rows of inputs at x[i], `apart` floats from one to the next, of which the
  * first `encoded` are read; out[i] gets (steps, encoding). All these are the
  * caller's, and stay until the end. */
-typedef struct nd_reading {
+typedef struct nd_encoder_run {
   const nd_net *net;
   int32_t n, longest;
   const int32_t *steps;
@@ -46,15 +46,15 @@ typedef struct nd_reading {
   int32_t reader, at;       /* where it is; reader counts up to nd_net_readers() */
   float *block, *h, *c;     /* (n, encoder) */
   float *in, *z;            /* of some steps: (…, n, encoded), (…, n, 4 encoder) */
-} nd_reading;
+} nd_encoder_run;
 
-nd_status nd_reading_make(nd_reading *r, const nd_net *net, int32_t n, const int32_t *steps,
+nd_status nd_encoder_run_make(nd_encoder_run *r, const nd_net *net, int32_t n, const int32_t *steps,
                           const float *const *x, size_t apart, float *const *out, nd_error *err);
 
 /* Reads on for about so many multiply-adds, and at least a few steps; what is
  * left of them, negative or 0 when it is not done. */
-double nd_reading_go(nd_reading *r, double products);
-bool nd_reading_done(const nd_reading *r);
-void nd_reading_clear(nd_reading *r);
+double nd_encoder_run_advance(nd_encoder_run *r, double products);
+bool nd_encoder_run_done(const nd_encoder_run *r);
+void nd_encoder_run_clear(nd_encoder_run *r);
 
 #endif

@@ -6,11 +6,11 @@
 
 #include "blas.h"
 #include "dense.h"
-#include "head.h"
+#include "head_plan.h"
 #include "kernels.h"
 #include "packed.h"
 #include "playing.h"
-#include "share.h"
+#include "../base/thread_pool.h"
 
 /* ------------------------------------------------------------------- training
  * The streams of a batch don't know of each other: each thread takes some of
@@ -22,7 +22,7 @@
 typedef struct pass {
   nd_trainer *t;
   nd_batch *b;
-  nd_crew *crew;
+  nd_thread_pool *crew;
   float *heard;                 /* (T, B, encoded): what the encoder reads */
   float *front;                 /* (T, B, front): what the first layer takes */
   float *dfront;                /* (T, B, encoding) */
@@ -173,19 +173,19 @@ static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, pass *p, nd_
 static int threads_for(const nd_trainer *t, const nd_batch *b) {
   const nd_net_config *c = &t->net->config;
   double rows = c->window > 0 ? b->streams : (double)b->steps * b->streams;
-  double worth = nd_net_products(t->net) * rows / 1.6e7;
+  double worth = nd_net_macs(t->net) * rows / 1.6e7;
   return nd_packed_width() == 0 || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
 }
 
 /* Sets up who works on a pass, and gives it back. */
 static int assemble(pass *p) {
-  p->crew = nd_crew_make(threads_for(p->t, p->b));
+  p->crew = nd_thread_pool_make(threads_for(p->t, p->b));
   return nd_blas_threads(nd_packed_width() > 0 || p->t->threads < 1 ? 1 : p->t->threads);
 }
 
 static void dismiss(pass *p, int blas_threads) {
   (void)nd_blas_threads(blas_threads);
-  nd_crew_end(p->crew);
+  nd_thread_pool_end(p->crew);
   p->crew = NULL;
 }
 
@@ -286,8 +286,8 @@ static void forward_streams(void *job, int part, int parts) {
   const nd_net *net = p->t->net;
   const nd_net_config *c = &net->config;
   nd_batch *b = p->b;
-  int32_t from = nd_share_from(b->streams, 1, part, parts);
-  int32_t to = nd_share_from(b->streams, 1, part + 1, parts);
+  int32_t from = nd_partition_begin(b->streams, 1, part, parts);
+  int32_t to = nd_partition_begin(b->streams, 1, part + 1, parts);
   if (from == to) return;
   if (c->encoder > 0) encode(p, from, to);
   for (int32_t l = 0; l < c->layers; l++) {
@@ -389,8 +389,8 @@ static double forward(pass *p, bool training, double *count) {
   if (c->window > 0) p->features += (size_t)(p->b->steps - 1) * B * H;
   draw(p);
   p->backward = false;
-  nd_crew_do(p->crew, pack_weights, p);
-  nd_crew_do(p->crew, forward_streams, p);
+  nd_thread_pool_run(p->crew, pack_weights, p);
+  nd_thread_pool_run(p->crew, forward_streams, p);
   if (p->n_ops > 0) forward_head(p, training);
   double sum = 0;
   for (int32_t r = 0; r < p->rows; r++) sum += p->sums[r];
@@ -430,7 +430,7 @@ static void backward_streams(void *job, int part, int parts) {
   const nd_net *net = p->t->net;
   const nd_net_config *c = &net->config;
   int32_t B = p->b->streams, T = p->b->steps;
-  int32_t from = nd_share_from(B, 1, part, parts), rows = nd_share_from(B, 1, part + 1, parts) - from;
+  int32_t from = nd_partition_begin(B, 1, part, parts), rows = nd_partition_begin(B, 1, part + 1, parts) - from;
   if (rows == 0) return;
   size_t H = (size_t)c->hidden, own = (size_t)from * H, n = (size_t)rows * H, cells = (size_t)B * H;
   float *d = p->layer[0].dh, *last = d + (size_t)(T - 1) * cells;
@@ -495,14 +495,14 @@ static void gradient_columns(void *job, int part_number, int parts) {
 static void find_gradients(pass *p, int32_t from, int32_t to) {
   p->gradient_from = from;
   p->gradient_to = to;
-  nd_crew_do(p->crew, gradient_columns, p);
+  nd_thread_pool_run(p->crew, gradient_columns, p);
 }
 
 /* The same from the end of the gradient to its start, each layer's handed over
  * to be added up with other processes' while the next one's is found. */
 static void find_shared_gradients(pass *p) {
   const nd_net *net = p->t->net;
-  const nd_reducer *reducer = p->b->reducer;
+  const nd_allreduce *reducer = p->b->reducer;
   int32_t readers = nd_net_readers(&net->config), layers = net->config.layers;
   size_t done = net->n_trained;
   for (int32_t i = gradients(net) - 1; i >= 0; i--) {
@@ -524,13 +524,13 @@ static void backward(pass *p) {
   size_t head = (size_t)(nd_net_part(net, p->t->gradient, "lstm", net->config.layers, "b") - p->t->gradient);
   memset(p->t->gradient + head, 0, (net->n_trained - head) * sizeof(float));
   p->backward = true;
-  nd_crew_do(p->crew, pack_weights, p);
+  nd_thread_pool_run(p->crew, pack_weights, p);
   if (p->n_ops > 0) {
     const float *d = backward_head(p);
     if (d != p->dhead)
       memcpy(p->dhead, d, (size_t)p->rows * (size_t)net->config.hidden * sizeof *d);
   }
-  nd_crew_do(p->crew, backward_streams, p);
+  nd_thread_pool_run(p->crew, backward_streams, p);
   if (p->b->reducer != NULL) find_shared_gradients(p);
   else find_gradients(p, 0, gradients(net));
 }
@@ -542,16 +542,16 @@ static size_t chunk_size(const nd_net *net, int32_t chunk) {
 
 static void square_chunks(void *job, int part, int parts) {
   const pass *p = job;
-  int32_t n = chunks(p->t->net), to = nd_share_from(n, 1, part + 1, parts);
-  for (int32_t i = nd_share_from(n, 1, part, parts); i < to; i++)
+  int32_t n = chunks(p->t->net), to = nd_partition_begin(n, 1, part + 1, parts);
+  for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++)
     p->sums[i] = nd_sum_squares(chunk_size(p->t->net, i), p->t->gradient + (size_t)i * CHUNK);
 }
 
 static void move_chunks(void *job, int part, int parts) {
   const pass *p = job;
   nd_trainer *t = p->t;
-  int32_t n = chunks(t->net), to = nd_share_from(n, 1, part + 1, parts);
-  for (int32_t i = nd_share_from(n, 1, part, parts); i < to; i++) {
+  int32_t n = chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
+  for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++) {
     size_t at = (size_t)i * CHUNK;
     nd_adam_apply(&p->plan, chunk_size(t->net, i), t->net->block + at, t->gradient + at, t->m + at,
                   t->v + at);
@@ -561,12 +561,12 @@ static void move_chunks(void *job, int part, int parts) {
 /* The gradient's norm, and unless that is not finite, Adam's step: else false. */
 static bool apply(pass *p, const nd_adam_options *adam, double *norm) {
   double squares = 0;
-  nd_crew_do(p->crew, square_chunks, p);
+  nd_thread_pool_run(p->crew, square_chunks, p);
   for (int32_t i = 0; i < chunks(p->t->net); i++) squares += p->sums[i];
   *norm = sqrt(squares);
   if (!isfinite(*norm)) return false;
   p->plan = nd_adam_begin(adam, p->t->step + 1, *norm);
-  nd_crew_do(p->crew, move_chunks, p);
+  nd_thread_pool_run(p->crew, move_chunks, p);
   p->t->step++;
   return true;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../number.h"
+#include "../base/number.h"
 
 static const char format_name[] = "neuraldrummer 1";
 
@@ -66,7 +66,7 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->style_noise = 0.05f;
   d->deaf = 0.05f;
   d->temperature = 0.75f;
-  d->mood = 0.8f;
+  d->temperature_spread = 0.8f;
   d->cutoff = 0.5f;
   return ND_OK;
 }
@@ -153,7 +153,7 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("steps_per_beat", d->tokeniser.steps_per_beat, 1, 48);
   FLAG_("include_drums", d->tokeniser.include_drums);
   FLAG_("original", d->tokeniser.original);
-  INT_("max_steps", d->tokeniser.max_steps, 1, ND_MOST_STEPS);
+  INT_("max_steps", d->tokeniser.max_steps, 1, ND_MAX_STEPS);
   TEXT_("features", features);
   TEXT_("look_back", back);
   TEXT_("metrics", metrics);
@@ -180,7 +180,7 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("encoded", c->encoded, 0, ND_MAX_INPUTS), LATER_;
   FLAG_("causal", c->causal), LATER_;
   FLAG_("touch", c->touch), LATER_;
-  NUM_("mood", d->mood, 0, 1), LATER_;
+  NUM_("mood", d->temperature_spread, 0, 1), LATER_;
   NUM_("given", d->given, 0, 1), LATER_;
   NUM_("history_secret", d->history_secret, 0, 1), LATER_;
   NUM_("style_given", d->style_given, 0, 1), LATER_;
@@ -244,7 +244,7 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
   (void)snprintf(t.features, sizeof t.features, "%s", feature_names[d.features.kind]);
   (void)snprintf(t.beat, sizeof t.beat, "%s", d.tokeniser.beat == ND_BEAT_METER ? "meter" : "quarter");
   int32_t n = list_settings(&d, &net, &t, list);
-  status = nd_checkpoint_say(c, "format", format_name, err);
+  status = nd_checkpoint_set_metadata(c, "format", format_name, err);
   for (int32_t i = 0; i < n && status == ND_OK; i++) {
     char number[ND_NUMBER];
     const char *value = number;
@@ -254,16 +254,16 @@ nd_status nd_drummer_describe(const nd_drummer *given, nd_checkpoint *c, nd_erro
       case FLAG: value = *(bool *)list[i].value ? "true" : "false"; break;
       case TEXT: value = list[i].value; break;
     }
-    status = nd_checkpoint_say(c, list[i].key, value, err);
+    status = nd_checkpoint_set_metadata(c, list[i].key, value, err);
   }
   if (status == ND_OK && given->styles.n > 0) {
     const nd_styles *s = &given->styles;
     int64_t style[2] = {s->n, s->size}, song[2] = {s->n, ND_SONG_TRAITS};
-    int64_t near[2] = {ND_SONG_TRAITS, ND_STYLES_NEAR};
+    int64_t near[2] = {ND_SONG_TRAITS, ND_STYLES_PROJECTED};
     status = nd_checkpoint_add(c, "styles.style", 2, style, s->style, err);
     if (status == ND_OK) status = nd_checkpoint_add(c, "styles.song", 2, song, s->song, err);
     if (status == ND_OK) status = nd_checkpoint_add(c, "styles.near", 2, near, s->near, err);
-    if (status == ND_OK) status = nd_checkpoint_say(c, "styles", s->names, err);
+    if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "styles", s->names, err);
   }
   for (int32_t i = 0; i < given->net.n_tensors && status == ND_OK; i++) {
     const nd_tensor *x = &given->net.tensors[i];
@@ -352,7 +352,7 @@ static nd_status restore_styles(nd_drummer *d, const nd_checkpoint *c, nd_error 
   int64_t lines = 0, n = style != NULL ? style->shape[0] : 0;
   for (const char *p = names; p != NULL && *p != '\0'; p++) lines += *p == '\n';
   if (n < 1 || n > 1 << 20 || lines != n || !is_matrix(style, n, size) ||
-      !is_matrix(song, n, ND_SONG_TRAITS) || !is_matrix(near, ND_SONG_TRAITS, ND_STYLES_NEAR))
+      !is_matrix(song, n, ND_SONG_TRAITS) || !is_matrix(near, ND_SONG_TRAITS, ND_STYLES_PROJECTED))
     return nd_fail(err, ND_FORMAT, "its styles are broken");
   nd_styles *s = &d->styles;
   nd_status status = copy_values(&s->style, style, err);

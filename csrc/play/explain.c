@@ -16,10 +16,10 @@ typedef struct places {
 } places;
 
 /* The n-th input, from 0, in which the row of `heard` differs from the empty one. */
-static int32_t place_of(const nd_drummer *d, const nd_heard *heard, int32_t n) {
+static int32_t place_of(const nd_drummer *d, const nd_step_context *heard, int32_t n) {
   static const float silence[ND_N_METRICS] = {0};
   float row[WIDTH], empty[WIDTH];
-  nd_heard nothing = {.metrics = silence, .beat = 1, .density = NAN, .fill = NAN};
+  nd_step_context nothing = {.metrics = silence, .beat = 1, .density = NAN, .fill = NAN};
   nd_features_row(&d->features, d->net.config.voices, &nothing, empty);
   nd_features_row(&d->features, d->net.config.voices, heard, row);
   for (int32_t i = 0; i < d->net.config.inputs; i++)
@@ -28,9 +28,9 @@ static int32_t place_of(const nd_drummer *d, const nd_heard *heard, int32_t n) {
 }
 
 static void find_places(const nd_drummer *d, places *p) {
-  float metrics[ND_N_METRICS] = {0}, style[ND_MAX_STYLE];
+  float metrics[ND_N_METRICS] = {0}, style[ND_MAX_STYLE_SIZE];
   uint8_t hits[ND_MAX_VOICES] = {0};
-  nd_heard heard = {.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
+  nd_step_context heard = {.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
   for (int32_t m = 0; m < ND_N_METRICS; m++) {
     metrics[m] = 1.0f;
     p->metric[m] = place_of(d, &heard, 0);
@@ -66,7 +66,7 @@ static void find_places(const nd_drummer *d, places *p) {
 
 /* Gradient times input, each sent to where it came from. */
 static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p,
-                   const nd_returns *returns, const float *x, const float *gradient,
+                   const nd_recurrence *returns, const float *x, const float *gradient,
                    nd_reasons *out) {
   const nd_grid *grid = &seq->grid;
   size_t V = (size_t)nd_sequence_voices(seq), I = (size_t)d->net.config.inputs;
@@ -81,7 +81,7 @@ static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p,
       if (p->metric[m] != NONE)
         out->song[t * ND_N_METRICS + m] = x[p->metric[m]] * gradient[p->metric[m]];
     for (int32_t i = 0; i < p->n_style; i++) out->style += x[p->style[i]] * gradient[p->style[i]];
-    nd_past past = nd_features_past(&d->features, grid, (int32_t)V, seq->hits, (int32_t)t, bar,
+    nd_history past = nd_features_history(&d->features, grid, (int32_t)V, seq->hits, (int32_t)t, bar,
                                     returns->of[bar]);
     for (size_t v = 0; v < V; v++) {
       if (past.before != NULL && p->before[v] != NONE)
@@ -107,19 +107,19 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
   float *x = nd_calloc(cells, sizeof *x), *y = nd_calloc((size_t)steps * (size_t)V, sizeof *y);
   float *gradients = nd_calloc(cells, SIDE * sizeof *gradients);
   nd_status status = x && y && gradients ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) status = nd_judge_rows(d, &all, x, err);
+  if (status == ND_OK) status = nd_likelihood_rows(d, &all, x, err);
   places p;
-  nd_returns returns = {NULL, NULL};
+  nd_recurrence returns = {NULL, NULL};
   if (status == ND_OK) {
     find_places(d, &p);
-    status = nd_returns_make(&returns, &d->features, seq->metrics, &seq->grid, err);
+    status = nd_recurrence_make(&returns, &d->features, seq->metrics, &seq->grid, err);
   }
   for (size_t i = 0; status == ND_OK && i < (size_t)steps * (size_t)V; i++)
     y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;
   for (int32_t from = 0; from < n && status == ND_OK; from += SIDE) {
     int32_t many = n - from < SIDE ? n - from : SIDE;
     float logits[SIDE];
-    status = nd_attribute(&d->net, steps, x, y, targets + from, many, logits, gradients, err);
+    status = nd_saliency(&d->net, steps, x, y, targets + from, many, logits, gradients, err);
     for (int32_t i = 0; i < many && status == ND_OK; i++)
       if (!isfinite(logits[i]))
         status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
@@ -133,7 +133,7 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
       gather(d, seq, &p, &returns, x, gradients + (size_t)i * cells, r);
     }
   }
-  nd_returns_clear(&returns);
+  nd_recurrence_clear(&returns);
   free(x);
   free(y);
   free(gradients);

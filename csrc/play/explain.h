@@ -4,8 +4,8 @@
 #ifndef ND_PLAY_EXPLAIN_H
 #define ND_PLAY_EXPLAIN_H
 
-#include "../net/attribute.h"
-#include "judge.h"
+#include "../net/saliency.h"
+#include "likelihood.h"
 
 typedef struct nd_reasons {
   float logit;                      /* log-odds, the voices before it being known */

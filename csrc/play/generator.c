@@ -7,7 +7,7 @@
 #include "../net/blas.h"
 #include "../net/kernels.h"
 #include "../net/playing.h"
-#include "limbs.h"
+#include "playability.h"
 
 /* History is kept in rings: RING steps hold four bars of any usual meter. */
 enum { RING = 4096, BARS = 32 };
@@ -15,13 +15,13 @@ enum { RING = 4096, BARS = 32 };
 /* What one take has for itself. */
 typedef struct take {
   const nd_generator_options *options;
-  nd_rng rng, moods;
-  float heat;                 /* what this bar's temperature is multiplied by */
+  nd_rng rng, scale_rng;
+  float temperature_scale;    /* of this bar, from the temperature spread */
   int64_t steps;              /* played or heard since the start */
   int64_t bars;               /* begun */
   int64_t bar_start[BARS];    /* ring, by bar */
   uint8_t *ring;              /* (RING, voices) hits, by step */
-  float style[ND_MAX_STYLE];
+  float style[ND_MAX_STYLE_SIZE];
   int32_t chosen;             /* index of the style among the drummer's, or -1 */
   uint64_t edition;           /* of the drummer's styles, when it was chosen */
   bool has_style;
@@ -55,11 +55,12 @@ struct nd_generator {
 
 nd_generator_options nd_generator_defaults(const nd_drummer *d) {
   bool original = d->features.kind == ND_FEATURES_ORIGINAL;
-  return (nd_generator_options){.seed = 1, .temperature = d->temperature, .mood = d->mood,
+  return (nd_generator_options){.seed = 1, .temperature = d->temperature,
+                                .temperature_spread = d->temperature_spread,
                                 .cutoff = d->cutoff,
                                 .forced = d->forced, .velocity = original ? 127 : 100,
                                 .start = original ? ND_START_BASIC : ND_START_BLANK,
-                                .limbs = !original, .always = original};
+                                .playable = !original, .always = original};
 }
 
 static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
@@ -144,8 +145,8 @@ static uint8_t *row(const desk *k, const take *t, int64_t step) {
   return t->ring + (size_t)(step % RING) * (size_t)k->drummer->net.config.voices;
 }
 
-static nd_past look_back(const desk *k, const take *t) {
-  nd_past past = {.told = true};
+static nd_history look_back(const desk *k, const take *t) {
+  nd_history past = {.told = true};
   const nd_features *f = &k->drummer->features;
   if (t->steps > 0) past.before = row(k, t, t->steps - 1);
   int64_t bar = t->bars - 1, place = t->steps - t->bar_start[bar % BARS];
@@ -162,8 +163,8 @@ static nd_past look_back(const desk *k, const take *t) {
  * Of `many` takes, which sit at rows `from`.. of a desk. */
 
 /* The input row of one take. */
-static void lay_inputs(desk *k, int32_t at, const take *t, const nd_heard *heard) {
-  nd_heard all = *heard;
+static void lay_inputs(desk *k, int32_t at, const take *t, const nd_step_context *heard) {
+  nd_step_context all = *heard;
   const nd_net_config *c = &k->drummer->net.config;
   all.past = look_back(k, t);
   all.past.alike = heard->past.alike;
@@ -241,7 +242,7 @@ static const float *advance(desk *k, const nd_weights *w, int32_t from, int32_t 
 
 /* Voice after voice, each seeing those before it; known cells are taken as
  * they are given, and others stay empty where the drummer is to be silent. */
-static void choose(const desk *k, take *t, float *logits, const nd_heard *heard, bool silent,
+static void choose(const desk *k, take *t, float *logits, const nd_step_context *heard, bool silent,
                    uint8_t *hits) {
   const nd_generator_options *o = t->options;
   const float *mix = k->drummer->net.hits.mix;
@@ -250,8 +251,9 @@ static void choose(const desk *k, take *t, float *logits, const nd_heard *heard,
     float z = logits[v];
     if (isnan(z)) t->unsound = true;
     t->odds[v] = 1.0f / (1.0f + expf(-z));
+    float temperature = o->temperature * t->temperature_scale;
     bool struck = o->temperature > 0.0f
-                      ? nd_rng_float(&t->rng) < 1.0f / (1.0f + expf(-z / (o->temperature * t->heat)))
+                      ? nd_rng_float(&t->rng) < 1.0f / (1.0f + expf(-z / temperature))
                       : t->odds[v] >= o->cutoff;
     struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
@@ -270,16 +272,17 @@ static void choose(const desk *k, take *t, float *logits, const nd_heard *heard,
     taken[best] = true;
     if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
   }
-  if (o->limbs) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
+  if (o->playable) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
 }
 
-/* Whether a bar is held or free. */
-static void draw_mood(take *t, const float *metrics) {
+/* Draws whether a bar is steady or free. */
+static void draw_temperature_scale(take *t, const float *metrics) {
   const float free_bars = 0.35f, free_endings = 0.7f;
   /* the phrase's phase is 3/4 where its last bar begins */
   bool ending = metrics[ND_M_PHRASE_SIN] < -0.9f;
-  bool is_free = nd_rng_float(&t->moods) < (ending ? free_endings : free_bars);
-  t->heat = is_free ? 1.0f + 0.75f * t->options->mood : fmaxf(1.0f - t->options->mood, 0.05f);
+  bool is_free = nd_rng_float(&t->scale_rng) < (ending ? free_endings : free_bars);
+  float spread = t->options->temperature_spread;
+  t->temperature_scale = is_free ? 1.0f + 0.75f * spread : fmaxf(1.0f - spread, 0.05f);
 }
 
 static void begin_step(take *t, bool bar) {
@@ -291,13 +294,13 @@ static void end_step(const desk *k, take *t, const uint8_t *hits) {
   t->steps++;
 }
 
-static nd_heard only(const float *metrics) {
-  return (nd_heard){.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
+static nd_step_context only(const float *metrics) {
+  return (nd_step_context){.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
 }
 
 /* A step whose hits are given: the state hears it, nothing is drawn. */
 static void hear(desk *k, int32_t at, take *t, const float *metrics, bool bar, const uint8_t *hits) {
-  nd_heard heard = only(metrics);
+  nd_step_context heard = only(metrics);
   nd_weights plain;
   begin_step(t, bar);
   lay_inputs(k, at, t, &heard);
@@ -307,14 +310,14 @@ static void hear(desk *k, int32_t at, take *t, const float *metrics, bool bar, c
 
 /* A step of all takes of a desk: `heard`, `read` (NULL: live), `silent` and
  * `hits` are of each. */
-static void play_step(desk *k, take *takes, const nd_heard *heard, bool bar,
+static void play_step(desk *k, take *takes, const nd_step_context *heard, bool bar,
                       const float *const *read, const bool *silent, uint8_t *const *hits) {
   const nd_net *net = &k->drummer->net;
   size_t V = (size_t)net->config.voices;
   nd_weights plain;
   const nd_weights *w = nd_net_weights(net, &plain);
   for (int32_t i = 0; i < k->n; i++) {
-    if (bar || takes[i].bars == 0) draw_mood(&takes[i], heard[i].metrics);
+    if (bar || takes[i].bars == 0) draw_temperature_scale(&takes[i], heard[i].metrics);
     begin_step(&takes[i], bar);
     lay_inputs(k, i, &takes[i], &heard[i]);
   }
@@ -334,13 +337,13 @@ bool nd_generator_live(const nd_generator *g) {
 }
 
 void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
-  nd_heard heard = only(metrics);
+  nd_step_context heard = only(metrics);
   bool silent = false;
   play_step(&g->desk, &g->take, &heard, bar, NULL, &silent, &hits);
 }
 
-const float *nd_generator_odds(const nd_generator *g) { return g->take.odds; }
-bool nd_generator_sound(const nd_generator *g) { return !g->take.unsound; }
+const float *nd_generator_probabilities(const nd_generator *g) { return g->take.odds; }
+bool nd_generator_is_finite(const nd_generator *g) { return !g->take.unsound; }
 
 /* -------------------------------------------------------------------- the start */
 
@@ -426,9 +429,9 @@ static void begin_take(take *t) {
   t->unsound = false;
   t->has_style = false;
   t->chosen = -1;
-  t->heat = 0.0f;
+  t->temperature_scale = 0.0f;
   t->rng = nd_rng_seed(t->options->seed, 4);
-  t->moods = nd_rng_seed(t->options->seed, 7);
+  t->scale_rng = nd_rng_seed(t->options->seed, 7);
   t->steps = t->bars = 0;
 }
 
@@ -491,7 +494,7 @@ static nd_status draw_style(const nd_drummer *drummer, take *t, const nd_sequenc
   if (*odds == NULL) {
     *odds = nd_calloc((size_t)s->n, sizeof **odds);
     if (*odds == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-    nd_status status = nd_styles_odds(s, song, *odds, err);
+    nd_status status = nd_styles_weights(s, song, *odds, err);
     if (status != ND_OK) return status;
   }
   nd_rng rng = nd_rng_seed(t->options->seed, 5);
@@ -523,7 +526,7 @@ static const double style_cost = 400.0, row_cost = 5e3;
 
 typedef enum phase { PRELUDE, STYLES, ROWS, READING, RETURNS, STEPS, DONE } phase;
 
-struct nd_playing {
+struct nd_performance {
   const nd_drummer *drummer;
   uint64_t edition;                 /* of the drummer's styles */
   const nd_sequence *song;
@@ -536,7 +539,7 @@ struct nd_playing {
   uint8_t **hits, **kept;           /* (n) of (n_steps, voices) */
   nd_sequence **played;             /* (n) */
   bool *silent;                     /* (n) of the step */
-  nd_heard *heard;                  /* (n) likewise */
+  nd_step_context *heard;                  /* (n) likewise */
   uint8_t **struck;
   const float **share;              /* (n) of the encoder's reading in the first products */
   int32_t *enter, *leave;           /* (n) steps between which the band plays */
@@ -545,9 +548,9 @@ struct nd_playing {
   int32_t n_readings, *reading_of, *reader;   /* reader: the take that stands for a reading */
   int32_t *lengths;
   float **rows, **readings;         /* (n_readings) of (n_steps, encoded), (n_steps, encoding) */
-  nd_reading reading;
+  nd_encoder_run reading;
   float *ahead, *products;          /* (AHEAD, n_readings, encoding), (…, 4 hidden) */
-  nd_returns returns;
+  nd_recurrence returns;
   phase phase;
   int32_t at, bar;                  /* step of the phase; the take, for STYLES */
 };
@@ -562,10 +565,10 @@ static uint8_t *kept_hits(const nd_direction *d, size_t cells) {
 }
 
 /* What is heard at a step of a song under direction, without the past. */
-static nd_heard heard_at(const nd_sequence *song, const nd_direction *d, const uint8_t *kept,
+static nd_step_context heard_at(const nd_sequence *song, const nd_direction *d, const uint8_t *kept,
                          int32_t t, int32_t bar) {
   size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
-  nd_heard h = only(song->metrics + (size_t)t * ND_N_METRICS);
+  nd_step_context h = only(song->metrics + (size_t)t * ND_N_METRICS);
   if (d->known != NULL) {
     h.given = kept + at;
     h.known = d->known + at;
@@ -595,7 +598,7 @@ static bool same_bars(const float *a, const float *b, int32_t n) {
 }
 
 /* Whether an encoder reads the same for two takes: the style is not its affair. */
-static bool same_reading(const nd_playing *p, int32_t i, int32_t j) {
+static bool same_reading(const nd_performance *p, int32_t i, int32_t j) {
   const nd_direction *a = &p->directions[i], *b = &p->directions[j];
   const nd_grid *grid = &p->song->grid;
   size_t cells = (size_t)grid->n_steps * (size_t)nd_sequence_voices(p->song);
@@ -605,7 +608,7 @@ static bool same_reading(const nd_playing *p, int32_t i, int32_t j) {
   return memcmp(a->known, b->known, cells) == 0 && memcmp(p->kept[i], p->kept[j], cells) == 0;
 }
 
-static nd_status make_readings(nd_playing *p, nd_error *err) {
+static nd_status make_readings(nd_performance *p, nd_error *err) {
   const nd_net_config *c = &p->drummer->net.config;
   size_t steps = (size_t)nd_sequence_steps(p->song), encoding = (size_t)nd_net_encoding(c);
   for (int32_t i = 0; i < p->n; i++) {
@@ -624,12 +627,12 @@ static nd_status make_readings(nd_playing *p, nd_error *err) {
     p->readings[r] = nd_calloc(steps * encoding, sizeof **p->readings);
     if (p->rows[r] == NULL || p->readings[r] == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   }
-  return nd_reading_make(&p->reading, &p->drummer->net, p->n_readings, p->lengths,
+  return nd_encoder_run_make(&p->reading, &p->drummer->net, p->n_readings, p->lengths,
                          (const float *const *)p->rows, (size_t)c->encoded, p->readings, err);
 }
 
 /* Takes, desks, and a place for everything that there is one of for each take. */
-static nd_status make_takes(nd_playing *p, nd_error *err) {
+static nd_status make_takes(nd_performance *p, nd_error *err) {
   size_t n = (size_t)p->n, cells = (size_t)nd_sequence_steps(p->song) * (size_t)nd_sequence_voices(p->song);
   bool windows = p->drummer->net.config.window > 0;
   int32_t n_desks = windows ? p->n : 1;
@@ -668,7 +671,7 @@ static nd_status make_takes(nd_playing *p, nd_error *err) {
   return status;
 }
 
-nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int32_t n,
+nd_status nd_performance_make(nd_performance **out, nd_generator *const *generators, int32_t n,
                           const nd_sequence *song, const nd_direction *directions, nd_error *err) {
   const nd_drummer *drummer = generators[0]->drummer;
   nd_status status = check_sequence(drummer, song, "the song", err);
@@ -685,7 +688,7 @@ nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int
       return nd_fail(err, ND_MISUSE, "this model takes no direction: it has no encoder");
   }
   if (status != ND_OK) return status;
-  nd_playing *p = nd_calloc(1, sizeof *p);
+  nd_performance *p = nd_calloc(1, sizeof *p);
   if (p == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   p->drummer = drummer;
   p->edition = drummer->styles.edition;
@@ -696,14 +699,14 @@ nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int
   status = make_takes(p, err);
   if (status == ND_OK && drummer->net.config.encoder > 0) status = make_readings(p, err);
   if (status != ND_OK) {
-    nd_playing_free(p);
+    nd_performance_free(p);
     return status;
   }
   *out = p;
   return ND_OK;
 }
 
-void nd_playing_free(nd_playing *p) {
+void nd_performance_free(nd_performance *p) {
   if (p == NULL) return;
   for (int32_t i = 0; i < p->n; i++) {
     if (p->takes != NULL) free(p->takes[i].ring);
@@ -714,8 +717,8 @@ void nd_playing_free(nd_playing *p) {
     if (p->readings != NULL) free(p->readings[i]);
   }
   for (int32_t k = 0; k < p->n_desks; k++) free(p->desks[k].block);
-  nd_reading_clear(&p->reading);
-  nd_returns_clear(&p->returns);
+  nd_encoder_run_clear(&p->reading);
+  nd_recurrence_clear(&p->returns);
   free(p->takes);
   free(p->desks);
   free(p->hits);
@@ -733,19 +736,19 @@ void nd_playing_free(nd_playing *p) {
   free(p);
 }
 
-static void next(nd_playing *p, phase now) {
+static void next(nd_performance *p, phase now) {
   p->phase = now;
   p->at = p->bar = 0;
 }
 
 /* The take's desk, and its row there. */
-static desk *desk_of(const nd_playing *p, int32_t i, int32_t *at) {
+static desk *desk_of(const nd_performance *p, int32_t i, int32_t *at) {
   *at = p->n_desks == 1 ? i : 0;
   return &p->desks[p->n_desks == 1 ? 0 : i];
 }
 
 /* Step p->at of what is heard before the song, for each take that has so many. */
-static bool hear_before(nd_playing *p) {
+static bool hear_before(nd_performance *p) {
   bool more = false;
   for (int32_t i = 0; i < p->n; i++) {
     int32_t at;
@@ -759,7 +762,7 @@ static bool hear_before(nd_playing *p) {
 }
 
 /* Bar of a step, going on from that of the step before; true where it begins. */
-static bool to_bar(const nd_playing *p, int32_t *bar) {
+static bool to_bar(const nd_performance *p, int32_t *bar) {
   const nd_grid *grid = &p->song->grid;
   bool begins = p->at == 0;
   while (*bar + 1 < grid->n_bars && grid->bars[*bar + 1].step <= p->at) {
@@ -770,20 +773,20 @@ static bool to_bar(const nd_playing *p, int32_t *bar) {
 }
 
 /* One step's rows for the encoder. */
-static void lay_rows(nd_playing *p) {
+static void lay_rows(nd_performance *p) {
   const nd_net_config *c = &p->drummer->net.config;
   float *x = p->desks[0].x;
   (void)to_bar(p, &p->bar);
   for (int32_t r = 0; r < p->n_readings; r++) {
     int32_t i = p->reader[r];
-    nd_heard h = heard_at(p->song, &p->directions[i], p->kept[i], p->at, p->bar);
+    nd_step_context h = heard_at(p->song, &p->directions[i], p->kept[i], p->at, p->bar);
     nd_features_row(&p->drummer->features, c->voices, &h, x);
     memcpy(p->rows[r] + (size_t)p->at * (size_t)c->encoded, x, (size_t)c->encoded * sizeof *x);
   }
 }
 
 /* The reading's share in the first products of the steps to come. */
-static void look_ahead(nd_playing *p) {
+static void look_ahead(nd_performance *p) {
   const nd_net *net = &p->drummer->net;
   size_t encoding = (size_t)nd_net_encoding(&net->config), n = (size_t)p->n_readings;
   nd_weights plain;
@@ -796,7 +799,7 @@ static void look_ahead(nd_playing *p) {
   nd_kept_gemm(&w->front, steps * p->n_readings, p->ahead, false, p->products);
 }
 
-static void play_all(nd_playing *p) {
+static void play_all(nd_performance *p) {
   const nd_features *f = &p->drummer->features;
   const nd_net_config *c = &p->drummer->net.config;
   int32_t t = p->at, V = c->voices;
@@ -805,7 +808,7 @@ static void play_all(nd_playing *p) {
   for (int32_t i = 0; i < p->n; i++) {
     p->heard[i] = heard_at(p->song, &p->directions[i], p->kept[i], t, p->bar);
     if (p->returns.of[p->bar] >= 0) {
-      p->heard[i].past = nd_features_past(f, &p->song->grid, V, p->hits[i], t, p->bar,
+      p->heard[i].past = nd_features_history(f, &p->song->grid, V, p->hits[i], t, p->bar,
                                           p->returns.of[p->bar]);
       p->heard[i].likeness = p->returns.how[p->bar];
     }
@@ -820,11 +823,11 @@ static void play_all(nd_playing *p) {
               p->n_readings > 0 ? p->share + i : NULL, p->silent + i, p->struck + i);
 }
 
-nd_status nd_playing_go(nd_playing *p, double *left, bool *more, nd_error *err) {
+nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd_error *err) {
   double products = *left;
   const nd_drummer *d = p->drummer;
   int32_t n = nd_sequence_steps(p->song);
-  double step = nd_net_products(&d->net) * p->n, rows = row_cost * p->n_readings;
+  double step = nd_net_macs(&d->net) * p->n, rows = row_cost * p->n_readings;
   /* odds, and indices in directions, are of the styles that it began with */
   if (d->styles.edition != p->edition)
     return nd_fail(err, ND_MISUSE, "the model has learnt other styles meanwhile");
@@ -853,11 +856,11 @@ nd_status nd_playing_go(nd_playing *p, double *left, bool *more, nd_error *err) 
         if (++p->at == n) next(p, READING);
         break;
       case READING:
-        products = nd_reading_go(&p->reading, products);
-        if (nd_reading_done(&p->reading)) next(p, RETURNS);
+        products = nd_encoder_run_advance(&p->reading, products);
+        if (nd_encoder_run_done(&p->reading)) next(p, RETURNS);
         break;
       case RETURNS:
-        status = nd_returns_make(&p->returns, &d->features, p->song->metrics, &p->song->grid, err);
+        status = nd_recurrence_make(&p->returns, &d->features, p->song->metrics, &p->song->grid, err);
         products -= row_cost * n;
         next(p, STEPS);
         break;
@@ -876,7 +879,7 @@ nd_status nd_playing_go(nd_playing *p, double *left, bool *more, nd_error *err) 
 }
 
 /* A generator is left as it had played alone. */
-static void hand_over(nd_playing *p, int32_t i) {
+static void hand_over(nd_performance *p, int32_t i) {
   nd_generator *g = p->generators[i];
   const nd_net_config *c = &p->drummer->net.config;
   int32_t at;
@@ -893,20 +896,20 @@ static void hand_over(nd_playing *p, int32_t i) {
   p->takes[i].ring = former;
 }
 
-nd_status nd_playing_end(nd_playing *p, nd_error *err) {
+nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   for (int32_t i = 0; i < p->n; i++) {
     const nd_direction *d = &p->directions[i];
     if (p->takes[i].unsound)
       return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
     if (nd_sequence_blank(&p->played[i], p->song) != ND_OK ||
-        nd_sequence_set_kept(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
+        nd_sequence_set_masked(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
       return nd_fail(err, ND_NOMEM, "out of memory");
   }
   for (int32_t i = 0; i < p->n; i++) hand_over(p, i);
   return ND_OK;
 }
 
-nd_sequence *nd_playing_take(nd_playing *p, int32_t i) {
+nd_sequence *nd_performance_take(nd_performance *p, int32_t i) {
   nd_sequence *played = p->played[i];
   p->played[i] = NULL;
   return played;

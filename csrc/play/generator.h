@@ -22,15 +22,16 @@ typedef enum nd_start { ND_START_BLANK, ND_START_COUNT_IN, ND_START_BASIC, ND_ST
 typedef struct nd_generator_options {
   uint64_t seed;
   float temperature;   /* > 0: hits are drawn, logits divided by it; 0: by cut-off */
-  float mood;          /* 0..1: how far bars differ in temperature. Most are held, at
-                        * 1 - mood of it; some are free, at 1 + 3/4 mood, and more of
-                        * those that end a phrase. Drums repeat themselves or do
-                        * something else: they do not tremble */
+  float temperature_spread;  /* 0..1: how much the temperature differs between bars.
+                        * A bar is drawn either steady, at temperature * (1 - spread),
+                        * or free, at temperature * (1 + 0.75 spread); the last bar of
+                        * a four-bar phrase is free more often. Drummers repeat a bar
+                        * or vary it: constant noise in every bar sounds wrong */
   float cutoff;        /* struck where the probability is at least this */
   int32_t forced;      /* so many of the likeliest voices are struck as well */
   uint8_t velocity;    /* 1..127, of every hit */
   nd_start start;
-  bool limbs;          /* no more at once than two hands and two feet strike */
+  bool playable;       /* at most two hands and two feet strike at once */
   bool always;         /* plays also before the song's first note and after its last */
 } nd_generator_options;
 
@@ -70,11 +71,11 @@ void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t 
 
 /* Probabilities (voices) of the last step, given the voices struck before
  * each, at temperature 1. */
-const float *nd_generator_odds(const nd_generator *g);
+const float *nd_generator_probabilities(const nd_generator *g);
 
 /* Whether all odds since the start were numbers. They are not where weights
- * are finite but absurd; nd_playing_end fails then. */
-bool nd_generator_sound(const nd_generator *g);
+ * are finite but absurd; nd_performance_end fails then. */
+bool nd_generator_is_finite(const nd_generator *g);
 
 /* Plays a whole song, from the start: a new Sequence with its grid, in which what
  * is kept stands as it was given. Several takes of one drummer may be played at
@@ -85,24 +86,24 @@ bool nd_generator_sound(const nd_generator *g);
  * ND_MISUSE when the song was encoded otherwise than the drummer hears, when the
  * drummer takes no direction but is given some, for generators of several
  * drummers, or one twice. */
-typedef struct nd_playing nd_playing;
+typedef struct nd_performance nd_performance;
 
 /* `generators` and `directions` (n), what they point to, and the song are the
  * caller's and stay until the end. The generators are left as they are until
  * then: a playing that is freed half-way has changed nothing. */
-nd_status nd_playing_make(nd_playing **out, nd_generator *const *generators, int32_t n,
+nd_status nd_performance_make(nd_performance **out, nd_generator *const *generators, int32_t n,
                           const nd_sequence *song, const nd_direction *directions, nd_error *err);
 
 /* Goes on for about *products multiply-adds, which then says what is left of them:
  * less than 0 by the last few steps. *more: it is not done yet. ND_MISUSE when the
  * drummer's styles were replaced since it began. */
-nd_status nd_playing_go(nd_playing *p, double *products, bool *more, nd_error *err);
+nd_status nd_performance_advance(nd_performance *p, double *products, bool *more, nd_error *err);
 
 /* The generators then have what they played behind them, and each Sequence may
  * be taken, once. ND_FORMAT when odds were no numbers. */
-nd_status nd_playing_end(nd_playing *p, nd_error *err);
-nd_sequence *nd_playing_take(nd_playing *p, int32_t i);
-void nd_playing_free(nd_playing *p);
+nd_status nd_performance_end(nd_performance *p, nd_error *err);
+nd_sequence *nd_performance_take(nd_performance *p, int32_t i);
+void nd_performance_free(nd_performance *p);
 
 /* Resets, and commits to the style that `play` would play this song in. */
 nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,

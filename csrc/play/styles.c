@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../utf8.h"
+#include "../base/utf8.h"
 
 static const int profiled[] = {ND_M_BASS, ND_M_ONSETS_LOW, ND_M_ONSETS_MID, ND_M_ONSETS_HIGH};
 enum { PROFILED = sizeof profiled / sizeof *profiled };
@@ -70,7 +70,7 @@ nd_status nd_styles_learn(nd_styles *out, const nd_corpus *corpus, int32_t split
   size_t used = 0, capacity = 0;
   learnt.style = nd_calloc((size_t)room * (size_t)learnt.size, sizeof *learnt.style);
   learnt.song = nd_calloc((size_t)room * ND_SONG_TRAITS, sizeof *learnt.song);
-  learnt.near = nd_calloc(ND_SONG_TRAITS * ND_STYLES_NEAR, sizeof *learnt.near);
+  learnt.near = nd_calloc(ND_SONG_TRAITS * ND_STYLES_PROJECTED, sizeof *learnt.near);
   nd_status status = learnt.style && learnt.song && learnt.near ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
   int64_t number = 0;
   for (int32_t i = 0; i < songs && status == ND_OK; i++) {
@@ -128,19 +128,19 @@ float nd_styles_agree(const nd_styles *s, int32_t a, int32_t b) {
 
 /* A song as the projection has it. */
 static void project(const nd_styles *s, const float *traits, float *out) {
-  memset(out, 0, ND_STYLES_NEAR * sizeof *out);
+  memset(out, 0, ND_STYLES_PROJECTED * sizeof *out);
   for (int k = 0; k < ND_SONG_TRAITS; k++)
-    for (int i = 0; i < ND_STYLES_NEAR; i++) out[i] += traits[k] * s->near[k * ND_STYLES_NEAR + i];
+    for (int i = 0; i < ND_STYLES_PROJECTED; i++) out[i] += traits[k] * s->near[k * ND_STYLES_PROJECTED + i];
 }
 
 /* How near each style's song is, adding up to 1. */
 static void vote(const nd_styles *s, const float *here, float *near) {
-  float there[ND_STYLES_NEAR], least = INFINITY;
+  float there[ND_STYLES_PROJECTED], least = INFINITY;
   double total = 0;
   for (int32_t i = 0; i < s->n; i++) {
     project(s, s->song + (size_t)i * ND_SONG_TRAITS, there);
     near[i] = 0.0f;
-    for (int k = 0; k < ND_STYLES_NEAR; k++) near[i] += (here[k] - there[k]) * (here[k] - there[k]);
+    for (int k = 0; k < ND_STYLES_PROJECTED; k++) near[i] += (here[k] - there[k]) * (here[k] - there[k]);
     if (near[i] < least) least = near[i];
   }
   for (int32_t i = 0; i < s->n; i++) total += (double)(near[i] = expf(least - near[i]));
@@ -155,14 +155,14 @@ static float hits_of(const nd_styles *s, int32_t i) {
   return sum;
 }
 
-nd_status nd_styles_odds(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err) {
+nd_status nd_styles_weights(const nd_styles *s, const nd_sequence *song, float *odds, nd_error *err) {
   const float sure = 25.0f;    /* of agreement: how much more it makes a style likely */
   const float measure = 10.0f; /* and how much less one of more hits, or fewer, than voted for */
   const float least = 0.02f;   /* of the likeliest: votes that are worth the counting */
   if (s->n == 0) return ND_OK;
   float *near = nd_calloc((size_t)s->n, sizeof *near);
   if (near == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  float traits[ND_SONG_TRAITS], here[ND_STYLES_NEAR], nearest = 0.0f, most = -INFINITY, usual = 0.0f;
+  float traits[ND_SONG_TRAITS], here[ND_STYLES_PROJECTED], nearest = 0.0f, most = -INFINITY, usual = 0.0f;
   double total = 0;
   song_traits(song, traits);
   project(s, traits, here);

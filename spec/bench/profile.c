@@ -9,7 +9,7 @@
 #include "../../csrc/learn/sampler.h"
 #include "../../csrc/net/adam.h"
 #include "../../csrc/net/dense.h"
-#include "../../csrc/net/heads.h"
+#include "../../csrc/net/output.h"
 #include "../../csrc/net/kernels.h"
 #include "../../csrc/net/lstm.h"
 #include "../../csrc/net/trainer.h"

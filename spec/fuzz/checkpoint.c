@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "half.h"
+#include "base/half.h"
 #include "learn/sampler.h"
 #include "net/checkpoint.h"
 #include "play/generator.h"
@@ -85,7 +85,7 @@ static void play(const nd_drummer *d) {
     nd_generator_step(g, metrics, i % 4 == 0, hits);
     for (int32_t v = 0; v < d->net.config.voices; v++) {
       must(hits[v] < 128);
-      must(nd_generator_odds(g)[v] >= 0 && nd_generator_odds(g)[v] <= 1);
+      must(nd_generator_probabilities(g)[v] >= 0 && nd_generator_probabilities(g)[v] <= 1);
     }
   }
   nd_generator_free(g);

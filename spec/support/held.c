@@ -1,8 +1,8 @@
-/* libsmf held (csrc/midi/hold.h), without the guard in front of it: what would
+/* libsmf held (csrc/midi/smf_sandbox.h), without the guard in front of it: what would
  * end the process ends the call. Linked with hold.c and the held libsmf.a;
  * prints how many files were refused, and how many events a sound one has.
  */
-#include "midi/hold.h"
+#include "midi/smf_sandbox.h"
 
 #include <stdio.h>
 #include <string.h>

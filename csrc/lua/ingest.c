@@ -1,0 +1,167 @@
+/* ingest.c - core.intake: MIDI files to a corpus, or to token text, on several
+ * threads. */
+#include "../learn/ingest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/thread_pool.h"
+#include "lnd.h"
+
+#define LND_INTAKE "neuraldrummer.intake"
+
+static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
+
+/* The files of one call, for the collector to free if Lua raises. */
+typedef struct batch { size_t n; nd_ingest_file files[]; } batch;
+
+static void release(void *p) {
+  batch *b = p;
+  for (size_t i = 0; i < b->n; i++) free(b->files[i].line);
+  free(b);
+}
+
+/* Readers are smf.so's, and static there. */
+static void keep(void *reader) { (void)reader; }
+
+/* On the stack, where no finaliser can take them from us. */
+enum { FILES = 1, OPTIONS, READER, TOKENISER, INTO, TEXTS };
+
+/* The field of the item on top. */
+static const char *text_field(lua_State *L, lua_Integer i, const char *key, bool needed) {
+  lua_pushstring(L, key);
+  int type = lua_rawget(L, -2);                           /* item,text */
+  if (type != LUA_TSTRING && (needed || type != LUA_TNIL))
+    luaL_error(L, "files[%I].%s: a string is needed, got %s", (LUAI_UACINT)i, key,
+               luaL_typename(L, -1));
+  const char *text = lua_tostring(L, -1);
+  if (text != NULL) lua_rawseti(L, TEXTS, (lua_Integer)lua_rawlen(L, TEXTS) + 1);
+  else lua_pop(L, 1);                                     /* item */
+  return text;
+}
+
+static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
+  if (lua_rawgeti(L, FILES, i) != LUA_TTABLE)             /* item */
+    luaL_error(L, "files[%I]: a table is needed, got %s", (LUAI_UACINT)i, luaL_typename(L, -1));
+  f->path = text_field(L, i, "path", true);
+  f->name = text_field(L, i, "name", true);
+  const char *split = text_field(L, i, "split", false);
+  f->split = ND_BY_CONTENT;
+  for (int k = 0; split != NULL && splits[k] != NULL; k++)
+    if (strcmp(split, splits[k]) == 0) f->split = k;
+  if (split != NULL && f->split == ND_BY_CONTENT)
+    luaL_error(L, "files[%I].split: '%s' is neither train nor valid", (LUAI_UACINT)i, split);
+  lua_pop(L, 1);
+}
+
+/* A kit map's `reads`: by pitch General MIDI's, or false where it is no drum. */
+static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
+  int type = lnd_opt(L, OPTIONS, "pitches");              /* pitches */
+  if (type != LUA_TNIL && type != LUA_TTABLE)
+    luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, -1));
+  for (int p = 0; type == LUA_TTABLE && p < 128; p++) {
+    int value = lua_rawgeti(L, -1, p), whole = 0;
+    lua_Integer pitch = value == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : -1;
+    if (value == LUA_TNIL) reads[p] = ND_UNKNOWN_DRUM;
+    else if (value == LUA_TBOOLEAN && !lua_toboolean(L, -1)) reads[p] = ND_NO_DRUM;
+    else if (whole && pitch >= 0 && pitch <= 127) reads[p] = (int16_t)pitch;
+    else luaL_error(L, "option 'pitches': [%d] is neither a pitch, 0 to 127, nor false", p);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return type == LUA_TTABLE ? reads : NULL;
+}
+
+/* Pushes the object. */
+static void *opt_object(lua_State *L, const char *key, const char *type) {
+  int given = lnd_opt(L, OPTIONS, key);                   /* object */
+  return given == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), type);
+}
+
+static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, bool all) {
+  lua_createtable(L, all ? n : 0, 0);                     /* counts */
+  for (int i = 0; i < n; i++) {
+    if (counts[i] == 0 && !all) continue;
+    lua_pushinteger(L, counts[i]);
+    lua_rawseti(L, -2, i + first);
+  }
+}
+
+static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *in) {
+  lua_createtable(L, 0, 5);                               /* result */
+  if (!f->kept) {
+    lua_pushstring(L, f->why.text);
+    lua_setfield(L, -2, "message");
+    lua_pushboolean(L, f->unread);
+    lua_setfield(L, -2, "unread");
+    return;
+  }
+  lua_pushinteger(L, f->steps);
+  lua_setfield(L, -2, "steps");
+  lua_pushstring(L, splits[f->split]);
+  lua_setfield(L, -2, "split");
+  push_counts(L, f->hits, in->tok->kit.n_voices, 1, true);
+  lua_setfield(L, -2, "hits");
+  push_counts(L, f->unknown, 128, 0, false);
+  lua_setfield(L, -2, "unknown");
+  if (f->line != NULL) {
+    lua_pushlstring(L, f->line, f->n_line);
+    lua_setfield(L, -2, "tokens");
+  }
+}
+
+/* core.intake(files, options): a table of each file */
+static int intake(lua_State *L) {
+  static const char *const keys[] = {"tokeniser", "reader", "into", "pitches", "min_steps",
+                                     "valid_every", "threads", "max_bytes", "max_events",
+                                     "max_tracks", NULL};
+  int16_t reads[128];
+  luaL_checktype(L, FILES, LUA_TTABLE);
+  luaL_checktype(L, OPTIONS, LUA_TTABLE);
+  lua_settop(L, OPTIONS);
+  lnd_opts(L, OPTIONS, keys);
+  nd_parse_song_fn *const *reader = opt_object(L, "reader", LND_READER);
+  const nd_tokeniser *tok = opt_object(L, "tokeniser", LND_TOKENISER);
+  nd_corpus_writer *into = opt_object(L, "into", LND_CORPUS_WRITER);
+  nd_ingest in = {
+    .tok = tok,
+    .into = into,
+    .reads = read_pitches(L, reads),
+    .min_steps = (int32_t)lnd_opt_int(L, OPTIONS, "min_steps", 0, 0, INT32_MAX),
+    .valid_every = (int32_t)lnd_opt_int(L, OPTIONS, "valid_every", 0, 0, INT32_MAX),
+    .limits = lnd_opt_limits(L, OPTIONS),
+    .threads = (int32_t)lnd_opt_int(L, OPTIONS, "threads", 1, 1, ND_MAX_PARTS),
+  };
+  if (in.tok == NULL) return luaL_error(L, "option 'tokeniser' is missing");
+  if (reader == NULL) return luaL_error(L, "option 'reader' is missing: neuraldrummer.smf has it");
+  in.reader = *reader;
+
+  const lua_Integer n = (lua_Integer)lua_rawlen(L, FILES);
+  lua_newtable(L);                                        /* texts */
+  lnd_box *box = lnd_push(L, LND_INTAKE, 0);              /* texts,box */
+  if ((lua_Unsigned)n > INT32_MAX) return luaL_error(L, "too many files");
+  batch *b = box->p = nd_calloc(1, sizeof *b + (size_t)n * sizeof b->files[0]);
+  if (b == NULL) return luaL_error(L, "not enough memory");
+  b->n = (size_t)n;
+  for (lua_Integer i = 1; i <= n; i++) read_item(L, i, &b->files[i - 1]);
+  nd_error err;
+  if (nd_ingest_run(&in, b->files, b->n, &err) != ND_OK) {
+    return into == NULL ? lnd_fail(L, &err, NULL) : lnd_fail_corpus(L, &err, INTO);
+  }
+  lua_createtable(L, (int)n, 0);                          /* texts,box,results */
+  for (lua_Integer i = 1; i <= n; i++) {
+    push_result(L, &b->files[i - 1], &in);                /* texts,box,results,result */
+    lua_rawseti(L, -2, i);
+  }
+  release(box->p);
+  box->p = NULL;
+  return 1;
+}
+
+void lnd_open_ingest(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lnd_type(L, LND_INTAKE, NULL, none, release);
+  lnd_type(L, LND_READER, NULL, none, keep);
+  lua_pushcfunction(L, intake);
+  lua_setfield(L, -2, "intake");                          /* core */
+}
