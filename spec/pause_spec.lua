@@ -200,9 +200,10 @@ describe("takes that play side by side", function()
     local directions = { {}, { density = { 2, 2, 2 } }, { style = false }, { fills = fills },
       { given = seq, known = known }, { style = 3 },
       { given = seq, known = ("\0"):rep(9) .. known:sub(10) }, {} }
-    local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 }, { seed = 4, limbs = false },
+    local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 },
+      { seed = 4, playable = false },
       { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" },
-      { seed = 7, enter = "always" }, { seed = 8, mood = 0 } }
+      { seed = 7, enter = "always" }, { seed = 8, variation = 0 } }
     local together, alone = {}, {}
     for k, o in ipairs(options) do
       together[k], alone[k] = nd.generator(model, o), nd.generator(model, o)

@@ -17,7 +17,7 @@ local generate = {}
 ---@field original? boolean play as the 2023 system does; needs a model of its preset
 ---@field seed? integer default 1
 ---@field temperature? number
----@field mood? number 0..1, how far bars differ in temperature: some held, some free
+---@field variation? number 0..1, how much the temperature differs between steady and free bars
 ---@field cutoff? number
 ---@field forced? integer
 ---@field start? "blank"|"count-in"|"basic"|"random"
@@ -55,21 +55,23 @@ local generate = {}
 ---@field loop? string path of a MIDI file whose drums stand at the start
 ---@field returns? boolean sections that return get their groove back (default true)
 ---@field vary? number 0..1, how much of it is played anew
----@field limbs? boolean two hands and two feet (default true; the original: false)
+---@field playable? boolean at most two hands and two feet at once (default true; the original:
+--- false)
 ---@field enter? "band"|"always"
 ---@field pause? function called between slices of a few milliseconds of playing and judging; it
 --- may yield
 
 local KNOWN = {
   out = "string", model = "string|userdata|table", original = "boolean", seed = "integer",
-  temperature = "number", mood = "number", cutoff = "number", forced = "integer", start = "string",
+  temperature = "number", variation = "number", cutoff = "number",
+  forced = "integer", start = "string",
   prime = "string", velocity = "number", humanise = "number",
   touch = "string|userdata|table", length = "number", rest = "number", keep_drums = "boolean",
   drums_alone = "boolean", tempo = "number", drum_channel = "integer", threads = "integer",
   style = "integer|string|boolean|table|userdata", style_of = "string",
   energy = "number|string|table", fills = "string|integer|table", keep = "string|table",
   bars = "string|integer|table", extend = "integer", loop = "string", returns = "boolean",
-  vary = "number", limbs = "boolean", enter = "string", swing = "number|string",
+  vary = "number", playable = "boolean", enter = "string", swing = "number|string",
   kit_in = "string|table", kit_out = "string|table", drafts = "integer",
   all_drafts = "boolean", on_progress = "function", pause = "function",
 }
@@ -290,8 +292,8 @@ end
 local function new_generator(model, o, prime, try)
   return nd.generator(model, {
     seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
-    mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
-    velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
+    variation = o.variation, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
+    velocity = o.velocity, threads = o.threads, playable = o.playable, enter = o.enter,
   })
 end
 
