@@ -1,6 +1,5 @@
 /* humanise.c - core.touch: velocities and offsets for hits that are known. */
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/humanise.h"
 #include "lnd.h"
 
@@ -58,7 +57,7 @@ static int core_touch(lua_State *L) {
     w->known = (const uint8_t *)lua_tolstring(L, KNOWN, &n);
     if (n != cells) return luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
   }
-  nd_net_keep(&touch->net);
+  nd_drummer_pack(touch);
   nd_humanise *made;
   nd_error err;
   if (nd_humanise_make(&made, touch, seq, &err) != ND_OK) return lnd_raise(L, &err);
