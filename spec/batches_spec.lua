@@ -70,7 +70,7 @@ local function losses(model, batches, n)
   local list = {}
   for _ = 1, n do
     if not batches:next() then assert.is_true(batches:next()) end
-    local epoch, at = batches:place()
+    local epoch, at = batches:position()
     list[#list + 1] = { epoch, at, model:loss(batches) }
   end
   return list
@@ -128,7 +128,7 @@ describe("batches", function()
         local _, count, _, hit, both = model:loss(batches)
         counted, struck, n = counted + count, struck + hit, n + 1
         assert.is_true(both <= hit and hit <= count)
-        assert.same({ 1, n }, { batches:place() })
+        assert.same({ 1, n }, { batches:position() })
       end
       assert.equal(batches:count(), n)
       return counted, struck
@@ -384,7 +384,7 @@ describe("batches", function()
       local n = 0
       while batches:next() do
         n = n + 1
-        assert.same({ epoch, n }, { batches:place() })
+        assert.same({ epoch, n }, { batches:position() })
       end
       assert.equal(batches:count(), n)
     end
@@ -397,7 +397,7 @@ describe("batches", function()
       local list = {}
       for i = 1, n do
         if not batches:next() then assert.is_true(batches:next()) end
-        list[i] = { batches:place() }
+        list[i] = { batches:position() }
         table.move({ model:train_step(batches, step) }, 1, 2, 3, list[i])
       end
       return list
@@ -413,7 +413,7 @@ describe("batches", function()
         local again <close> = assert(core.load_model(file))
         local resumed <close> = assert(corpus:batches { model = again, batch = 3, steps = 32,
           seed = seed, resume = true })
-        assert.same({ batches:place() }, { resumed:place() })
+        assert.same({ batches:position() }, { resumed:position() })
         tried[stop + 1] = learn(again, resumed, stop % 10 == 0 and 12 or 2)
         went[stop + 1] = learn(model, batches, 1)[1]
       end
@@ -445,19 +445,19 @@ describe("batches", function()
         for i = 1, 30 do
           if disturbed then
             put(damaged)
-            local place = { batches:place() }
+            local place = { batches:position() }
             local more, message = batches:next()
             put(bytes)
             if more == nil then
               failed = failed + 1
               assert.equal(spoilt .. ": the corpus is damaged: checksum of a song", message)
-              assert.same(place, { batches:place() })
+              assert.same(place, { batches:position() })
               assert.error_matches(function() model:loss(batches) end, "call next%(%) first")
               more = batches:next()
             end
-            list[i] = { more, batches:place() }
+            list[i] = { more, batches:position() }
           else
-            list[i] = { batches:next(), batches:place() }
+            list[i] = { batches:next(), batches:position() }
           end
           if list[i][1] then list[i][5] = { model:loss(batches) } end
         end
@@ -587,7 +587,7 @@ describe("batches of windows", function()
         local n = 0
         while batches:next() do
           n = n + 1
-          assert.same({ epoch, n }, { batches:place() })
+          assert.same({ epoch, n }, { batches:position() })
           local _, count = model:loss(batches)
           assert.equal(case[1] * #tok:voices(), count)
         end
