@@ -158,26 +158,21 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   else if (s->options.steps <= 0) s->options.steps = drummer->steps;
   s->rng = nd_rng_seed(options->seed, 3);
   s->epoch = 1;
-  int32_t whole = s->options.batch, first = 0, here = whole;
-  const nd_allreduce *reducer = options->reducer;
-  if (reducer != NULL) {
-    first = nd_partition_begin(whole, 1, reducer->rank, reducer->size);
-    here = nd_partition_begin(whole, 1, reducer->rank + 1, reducer->size) - first;
-  }
+  int32_t streams = s->options.batch;
+  const nd_allreduce *comm = options->comm;
+  nd_shard shard = nd_shard_local(comm, streams);
   status = find_songs(s, err);
-  if (status == ND_OK && reducer != NULL && reducer->size > whole)
+  if (status == ND_OK && comm != NULL && comm->size > streams)
     status = nd_fail(err, ND_MISUSE, "option 'batch': %d streams cannot be shared by %d processes",
-                     whole, reducer->size);
+                     streams, comm->size);
   if (status == ND_OK)
-    status = nd_batch_make(&s->batch, s->options.steps, here, c->inputs, c->voices,
+    status = nd_batch_make(&s->batch, s->options.steps, shard.count, c->inputs, c->voices,
                            nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
   if (status == ND_OK) {
-    s->batch.reducer = reducer;
-    s->batch.first = first;
-    s->batch.whole = whole;
-    s->streams = nd_calloc(2 * (size_t)whole, sizeof *s->streams);
-    for (int32_t b = 0; s->streams != NULL && b < 2 * whole; b++) s->streams[b].song = -1;
-    s->coming = s->streams != NULL ? s->streams + whole : NULL;
+    s->batch.shard = shard;
+    s->streams = nd_calloc(2 * (size_t)streams, sizeof *s->streams);
+    for (int32_t b = 0; s->streams != NULL && b < 2 * streams; b++) s->streams[b].song = -1;
+    s->coming = s->streams != NULL ? s->streams + streams : NULL;
     status = s->streams != NULL ? count_batches(s, err) : no_memory(err);
   }
   if (status != ND_OK) {
@@ -210,7 +205,7 @@ void nd_sampler_place(const nd_sampler *s, int64_t *epoch, int64_t *batch) {
 }
 
 static bool is_here(const nd_sampler *s, int32_t b) {
-  return b >= s->batch.first && b < s->batch.first + s->batch.streams;
+  return nd_shard_has(&s->batch.shard, b);
 }
 
 static bool chance(nd_sampler *s, float share) {
@@ -423,7 +418,7 @@ static void fill_stream(nd_sampler *s, int32_t b) {
     w->step += rows;
     return;
   }
-  b -= batch->first;
+  b -= batch->shard.first;
   batch->fresh[b] = fresh;
   for (int32_t t = 0; t < batch->steps; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
@@ -456,7 +451,7 @@ static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
   }
   nd_status status = nd_corpus_read(s->corpus, song, &w.seq, err);
   if (status != ND_OK) return status;
-  b -= batch->first;
+  b -= batch->shard.first;
   size_t V = (size_t)batch->voices, target = (size_t)b * V;
   for (int32_t t = 0; t < W; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;

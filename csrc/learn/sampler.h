@@ -32,10 +32,10 @@ typedef struct nd_sampler_options {
   bool shuffle;           /* and walk on from epoch to epoch */
   bool erase;             /* history dropout, and lessons: what is given and asked,
                            * all by the drummer's shares */
-  const nd_allreduce *reducer;  /* shares the batches out; NULL: they are whole */
+  const nd_allreduce *comm;  /* shares the batches out; NULL: they are whole */
 } nd_sampler_options;
 
-/* `corpus`, `drummer` and the reducer must outlive the sampler. ND_FORMAT when no song of
+/* `corpus`, `drummer` and the communicator must outlive the sampler. ND_FORMAT when no song of
  * the split is long enough, ND_MISUSE when the corpus was tokenised otherwise
  * than the drummer hears, or there are more processes than streams. */
 nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/thread_pool.h"
-
 /* The state is blocks, h and c of each layer, each (streams, width). */
 static int32_t block_width(const nd_net_config *c, int32_t block) {
   return block < 2 * c->layers ? c->hidden : c->encoder;
@@ -16,19 +14,19 @@ void nd_stream_state_take(nd_batch *b, const nd_net_config *c, const float *whol
   float *share = b->state;
   for (int32_t k = 0; k < blocks(c); k++) {
     size_t width = (size_t)block_width(c, k), n = width * (size_t)b->streams;
-    memcpy(share, whole + width * (size_t)b->first, n * sizeof *share);
-    whole += width * (size_t)b->whole;
+    memcpy(share, whole + width * (size_t)b->shard.first, n * sizeof *share);
+    whole += width * (size_t)b->shard.total;
     share += n;
   }
 }
 
-/* Puts the share of `streams` streams from `first` on back; returns its end. */
-static const float *put(const nd_batch *b, const nd_net_config *c, int32_t first, int32_t streams,
-                        const float *share, float *whole) {
+/* Puts the state of a shard back; returns its end. */
+static const float *put(const nd_shard *s, const nd_net_config *c, const float *share,
+                        float *whole) {
   for (int32_t k = 0; k < blocks(c); k++) {
-    size_t width = (size_t)block_width(c, k), n = width * (size_t)streams;
-    memcpy(whole + width * (size_t)first, share, n * sizeof *share);
-    whole += width * (size_t)b->whole;
+    size_t width = (size_t)block_width(c, k), n = width * (size_t)s->count;
+    memcpy(whole + width * (size_t)s->first, share, n * sizeof *share);
+    whole += width * (size_t)s->total;
     share += n;
   }
   return share;
@@ -36,7 +34,7 @@ static const float *put(const nd_batch *b, const nd_net_config *c, int32_t first
 
 nd_status nd_stream_state_gather(const nd_batch *b, const nd_net_config *c, float *whole,
                             nd_error *err) {
-  const nd_allreduce *r = b->reducer;
+  const nd_allreduce *r = b->shard.comm;
   size_t size = nd_stream_state_size(b);
   if (r == NULL) {
     memcpy(whole, b->state, size * sizeof *whole);
@@ -48,8 +46,8 @@ nd_status nd_stream_state_gather(const nd_batch *b, const nd_net_config *c, floa
   nd_status status = r->gather(r->self, b->state, nd_batch_state_size(b), shares, size, err);
   const float *at = shares;
   for (int32_t k = 0; status == ND_OK && r->rank == 0 && k < r->size; k++) {
-    int32_t first = nd_partition_begin(b->whole, 1, k, r->size);
-    at = put(b, c, first, nd_partition_begin(b->whole, 1, k + 1, r->size) - first, at, whole);
+    nd_shard shard = nd_shard_of(r, b->shard.total, k);
+    at = put(&shard, c, at, whole);
   }
   free(shares);
   return status;

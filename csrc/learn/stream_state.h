@@ -8,7 +8,7 @@
 #include "../net/net.h"
 
 static inline size_t nd_stream_state_size(const nd_batch *b) {  /* floats */
-  return (size_t)b->carried * (size_t)b->whole;
+  return (size_t)b->carried * (size_t)b->shard.total;
 }
 
 /* Takes this process's share of `whole` (nd_stream_state_size). */

@@ -27,7 +27,7 @@ static batches *check(lua_State *L, int arg) {
   if (b->sampler == NULL) return b;
   lnd_check_parent(L, arg, 1);
   lnd_check_parent(L, arg, 2);
-  if (nd_sampler_batch(b->sampler)->reducer != NULL) lnd_check_parent(L, arg, 3);
+  if (nd_sampler_batch(b->sampler)->shard.comm != NULL) lnd_check_parent(L, arg, 3);
   return b;
 }
 
@@ -48,8 +48,7 @@ bool lnd_check_batches(lua_State *L, int arg, int model) {
       luaL_error(L, "option 'batches': they are for another model");
     lua_pop(L, 1);
   }
-  const nd_allreduce *reducer = batch_of(b)->reducer;
-  return reducer == NULL || reducer->rank == 0;
+  return nd_shard_is_main(&batch_of(b)->shard);
 }
 
 /* The net that the batches are for; it is behind them. */
@@ -128,12 +127,12 @@ int lnd_corpus_batches(lua_State *L) {
   o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
   o.erase = lnd_opt_bool(L, 2, "history_dropout", split != 1);
   bool resume = lnd_opt_bool(L, 2, "resume", false);
-  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.reducer = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
+  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.comm = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
   lnd_box *box;
   batches *b = push(L, &box);                                       /* box */
   lnd_stand(L, -1, 1, 1);
   lnd_stand(L, -1, 2, 3);
-  if (o.reducer != NULL) lnd_stand(L, -1, 3, 4);
+  if (o.comm != NULL) lnd_stand(L, -1, 3, 4);
   nd_error err;
   bool of_corpus = true, of_model = false;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);

@@ -238,8 +238,8 @@ static void pass_on(const pass *p, const nd_lstm_work *w, const nd_rng *drawn, f
     }
     float *mask = keep + row * n;
     /* of the whole batch, whoever has its other streams */
-    size_t i = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)p->b->whole +
-               (size_t)(p->b->first + from);
+    size_t i = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)p->b->shard.total +
+               (size_t)(p->b->shard.first + from);
     nd_dropout_mask(drawn, p->t->net->config.dropout, i * n, own, mask);
     for (int32_t r = from; r < to; r++, in += n, mask += n, o += to_width)
       nd_product((int32_t)n, in, mask, o);
@@ -324,14 +324,14 @@ static void forward_head(pass *p, bool training) {
     memcpy(out, in, n * sizeof *in);
     if (o->kind == ND_HEAD_DROP) {
       if (training && net->config.head_dropout > 0.0f)
-        nd_dropout(head_blocks(p), p->b->streams * o->in, p->b->first * o->in,
-                   p->b->whole * o->in, net->config.head_dropout, &t->rng, p->head_keep[k], out);
+        nd_dropout(&p->b->shard, head_blocks(p), p->b->streams * o->in, net->config.head_dropout,
+                   &t->rng, p->head_keep[k], out);
     } else {
       const float *gamma = nd_net_part(net, net->block, "norm", o->number, "gamma");
       const float *beta = nd_net_part(net, net->block, "norm", o->number, "beta");
       if (training)
-        nd_norm_train(rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer, gamma, beta,
-                      p->moments[k], out, p->head_keep[k], p->inverse[k]);
+        nd_norm_train(&p->b->shard, rows, o->in, gamma, beta, p->moments[k], out,
+                      p->head_keep[k], p->inverse[k]);
       else
         nd_norm_apply(rows, o->in, gamma, beta,
                       nd_net_part(net, net->block, "norm", o->number, "mean"),
@@ -356,7 +356,7 @@ static void pack_weights(void *job, int part, int parts) {
 /* Where the numbers of each mask begin. */
 static void draw(pass *p) {
   const nd_net_config *c = &p->t->net->config;
-  uint64_t all = (uint64_t)p->b->steps * (uint64_t)p->b->whole;
+  uint64_t all = (uint64_t)p->b->steps * (uint64_t)p->b->shard.total;
   if (p->keep[0] == NULL) return;
   for (int32_t k = 0; k < nd_net_readers(c); k++) {
     p->read_drawn[k] = p->t->rng;
@@ -368,22 +368,13 @@ static void draw(pass *p) {
   }
 }
 
-/* A number of this process's streams becomes that of the whole batch. */
-static void add_up(const nd_batch *b, double *value) {
-  if (b->reducer != NULL) b->reducer->sum(b->reducer->self, value, 1);
-}
-
-static nd_status added_up(const nd_batch *b, nd_error *err) {
-  return b->reducer != NULL ? b->reducer->wait(b->reducer->self, err) : ND_OK;
-}
-
 /* Logits and the sum of their loss, of the streams that are here. Training, over
  * *count hits of the whole batch, they become the gradient of its mean. */
 static double forward(pass *p, bool training, double *count) {
   const nd_net_config *c = &p->t->net->config;
   size_t H = (size_t)c->hidden, B = (size_t)p->b->streams;
   *count = (double)nd_hits_count(p->rows, c->voices, p->b->mask);
-  if (training) add_up(p->b, count);
+  if (training) nd_shard_sum(&p->b->shard, count, 1);
   p->scale = training && *count > 0 ? 1.0f / (float)*count : 0.0f;
   p->features = p->out[c->layers - 1];
   if (c->window > 0) p->features += (size_t)(p->b->steps - 1) * B * H;
@@ -416,7 +407,7 @@ static const float *backward_head(pass *p) {
     } else if (o->kind == ND_HEAD_DROP) {
       if (net->config.head_dropout > 0.0f) nd_multiply(p->rows * o->in, p->head_keep[k], d);
     } else {
-      nd_norm_backward(p->rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer,
+      nd_norm_backward(&p->b->shard, p->rows, o->in,
                        nd_net_part(net, net->block, "norm", o->number, "gamma"),
                        p->head_keep[k], p->inverse[k], nd_net_part(net, g, "norm", o->number, "gamma"),
                        nd_net_part(net, g, "norm", o->number, "beta"), d);
@@ -502,7 +493,7 @@ static void find_gradients(pass *p, int32_t from, int32_t to) {
  * to be added up with other processes' while the next one's is found. */
 static void find_shared_gradients(pass *p) {
   const nd_net *net = p->t->net;
-  const nd_allreduce *reducer = p->b->reducer;
+  const nd_allreduce *comm = p->b->shard.comm;
   int32_t readers = nd_net_readers(&net->config), layers = net->config.layers;
   size_t done = net->n_trained;
   for (int32_t i = gradients(net) - 1; i >= 0; i--) {
@@ -512,7 +503,7 @@ static void find_shared_gradients(pass *p) {
                          : l < layers ? nd_net_part(net, p->t->gradient, "lstm", l + 1, "wx")
                                       : nd_net_part(net, p->t->gradient, "out", 0, "w");
     size_t at = (size_t)(first - p->t->gradient);
-    reducer->begin(reducer->self, p->t->gradient + at, done - at);
+    comm->begin(comm->self, p->t->gradient + at, done - at);
     done = at;
   }
 }
@@ -531,7 +522,7 @@ static void backward(pass *p) {
       memcpy(p->dhead, d, (size_t)p->rows * (size_t)net->config.hidden * sizeof *d);
   }
   nd_thread_pool_run(p->crew, backward_streams, p);
-  if (p->b->reducer != NULL) find_shared_gradients(p);
+  if (p->b->shard.comm != NULL) find_shared_gradients(p);
   else find_gradients(p, 0, gradients(net));
 }
 
@@ -614,8 +605,8 @@ static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double
                       nd_error *err) {
   double count = 0, sum = forward(p, true, &count);
   if (count > 0) backward(p);
-  add_up(p->b, &sum);
-  nd_status status = added_up(p->b, err);
+  nd_shard_sum(&p->b->shard, &sum, 1);
+  nd_status status = nd_shard_wait(&p->b->shard, err);
   if (status != ND_OK) return status;
   *loss = count > 0 ? sum / count : 0.0;
   *norm = 0.0;
