@@ -486,8 +486,8 @@ describe("batches", function()
       assert.equal(want, message)
     end
     assert(model:save(file, { training = true, batches = batches }))
-    local otherwise = ("%s, of %s: the training to go on with took other batches of it "
-      .. "(3 x 32 steps of 4 songs, seed 4)"):format(file, path)
+    local otherwise = ("%s, of %s: cannot resume: it was trained with batches of 3 x 32 "
+      .. "steps from 4 songs, seed 4"):format(file, path)
     refused(otherwise, { batch = 3, steps = 64, seed = 4 })
     refused(otherwise, { batch = 3, steps = 32, seed = 5 })
     refused(otherwise, { batch = 3, steps = 32, seed = 4, split = "all" })
@@ -511,14 +511,14 @@ describe("batches", function()
       safetensors.write(file, whole)
     end
     local same = { batch = 3, steps = 32, seed = 4 }
-    local at = ("%s, of %s: the checkpoint's place in it "):format(file, path)
+    local at = ("%s, of %s: the saved batch position "):format(file, path)
     for text, why in pairs {
       [(place:gsub(" %d+:", " 77:", 1))] = "is out of range",
       [(place:gsub(" %d+:(%d+)$", (" %d:%%1"):format(valid - 1)))] = "is out of range",
       [(place:gsub(":%d+$", ":999999"))] = "is out of range",
-      [place .. " 0:0"] = "cannot be read",
-      [place .. "x"] = "cannot be read",
-      [place .. " "] = "cannot be read",
+      [place .. " 0:0"] = "cannot be parsed",
+      [place .. "x"] = "cannot be parsed",
+      [place .. " "] = "cannot be parsed",
     } do
       placed(text)
       refused(at .. why, same)
