@@ -2,13 +2,14 @@
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local LATER <const> = { "encoder", "encoded", "causal", "touch", "given", "history_secret",
   "style_given", "groove_given", "asked", "style_noise", "deaf" }
 
 local path
-before_each(function() path = os.tmpname() end)
+before_each(function() path = temporary.name() end)
 after_each(function() os.remove(path) end)
 
 local function small(options)
@@ -388,7 +389,7 @@ describe("a checkpoint is refused", function()
       "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
       "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing" }
     local function says(encoder, inputs)
-      local file = os.tmpname()
+      local file = temporary.name()
       local drummer <close> = core.model { hidden = 3, layers = 1, encoder = encoder }
       assert(drummer:save(file))
       local whole = safetensors.read(file)
@@ -599,7 +600,7 @@ describe("a spoilt checkpoint never does harm:", function()
 
   local bytes, length
   lazy_setup(function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = core.model { hidden = 1, layers = 1, encoder = 1,
       tokeniser = core.tokeniser { kit = { name = "two", { name = "kick", pitches = { 36 } },
         { name = "snare", pitches = { 38 } } } } }

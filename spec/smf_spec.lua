@@ -4,6 +4,7 @@ local smf = require "neuraldrummer.smf"
 local midi = require "spec.support.midi"
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local hex, track, file, meta = midi.hex, midi.track, midi.file, midi.meta
 
@@ -331,7 +332,7 @@ describe("inputs that crash libsmf", function()
   end
 
   it("print nothing, even where glib makes its log fatal", function()
-    local script = os.tmpname()
+    local script = temporary.name()
     local out = assert(io.open(script, "w"))
     out:write([[require "neuraldrummer.core"
       local smf = require "neuraldrummer.smf"

@@ -125,7 +125,7 @@ int lnd_corpus_batches(lua_State *L) {
   o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);
   o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
   o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
-  o.erase = lnd_opt_bool(L, 2, "history_dropout", split != 1);
+  o.augment = lnd_opt_bool(L, 2, "history_dropout", split != 1);
   bool resume = lnd_opt_bool(L, 2, "resume", false);
   if (lnd_opt(L, 2, "world") != LUA_TNIL) o.comm = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
   lnd_box *box;
@@ -232,7 +232,7 @@ static int batches_count(lua_State *L) {
 static int batches_position(lua_State *L) {
   const batches *b = check(L, 1);
   int64_t epoch = 1, batch = 1;
-  if (b->sampler != NULL) nd_sampler_place(b->sampler, &epoch, &batch);
+  if (b->sampler != NULL) nd_sampler_position(b->sampler, &epoch, &batch);
   lua_pushinteger(L, (lua_Integer)epoch);
   lua_pushinteger(L, (lua_Integer)batch);
   return 2;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/generator.h"
 #include "lnd.h"
 
@@ -69,7 +68,7 @@ static int core_generator(lua_State *L) {
   g->drummer = d;
   g->threads = threads;
   nd_error err;
-  nd_net_keep(&d->net);
+  nd_drummer_pack(d);
   int former = nd_blas_threads(threads);
   nd_status status = nd_generator_make(&g->g, d, &o, prime, &err);
   (void)nd_blas_threads(former);
@@ -294,7 +293,7 @@ static int generator_play(lua_State *L) {
   const nd_sequence *song = lnd_check(L, SONG, LND_SEQUENCE);
   work *w = lay_out(L, false);
   (void)add_generator(L, w, GENERATORS);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   lua_pushvalue(L, DIRECTIONS);
   add_direction(L, w, 0, g, song);
   return play_from(L, w, song);
@@ -316,7 +315,7 @@ static int core_play(lua_State *L) {
     (void)lua_rawgeti(L, GENERATORS, i);                            /* generator */
     int at = lua_gettop(L);
     const generator *g = add_generator(L, w, at);
-    if (i == 1) nd_net_keep(&g->drummer->net);
+    if (i == 1) nd_drummer_pack(g->drummer);
     if (each) (void)lua_rawgeti(L, DIRECTIONS, i);
     else lua_pushvalue(L, DIRECTIONS);                              /* generator,direction */
     if (!lua_isnil(L, -1)) luaL_checktype(L, -1, LUA_TTABLE);
@@ -363,7 +362,7 @@ static int generator_choose(lua_State *L) {
   nd_error err;
   lua_settop(L, 3);
   read_style(L, g, &d);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   if (nd_generator_choose(g->g, song, &d, &err) != ND_OK) return lnd_raise(L, &err);
   return push_style(L, g);
 }
@@ -435,7 +434,7 @@ static int generator_probabilities(lua_State *L) {
 
 static int generator_reset(lua_State *L) {
   generator *g = check(L);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   int former = nd_blas_threads(g->threads);
   nd_generator_reset(g->g);
   (void)nd_blas_threads(former);

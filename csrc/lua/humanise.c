@@ -1,6 +1,5 @@
 /* humanise.c - core.humanise: velocities and offsets for hits that are mask. */
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/humanise.h"
 #include "lnd.h"
 
@@ -58,7 +57,7 @@ static int core_humanise(lua_State *L) {
     w->mask = (const uint8_t *)lua_tolstring(L, MASK, &n);
     if (n != cells) return luaL_error(L, "option 'mask': %I bytes are needed", (LUAI_UACINT)cells);
   }
-  nd_net_keep(&touch->net);
+  nd_drummer_pack(touch);
   nd_humanise *made;
   nd_error err;
   if (nd_humanise_make(&made, touch, seq, &err) != ND_OK) return lnd_raise(L, &err);

@@ -89,10 +89,10 @@ static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, 
 
 static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *in) {
   lua_createtable(L, 0, 5);                               /* result */
-  if (!f->kept) {
+  if (!f->accepted) {
     lua_pushstring(L, f->why.text);
     lua_setfield(L, -2, "message");
-    lua_pushboolean(L, f->unread);
+    lua_pushboolean(L, f->unreadable);
     lua_setfield(L, -2, "unread");
     return;
   }
@@ -126,7 +126,7 @@ static int ingest(lua_State *L) {
   nd_ingest in = {
     .tok = tok,
     .into = into,
-    .reads = read_pitches(L, reads),
+    .kit_map = read_pitches(L, reads),
     .min_steps = (int32_t)lnd_opt_int(L, OPTIONS, "min_steps", 0, 0, INT32_MAX),
     .valid_every = (int32_t)lnd_opt_int(L, OPTIONS, "valid_every", 0, 0, INT32_MAX),
     .limits = lnd_opt_limits(L, OPTIONS),

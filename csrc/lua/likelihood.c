@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/likelihood.h"
 #include "lnd.h"
 
@@ -179,7 +178,7 @@ static int core_log_likelihood(lua_State *L) {
     add_drums(L, w, k);
     anchor(L);
   }
-  nd_net_keep(&d->net);
+  nd_drummer_pack(d);
   nd_likelihood *made;
   nd_error err;
   if (nd_likelihood_make(&made, d, w->cases, (int32_t)cases, w->out, &err) != ND_OK)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../learn/nca.h"
-#include "../net/playing.h"
 #include "../net/trainer.h"
 #include "../play/drummer.h"
 #include "lnd.h"
@@ -273,7 +272,9 @@ static int model_config(lua_State *L) {
   set_integer(L, "batch", d->batch);
   set_integer(L, "parameters", (lua_Integer)d->net.n_trained);
   set_number(L, "macs", nd_net_macs(&d->net));
-  set_integer(L, "step_bytes", (lua_Integer)nd_net_step_bytes(&d->net, c->causal));
+  nd_inference_weights borrowed;
+  const nd_inference_weights *weights = nd_drummer_weights(d, &borrowed);
+  set_integer(L, "step_bytes", (lua_Integer)nd_inference_weights_bytes(weights, c->causal));
   set_number(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   set_number(L, "temperature", (double)d->temperature);
   set_number(L, "cutoff", (double)d->cutoff);
@@ -374,6 +375,7 @@ static int model_train_step(lua_State *L) {
   nd_error err;
   double loss = 0, norm = 0;
   nd_status status = need_trainer(L, m, &err);
+  nd_drummer_unpack(m->drummer);  /* the step changes the weights */
   if (status == ND_OK) status = nd_trainer_step(&m->trainer, batch, &o, &loss, &norm, &err);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushnumber(L, loss);
@@ -476,7 +478,7 @@ static int model_set_tensor(lua_State *L) {
       return luaL_argerror(L, 3, lua_pushfstring(L, "value %I is not a finite number", (LUAI_UACINT)i + 1));
     lua_pop(L, 1);
   }
-  nd_net_forget(&m->drummer->net);
+  nd_drummer_unpack(m->drummer);
   for (size_t i = 0; i < t->size; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
     m->drummer->net.block[t->offset + i] = (float)lua_tonumber(L, -1);

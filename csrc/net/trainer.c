@@ -9,7 +9,6 @@
 #include "head_plan.h"
 #include "kernels.h"
 #include "packed.h"
-#include "playing.h"
 #include "../base/thread_pool.h"
 
 /* ------------------------------------------------------------------- training
@@ -78,19 +77,19 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
   }
   if (He > 0) {
     p->heard = TAKE(all * (size_t)c->encoded);
-    p->front = TAKE(all * (size_t)nd_net_front(c));
+    p->front = TAKE(all * (size_t)nd_net_decoder_inputs(c));
     if (training) p->dfront = TAKE(all * (size_t)nd_net_encoding(c));
   }
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     float *at = TAKE(nd_lstm_trace_size(He, T, B));
-    p->read[k] = (nd_lstm_work){.layer = net->reader[k], .steps = T, .streams = B,
+    p->read[k] = (nd_lstm_work){.layer = net->encoder[k], .steps = T, .streams = B,
                                 .backwards = k == 1, .x = p->heard, .dh = dread, .dc = dcread};
     if (at != NULL) p->read[k].trace = nd_lstm_trace_at(at, He, T, B);
     p->read[k].packed = TAKE_PACKED(nd_lstm_packed_size(c->encoded, He));
     if (drops) p->read_keep[k] = TAKE(all * (size_t)He);
   }
   for (int32_t l = 0; l < c->layers; l++) {
-    int32_t inputs = l == 0 ? nd_net_front(c) : H;
+    int32_t inputs = l == 0 ? nd_net_decoder_inputs(c) : H;
     float *at = TAKE(nd_lstm_trace_size(H, T, B));
     nd_lstm_work *w = &p->layer[l];
     *w = (nd_lstm_work){.layer = net->lstm[l], .steps = T, .streams = B,
@@ -251,7 +250,7 @@ static void pass_on(const pass *p, const nd_lstm_work *w, const nd_rng *drawn, f
 static void encode(pass *p, int32_t from, int32_t to) {
   const nd_net_config *c = &p->t->net->config;
   nd_batch *b = p->b;
-  int32_t E = c->encoded, I = c->inputs, F = nd_net_front(c), encoding = nd_net_encoding(c);
+  int32_t E = c->encoded, I = c->inputs, F = nd_net_decoder_inputs(c), encoding = nd_net_encoding(c);
   size_t at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)b->streams;
   for (int32_t t = 0; t < b->steps; t++) {
     size_t row = (size_t)t * (size_t)b->streams + (size_t)from;
@@ -259,7 +258,7 @@ static void encode(pass *p, int32_t from, int32_t to) {
     copy_columns(to - from, E, x, I, p->heard + row * (size_t)E, E);
     copy_columns(to - from, I - E, x + E, I, p->front + row * (size_t)F + encoding, F);
   }
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     load_state(b, at, k == 1, &p->read[k], from, to);
     nd_lstm_forward_streams(&p->read[k], from, to);
     if (k == 0) store_state(b, at, &p->read[k], from, to);
@@ -346,7 +345,7 @@ static void forward_head(pass *p, bool training) {
 static void pack_weights(void *job, int part, int parts) {
   pass *p = job;
   const nd_net_config *c = &p->t->net->config;
-  for (int32_t k = 0; k < nd_net_readers(c); k++)
+  for (int32_t k = 0; k < nd_net_directions(c); k++)
     nd_lstm_pack(&p->read[k], p->backward, part, parts);
   for (int32_t l = 0; l < c->layers; l++) nd_lstm_pack(&p->layer[l], p->backward, part, parts);
   if (part == parts - 1 && !p->backward)
@@ -358,7 +357,7 @@ static void draw(pass *p) {
   const nd_net_config *c = &p->t->net->config;
   uint64_t all = (uint64_t)p->b->steps * (uint64_t)p->b->shard.total;
   if (p->keep[0] == NULL) return;
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     p->read_drawn[k] = p->t->rng;
     nd_rng_skip(&p->t->rng, nd_dropout_draws(all * (uint64_t)c->encoder));
   }
@@ -443,7 +442,7 @@ static void backward_streams(void *job, int part, int parts) {
     nd_lstm_backward_streams(&p->layer[l], from, from + rows);
   }
   int32_t He = c->encoder, encoding = nd_net_encoding(c);
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     for (int32_t t = 0; t < T; t++) {
       size_t row = (size_t)t * (size_t)B + (size_t)from;
       float *dh = p->read[k].dh + row * (size_t)He;
@@ -458,14 +457,14 @@ static void backward_streams(void *job, int part, int parts) {
 
 /* The weights' gradients by layer: the readers, the layers, the hits. */
 static int32_t gradients(const nd_net *net) {
-  return nd_net_readers(&net->config) + net->config.layers + 1;
+  return nd_net_directions(&net->config) + net->config.layers + 1;
 }
 
 static void gradient_columns(void *job, int part_number, int parts) {
   const pass *p = job;
   const nd_net *net = p->t->net;
   float *g = p->t->gradient;
-  int32_t readers = nd_net_readers(&net->config);
+  int32_t readers = nd_net_directions(&net->config);
   for (int32_t i = p->gradient_from; i < p->gradient_to; i++) {
     int32_t l = i - readers;
     if (i < readers)
@@ -494,7 +493,7 @@ static void find_gradients(pass *p, int32_t from, int32_t to) {
 static void find_shared_gradients(pass *p) {
   const nd_net *net = p->t->net;
   const nd_allreduce *comm = p->b->shard.comm;
-  int32_t readers = nd_net_readers(&net->config), layers = net->config.layers;
+  int32_t readers = nd_net_directions(&net->config), layers = net->config.layers;
   size_t done = net->n_trained;
   for (int32_t i = gradients(net) - 1; i >= 0; i--) {
     int32_t l = i - readers;
@@ -613,7 +612,6 @@ static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
   if (!norms_finite(p))
     return nd_fail(err, ND_FORMAT, "training diverged: what is normalised is not finite");
-  nd_net_forget(p->t->net);
   if (count > 0 && !apply(p, adam, norm))  /* else there is nothing to learn from */
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
   move_norms(p);
