@@ -105,16 +105,32 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
     free(d);
     return status;
   }
-  nd_net_first_weights(&d->net, o->seed);
+  nd_net_initialise(&d->net, o->seed);
   *out = d;
   return ND_OK;
 }
 
 void nd_drummer_free(nd_drummer *d) {
   if (d == NULL) return;
+  nd_drummer_unpack(d);
   nd_net_clear(&d->net);
   nd_styles_clear(&d->styles);
   free(d);
+}
+
+void nd_drummer_pack(nd_drummer *d) {
+  if (d->packed == NULL && d->net.config.window == 0) d->packed = nd_inference_weights_pack(&d->net);
+}
+
+void nd_drummer_unpack(nd_drummer *d) {
+  nd_inference_weights_free(d->packed);
+  d->packed = NULL;
+}
+
+const nd_inference_weights *nd_drummer_weights(const nd_drummer *d, nd_inference_weights *borrowed) {
+  if (d->packed != NULL) return d->packed;
+  nd_inference_weights_borrow(&d->net, borrowed);
+  return borrowed;
 }
 
 /* ------------------------------------------------------------------ settings
@@ -330,7 +346,7 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
 static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   for (size_t i = 0; i < e->size; i++)
     if (!isfinite(e->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
-  if (!nd_all_usual(e->size, e->values))
+  if (!nd_all_in_range(e->size, e->values))
     return nd_fail(err, ND_FORMAT, "its styles are none that are learnt: too large");
   *to = nd_calloc(e->size, sizeof **to);
   if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");

@@ -311,7 +311,8 @@ nd_status nd_likelihood_advance(nd_likelihood *j, double *left, bool *more, nd_e
         j->first++;
       }
     } else if (!nd_inference_done(&j->pass)) {
-      products = nd_inference_advance(&j->pass, products);
+      nd_inference_weights borrowed;
+      products = nd_inference_advance(&j->pass, nd_drummer_weights(j->d, &borrowed), products);
     } else if (j->at < j->n) {
       weigh(j, j->at);
       if (j->hearing[j->at] >= j->first && j->hearing[j->at] < j->first + j->many)
@@ -324,6 +325,6 @@ nd_status nd_likelihood_advance(nd_likelihood *j, double *left, bool *more, nd_e
   }
   for (int32_t i = 0; i < j->n; i++)
     if (!sound(j, i))
-      return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+      return nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
   return ND_OK;
 }

@@ -5,7 +5,7 @@
 --- What the figures of free play mean stands in evaluate/figures.lua. Of a model
 --- besides:
 ---   bits         a step over all voices, the recorded hits being its history
----   forced_f1    of the voices with odds of at least 1/2, likewise
+---   forced_f1    of the voices with a probability of at least 1/2, likewise
 ---   matching     share of stretches of MATCHED steps of recorded drums that are likelier
 ---                with their own song than with any of nine others
 local core = require "neuraldrummer.core"
@@ -14,7 +14,7 @@ local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"
 local players = require "neuraldrummer.evaluate.players"
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 local evaluate = {}
 
@@ -62,7 +62,7 @@ end
 ---@field on_progress? fun(done: integer, total: integer)
 
 local function recorded_stretches(songs)
-  return classifier.stretches(songs, repertoire.recorded(songs))
+  return classifier.stretches(songs, evaluated.recorded(songs))
 end
 
 --- Lets the model play the songs.
@@ -73,7 +73,7 @@ end
 ---@return string? message
 function evaluate.free(model, corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   local played, seqs = players.model(model, songs, o)
   local name = o.name
@@ -82,7 +82,7 @@ function evaluate.free(model, corpus, options)
 end
 
 local function baselines_of(songs, o)
-  local real, real_rows, recorded = repertoire.recorded(songs), recorded_stretches(songs), {}
+  local real, real_rows, recorded = evaluated.recorded(songs), recorded_stretches(songs), {}
   for s, song in ipairs(songs) do recorded[s] = song.seq end
   local rows = { figures.measure("recorded drums", songs, real, nil, recorded) }
   local list = players.simple(o)
@@ -102,7 +102,7 @@ end
 ---@return string? message
 function evaluate.baselines(corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   return baselines_of(songs, o)
 end
@@ -125,7 +125,7 @@ function evaluate.matching(model, corpus, options)
       if not seq then return nil, message end
       local start, middle = 1, (#seq - MATCHED) // 2
       for b, bar in ipairs(seq:bars()) do
-        if b % 4 == 1 and bar.step <= middle then start = bar.step end
+        if b % 4 == 1 and bar.first <= middle then start = bar.first end
       end
       seqs[#seqs + 1], at[#at + 1] = seq, start
     end
@@ -141,8 +141,8 @@ function evaluate.matching(model, corpus, options)
     for k = 1, AMONG do song[k], from[k] = seqs[g + (k - 1) * groups], at[g + (k - 1) * groups] end
     for k = 1, AMONG do
       local best, most = nil, -math.huge
-      local judged = core.judge(model, song[k], { song = song, at = from, from = from[k],
-        steps = MATCHED })
+      local judged = core.log_likelihood(model, song[k], { song = song, song_step = from,
+        from = from[k], steps = MATCHED })
       for other, list in ipairs(judged) do
         local sum = 0
         for _, x in ipairs(list) do sum = sum + x end
@@ -160,7 +160,7 @@ end
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
 ---@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), f1
---- and hits (a step) of the voices with odds of at least 1/2, steps
+--- and hits (a step) of the voices with a probability of at least 1/2, steps
 ---@return string? message
 function evaluate.teacher(model, corpus, options)
   local o = settle(check(options, KNOWN))
@@ -211,7 +211,7 @@ function evaluate.table(entries, corpus, options)
   local o = with({ songs = MUCH, temperatures = {}, on_model = function() end },
     check(options, with(KNOWN, { temperatures = "table", on_model = "function" })))
   o = settle(o)
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   o.on_model("recorded drums", "without a network")
   local rows = baselines_of(songs, o)
@@ -230,7 +230,7 @@ function evaluate.table(entries, corpus, options)
     matching = evaluate.matching(model, heard, plain)  -- nil where songs are few
     local here, real_here = songs, real_rows
     if entry.corpus then
-      here, message = repertoire.songs(heard, o)
+      here, message = evaluated.load(heard, o)
       if not here then return nil, message end
       real_here = recorded_stretches(here)
     end

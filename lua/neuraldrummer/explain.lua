@@ -27,7 +27,7 @@ local EARLIER <const> = 16   -- hits before, of which a hit's reasons name so ma
 ---@field step integer
 ---@field beat number in the bar, from 1
 ---@field voice string
----@field odds number 0..1, the voices before it in the kit being known
+---@field probability number 0..1, the voices before it in the kit being known
 ---@field reasons neuraldrummer.reason[] the weightiest first
 ---@field earlier {step: integer, bar: integer, beat: number, voice: string, weight: number}[]
 --- the weightiest single hits before
@@ -47,7 +47,7 @@ local function weightiest(list)
     local x, y = math.abs(a.weight), math.abs(b.weight)
     if x ~= y then return x > y end
     if a.step ~= b.step then return (a.step or 0) > (b.step or 0) end
-    return core.before((a.kind or "") .. (a.name or a.voice),
+    return core.byte_less((a.kind or "") .. (a.name or a.voice),
       (b.kind or "") .. (b.name or b.voice))
   end)
   return list
@@ -60,7 +60,7 @@ local function reasons_of(hit)
   end
   for name, weight in pairs(hit.metrics) do add("song", name, weight) end
   for name, weight in pairs(hit.voices) do add("before", name, weight) end
-  for name, weight in pairs(hit.beside) do add("with", name, weight) end
+  for name, weight in pairs(hit.simultaneous) do add("with", name, weight) end
   add("style", "style", hit.style)
   return weightiest(list)
 end
@@ -77,7 +77,6 @@ function explain.run(model, seq, options)
   local bars, per_beat = seq:bars(), seq:settings().steps_per_beat
   local bar = bars[o.bar]
   if not bar then return nil, ("it has no bar %d, but %d bars"):format(o.bar, #bars) end
-  local stop = (bars[o.bar + 1] and bars[o.bar + 1].step or #seq + 1) - 1
   local known = o.voice == nil
   for _, name in ipairs(seq:voices()) do known = known or name == o.voice end
   if not known then
@@ -86,22 +85,22 @@ function explain.run(model, seq, options)
   end
 
   local bar_at, b = {}, 1
-  for t = 1, stop do
-    while bars[b + 1] and bars[b + 1].step <= t do b = b + 1 end
+  for t = 1, bar.last do
+    while bars[b + 1] and bars[b + 1].first <= t do b = b + 1 end
     bar_at[t] = b
   end
   local styled = o.style ~= false and model:config().features == "whole"
-  local result = { bar = o.bar, step = bar.step, steps = stop - bar.step + 1, hits = {} }
+  local result = { bar = o.bar, step = bar.first, steps = bar.last - bar.first + 1, hits = {} }
   local song, sums, cells = {}, {}, {}
   for t = 1, #seq do song[t] = 0 end
-  for _, raw in ipairs(core.explain(model, seq, bar.step, stop, styled)) do
+  for _, raw in ipairs(core.explain(model, seq, bar.first, bar.last, styled)) do
     if not o.voice or raw.voice == o.voice then
-      local hit = { step = raw.step, beat = 1 + (raw.step - bar.step) / per_beat,
-        voice = raw.voice, odds = raw.odds, reasons = reasons_of(raw), earlier = {},
+      local hit = { step = raw.step, beat = 1 + (raw.step - bar.first) / per_beat,
+        voice = raw.voice, probability = raw.probability, reasons = reasons_of(raw), earlier = {},
         song = raw.song }
       for _, each in ipairs(raw.earlier) do
         local at = bar_at[each.step]
-        each.bar, each.beat = at, 1 + (each.step - bars[at].step) / per_beat
+        each.bar, each.beat = at, 1 + (each.step - bars[at].first) / per_beat
         local key = each.step .. " " .. each.voice
         if not cells[key] then
           cells[key] = { step = each.step, bar = at, beat = each.beat, voice = each.voice,
@@ -172,7 +171,7 @@ function explain.format(result, n)
   end
   for _, hit in ipairs(result.hits) do
     rows[#rows + 1] = { format("%g", hit.beat), (hit.voice:gsub("_", " ")),
-      format("%.0f %%", 100 * hit.odds), most(hit.reasons, explain.words) }
+      format("%.0f %%", 100 * hit.probability), most(hit.reasons, explain.words) }
     if #hit.earlier > 0 then
       rows[#rows + 1] = { "", "", "", "  hits: " .. most(hit.earlier, function(each)
         return format("%s at %d:%g", each.voice:gsub("_", " "), each.bar, each.beat)

@@ -89,14 +89,14 @@ end
 -- and the unit's length; nothing where nothing swings.
 local function places(seq, unit)
   local per_beat, bars, out = seq:settings().steps_per_beat, seq:bars(), {}
-  for b, bar in ipairs(bars) do
-    local steps = (bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step
+  for _, bar in ipairs(bars) do
+    local steps = bar.last - bar.first + 1
     local long = (unit == "sixteenths" or compound(bar)) and per_beat / 2 or per_beat
     for k = 0, steps - 1 do
       local first = k // long * long
       -- a grid without a middle, or a unit that the bar cuts off: straight
       if long >= 2 and long % 2 == 0 and first + long <= steps then
-        out[bar.step + k] = { first = bar.step + first, place = k - first, long = long }
+        out[bar.first + k] = { first = bar.first + first, place = k - first, long = long }
       end
     end
   end
@@ -107,11 +107,11 @@ end
 ---@param seq neuraldrummer.sequence
 ---@param amount number 0..1
 ---@param unit "eighths"|"sixteenths"
----@param options? {swung?: boolean, known?: string} swung: the song's own eighths are
+---@param options? {swung?: boolean, mask?: string} swung: the song's own eighths are
 ---@return neuraldrummer.sequence
 function swing.apply(seq, amount, unit, options)
-  options = check(options, { swung = "boolean", known = "string" })
-  local known, swung = options.known, options.swung
+  options = check(options, { swung = "boolean", mask = "string" })
+  local mask, swung = options.mask, options.swung
   local hits, offsets, n_voices = seq:packed_hits(), seq:packed_offsets(), #seq:voices()
   local at = places(seq, unit)
 
@@ -121,7 +121,7 @@ function swing.apply(seq, amount, unit, options)
   local cell = hits:find "[^\0]"
   while cell do
     local p = at[(cell - 1) // n_voices + 1]
-    if p and not (known and known:byte(cell) > 0) then
+    if p and not (mask and mask:byte(cell) > 0) then
       local k = key(p)
       sums[k] = (sums[k] or 0) + ("b"):unpack(offsets, cell) / 256
       counts[k] = (counts[k] or 0) + 1
@@ -148,7 +148,7 @@ function swing.apply(seq, amount, unit, options)
       times[step] = p.first + moved - late(p) + late { long = p.long, place = 0 }
     end
   end
-  return core.shift(seq, times, known)
+  return core.retime(seq, times, mask)
 end
 
 return swing

@@ -1,7 +1,7 @@
 --- Who plays the songs: a model, and what needs no network. Each gives a
 --- song's hits as masks, one integer a step.
 local core = require "neuraldrummer.core"
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 local players = {}
 
@@ -22,11 +22,11 @@ local function stock_beat(song)
   end
   local kick, snare = voice.kick or 0, voice.snare or 0
   local hat = voice["closed hat"] or voice["closed hihat"] or 0
-  local out, list, total = silence(song), song.seq:bars(), #song.seq
+  local out, list = silence(song), song.seq:bars()
   local unit = {}  -- steps of 1/denominator, by meter: from the longest bar, as one may be cut off
-  for i, bar in ipairs(list) do
+  for _, bar in ipairs(list) do
     local meter = bar.numerator .. "/" .. bar.denominator
-    local steps = (list[i + 1] and list[i + 1].step or total + 1) - bar.step
+    local steps = bar.last - bar.first + 1
     unit[meter] = math.max(unit[meter] or 0, steps / bar.numerator)
   end
   local function strike(from, to, every, pick)
@@ -38,12 +38,12 @@ local function stock_beat(song)
       k = k + 1
     end
   end
-  for i, bar in ipairs(list) do
+  for _, bar in ipairs(list) do
     local u, d = unit[bar.numerator .. "/" .. bar.denominator], bar.denominator
     local pulse = d == 8 and bar.numerator % 3 == 0 and 3 * u or u * d / 4
-    local last = math.min(list[i + 1] and list[i + 1].step - 1 or total, song.n)
-    strike(bar.step, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
-    strike(bar.step, last, math.max(1, u * d / 8), function() return hat end)
+    local last = math.min(bar.last, song.n)
+    strike(bar.first, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
+    strike(bar.first, last, math.max(1, u * d / 8), function() return hat end)
   end
   return out
 end
@@ -69,18 +69,18 @@ local function commonest_bar(song)
     local struck = false
     for t = bar.first, bar.last do struck = struck or song.real[t] ~= 0 end
     if struck then
-      local key = repertoire.bar_key(song.real, bar)
+      local key = evaluated.bar_key(song.real, bar)
       counts[key] = (counts[key] or 0) + 1
     end
   end
   for _, bar in ipairs(song.bars) do
-    local count = counts[repertoire.bar_key(song.real, bar)] or 0
+    local count = counts[evaluated.bar_key(song.real, bar)] or 0
     if count > most then best, most = bar, count end
   end
   local out = silence(song)
   if not best then return out end
   for _, bar in ipairs(song.seq:bars()) do
-    local t = bar.step
+    local t = bar.first
     for k = 0, best.last - best.first do
       if t + k <= song.n then out[t + k] = song.real[best.first + k] end
     end
@@ -132,8 +132,8 @@ local function direction_of(song, model, o)
   if o.given_bars then
     local voices = #song.seq:voices()
     local kept = (song.from - 1) * voices
-    direction.given = song.seq
-    direction.known = ("\1"):rep(kept) .. ("\0"):rep(#song.seq * voices - kept)
+    direction.fixed = song.seq
+    direction.mask = ("\1"):rep(kept) .. ("\0"):rep(#song.seq * voices - kept)
   end
   return direction
 end
@@ -153,8 +153,8 @@ function players.model(model, songs, o)
     -- without the recorded drums: nothing of them may reach the drummer but what is told
     local blank = song.seq:with_hits(("\0"):rep(#song.seq * #song.seq:voices()))
     local seq = gen:play(blank, direction_of(song, model, o))
-    if o.touch then seq = core.touch(o.touch, seq, { seed = o.seed + s - 1 }) end
-    played[s], seqs[s] = repertoire.masks(seq, song.n), seq
+    if o.touch then seq = core.humanise(o.touch, seq, { seed = o.seed + s - 1 }) end
+    played[s], seqs[s] = evaluated.masks(seq, song.n), seq
     o.on_progress(s, #songs)
   end
   return played, seqs
