@@ -96,7 +96,7 @@ static nd_status read_file(const nd_ingest *in, nd_ingest_file *f, nd_encoded_so
     uint64_t every = (uint64_t)in->valid_every;
     f->split = every > 0 && (fingerprint(bytes, n) >> 8) % every == 0 ? ND_VALID : ND_TRAIN;
   }
-  if (status == ND_OK) status = in->reader(&song, bytes, n, -1, &in->limits, &f->why);
+  if (status == ND_OK) status = nd_smf_parse(&song, bytes, n, -1, &in->limits, &f->why);
   free(bytes);
   if (status == ND_OK && song->drum_channel < 0) status = nd_fail(&f->why, ND_FORMAT, "no drums");
   if (status == ND_OK) {

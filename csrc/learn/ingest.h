@@ -5,19 +5,14 @@
 #ifndef ND_LEARN_INGEST_H
 #define ND_LEARN_INGEST_H
 
-#include "../midi/guard.h"
+#include "../midi/smf.h"
 #include "../music/corpus.h"
-
-/* nd_smf_parse, which lives in a library of its own. */
-typedef nd_status nd_parse_song_fn(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
-                                 const nd_midi_limits *limits, nd_error *err);
 
 /* What a kit map says of a pitch beside a pitch of General MIDI. */
 enum { ND_NO_DRUM = -1, ND_UNKNOWN_DRUM = -2 };
 
 typedef struct nd_ingest {
   const nd_tokeniser *tok;
-  nd_parse_song_fn *reader;
   nd_midi_limits limits;     /* of the files */
   nd_corpus_writer *into;    /* of these settings; NULL: token text is made */
   const int16_t *reads;      /* (128) of a kit map; NULL: the pitches are General MIDI's */
