@@ -3,6 +3,7 @@ local core = require "neuraldrummer.core"
 local midi = require "spec.support.midi"
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local hex, track, file, meta = midi.hex, midi.track, midi.file, midi.meta
 
@@ -301,7 +302,7 @@ describe("the sandbox of libsmf", function()
 end)
 
 describe("inputs that crash libsmf", function()
-  -- seeds of the fuzzer: name, outcome (notes and tracks), lossy
+  -- inputs of the fuzzer, too: name, outcome (notes and tracks), lossy
   local crashers = {
     A1_f7_escape = { 0, 1 }, A2_missing_eot = { 1, 1 }, A3_empty_mtrk = { 0, 2 },
     A4_rs_after_sysex = { 1, 1 }, A5_tick_overflow = { 1, 1, true }, A6_len_negative = { 0, 1 },
@@ -316,7 +317,7 @@ describe("inputs that crash libsmf", function()
   }
   for name, want in pairs(crashers) do
     it("are harmless: " .. name, function()
-      local path = "spec/fuzz/seeds/smf/" .. name .. ".mid"
+      local path = "spec/fuzz/regressions/smf/" .. name .. ".mid"
       local song, message = core.load_song(path)
       if type(want) == "string" then
         assert.same({ nil, path .. ": " .. want }, { song, message })
@@ -330,13 +331,14 @@ describe("inputs that crash libsmf", function()
   end
 
   it("print nothing, even where glib makes its log fatal", function()
-    local script = os.tmpname()
+    local script = temporary.name()
     local out = assert(io.open(script, "w"))
     out:write([[local core = require "neuraldrummer.core"
       for i = 1, #arg do local song = core.load_song(arg[i]) if song then song:bytes() end end]])
     out:close()
     local pipe = assert(io.popen(
-      "G_DEBUG=fatal-criticals lua5.4 " .. script .. " spec/fuzz/seeds/smf/*.mid 2>&1; echo $?"))
+      "G_DEBUG=fatal-criticals lua5.4 " .. script
+      .. " spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"))
     local printed = pipe:read "a"
     pipe:close()
     os.remove(script)

@@ -1,5 +1,5 @@
 /* smf.c - core.parse_song and core.load_song: MIDI files to Songs; and the limits
- * of a MIDI file as options, which core.intake has too. */
+ * of a MIDI file as options, which core.ingest has too. */
 #include "../midi/smf.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 --- What states.c runs in each of its states: reads a song, trains, plays and
 --- writes, a piece a call. Returns true and a digest when all is done.
 local core = require "neuraldrummer.core"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local PATTERN <const> = { kick = "x.......x.......", snare = "....x.......x...",
@@ -42,7 +43,7 @@ for seed = 1, 5 do
   end
 end
 errands[#errands + 1] = function()
-  local file = os.tmpname()
+  local file = temporary.name()
   assert(model:save(file))
   local again = assert(core.load_model(file))
   os.remove(file)
