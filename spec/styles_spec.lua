@@ -250,8 +250,8 @@ describe("styles", function()
     for _, change in ipairs {
       function(t) t["styles.style"] = nil end,
       function(t) t["styles.song"] = nil end,
-      function(t) t["styles.near"] = nil end,  -- as one of older models, without a groove
-      function(t) rows(t["styles.near"], -1) end,
+      function(t) t["styles.projection"] = nil end,  -- as one of older models, without a groove
+      function(t) rows(t["styles.projection"], -1) end,
       function(t)
         local style, n, traits = t["styles.style"], t["styles.style"].shape[1], 12
         style.shape, style.data = { n, traits }, style.data:sub(1, 4 * n * traits)
@@ -277,7 +277,7 @@ describe("styles", function()
     } do
       assert.same({ nil, "its styles are broken", n = 2 }, table.pack(load(change)))
     end
-    for _, name in ipairs { "styles.style", "styles.song", "styles.near" } do
+    for _, name in ipairs { "styles.style", "styles.song", "styles.projection" } do
       for _, value in ipairs { 0 / 0, math.huge, -math.huge } do
         local loaded, message = load(function(t)
           t[name].data = t[name].data:sub(1, -5) .. ("<f"):pack(value)
@@ -431,7 +431,7 @@ describe("the chooser of styles", function()
   local METRICS <const> = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass",
     "loudness", "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
     "phrase_sin", "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing", "melody",
-    "endings", "root", "guitars", "strings", "winds", "synths", "contrast", "return", "turn",
+    "endings", "root", "guitars", "strings", "winds", "synths", "contrast", "recurrence", "novelty",
     "progress" }
 
   local function matrix(t)
@@ -457,8 +457,8 @@ describe("the chooser of styles", function()
     file = os.tmpname()
     assert(model:save(file))
     local tensors = safetensors.read(file).tensors
-    assert.same({ TRAITS, 16 }, tensors["styles.near"].shape)
-    near, traits_of = matrix(tensors["styles.near"]), matrix(tensors["styles.song"])
+    assert.same({ TRAITS, 16 }, tensors["styles.projection"].shape)
+    near, traits_of = matrix(tensors["styles.projection"]), matrix(tensors["styles.song"])
     styles = matrix(tensors["styles.style"])
   end)
   teardown(function()
@@ -640,14 +640,14 @@ describe("the chooser of styles", function()
     again:learn_styles(corpus)
     local other = os.tmpname()
     assert(again:save(other))
-    assert.equal(safetensors.read(file).tensors["styles.near"].data,
-      safetensors.read(other).tensors["styles.near"].data)
+    assert.equal(safetensors.read(file).tensors["styles.projection"].data,
+      safetensors.read(other).tensors["styles.projection"].data)
     local songs = {}
     for n = 1, 7 do songs[n] = { song_of_kind(n % 2 + 1, n, true), "train" } end
     local few <close>, few_path = tiny.corpus(tok, songs)
     assert.equal(7, again:learn_styles(few))
     assert(again:save(other))
-    local tensor = safetensors.read(other).tensors["styles.near"]
+    local tensor = safetensors.read(other).tensors["styles.projection"]
     assert.equal(("\0"):rep(#tensor.data), tensor.data)
     -- all are as near then: it matters not which song asks
     local odds = {}

@@ -155,7 +155,7 @@ nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
   bool sound = true;
   for (int64_t k = 1; k <= STEPS && sound; k++) sound = step(&s, k, &rng);
   for (size_t k = 0; k < T && sound; k++)
-    for (size_t i = 0; i < K; i++) styles->near[k * K + i] = s.w[k * K + i] * s.scale[k];
+    for (size_t i = 0; i < K; i++) styles->projection[k * K + i] = s.w[k * K + i] * s.scale[k];
   clear(&s);
   return ND_OK;
 }

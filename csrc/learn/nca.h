@@ -13,7 +13,7 @@
 
 #include "../play/styles.h"
 
-/* Sets s->near. With fewer than eight styles all stay as near. ND_NOMEM alone
+/* Sets s->projection. With fewer than eight styles all stay as near. ND_NOMEM alone
  * can go wrong. */
 nd_status nd_nca_learn(nd_styles *s, uint64_t seed, nd_error *err);
 

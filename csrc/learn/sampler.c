@@ -110,15 +110,14 @@ static nd_status count_batches(nd_sampler *s, nd_error *err) {
 }
 
 static nd_status check_tokeniser(const nd_corpus *corpus, const nd_drummer *d, nd_error *err) {
-  const nd_tokeniser *a = nd_corpus_tokeniser(corpus), *b = &d->tokeniser;
+  const nd_tokeniser *settings = nd_corpus_tokeniser(corpus);
   if (d->features.kind == ND_FEATURES_RAW)
     return nd_fail(err, ND_MISUSE, "a raw model has no features to fill from a corpus");
-  if (!nd_kit_equal(&a->kit, &b->kit))
-    return nd_fail(err, ND_MISUSE, "the corpus has kit '%s', the model plays '%s'", a->kit.name, b->kit.name);
-  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat || a->original != b->original)
-    return nd_fail(err, ND_MISUSE, "the corpus has another grid than the model (%d and %d steps a beat)",
-                   a->steps_per_beat, b->steps_per_beat);
-  return ND_OK;
+  if (settings->original != d->tokeniser.original)
+    return nd_fail(err, ND_MISUSE, "the corpus was encoded %s the 2023 system's rules, the model "
+                   "needs it %s them", settings->original ? "by" : "without",
+                   settings->original ? "without" : "by");
+  return nd_drummer_accepts(d, settings, "the corpus", err);
 }
 
 /* Whether batches are made of a song. */
@@ -257,18 +256,18 @@ static void draw_lesson(nd_sampler *s, lesson *l, const stream *w) {
   *l = (lesson){0};
   if (!s->options.erase) return;
   l->no_history = chance(s, d->history_all);
-  l->secret = l->no_history && chance(s, d->history_secret);
+  l->secret = l->no_history && chance(s, d->history_hidden);
   l->no_before = chance(s, d->history_back);
   for (int32_t k = 0; k < ND_MAX_BACK; k++) l->no_back[k] = chance(s, d->history_back);
   l->no_alike = chance(s, d->history_back);
   if (d->features.kind != ND_FEATURES_WHOLE) return;
   l->style = chance(s, d->style_given);
-  l->density = chance(s, d->asked);
-  l->fill = chance(s, d->asked);
+  l->density = chance(s, d->controls_given);
+  l->fill = chance(s, d->controls_given);
   l->salt = nd_rng_u32(&s->rng);
-  for (int k = 0; k < ND_N_METRICS; k++) l->deaf[k] = !nd_metric_is_place(k) && chance(s, d->deaf);
+  for (int k = 0; k < ND_N_METRICS; k++) l->deaf[k] = !nd_metric_is_place(k) && chance(s, d->metric_dropout);
   if (l->style) tell_style(s, l, w);
-  if (chance(s, d->given)) give_drums(s, l, w);
+  if (chance(s, d->fixed_given)) give_drums(s, l, w);
 }
 
 /* A number in 0..1 that belongs to a bar of a stretch. */
@@ -308,25 +307,25 @@ static void fill_row(nd_sampler *s, const stream *w, const lesson *l, float *x, 
     metrics[k] = l->deaf[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
   nd_step_context heard = {.metrics = metrics,
                     .style = l->style ? l->told : NULL,
-                    .into = w->step - seq->grid.bars[w->bar].step,
-                    .beat = seq->settings.steps_per_beat,
+                    .step_in_bar = w->step - seq->grid.bars[w->bar].step,
+                    .steps_per_beat = seq->settings.steps_per_beat,
                     .density = l->density ? w->density[w->bar] : NAN,
                     .fill = l->fill ? w->fill[w->bar] : NAN};
   bool forgotten = may_forget(s, l) && chance(s, s->drummer->history_step);
   if (!l->no_history && !forgotten) {
-    int32_t alike = w->returns.of != NULL && !l->no_alike ? w->returns.of[w->bar] : -1;
-    if (alike >= 0) heard.likeness = w->returns.how[w->bar];
-    heard.past = nd_features_history(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
+    int32_t alike = w->returns.bar != NULL && !l->no_alike ? w->returns.bar[w->bar] : -1;
+    if (alike >= 0) heard.similarity = w->returns.similarity[w->bar];
+    heard.history = nd_features_history(&s->drummer->features, &seq->grid, V, seq->hits, w->step, w->bar, alike);
     for (int32_t k = 0; k < s->drummer->features.n_back; k++)
-      if (l->no_back[k]) heard.past.back[k] = NULL;
-    if (l->no_before) heard.past.before = NULL;
+      if (l->no_back[k]) heard.history.back[k] = NULL;
+    if (l->no_before) heard.history.before = NULL;
   }
-  if (l->secret) heard.past.told = true;
+  if (l->secret) heard.history.available = true;
   known_cells(s, l, w->bar, V, known);
   for (int32_t v = 0; v < V; v++) given[v] = known[v] ? hits[v] : 0;
-  heard.known = known;
-  heard.given = given;
-  if (s->drummer->net.config.touch) heard.given = hits;
+  heard.fixed_mask = known;
+  heard.fixed_hits = given;
+  if (s->drummer->net.config.touch) heard.fixed_hits = hits;
   nd_features_row(&s->drummer->features, V, &heard, x);
   if (y == NULL) return;
   if (s->drummer->net.config.touch) {

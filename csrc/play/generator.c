@@ -63,17 +63,6 @@ nd_generator_options nd_generator_defaults(const nd_drummer *d) {
                                 .playable = !original, .always = original};
 }
 
-static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
-                                nd_error *err) {
-  const nd_tokeniser *a = &s->settings, *b = &d->tokeniser;
-  if (!nd_kit_equal(&a->kit, &b->kit))
-    return nd_fail(err, ND_MISUSE, "%s has kit '%s', the model plays '%s'", what, a->kit.name, b->kit.name);
-  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat)
-    return nd_fail(err, ND_MISUSE, "%s has another grid than the model (%d and %d steps a beat)", what,
-                   a->steps_per_beat, b->steps_per_beat);
-  return ND_OK;
-}
-
 static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *err) {
   const nd_net_config *c = &d->net.config;
   *k = (desk){.drummer = d, .n = n, .rows = c->window > 0 ? c->window : 1};
@@ -105,11 +94,9 @@ static nd_status take_make(take *t, const nd_generator *g, nd_error *err) {
 nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
                             const nd_generator_options *options, const nd_sequence *prime,
                             nd_error *err) {
-  if (d->features.kind == ND_FEATURES_RAW)
-    return nd_fail(err, ND_MISUSE, "a raw model has no features to play by");
-  if (d->net.config.touch)
-    return nd_fail(err, ND_MISUSE, "a touch model says how hits are struck, not which");
-  nd_status status = prime != NULL ? check_sequence(d, prime, "the prime", err) : ND_OK;
+  nd_status status = nd_drummer_predicts_hits(d, err);
+  if (status == ND_OK && prime != NULL)
+    status = nd_drummer_accepts(d, &prime->settings, "the prime", err);
   if (status != ND_OK) return status;
   nd_generator *g = nd_calloc(1, sizeof *g);
   if (g == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
@@ -146,7 +133,7 @@ static uint8_t *row(const desk *k, const take *t, int64_t step) {
 }
 
 static nd_history look_back(const desk *k, const take *t) {
-  nd_history past = {.told = true};
+  nd_history past = {.available = true};
   const nd_features *f = &k->drummer->features;
   if (t->steps > 0) past.before = row(k, t, t->steps - 1);
   int64_t bar = t->bars - 1, place = t->steps - t->bar_start[bar % BARS];
@@ -166,10 +153,10 @@ static nd_history look_back(const desk *k, const take *t) {
 static void lay_inputs(desk *k, int32_t at, const take *t, const nd_step_context *heard) {
   nd_step_context all = *heard;
   const nd_net_config *c = &k->drummer->net.config;
-  all.past = look_back(k, t);
-  all.past.alike = heard->past.alike;
-  all.into = (int32_t)(t->steps - t->bar_start[(t->bars - 1) % BARS]);
-  all.beat = k->drummer->tokeniser.steps_per_beat;
+  all.history = look_back(k, t);
+  all.history.recurrence = heard->history.recurrence;
+  all.step_in_bar = (int32_t)(t->steps - t->bar_start[(t->bars - 1) % BARS]);
+  all.steps_per_beat = k->drummer->tokeniser.steps_per_beat;
   if (t->has_style) all.style = t->style;
   nd_features_row(&k->drummer->features, c->voices, &all, k->x + (size_t)at * (size_t)c->inputs);
 }
@@ -257,8 +244,8 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
                       : t->odds[v] >= o->cutoff;
     struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
-    if (heard->known != NULL && heard->known[v]) {
-      hits[v] = heard->given[v];
+    if (heard->fixed_mask != NULL && heard->fixed_mask[v]) {
+      hits[v] = heard->fixed_hits[v];
       struck = hits[v] > 0;
     }
     if (struck && mix != NULL)
@@ -270,9 +257,9 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
     for (int32_t v = 0; v < V; v++)
       if (!taken[v] && (best < 0 || t->odds[v] > t->odds[best])) best = v;
     taken[best] = true;
-    if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
+    if (heard->fixed_mask == NULL || !heard->fixed_mask[best]) hits[best] = o->velocity;
   }
-  if (o->playable) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
+  if (o->playable) nd_playability_limit(&k->drummer->tokeniser.kit, t->odds, heard->fixed_mask, hits);
 }
 
 /* Draws whether a bar is steady or free. */
@@ -295,7 +282,7 @@ static void end_step(const desk *k, take *t, const uint8_t *hits) {
 }
 
 static nd_step_context only(const float *metrics) {
-  return (nd_step_context){.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
+  return (nd_step_context){.metrics = metrics, .steps_per_beat = 1, .density = NAN, .fill = NAN};
 }
 
 /* A step whose hits are given: the state hears it, nothing is drawn. */
@@ -449,14 +436,14 @@ void nd_generator_reset(nd_generator *g) {
 int32_t nd_generator_style(const nd_generator *g, const float **numbers) {
   const take *t = &g->take;
   *numbers = t->has_style ? t->style : NULL;
-  return t->edition == g->drummer->styles.edition ? t->chosen : -1;
+  return t->edition == g->drummer->styles.generation ? t->chosen : -1;
 }
 
 /* ------------------------------------------------------------------- the style */
 
 static void take_up(take *t, const nd_styles *s, int32_t i) {
   t->chosen = i;
-  t->edition = s->edition;
+  t->edition = s->generation;
   t->has_style = true;
   memcpy(t->style, s->style + (size_t)i * (size_t)s->size, (size_t)s->size * sizeof *t->style);
 }
@@ -506,7 +493,7 @@ nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
                               const nd_direction *direction, nd_error *err) {
   static const nd_direction none = {0};
   float *odds = NULL;
-  nd_status status = check_sequence(g->drummer, song, "the song", err);
+  nd_status status = nd_drummer_accepts(g->drummer, &song->settings, "the song", err);
   if (status != ND_OK) return status;
   nd_generator_reset(g);
   if (commit(g->drummer, &g->take, direction != NULL ? direction : &none))
@@ -570,8 +557,8 @@ static nd_step_context heard_at(const nd_sequence *song, const nd_direction *d, 
   size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
   nd_step_context h = only(song->metrics + (size_t)t * ND_N_METRICS);
   if (d->known != NULL) {
-    h.given = kept + at;
-    h.known = d->known + at;
+    h.fixed_hits = kept + at;
+    h.fixed_mask = d->known + at;
   }
   if (d->density != NULL) h.density = d->density[bar];
   if (d->fill != NULL) h.fill = d->fill[bar];
@@ -674,7 +661,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
 nd_status nd_performance_make(nd_performance **out, nd_generator *const *generators, int32_t n,
                           const nd_sequence *song, const nd_direction *directions, nd_error *err) {
   const nd_drummer *drummer = generators[0]->drummer;
-  nd_status status = check_sequence(drummer, song, "the song", err);
+  nd_status status = nd_drummer_accepts(drummer, &song->settings, "the song", err);
   for (int32_t i = 0; i < n && status == ND_OK; i++) {
     const nd_direction *d = &directions[i];
     if (generators[i]->drummer != drummer)
@@ -691,7 +678,7 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
   nd_performance *p = nd_calloc(1, sizeof *p);
   if (p == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   p->drummer = drummer;
-  p->edition = drummer->styles.edition;
+  p->edition = drummer->styles.generation;
   p->song = song;
   p->n = n;
   p->generators = generators;
@@ -807,10 +794,10 @@ static void play_all(nd_performance *p) {
   if (p->n_readings > 0 && t % AHEAD == 0) look_ahead(p);
   for (int32_t i = 0; i < p->n; i++) {
     p->heard[i] = heard_at(p->song, &p->directions[i], p->kept[i], t, p->bar);
-    if (p->returns.of[p->bar] >= 0) {
-      p->heard[i].past = nd_features_history(f, &p->song->grid, V, p->hits[i], t, p->bar,
-                                          p->returns.of[p->bar]);
-      p->heard[i].likeness = p->returns.how[p->bar];
+    if (p->returns.bar[p->bar] >= 0) {
+      p->heard[i].history = nd_features_history(f, &p->song->grid, V, p->hits[i], t, p->bar,
+                                          p->returns.bar[p->bar]);
+      p->heard[i].similarity = p->returns.similarity[p->bar];
     }
     p->silent[i] = t < p->enter[i] || t >= p->leave[i];
     p->struck[i] = p->hits[i] + (size_t)t * (size_t)V;
@@ -829,8 +816,8 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
   int32_t n = nd_sequence_steps(p->song);
   double step = nd_net_macs(&d->net) * p->n, rows = row_cost * p->n_readings;
   /* odds, and indices in directions, are of the styles that it began with */
-  if (d->styles.edition != p->edition)
-    return nd_fail(err, ND_MISUSE, "the model has learnt other styles meanwhile");
+  if (d->styles.generation != p->edition)
+    return nd_fail(err, ND_MISUSE, "the model's styles changed while it was playing");
   while (p->phase != DONE && products > 0) {
     nd_status status = ND_OK;
     switch (p->phase) {
@@ -900,7 +887,7 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   for (int32_t i = 0; i < p->n; i++) {
     const nd_direction *d = &p->directions[i];
     if (p->takes[i].unsound)
-      return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+      return nd_drummer_is_corrupt(err);
     if (nd_sequence_blank(&p->played[i], p->song) != ND_OK ||
         nd_sequence_set_masked(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
       return nd_fail(err, ND_NOMEM, "out of memory");
@@ -913,4 +900,14 @@ nd_sequence *nd_performance_take(nd_performance *p, int32_t i) {
   nd_sequence *played = p->played[i];
   p->played[i] = NULL;
   return played;
+}
+
+static nd_status advance_job(void *self, double *macs, bool *more, nd_error *err) {
+  return nd_performance_advance(self, macs, more, err);
+}
+
+static void free_job(void *self) { nd_performance_free(self); }
+
+nd_job nd_performance_job(nd_performance *p) {
+  return (nd_job){.self = p, .advance = advance_job, .free = free_job};
 }
