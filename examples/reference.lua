@@ -107,7 +107,7 @@ print(seq:packed_hits():byte(1), #seq:packed_offsets())  --> 100	2304
 print(#seq:metric "intensity", seq:metrics(1).bass)  --> 256	1.0
 
 --: sequence:bars sequence:settings
-print(#seq:bars(), seq:bars()[2].step, seq:settings().kit)  --> 16	17	gm9
+print(#seq:bars(), seq:bars()[2].first, seq:settings().kit)  --> 16	17	gm9
 
 --: sequence:with_hits
 local hits = {}

@@ -141,7 +141,7 @@ end
 -- 1 where the song's first bar is a pickup, shorter than the second.
 local function pickup(seq)
   local bars = seq:bars()
-  return #bars > 2 and bars[2].step - bars[1].step < bars[3].step - bars[2].step and 1 or 0
+  return #bars > 2 and bars[1].last - bars[1].first < bars[2].last - bars[2].first and 1 or 0
 end
 
 --- Fills by bar: "none", "sections" (the last bar of each), "every 8" (or 8),
@@ -358,7 +358,7 @@ local function boundaries(seq, bars)
   local n, novel, novelty = #bars, {}, seq:metric "novelty"
   local shift = pickup(seq)
   for b = 2, n do
-    local x = novelty[bars[b].step]
+    local x = novelty[bars[b].first]
     -- phrases are of four bars as a rule
     novel[b] = (b - 1 - shift) % 4 == 0 and x * 1.25 or x
   end
@@ -413,8 +413,7 @@ local function mask(seq, cell)
   for b, bar in ipairs(bars) do
     local step = {}
     for voice = 1, n_voices do step[voice] = cell(b, voice) and "\1" or "\0" end
-    local steps = (bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step
-    parts[b] = table.concat(step):rep(steps)
+    parts[b] = table.concat(step):rep(bar.last - bar.first + 1)
   end
   return table.concat(parts)
 end
@@ -494,11 +493,11 @@ end
 local function returning(seq, sections, direction)
   local bars, map, any = seq:bars(), {}, false
   local n_voices = #seq:voices()
-  local function steps(b) return (bars[b + 1] and bars[b + 1].step or #seq + 1) - bars[b].step end
+  local function steps(b) return bars[b].last - bars[b].first + 1 end
   local function free(b)
     if not direction.known then return true end
-    local from = (bars[b].step - 1) * n_voices
-    return not direction.known:sub(from + 1, from + steps(b) * n_voices):find "[^\0]"
+    return not direction.known:sub((bars[b].first - 1) * n_voices + 1,
+      bars[b].last * n_voices):find "[^\0]"
   end
   local density, fills = direction.density or {}, direction.fills or {}
   for b = 1, #bars do map[b] = b end
@@ -539,7 +538,7 @@ function direct.returning(seq, drums, direction, options)
   local draw = direct.lots(options.seed or 1)
   local n_voices, bars, parts = #seq:voices(), seq:bars(), {}
   for b, bar in ipairs(bars) do
-    local cells = ((bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step) * n_voices
+    local cells = (bar.last - bar.first + 1) * n_voices
     if map[b] == b then
       parts[b] = ("\1"):rep(cells)
     else
@@ -577,12 +576,12 @@ local function unheeded(drums, direction)
   local bars, styles, wrong, parts = drums:bars(), core.bar_styles(drums), {}, {}
   local n_voices, any = #drums:voices(), false
   for b, bar in ipairs(bars) do
-    local steps = (bars[b + 1] and bars[b + 1].step or #drums + 1) - bar.step
+    local steps = bar.last - bar.first + 1
     local asked = direction.fills[b]
     parts[b] = ("\1"):rep(steps * n_voices)
     if asked ~= nil and asked ~= styles[b].fill and b > 1 and b < #bars then
       local half = steps // 2 * n_voices
-      local from = (bar.step - 1) * n_voices
+      local from = (bar.first - 1) * n_voices
       local rest = direction.known and direction.known:sub(from + half + 1,
         from + steps * n_voices) or ("\0"):rep(steps * n_voices - half)
       if rest:find "\0" then

@@ -77,7 +77,6 @@ function explain.run(model, seq, options)
   local bars, per_beat = seq:bars(), seq:settings().steps_per_beat
   local bar = bars[o.bar]
   if not bar then return nil, ("it has no bar %d, but %d bars"):format(o.bar, #bars) end
-  local stop = (bars[o.bar + 1] and bars[o.bar + 1].step or #seq + 1) - 1
   local known = o.voice == nil
   for _, name in ipairs(seq:voices()) do known = known or name == o.voice end
   if not known then
@@ -86,22 +85,22 @@ function explain.run(model, seq, options)
   end
 
   local bar_at, b = {}, 1
-  for t = 1, stop do
-    while bars[b + 1] and bars[b + 1].step <= t do b = b + 1 end
+  for t = 1, bar.last do
+    while bars[b + 1] and bars[b + 1].first <= t do b = b + 1 end
     bar_at[t] = b
   end
   local styled = o.style ~= false and model:config().features == "whole"
-  local result = { bar = o.bar, step = bar.step, steps = stop - bar.step + 1, hits = {} }
+  local result = { bar = o.bar, step = bar.first, steps = bar.last - bar.first + 1, hits = {} }
   local song, sums, cells = {}, {}, {}
   for t = 1, #seq do song[t] = 0 end
-  for _, raw in ipairs(core.explain(model, seq, bar.step, stop, styled)) do
+  for _, raw in ipairs(core.explain(model, seq, bar.first, bar.last, styled)) do
     if not o.voice or raw.voice == o.voice then
-      local hit = { step = raw.step, beat = 1 + (raw.step - bar.step) / per_beat,
+      local hit = { step = raw.step, beat = 1 + (raw.step - bar.first) / per_beat,
         voice = raw.voice, odds = raw.odds, reasons = reasons_of(raw), earlier = {},
         song = raw.song }
       for _, each in ipairs(raw.earlier) do
         local at = bar_at[each.step]
-        each.bar, each.beat = at, 1 + (each.step - bars[at].step) / per_beat
+        each.bar, each.beat = at, 1 + (each.step - bars[at].first) / per_beat
         local key = each.step .. " " .. each.voice
         if not cells[key] then
           cells[key] = { step = each.step, bar = at, beat = each.beat, voice = each.voice,

@@ -46,7 +46,7 @@ local OTHERS <const> = 8
 local function other_starts(seq, n)
   local bars, starts = seq:bars(), {}
   n = math.min(n, #bars - 1)
-  for k = 1, n do starts[k] = bars[1 + math.max(1, #bars * k // (n + 1))].step end
+  for k = 1, n do starts[k] = bars[1 + math.max(1, #bars * k // (n + 1))].first end
   return starts
 end
 
@@ -64,7 +64,7 @@ local function other_songs(corpus, seq, n, seed)
     if song:name() ~= seq:name() then
       local bars = song:bars()
       songs[#songs + 1] = song
-      starts[#starts + 1] = bars[#bars // 3 + 1].step
+      starts[#starts + 1] = bars[#bars // 3 + 1].first
     end
   end
   return songs, starts
@@ -135,10 +135,9 @@ function score.run(model, seq, options)
   end
   local bars = seq:bars()
   for b, bar in ipairs(bars) do
-    local stop = (bars[b + 1] and bars[b + 1].step or #seq + 1) - 1
-    local own, other = means(judged, bar.step, stop)
-    result.bars[b] = { bar = b, step = bar.step, steps = stop - bar.step + 1,
-      hits = count(hits:sub((bar.step - 1) * voices + 1, stop * voices)),
+    local own, other = means(judged, bar.first, bar.last)
+    result.bars[b] = { bar = b, step = bar.first, steps = bar.last - bar.first + 1,
+      hits = count(hits:sub((bar.first - 1) * voices + 1, bar.last * voices)),
       likelihood = own[1], others = other, fit = own[1] - other }
     if pause and b % 16 == 0 then pause() end
   end

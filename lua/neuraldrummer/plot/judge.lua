@@ -109,8 +109,8 @@ function judge.explain(seq, result, options)
   local bars = seq:bars()
   local from = math.max(1, result.bar - (options.before or 4))
   local to = math.min(#bars, result.bar + 1)
-  local first = bars[from].step - 1
-  local last = bars[to + 1] and bars[to + 1].step - 1 or #seq
+  local first = bars[from].first - 1
+  local last = bars[to].last
   local voice_of, weights, most = {}, {}, 1e-9
   for i, name in ipairs(seq:voices()) do voice_of[name] = i end
   for _, each in ipairs(result.earlier) do
