@@ -190,7 +190,7 @@ describe("styles", function()
             n = n + 1
             if n == pauses then model:learn_styles(corpus, "valid") end
           end)
-        end, "the model has learnt other styles meanwhile")
+        end, "the model's styles changed while it was playing")
         assert.equal(pauses, n)
         -- as it was, and it plays on with those that there are
         model:learn_styles(corpus, "all")
@@ -275,7 +275,8 @@ describe("styles", function()
       function(t) t["styles.style"].shape = { #t["styles.style"].data // 4 } end,
       function(t) t["styles.song"].shape = { #t["styles.song"].data // 4 } end,
     } do
-      assert.same({ nil, "its styles are broken", n = 2 }, table.pack(load(change)))
+      assert.same({ nil, "the styles are incomplete, or their shapes do not match", n = 2 },
+        table.pack(load(change)))
     end
     for _, name in ipairs { "styles.style", "styles.song", "styles.projection" } do
       for _, value in ipairs { 0 / 0, math.huge, -math.huge } do
@@ -283,13 +284,13 @@ describe("styles", function()
           t[name].data = t[name].data:sub(1, -5) .. ("<f"):pack(value)
         end)
         assert.is_nil(loaded)
-        assert.equal("its styles are not finite", message)
+        assert.equal(("tensor %s has values that are not finite"):format(name), message)
       end
       local function of(value)
         return load(function(t) t[name].data = ("<f"):pack(value):rep(#t[name].data // 4) end)
       end
       for _, value in ipairs { 65505, -65505, 3e38, -3e38 } do
-        assert.same({ nil, "its styles are none that are learnt: too large" }, { of(value) })
+        assert.same({ nil, ("tensor %s has values out of range"):format(name) }, { of(value) })
       end
       -- what is let in ends in odds, however far it is from any style
       for _, value in ipairs { 65504, -65504 } do

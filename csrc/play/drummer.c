@@ -438,9 +438,9 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const setting_tex
 static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   for (size_t i = 0; i < e->size; i++)
     if (!isfinite(e->values[i]))
-      return nd_fail(err, ND_FORMAT, "tensor %s: value %zu is not finite", e->name, i);
+      return nd_fail(err, ND_FORMAT, "tensor %s has values that are not finite", e->name);
   if (!nd_all_usual(e->size, e->values))
-    return nd_fail(err, ND_FORMAT, "tensor %s: a value is too large", e->name);
+    return nd_fail(err, ND_FORMAT, "tensor %s has values out of range", e->name);
   *to = nd_calloc(e->size, sizeof **to);
   if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   memcpy(*to, e->values, e->size * sizeof **to);
@@ -491,11 +491,15 @@ static nd_status check_shapes(const nd_net *net, const nd_checkpoint *c, nd_erro
   return ND_OK;
 }
 
-static nd_status read_network(nd_net *net, const nd_net_config *config, const nd_checkpoint *c,
+static nd_status read_network(nd_drummer *d, const nd_net_config *config, const nd_checkpoint *c,
                               nd_error *err) {
   nd_error why;
+  nd_net *net = &d->net;
   if (nd_net_declare(net, config, &why) != ND_OK)
     return nd_fail(err, ND_FORMAT, "%s", why.text);  /* the file's fault, not the caller's */
+  if (config->window > 0 && d->steps != config->window)
+    return nd_fail(err, ND_FORMAT, "setting 'steps': %d differs from setting 'window', %d",
+                   d->steps, config->window);
   nd_status status = check_shapes(net, c, err);
   if (status == ND_OK) status = nd_net_allocate(net, err);
   if (status != ND_OK) return status;
@@ -518,9 +522,6 @@ static nd_status read_settings(nd_drummer *d, nd_net_config *net, const nd_check
     status = read_setting(&list.items[i], nd_checkpoint_string(c, list.items[i].key), err);
   if (status == ND_OK) status = read_texts(d, net, t, err);
   free(t);
-  if (status == ND_OK && net->window > 0 && d->steps != net->window)
-    return nd_fail(err, ND_FORMAT, "setting 'steps': %d differs from setting 'window', %d",
-                   d->steps, net->window);
   return status;
 }
 
@@ -535,7 +536,7 @@ nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error 
   if (d == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
   nd_net_config net = {0};
   nd_status status = read_settings(d, &net, c, err);
-  if (status == ND_OK) status = read_network(&d->net, &net, c, err);
+  if (status == ND_OK) status = read_network(d, &net, c, err);
   if (status == ND_OK) status = read_styles(d, c, err);
   if (status != ND_OK) {
     nd_drummer_free(d);

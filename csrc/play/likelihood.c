@@ -23,7 +23,7 @@ static const nd_sequence *song_of(const nd_case *c) { return c->song != NULL ? c
 
 static nd_status check_case(const nd_drummer *d, const nd_case *c, nd_error *err) {
   nd_status status = nd_drummer_predicts_hits(d, err);
-  if (status == ND_OK) status = nd_drummer_accepts(d, &c->drums->settings, "the drums", err);
+  if (status == ND_OK) status = nd_drummer_accepts(d, &c->drums->settings, "the sequence", err);
   if (status == ND_OK && c->song != NULL)
     status = nd_drummer_accepts(d, &c->song->settings, "the song", err);
   if (status != ND_OK) return status;
