@@ -2,10 +2,11 @@
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local path
-before_each(function() path = os.tmpname() end)
+before_each(function() path = temporary.name() end)
 after_each(function() os.remove(path) end)
 
 local function small(options)
@@ -246,13 +247,13 @@ describe("a checkpoint", function()
         model:set_tensor(name, values)
         local says = ("weight %d of tensor %s, %s, is none that training gives"):format(at - 1,
           name, shown)
-        assert.same({ nil, says }, { model:sound() })
+        assert.same({ nil, says }, { model:is_finite() })
         refused(says)
         refused(says, { half = true })
       end
       values[at] = former
       model:set_tensor(name, values)
-      assert.is_true(model:sound())
+      assert.is_true(model:is_finite())
     end
     local many = {}
     for i = 1, 5000 do many["key " .. i] = "" end
@@ -276,7 +277,7 @@ describe("a checkpoint", function()
     -- the gradient is finite, and its square is not
     assert(model:train_step(batch, { rate = 0, clip = 0 }))
     assert.matches("^the gradient's mean square of weight %d+ is not finite$",
-      select(2, model:sound()))
+      select(2, model:is_finite()))
     local ok, message = model:save(path, { training = true })
     assert.is_nil(ok)
     assert.matches("value %d+ of tensor adam%.v is not finite$", message)
@@ -373,7 +374,7 @@ describe("a checkpoint is refused", function()
       "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
       "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing" }
     local function says(encoder, inputs)
-      local file = os.tmpname()
+      local file = temporary.name()
       local drummer <close> = core.model { hidden = 3, layers = 1, encoder = encoder }
       assert(drummer:save(file))
       local whole = safetensors.read(file)
@@ -584,7 +585,7 @@ describe("a spoilt checkpoint never does harm:", function()
 
   local bytes, length
   lazy_setup(function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = core.model { hidden = 1, layers = 1, encoder = 1,
       tokeniser = core.tokeniser { kit = { name = "two", { name = "kick", pitches = { 36 } },
         { name = "snare", pitches = { 38 } } } } }

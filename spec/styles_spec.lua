@@ -3,6 +3,7 @@ local core = require "neuraldrummer.core"
 local form = require "spec.support.naive_form"
 local formula = require "spec.support.formula"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local grooves = {
@@ -92,14 +93,14 @@ describe("styles", function()
         local sum = 0
         odds[k] = {}
         for _, style in ipairs(model:styles(assert(tok:encode(song(i, drums))))) do
-          assert.is_true(style.odds >= 0 and style.odds <= 1)
-          sum, odds[k][style.index] = sum + style.odds, style.odds
+          assert.is_true(style.weight >= 0 and style.weight <= 1)
+          sum, odds[k][style.index] = sum + style.weight, style.weight
         end
         assert.is_true(math.abs(sum - 1) < 1e-6)
       end
       assert.same(odds[1], odds[2])
     end
-    for _, style in ipairs(model:styles()) do assert.equal(0.25, style.odds) end
+    for _, style in ipairs(model:styles()) do assert.equal(0.25, style.weight) end
   end)
 
   it("are drawn as often as their odds say, one for a song and seed", function()
@@ -108,7 +109,7 @@ describe("styles", function()
     local between = assert(tok:encode(tiny.song { bars = 4, patterns = {
       { bass = "x.x.x.x.x.x.x.x.", lead = "..x...x...x...x." } } }))
     local odds, drawn, seeds = {}, { 0, 0, 0, 0 }, 400
-    for _, style in ipairs(model:styles(between)) do odds[style.index] = style.odds end
+    for _, style in ipairs(model:styles(between)) do odds[style.index] = style.weight end
     for seed = 1, seeds do
       local gen <close> = core.generator(model, { seed = seed })
       local numbers, index, name = gen:choose(between)
@@ -119,7 +120,7 @@ describe("styles", function()
     for i = 1, 4 do
       local wide = 4 * math.sqrt(odds[i] * (1 - odds[i]) / seeds) + 1e-3
       assert.is_true(math.abs(drawn[i] / seeds - odds[i]) < wide,
-        ("style %d: %d of %d, odds %g"):format(i, drawn[i], seeds, odds[i]))
+        ("style %d: %d of %d, weight %g"):format(i, drawn[i], seeds, odds[i]))
     end
   end)
 
@@ -201,7 +202,7 @@ describe("styles", function()
   end)
 
   it("are kept in a checkpoint, in half precision too", function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = small()
     model:learn_styles(corpus, "all")
     local seq = assert(tok:encode(song(3, false)))
@@ -213,8 +214,8 @@ describe("styles", function()
       for i, style in ipairs(was) do
         assert.equal(style.name, is[i].name)
         assert.equal(style.index, is[i].index)
-        local close = math.abs(style.odds - is[i].odds) <= (half and 0.01 or 0)
-        assert.is_true(close, ("odds %g, %g"):format(style.odds, is[i].odds))
+        local close = math.abs(style.weight - is[i].weight) <= (half and 0.01 or 0)
+        assert.is_true(close, ("weight %g, %g"):format(style.weight, is[i].weight))
       end
       local a <close> = core.generator(model)
       local b <close> = core.generator(again)
@@ -227,14 +228,14 @@ describe("styles", function()
   end)
 
   it("that are broken in a checkpoint are refused", function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = small()
     model:learn_styles(corpus, "all")
     assert(model:save(file))
     local function load(change)
       local whole = safetensors.read(file)
       change(whole.tensors, whole.metadata)
-      local path_of = os.tmpname()
+      local path_of = temporary.name()
       safetensors.write(path_of, whole)
       local loaded, message = core.load_model(path_of)
       os.remove(path_of)
@@ -297,7 +298,7 @@ describe("styles", function()
         local far <close> = assert(of(value))
         local sum = 0
         for _, style in ipairs(far:styles(assert(tok:encode(song(2))))) do
-          sum = sum + style.odds
+          sum = sum + style.weight
         end
         assert.is_true(math.abs(sum - 1) < 1e-6)
       end
@@ -455,7 +456,7 @@ describe("the chooser of styles", function()
     corpus, path = tiny.corpus(tok, songs)
     model = small()
     assert.equal(2 * EACH, model:learn_styles(corpus))
-    file = os.tmpname()
+    file = temporary.name()
     assert(model:save(file))
     local tensors = safetensors.read(file).tensors
     assert.same({ TRAITS, 16 }, tensors["styles.projection"].shape)
@@ -559,9 +560,9 @@ describe("the chooser of styles", function()
       end
       local want, sum = shares(risks), 0
       for _, style in ipairs(model:styles(seq)) do
-        assert.is_true(math.abs(want[style.index] - style.odds) < 1e-3,
-          ("style %d: %g, not %g"):format(style.index, style.odds, want[style.index]))
-        sum = sum + style.odds
+        assert.is_true(math.abs(want[style.index] - style.weight) < 1e-3,
+          ("style %d: %g, not %g"):format(style.index, style.weight, want[style.index]))
+        sum = sum + style.weight
       end
       assert.is_true(math.abs(sum - 1) < 1e-6)
     end
@@ -572,7 +573,7 @@ describe("the chooser of styles", function()
       for kind = 1, 2 do
         local sum = 0
         for _, style in ipairs(model:styles(assert(tok:encode(song_of_kind(kind, n))))) do
-          if (style.index - 1) % 2 + 1 == kind then sum = sum + style.odds end
+          if (style.index - 1) % 2 + 1 == kind then sum = sum + style.weight end
         end
         assert.is_true(sum > 0.98, ("kind %d, song %d: %g"):format(kind, n, sum))
       end
@@ -580,7 +581,7 @@ describe("the chooser of styles", function()
   end)
 
   it("does so from a file of half precision", function()
-    local other = os.tmpname()
+    local other = temporary.name()
     assert(model:save(other, { half = true }))
     local again <close> = assert(core.load_model(other))
     os.remove(other)
@@ -588,7 +589,7 @@ describe("the chooser of styles", function()
       local seq = assert(tok:encode(song_of_kind(kind, 400)))
       local sum = 0
       for _, style in ipairs(again:styles(seq)) do
-        if (style.index - 1) % 2 + 1 == kind then sum = sum + style.odds end
+        if (style.index - 1) % 2 + 1 == kind then sum = sum + style.weight end
       end
       assert.is_true(sum > 0.98, ("kind %d: %g"):format(kind, sum))
     end
@@ -639,7 +640,7 @@ describe("the chooser of styles", function()
   it("learns the same from the same songs, and nothing from a few", function()
     local again <close> = small(7)
     again:learn_styles(corpus)
-    local other = os.tmpname()
+    local other = temporary.name()
     assert(again:save(other))
     assert.equal(safetensors.read(file).tensors["styles.projection"].data,
       safetensors.read(other).tensors["styles.projection"].data)
@@ -655,7 +656,7 @@ describe("the chooser of styles", function()
     for kind = 1, 2 do
       odds[kind] = {}
       for _, style in ipairs(again:styles(assert(tok:encode(song_of_kind(kind, 300))))) do
-        odds[kind][style.index] = style.odds
+        odds[kind][style.index] = style.weight
       end
     end
     assert.same(odds[1], odds[2])
@@ -702,7 +703,7 @@ describe("the style of kept bars", function()
       end
       return patterns
     end)() }))
-    local kept = { given = seq, known = known(6) }
+    local kept = { fixed = seq, mask = known(6) }
     local own, index = play(kept)
     assert.is_nil(index)
     kept.style = six
@@ -714,18 +715,18 @@ describe("the style of kept bars", function()
     -- of the others nothing is heard
     for _, byte in ipairs { "\0", "\99" } do
       local hits = seq:packed_hits():sub(1, 96 * V) .. byte:rep((#seq - 96) * V)
-      assert.equal(own, (play { given = seq:with_hits(hits), known = known(6) }))
+      assert.equal(own, (play { fixed = seq:with_hits(hits), mask = known(6) }))
     end
   end)
 
   it("is of whole bars, two at least", function()
-    assert.equal(play { given = seq, known = known(1, 15 * V), style = false },
-      (play { given = seq, known = known(1, 15 * V) }))
-    assert.not_equal(play { given = seq, known = known(2), style = false },
-      (play { given = seq, known = known(2) }))
+    assert.equal(play { fixed = seq, mask = known(1, 15 * V), style = false },
+      (play { fixed = seq, mask = known(1, 15 * V) }))
+    assert.not_equal(play { fixed = seq, mask = known(2), style = false },
+      (play { fixed = seq, mask = known(2) }))
     -- a voice in all bars is none
     local kick = ("\1" .. ("\0"):rep(V - 1)):rep(#seq)
-    assert.equal(play { given = seq, known = kick, style = false },
-      (play { given = seq, known = kick }))
+    assert.equal(play { fixed = seq, mask = kick, style = false },
+      (play { fixed = seq, mask = kick }))
   end)
 end)

@@ -170,7 +170,7 @@ nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float
   size_t n = (size_t)grid->n_bars;
   r->bar = nd_calloc(n, sizeof *r->bar);
   r->similarity = nd_calloc(n, sizeof *r->similarity);
-  nd_status status = r->bar && r->similarity ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  nd_status status = r->bar && r->similarity ? ND_OK : nd_nomem(err);
   for (size_t b = 0; status == ND_OK && b < n; b++) r->bar[b] = -1;
   if (status == ND_OK && f->kind == ND_FEATURES_WHOLE && !f->causal) {
     status = nd_similarity_make(&s, metrics, grid, err);

@@ -122,7 +122,7 @@ static nd_status configure(nd_drummer *d, nd_net_config *net, const nd_drummer_o
 
 nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_error *err) {
   nd_drummer *d = nd_calloc(1, sizeof *d);
-  if (d == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (d == NULL) return nd_nomem(err);
   nd_net_config net;
   nd_status status = configure(d, &net, o, err);
   if (status == ND_OK) status = nd_net_declare(&d->net, &net, err);
@@ -138,9 +138,27 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
 
 void nd_drummer_free(nd_drummer *d) {
   if (d == NULL) return;
+  nd_drummer_unpack(d);
   nd_net_clear(&d->net);
   nd_styles_clear(&d->styles);
   free(d);
+}
+
+void nd_drummer_pack(nd_drummer *d) {
+  if (d->packed == NULL && d->net.config.window == 0)
+    d->packed = nd_inference_weights_pack(&d->net);
+}
+
+void nd_drummer_unpack(nd_drummer *d) {
+  nd_inference_weights_free(d->packed);
+  d->packed = NULL;
+}
+
+const nd_inference_weights *nd_drummer_weights(const nd_drummer *d,
+                                               nd_inference_weights *borrowed) {
+  if (d->packed != NULL) return d->packed;
+  nd_inference_weights_borrow(&d->net, borrowed);
+  return borrowed;
 }
 
 /* ------------------------------------------------------------- what it accepts */
@@ -442,7 +460,7 @@ static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   if (!nd_all_usual(e->size, e->values))
     return nd_fail(err, ND_FORMAT, "tensor %s has values out of range", e->name);
   *to = nd_calloc(e->size, sizeof **to);
-  if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (*to == NULL) return nd_nomem(err);
   memcpy(*to, e->values, e->size * sizeof **to);
   return ND_OK;
 }
@@ -470,7 +488,7 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
   if (status == ND_OK) status = copy_values(&s->projection, projection, err);
   if (status != ND_OK) return status;
   s->names = nd_calloc(strlen(names) + 1, 1);
-  if (s->names == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (s->names == NULL) return nd_nomem(err);
   memcpy(s->names, names, strlen(names));
   s->n = (int32_t)n;
   s->voices = voices;
@@ -516,7 +534,7 @@ static nd_status read_settings(nd_drummer *d, nd_net_config *net, const nd_check
   setting_texts *t = nd_calloc(1, sizeof *t);
   setting_list list;
   nd_status status = ND_OK;
-  if (t == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (t == NULL) return nd_nomem(err);
   list_settings(&list, d, net, t);
   for (int32_t i = 0; i < list.n && status == ND_OK; i++)
     status = read_setting(&list.items[i], nd_checkpoint_string(c, list.items[i].key), err);
@@ -533,7 +551,7 @@ nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error 
     return nd_fail(err, ND_FORMAT, "format '%.40s' cannot be read: this version reads '%s'", format,
                    format_name);
   nd_drummer *d = nd_calloc(1, sizeof *d);
-  if (d == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (d == NULL) return nd_nomem(err);
   nd_net_config net = {0};
   nd_status status = read_settings(d, &net, c, err);
   if (status == ND_OK) status = read_network(d, &net, c, err);

@@ -11,7 +11,7 @@
 #include "../music/features.h"
 #include "../music/sequence.h"
 #include "../net/checkpoint.h"
-#include "../net/net.h"
+#include "../net/inference_weights.h"
 #include "styles.h"
 
 typedef struct nd_drummer {
@@ -19,6 +19,7 @@ typedef struct nd_drummer {
   nd_tokeniser tokeniser;        /* kit and grid of the Sequences that it takes */
   nd_features features;
   nd_net net;
+  nd_inference_weights *packed;  /* by nd_drummer_pack(), or NULL */
   nd_styles styles;              /* to choose among; may be empty */
   /* Training. A batch is `batch` excerpts of `steps` steps. The others are
    * probabilities, 0..1, with which each excerpt (or step) is augmented, so
@@ -60,6 +61,16 @@ extern const nd_drummer_options nd_drummer_defaults;
  * an unknown preset or values out of range. */
 nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *options, nd_error *err);
 void nd_drummer_free(nd_drummer *d);
+
+/* Packs the weights for inference, unless they are packed already. When memory is
+ * short they stay unpacked, and inference is slower. Window nets do not use them.
+ * Weights must not change while they are packed: nd_drummer_unpack() first. */
+void nd_drummer_pack(nd_drummer *d);
+void nd_drummer_unpack(nd_drummer *d);
+
+/* The packed weights, or else the net's own, listed in *borrowed. */
+const nd_inference_weights *nd_drummer_weights(const nd_drummer *d,
+                                               nd_inference_weights *borrowed);
 
 /* ND_MISUSE, with `what` ("the song", …) at the start of the message, unless
  * `settings` have the drummer's kit and grid. */

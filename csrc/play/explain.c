@@ -94,7 +94,7 @@ static nd_status prepare(explain_state *s, const nd_drummer *d, const nd_sequenc
   s->y = nd_calloc(steps * V, sizeof *s->y);
   s->gradients = nd_calloc(values, BATCH * sizeof *s->gradients);
   if (s->x == NULL || s->y == NULL || s->gradients == NULL)
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   nd_status status = nd_likelihood_rows(d, &all, s->x, err);
   if (status != ND_OK) return status;
   for (size_t i = 0; i < steps * V; i++) s->y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;

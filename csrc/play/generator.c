@@ -6,7 +6,7 @@
 
 #include "../net/blas.h"
 #include "../net/kernels.h"
-#include "../net/playing.h"
+#include "../net/encoder.h"
 #include "playability.h"
 
 /* History is kept in rings: RING steps hold four bars of any usual meter. */
@@ -72,7 +72,7 @@ static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *er
   k->floats = 2 * cells + rows * 4 * H + many * (size_t)c->inputs + (many + 2) * reader + 2 * wide +
               many * (size_t)c->voices;
   k->block = nd_calloc(k->floats, sizeof *k->block);
-  if (k->block == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (k->block == NULL) return nd_nomem(err);
   k->h = k->block;
   k->c = k->h + cells;
   k->z = k->c + cells;
@@ -88,7 +88,7 @@ static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *er
 static nd_status take_make(take *t, const nd_generator *g, nd_error *err) {
   *t = (take){.options = &g->options, .chosen = -1};
   t->ring = nd_calloc((size_t)RING * (size_t)g->drummer->net.config.voices, 1);
-  return t->ring != NULL ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  return t->ring != NULL ? ND_OK : nd_nomem(err);
 }
 
 nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
@@ -99,7 +99,7 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
     status = nd_drummer_accepts(d, &prime->settings, "the prime", err);
   if (status != ND_OK) return status;
   nd_generator *g = nd_calloc(1, sizeof *g);
-  if (g == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (g == NULL) return nd_nomem(err);
   g->drummer = d;
   g->options = *options;
   status = take_make(&g->take, g, err);
@@ -107,7 +107,7 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
   if (status == ND_OK && prime != NULL) {
     status = nd_sequence_blank(&g->prime, prime);
     if (status == ND_OK) status = nd_sequence_set_hits(g->prime, prime->hits, prime->offsets);
-    if (status != ND_OK) status = nd_fail(err, ND_NOMEM, "out of memory");
+    if (status != ND_OK) status = nd_nomem(err);
   }
   if (status != ND_OK) {
     nd_generator_free(g);
@@ -166,7 +166,8 @@ static void lay_inputs(desk *k, int32_t at, const take *t, const nd_step_context
  * whole, `read` is the reading's share; live, the forward reader moves on, and
  * a backward one has nothing to read. Inputs that are 0 are skipped: most are
  * hits that were not struck. */
-static void first_products(desk *k, const nd_weights *w, int32_t at, const float *read, float *z) {
+static void first_products(desk *k, const nd_inference_weights *w, int32_t at, const float *read,
+                           float *z) {
   const nd_net *net = &k->drummer->net;
   const nd_net_config *c = &net->config;
   const float *x = k->x + (size_t)at * (size_t)c->inputs;
@@ -176,18 +177,18 @@ static void first_products(desk *k, const nd_weights *w, int32_t at, const float
   if (c->encoder > 0 && read == NULL) {
     float *h = k->reader + (size_t)at * 2 * (size_t)c->encoder, *cell = h + c->encoder;
     memset(k->reading, 0, 4 * (size_t)c->encoder * sizeof *k->reading);
-    nd_kept_sparse(&w->read_wx[0], x, k->reading);
-    nd_kept_gemm(&w->read_wh[0], 1, h, true, k->reading);
-    nd_cell_step(1, c->encoder, k->reading, net->reader[0].b, h, cell);
-    if (nd_net_readers(c) == 1) nd_kept_gemm(&w->front, 1, h, true, z);
+    nd_kept_sparse(&w->encoder_wx[0], x, k->reading);
+    nd_kept_gemm(&w->encoder_wh[0], 1, h, true, k->reading);
+    nd_cell_step(1, c->encoder, k->reading, net->encoder[0].b, h, cell);
+    if (nd_net_directions(c) == 1) nd_kept_gemm(&w->wx_encoder, 1, h, true, z);
     else nd_gemv(c->encoder, 4 * c->hidden, h, net->lstm[0].wx, z);
   }
-  nd_kept_sparse(&w->rest, x + (c->encoder > 0 ? c->encoded : 0), z);
+  nd_kept_sparse(&w->wx_input, x + (c->encoder > 0 ? c->encoded : 0), z);
 }
 
 /* Moves every state on by one step, the inputs being laid, and leaves the
  * feature vectors (many, F) of the oldest; NULL while no window is old enough. */
-static const float *advance(desk *k, const nd_weights *w, int32_t from, int32_t many,
+static const float *advance(desk *k, const nd_inference_weights *w, int32_t from, int32_t many,
                             const take *takes, const float *const *read) {
   const nd_net *net = &k->drummer->net;
   const nd_net_config *c = &net->config;
@@ -288,10 +289,10 @@ static nd_step_context only(const float *metrics) {
 /* A step whose hits are given: the state hears it, nothing is drawn. */
 static void hear(desk *k, int32_t at, take *t, const float *metrics, bool bar, const uint8_t *hits) {
   nd_step_context heard = only(metrics);
-  nd_weights plain;
+  nd_inference_weights borrowed;
   begin_step(t, bar);
   lay_inputs(k, at, t, &heard);
-  (void)advance(k, nd_net_weights(&k->drummer->net, &plain), at, 1, t, NULL);
+  (void)advance(k, nd_drummer_weights(k->drummer, &borrowed), at, 1, t, NULL);
   end_step(k, t, hits);
 }
 
@@ -301,8 +302,8 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
                       const float *const *read, const bool *silent, uint8_t *const *hits) {
   const nd_net *net = &k->drummer->net;
   size_t V = (size_t)net->config.voices;
-  nd_weights plain;
-  const nd_weights *w = nd_net_weights(net, &plain);
+  nd_inference_weights borrowed;
+  const nd_inference_weights *w = nd_drummer_weights(k->drummer, &borrowed);
   for (int32_t i = 0; i < k->n; i++) {
     if (bar || takes[i].bars == 0) draw_temperature_scale(&takes[i], heard[i].metrics);
     begin_step(&takes[i], bar);
@@ -310,7 +311,7 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
   }
   const float *features = advance(k, w, 0, k->n, takes, read);
   /* voices are mixed in one by one, as they are struck */
-  if (features != NULL) nd_net_logits(net, w, k->n, features, k->x, k->logits);
+  if (features != NULL) nd_inference_logits(net, w, k->n, features, k->x, k->logits);
   for (int32_t i = 0; i < k->n; i++) {
     if (features != NULL)
       choose(k, &takes[i], k->logits + (size_t)i * V, &heard[i], silent[i], hits[i]);
@@ -320,7 +321,7 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
 }
 
 bool nd_generator_live(const nd_generator *g) {
-  return nd_net_readers(&g->drummer->net.config) < 2;
+  return nd_net_directions(&g->drummer->net.config) < 2;
 }
 
 void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
@@ -480,7 +481,7 @@ static nd_status draw_style(const nd_drummer *drummer, take *t, const nd_sequenc
   const nd_styles *s = &drummer->styles;
   if (*odds == NULL) {
     *odds = nd_calloc((size_t)s->n, sizeof **odds);
-    if (*odds == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+    if (*odds == NULL) return nd_nomem(err);
     nd_status status = nd_styles_weights(s, song, *odds, err);
     if (status != ND_OK) return status;
   }
@@ -606,13 +607,13 @@ static nd_status make_readings(nd_performance *p, nd_error *err) {
   }
   size_t rows = AHEAD * (size_t)p->n_readings;
   p->ahead = nd_calloc(rows * (encoding + 4 * (size_t)c->hidden), sizeof *p->ahead);
-  if (p->ahead == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (p->ahead == NULL) return nd_nomem(err);
   p->products = p->ahead + rows * encoding;
   for (int32_t r = 0; r < p->n_readings; r++) {
     p->lengths[r] = (int32_t)steps;
     p->rows[r] = nd_calloc(steps * (size_t)c->encoded, sizeof **p->rows);
     p->readings[r] = nd_calloc(steps * encoding, sizeof **p->readings);
-    if (p->rows[r] == NULL || p->readings[r] == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+    if (p->rows[r] == NULL || p->readings[r] == NULL) return nd_nomem(err);
   }
   return nd_encoder_run_make(&p->reading, &p->drummer->net, p->n_readings, p->lengths,
                          (const float *const *)p->rows, (size_t)c->encoded, p->readings, err);
@@ -637,7 +638,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
   p->enter = nd_calloc(5 * n, sizeof *p->enter);
   if (!p->takes || !p->desks || !p->hits || !p->kept || !p->played || !p->silent || !p->heard || !p->struck ||
       !p->share || !p->rows || !p->readings || !p->enter)
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   p->leave = p->enter + n;
   p->reading_of = p->leave + n;
   p->reader = p->reading_of + n;
@@ -650,7 +651,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
     p->hits[i] = nd_calloc(cells, 1);
     p->kept[i] = kept_hits(&p->directions[i], cells);
     if (status == ND_OK && (p->hits[i] == NULL || p->kept[i] == NULL))
-      status = nd_fail(err, ND_NOMEM, "out of memory");
+      status = nd_nomem(err);
     p->leave[i] = nd_sequence_steps(p->song);
     if (!p->generators[i]->options.always) find_band(p->song, &p->enter[i], &p->leave[i]);
     if (status == ND_OK) begin_take(&p->takes[i]);
@@ -676,7 +677,7 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
   }
   if (status != ND_OK) return status;
   nd_performance *p = nd_calloc(1, sizeof *p);
-  if (p == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (p == NULL) return nd_nomem(err);
   p->drummer = drummer;
   p->edition = drummer->styles.generation;
   p->song = song;
@@ -776,14 +777,14 @@ static void lay_rows(nd_performance *p) {
 static void look_ahead(nd_performance *p) {
   const nd_net *net = &p->drummer->net;
   size_t encoding = (size_t)nd_net_encoding(&net->config), n = (size_t)p->n_readings;
-  nd_weights plain;
-  const nd_weights *w = nd_net_weights(net, &plain);
+  nd_inference_weights borrowed;
+  const nd_inference_weights *w = nd_drummer_weights(p->drummer, &borrowed);
   int32_t left = nd_sequence_steps(p->song) - p->at, steps = left < AHEAD ? left : AHEAD;
   for (size_t t = 0; t < (size_t)steps; t++)
     for (size_t r = 0; r < n; r++)
       memcpy(p->ahead + (t * n + r) * encoding, p->readings[r] + ((size_t)p->at + t) * encoding,
              encoding * sizeof *p->ahead);
-  nd_kept_gemm(&w->front, steps * p->n_readings, p->ahead, false, p->products);
+  nd_kept_gemm(&w->wx_encoder, steps * p->n_readings, p->ahead, false, p->products);
 }
 
 static void play_all(nd_performance *p) {
@@ -815,6 +816,7 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
   const nd_drummer *d = p->drummer;
   int32_t n = nd_sequence_steps(p->song);
   double step = nd_net_macs(&d->net) * p->n, rows = row_cost * p->n_readings;
+  nd_inference_weights borrowed;
   /* odds, and indices in directions, are of the styles that it began with */
   if (d->styles.generation != p->edition)
     return nd_fail(err, ND_MISUSE, "the model's styles changed while it was playing");
@@ -843,7 +845,7 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
         if (++p->at == n) next(p, READING);
         break;
       case READING:
-        products = nd_encoder_run_advance(&p->reading, products);
+        products = nd_encoder_run_advance(&p->reading, nd_drummer_weights(d, &borrowed), products);
         if (nd_encoder_run_done(&p->reading)) next(p, RETURNS);
         break;
       case RETURNS:
@@ -890,7 +892,7 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
       return nd_drummer_is_corrupt(err);
     if (nd_sequence_blank(&p->played[i], p->song) != ND_OK ||
         nd_sequence_set_masked(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
-      return nd_fail(err, ND_NOMEM, "out of memory");
+      return nd_nomem(err);
   }
   for (int32_t i = 0; i < p->n; i++) hand_over(p, i);
   return ND_OK;

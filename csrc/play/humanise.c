@@ -24,7 +24,7 @@ nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_
   nd_status status = nd_drummer_accepts(touch, &seq->settings, "the sequence", err);
   if (status != ND_OK) return status;
   nd_humanise *h = nd_calloc(1, sizeof *h);
-  if (h == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (h == NULL) return nd_nomem(err);
   size_t steps = (size_t)nd_sequence_steps(seq), V = (size_t)c->voices;
   h->touch = touch;
   h->seq = seq;
@@ -32,7 +32,7 @@ nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_
   h->x[0] = nd_calloc(steps * (size_t)c->inputs, sizeof **h->x);
   h->outputs[0] = nd_calloc(steps * (size_t)nd_net_outputs(c), sizeof **h->outputs);
   if (h->x[0] == NULL || h->outputs[0] == NULL)
-    status = nd_fail(err, ND_NOMEM, "out of memory");
+    status = nd_nomem(err);
   for (size_t t = 0; t < steps && status == ND_OK; t++) {
     nd_step_context context = {.metrics = seq->metrics + t * ND_N_METRICS,
                                .fixed_hits = seq->hits + t * V};
@@ -58,8 +58,9 @@ void nd_humanise_free(nd_humanise *h) {
 }
 
 nd_status nd_humanise_advance(nd_humanise *h, double *macs, bool *more, nd_error *err) {
-  (void)err;
-  *macs = nd_inference_advance(&h->inference, *macs);
+  nd_inference_weights borrowed;
+  (void)err;  /* the signature is a job's, but nothing can fail */
+  *macs = nd_inference_advance(&h->inference, nd_drummer_weights(h->touch, &borrowed), *macs);
   *more = !nd_inference_done(&h->inference);
   return ND_OK;
 }
@@ -117,7 +118,7 @@ nd_status nd_humanise_end(const nd_humanise *h, float amount, uint64_t seed,
   uint8_t *hits = nd_calloc(cells, 1);
   int8_t *offsets = nd_calloc(cells, 1);
   nd_sequence *humanised = NULL;
-  nd_status status = hits && offsets ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  nd_status status = hits && offsets ? ND_OK : nd_nomem(err);
   if (status == ND_OK) {
     memcpy(hits, seq->hits, cells);
     memcpy(offsets, seq->offsets, cells);
@@ -125,7 +126,7 @@ nd_status nd_humanise_end(const nd_humanise *h, float amount, uint64_t seed,
     if (nd_sequence_blank(&humanised, seq) != ND_OK ||
         nd_sequence_set_masked(humanised, hits, offsets, seq, fixed_mask) != ND_OK) {
       nd_sequence_free(humanised);
-      status = nd_fail(err, ND_NOMEM, "out of memory");
+      status = nd_nomem(err);
     }
   }
   free(hits);

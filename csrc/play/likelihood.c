@@ -17,8 +17,6 @@ enum {
  * long, per step: input rows, and likelihoods of logits. */
 static const double rows_cost = 1.5e4, likelihood_cost = 5e3;
 
-static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
-
 static const nd_sequence *song_of(const nd_case *c) { return c->song != NULL ? c->song : c->drums; }
 
 static nd_status check_case(const nd_drummer *d, const nd_case *c, nd_error *err) {
@@ -61,7 +59,7 @@ nd_status nd_likelihood_rows(const nd_drummer *d, const nd_case *c, float *x, nd
   const nd_grid *grid = &c->drums->grid;
   int32_t V = nd_sequence_voices(c->drums);
   float *metrics = metrics_on_grid(c);
-  if (metrics == NULL) return no_memory(err);
+  if (metrics == NULL) return nd_nomem(err);
   nd_recurrence recurrence;
   status = nd_recurrence_make(&recurrence, &d->features, metrics, grid, err);
   if (status != ND_OK) {
@@ -139,7 +137,7 @@ static nd_status window_run_make(window_run *r, const nd_net *net, nd_error *err
   size_t states = (size_t)c->layers * (size_t)r->streams * H;
   size_t head = nd_net_head_scratch(net, WINDOW_ROWS);
   r->block = nd_calloc(rows * (I + 5 * H + V) + 2 * head + 2 * states, sizeof *r->block);
-  if (r->block == NULL) return no_memory(err);
+  if (r->block == NULL) return nd_nomem(err);
   r->x = r->block;
   r->z = r->x + rows * I;
   r->out = r->z + rows * 4 * H;
@@ -250,11 +248,11 @@ nd_status nd_likelihood_make(nd_likelihood **out, const nd_drummer *d, const nd_
   for (int32_t i = 0; i < n && status == ND_OK; i++) status = check_case(d, &cases[i], err);
   if (status != ND_OK) return status;
   nd_likelihood *l = nd_calloc(1, sizeof *l);
-  if (l == NULL) return no_memory(err);
+  if (l == NULL) return nd_nomem(err);
   *l = (nd_likelihood){.d = d, .cases = cases, .values = values, .n = n};
   l->input_of = nd_calloc((size_t)n, sizeof *l->input_of);
   l->leader = nd_calloc((size_t)n, sizeof *l->leader);
-  status = l->input_of && l->leader ? ND_OK : no_memory(err);
+  status = l->input_of && l->leader ? ND_OK : nd_nomem(err);
   if (status == ND_OK && d->net.config.window > 0)
     status = window_run_make(&l->windows, &d->net, err);
   if (status != ND_OK) {
@@ -283,13 +281,13 @@ static nd_status make_rows(nd_likelihood *l, nd_error *err) {
   const nd_case *one = &l->cases[l->leader[l->first + i]];
   l->steps[i] = one->steps;
   l->x[i] = nd_calloc((size_t)one->steps * (size_t)c->inputs, sizeof **l->x);
-  if (l->x[i] == NULL) return no_memory(err);
+  if (l->x[i] == NULL) return nd_nomem(err);
   nd_status status = nd_likelihood_rows(l->d, one, l->x[i], err);
   if (status != ND_OK) return status;
   l->n_rows++;
   if (c->window > 0) return ND_OK;
   l->logits[i] = nd_calloc((size_t)one->steps * (size_t)c->voices, sizeof **l->logits);
-  if (l->logits[i] == NULL) return no_memory(err);
+  if (l->logits[i] == NULL) return nd_nomem(err);
   if (l->n_rows < l->count) return ND_OK;
   return nd_inference_make(&l->inference, &l->d->net, l->count, l->steps,
                            (const float *const *)l->x, l->logits, err);
@@ -333,6 +331,8 @@ static nd_status check_finite(const nd_likelihood *l, nd_error *err) {
 
 nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_error *err) {
   bool windows = l->d->net.config.window > 0;
+  nd_inference_weights borrowed;
+  const nd_inference_weights *weights = nd_drummer_weights(l->d, &borrowed);
   while (l->first < l->n_inputs && *macs > 0) {
     int32_t left = l->n_inputs - l->first, max = windows ? 1 : BATCH;
     l->count = left < max ? left : max;
@@ -343,7 +343,7 @@ nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_e
     } else if (windows) {
       *macs -= advance_windows(l);
     } else if (!nd_inference_done(&l->inference)) {
-      *macs = nd_inference_advance(&l->inference, *macs);
+      *macs = nd_inference_advance(&l->inference, weights, *macs);
     } else if (l->at < l->n) {
       *macs -= advance_case(l);
     } else {

@@ -89,7 +89,7 @@ static nd_status add_style(nd_styles *s, const nd_corpus *corpus, int32_t song, 
     (void)nd_style_measure(seq, NULL, s->style + (size_t)s->n * (size_t)s->size);
     song_traits(seq, s->song + (size_t)s->n * ND_SONG_TRAITS);
     if (add_name(&s->names, &names->used, &names->capacity, nd_corpus_name(corpus, song)) != ND_OK)
-      status = nd_fail(err, ND_NOMEM, "out of memory");
+      status = nd_nomem(err);
     s->n++;
   }
   nd_sequence_free(seq);
@@ -108,7 +108,7 @@ nd_status nd_styles_learn(nd_styles *out, const nd_corpus *corpus, int32_t split
   learnt.song = nd_calloc((size_t)capacity * ND_SONG_TRAITS, sizeof *learnt.song);
   learnt.projection = nd_calloc(ND_SONG_TRAITS * ND_STYLES_PROJECTED, sizeof *learnt.projection);
   nd_status status = learnt.style && learnt.song && learnt.projection
-                         ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+                         ? ND_OK : nd_nomem(err);
   int64_t seen = 0;
   for (int32_t i = 0; i < songs && status == ND_OK; i++) {
     if (!in_split(corpus, i, split)) continue;
@@ -217,7 +217,7 @@ nd_status nd_styles_weights(const nd_styles *s, const nd_sequence *song, float *
                             nd_error *err) {
   if (s->n == 0) return ND_OK;
   float *votes = nd_calloc((size_t)s->n, sizeof *votes);
-  if (votes == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (votes == NULL) return nd_nomem(err);
   float traits[ND_SONG_TRAITS], position[ND_STYLES_PROJECTED], best = -INFINITY;
   double total = 0;
   song_traits(song, traits);

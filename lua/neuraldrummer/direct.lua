@@ -379,7 +379,7 @@ end
 ---@return neuraldrummer.section[]
 function direct.sections(seq)
   local bars = seq:bars()
-  local alike = seq:likeness()
+  local alike = seq:self_similarity()
   local starts = boundaries(seq, bars)
   local sections, firsts = {}, {}
   for i, start in ipairs(starts) do
@@ -430,8 +430,8 @@ end
 --- again the other voices of those bars alone.
 ---@param seq neuraldrummer.sequence
 ---@param options neuraldrummer.kept
----@return neuraldrummer.sequence? given nil: nothing is kept
----@return string? known
+---@return neuraldrummer.sequence? fixed nil: nothing is kept
+---@return string? mask
 function direct.kept(seq, options)
   check(options, { keep = "string|table", bars = "string|integer|table", extend = "integer",
     loop = "userdata" })
@@ -495,8 +495,8 @@ local function returning(seq, sections, direction)
   local n_voices = #seq:voices()
   local function steps(b) return bars[b].last - bars[b].first + 1 end
   local function free(b)
-    if not direction.known then return true end
-    return not direction.known:sub((bars[b].first - 1) * n_voices + 1,
+    if not direction.mask then return true end
+    return not direction.mask:sub((bars[b].first - 1) * n_voices + 1,
       bars[b].last * n_voices):find "[^\0]"
   end
   local density, fills = direction.density or {}, direction.fills or {}
@@ -548,7 +548,7 @@ function direct.returning(seq, drums, direction, options)
       if options.pause then options.pause() end
     end
   end
-  local again = { given = drums:with_bars(map), known = table.concat(parts) }
+  local again = { fixed = drums:with_bars(map), mask = table.concat(parts) }
   for _, name in ipairs { "style", "density", "fills" } do again[name] = direction[name] end
   return again
 end
@@ -582,7 +582,7 @@ local function unheeded(drums, direction)
     if asked ~= nil and asked ~= styles[b].fill and b > 1 and b < #bars then
       local half = steps // 2 * n_voices
       local from = (bar.first - 1) * n_voices
-      local rest = direction.known and direction.known:sub(from + half + 1,
+      local rest = direction.mask and direction.mask:sub(from + half + 1,
         from + steps * n_voices) or ("\0"):rep(steps * n_voices - half)
       if rest:find "\0" then
         parts[b], wrong[b], any = ("\1"):rep(half) .. rest, true, true
@@ -604,7 +604,7 @@ end
 ---@return neuraldrummer.sequence drums
 function direct.insist(generator, seq, drums, direction, pause)
   for try = 1, TRIES do
-    local wrong, known = unheeded(drums, direction)
+    local wrong, closed = unheeded(drums, direction)
     if not wrong then break end
     local density = {}
     for b in pairs(wrong) do
@@ -612,7 +612,7 @@ function direct.insist(generator, seq, drums, direction, pause)
         and direction.density[b] or 0) + LIVELY + LIVELIER * try) or nil
     end
     local player <close> = generator(try)
-    drums = player:play(seq, { given = drums, known = known, style = direction.style,
+    drums = player:play(seq, { fixed = drums, mask = closed, style = direction.style,
       density = density, fills = direction.fills }, pause)
   end
   return drums

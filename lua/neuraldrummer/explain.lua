@@ -27,7 +27,7 @@ local EARLIER <const> = 16   -- hits before, of which a hit's reasons name so ma
 ---@field step integer
 ---@field beat number in the bar, from 1
 ---@field voice string
----@field odds number 0..1, the voices before it in the kit being known
+---@field probability number 0..1, the voices before it in the kit being known
 ---@field reasons neuraldrummer.reason[] the weightiest first
 ---@field earlier {step: integer, bar: integer, beat: number, voice: string, weight: number}[]
 --- the weightiest single hits before
@@ -47,7 +47,7 @@ local function weightiest(list)
     local x, y = math.abs(a.weight), math.abs(b.weight)
     if x ~= y then return x > y end
     if a.step ~= b.step then return (a.step or 0) > (b.step or 0) end
-    return core.before((a.kind or "") .. (a.name or a.voice),
+    return core.byte_less((a.kind or "") .. (a.name or a.voice),
       (b.kind or "") .. (b.name or b.voice))
   end)
   return list
@@ -60,7 +60,7 @@ local function reasons_of(hit)
   end
   for name, weight in pairs(hit.metrics) do add("song", name, weight) end
   for name, weight in pairs(hit.voices) do add("before", name, weight) end
-  for name, weight in pairs(hit.beside) do add("with", name, weight) end
+  for name, weight in pairs(hit.simultaneous) do add("with", name, weight) end
   add("style", "style", hit.style)
   return weightiest(list)
 end
@@ -96,7 +96,7 @@ function explain.run(model, seq, options)
   for _, raw in ipairs(core.explain(model, seq, bar.first, bar.last, styled)) do
     if not o.voice or raw.voice == o.voice then
       local hit = { step = raw.step, beat = 1 + (raw.step - bar.first) / per_beat,
-        voice = raw.voice, odds = raw.odds, reasons = reasons_of(raw), earlier = {},
+        voice = raw.voice, probability = raw.probability, reasons = reasons_of(raw), earlier = {},
         song = raw.song }
       for _, each in ipairs(raw.earlier) do
         local at = bar_at[each.step]
@@ -171,7 +171,7 @@ function explain.format(result, n)
   end
   for _, hit in ipairs(result.hits) do
     rows[#rows + 1] = { format("%g", hit.beat), (hit.voice:gsub("_", " ")),
-      format("%.0f %%", 100 * hit.odds), most(hit.reasons, explain.words) }
+      format("%.0f %%", 100 * hit.probability), most(hit.reasons, explain.words) }
     if #hit.earlier > 0 then
       rows[#rows + 1] = { "", "", "", "  hits: " .. most(hit.earlier, function(each)
         return format("%s at %d:%g", each.voice:gsub("_", " "), each.bar, each.beat)

@@ -255,7 +255,7 @@ local function direction_of(model, seq, generator, o)
     loop, message = encode_drums(model:tokeniser(), o.loop, o)
     if not loop then return nil, message end
   end
-  d.given, d.known = direct.kept(seq, {
+  d.fixed, d.mask = direct.kept(seq, {
     keep = o.keep, bars = o.bars, extend = o.extend, loop = loop,
   })
   if o.style_of then
@@ -273,7 +273,7 @@ end
 
 --- Velocities and timing for what was played, where a touch model fits the
 --- kit and grid; what was kept stays as it was.
-local function humanise(model, drums, o, known)
+local function humanise(model, drums, o, mask)
   local amount = o.humanise or ((o.velocity or o.original) and 0 or 1)
   if amount == 0 then return drums end
   local touch, message = generate.open_model(o.touch, "touch")
@@ -285,7 +285,7 @@ local function humanise(model, drums, o, known)
     if not o.humanise then return drums end
     return nil, "option 'humanise': the touch model knows another kit or grid"
   end
-  return core.touch(touch, drums, { amount = amount, seed = o.seed, known = known }, o.pause)
+  return core.humanise(touch, drums, { amount = amount, seed = o.seed, mask = mask }, o.pause)
 end
 
 -- The generator of one take: its own, or one that draws other lots.
@@ -345,7 +345,7 @@ local function strike_all(model, seq, all)
     local direction = directions[k]
     if direction.fills then
       local styled = { style = direction.style == nil and index or direction.style }
-      for _, key in ipairs { "known", "density", "fills" } do styled[key] = direction[key] end
+      for _, key in ipairs { "mask", "density", "fills" } do styled[key] = direction[key] end
       drums = direct.insist(function(try) return new_generator(model, all[k], prime, try) end,
         seq, drums, styled, o.pause)
     end
@@ -365,11 +365,11 @@ end
 -- How hard and when: a person's touch, and swing where it is asked.
 local function touched(model, song, drums, o, direction)
   local message
-  drums, message = humanise(model, drums, o, direction.known)
+  drums, message = humanise(model, drums, o, direction.mask)
   if not drums then return nil, message end
   if o.swing == nil then return drums end
   local amount, unit, swung = swing.read(o.swing, song)
-  return swing.apply(drums, amount, unit, { swung = swung, known = direction.known })
+  return swing.apply(drums, amount, unit, { swung = swung, mask = direction.mask })
 end
 
 --- Plays a Sequence as the options have it.
@@ -405,7 +405,7 @@ function generate.finish(model, song, drums, o)
     combined = alone_at(drums, o)
   else
     combined = song:with_drums(drums, {
-      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, rest = o.rest,
+      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, tail = o.rest,
       pitches = kits.writing(maps.out, maps.into and
         { song = maps.source or song, map = maps.into, aliases = maps.aliases }),
     })
@@ -595,7 +595,7 @@ end
 --- The styles that a model would choose among for a song, the likeliest first.
 ---@param path string a MIDI file
 ---@param options? neuraldrummer.generate_options model, drum_channel, kit_in and limits count
----@return {index: integer, name: string, odds: number}[]? styles
+---@return {index: integer, name: string, weight: number}[]? styles
 ---@return string? message
 function generate.styles(path, options)
   local given, o = check(options, KNOWN), {}
@@ -610,7 +610,7 @@ function generate.styles(path, options)
   if not seq then return nil, song end
   local styles = model:styles(seq)
   table.sort(styles, function(a, b)
-    if a.odds ~= b.odds then return a.odds > b.odds end
+    if a.weight ~= b.weight then return a.weight > b.weight end
     return a.index < b.index
   end)
   return styles

@@ -123,8 +123,8 @@ function score.run(model, seq, options)
   local songs, at = hearings(seq, o)
   if not songs then return nil, at end
   local takes_style = model:config().features == "whole"
-  local judged = core.judge(model, seq, { song = songs, at = at, history = o.history,
-    style = takes_style and o.style ~= false and seq or false }, pause)
+  local judged = core.log_likelihood(model, seq, { song = songs, song_step = at,
+    history = o.history, style = takes_style and o.style ~= false and seq or false }, pause)
 
   local hits, voices = seq:packed_hits(), #seq:voices()
   local sums, others = means(judged, first, last)
@@ -172,7 +172,8 @@ function score.worths(model, takes, pause)
   if not songs then return worths, at end
   local played = {}
   for i, k in ipairs(kept) do played[i] = takes[k] end
-  local judged = core.judge(model, played, { song = songs, at = at, history = false }, pause)
+  local judged = core.log_likelihood(model, played,
+    { song = songs, song_step = at, history = false }, pause)
   for i, k in ipairs(kept) do
     local first, last = reach(takes[k])
     local sums, others = means(judged[i], first, last)

@@ -7,6 +7,7 @@
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local nd = require "neuraldrummer"
+local temporary = require "spec.support.temporary"
 
 local bench = {}
 
@@ -86,18 +87,8 @@ end
 
 local function has(program) return os.execute("command -v " .. program .. " >/dev/null 2>&1") end
 
---- A new empty folder; `bench.remove` takes it away.
-function bench.folder()
-  local path = os.tmpname()
-  os.remove(path)
-  assert(os.execute("mkdir " .. bench.quote(path)))
-  return path
-end
-
-function bench.remove(folder)
-  assert(folder:find "^/tmp/.")
-  os.execute("rm -rf " .. bench.quote(folder))
-end
+--- A new empty folder; `bench.remove` removes it with all that is in it.
+bench.folder, bench.remove = temporary.folder, temporary.remove
 
 --- The command with one core to run on, where that can be had.
 function bench.on_one_core(command)
@@ -290,8 +281,7 @@ function bench.mb(bytes) return ("%.1f MB"):format(bytes / 1e6) end
 ---@param words string
 ---@return bench.peer?
 function bench.peer(script, words)
-  local way = os.tmpname()
-  os.remove(way)
+  local way = temporary.name()
   assert(os.execute("mkfifo " .. bench.quote(way)))
   local answers = assert(io.popen(("%s spec/bench/%s %s 2>/dev/null <%s"):format(
     bench.quote(bench.settings.PYTHON), script, words, bench.quote(way)), "r"))
@@ -414,12 +404,12 @@ function bench.net(options, steps, streams)
   local model = core.model(options)
   local config = model:config()
   local window = config.window > 0
-  local random, spec = bench.random, { steps = steps, batch = streams, x = {}, y = {}, fresh = {} }
+  local random, spec = bench.random, { steps = steps, batch = streams, x = {}, y = {}, reset = {} }
   for i = 1, steps * streams * config.inputs do spec.x[i] = random() end
   for i = 1, (window and 1 or steps) * streams * config.voices do
     spec.y[i] = random() < 0.1 and 1 or 0
   end
-  for i = 1, streams do spec.fresh[i] = window end
+  for i = 1, streams do spec.reset[i] = window end
   local batch = core.batch(model, spec)
   batch:next()
   local learning = { rate = 1e-3, clip = not window and 1 or nil }

@@ -158,16 +158,16 @@ local function list_styles(args)
   })
   if not styles then return nil, message end
   if args.json then
-    say_json(styles, { "index", "name", "odds" })
+    say_json(styles, { "index", "name", "weight" })
     return true
   end
   if #styles == 0 then say "the model has no styles to choose among" end
   local rest, left = 0, 0
   for i, style in ipairs(styles) do
     if i <= 20 then
-      say("%5d %5.1f %%  %s", style.index, 100 * style.odds, style.name)
+      say("%5d %5.1f %%  %s", style.index, 100 * style.weight, style.name)
     else
-      rest, left = rest + style.odds, left + 1
+      rest, left = rest + style.weight, left + 1
     end
   end
   if left > 0 then say("      %5.1f %%  %d others (--json lists them)", 100 * rest, left) end
@@ -180,7 +180,7 @@ play.drum = {
   takes = {
     { "song", "SONG.mid", "a MIDI file." },
     playing "combined.mid",
-    { "--styles", "list the styles it would choose among, with their odds, and leave." },
+    { "--styles", "list the styles it would choose among, with their weights, and leave." },
     { "--keep", "VOICES", "voices of the song's own drums to keep: kick,snare, hats, toms, "
       .. "cymbals." },
     { "--bars --redo-bars", "BARS", "play these bars again (9-12,17) and keep all others of "
