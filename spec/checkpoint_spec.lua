@@ -245,8 +245,8 @@ describe("a checkpoint", function()
       for value, shown in pairs { [65505.5] = "65505.5", [-1e30] = "-1e+30" } do
         values[at] = value
         model:set_tensor(name, values)
-        local says = ("weight %d of tensor %s, %s, is none that training gives"):format(at - 1,
-          name, shown)
+        local says = ("tensor %s: value %s at index %d is out of range (max 65504)"):format(name,
+          shown, at - 1)
         assert.same({ nil, says }, { model:is_finite() })
         refused(says)
         refused(says, { half = true })
@@ -349,13 +349,12 @@ describe("a checkpoint is refused", function()
     assert.equal("setting 'preset' is too long", setting("preset", ("x"):rep(100)))
     assert.equal("the model was trained on other metrics than this version has",
       setting("metrics", "intensity"))
-    assert.equal(UNLIKE,
-      setting("look_back", "1,2,3,4,8"))
+    assert.equal(UNLIKE, setting("look_back", "1,2,3,4,8"))
     assert.equal(UNLIKE, setting("inputs", "135"))
     assert.equal(UNLIKE, setting("encoded", "52"))
-    assert.equal("a touch net has neither a window nor voices that see each other",
+    assert.equal("a touch net cannot have a window or voices that see each other",
       setting("touch", "true"))
-    assert.equal("a window net has neither an encoder nor wires to the hits",
+    assert.equal("a window net cannot have an encoder or skip connections",
       setting("window", "8"))
     assert.is_truthy(setting("kit", "gm9|kick"):find "^setting 'kit': ")
   end)
@@ -425,7 +424,7 @@ describe("a checkpoint is refused", function()
           local t = tensors[name]
           t.data = t.data:sub(1, 4 * at) .. ("<f"):pack(value) .. t.data:sub(4 * at + 5)
         end)
-        assert.equal(("weight %d of tensor %s is not finite"):format(at, name), says)
+        assert.equal(("tensor %s: the value at index %d is not finite"):format(name, at), says)
       end
     end
     assert(model:save(path, { half = true }))
@@ -433,7 +432,7 @@ describe("a checkpoint is refused", function()
     local t = whole.tensors["out.w"]
     t.data = "\0\x7c" .. t.data:sub(3)  -- infinity in half precision
     safetensors.write(path, whole)
-    assert.equal("weight 0 of tensor out.w is not finite", complaint())
+    assert.equal("tensor out.w: the value at index 0 is not finite", complaint())
   end)
 
   it("when a weight is so large that it would play no numbers", function()
@@ -442,7 +441,7 @@ describe("a checkpoint is refused", function()
         local t = tensors["lstm.1.wx"]
         t.data = ("<f"):pack(value) .. t.data:sub(5)
       end)
-      assert.equal(("weight 0 of tensor lstm.1.wx, %s, is none that training gives")
+      assert.equal(("tensor lstm.1.wx: value %s at index 0 is out of range (max 65504)")
         :format(value > 0 and "100000" or "-1e+30"), says)
     end
   end)

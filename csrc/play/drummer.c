@@ -131,7 +131,7 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
     free(d);
     return status;
   }
-  nd_net_first_weights(&d->net, o->seed);
+  nd_net_initialise(&d->net, o->seed);
   *out = d;
   return ND_OK;
 }
@@ -457,7 +457,7 @@ static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   for (size_t i = 0; i < e->size; i++)
     if (!isfinite(e->values[i]))
       return nd_fail(err, ND_FORMAT, "tensor %s has values that are not finite", e->name);
-  if (!nd_all_usual(e->size, e->values))
+  if (!nd_all_in_range(e->size, e->values))
     return nd_fail(err, ND_FORMAT, "tensor %s has values out of range", e->name);
   *to = nd_calloc(e->size, sizeof **to);
   if (*to == NULL) return nd_nomem(err);

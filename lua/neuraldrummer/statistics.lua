@@ -1,6 +1,6 @@
 --- What the drums of a corpus are like: voices by place in the bar, and how
 --- many songs have which tempo and how many hits.
-local before = require "neuraldrummer.core".before
+local before = require "neuraldrummer.core".byte_less
 
 local statistics = {}
 

@@ -188,7 +188,7 @@ end
 ---@return integer? status
 function common.keep_apart_picture(picture, read, written, numbers)
   if not picture then return common.keep_apart(read, written) end
-  local named, message = require "neuraldrummer.plot.paper".is_picture(picture)
+  local named, message = require "neuraldrummer.plot.gnuplot".is_picture(picture)
   if not named then return nil, message, common.MISUSED end
   if numbers == nil then numbers = files.ending(picture, ".tsv") end
   if numbers and log.is_log(numbers) then

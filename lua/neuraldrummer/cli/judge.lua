@@ -1,6 +1,6 @@
 --- The commands that ask a model about drums that are there: score, explain.
 local nd = require "neuraldrummer"
-local blocks = require "neuraldrummer.blocks"
+local sparkline = require "neuraldrummer.sparkline"
 local common = require "neuraldrummer.cli.common"
 local generate = require "neuraldrummer.generate"
 
@@ -35,12 +35,12 @@ end
 
 -- The fit of each bar, where there is a terminal to draw it on.
 local function sketch_fit(result)
-  local columns, fits = blocks.columns(), {}
+  local columns, fits = sparkline.terminal_columns(), {}
   if not columns then return end
   columns = math.max(1, columns - 16)  -- beside the words
   for i, bar in ipairs(result.bars) do fits[i] = bar.fit end
-  fits = blocks.fit(fits, columns)
-  local above, below = blocks.both_ways(fits)
+  fits = sparkline.downsample(fits, columns)
+  local above, below = sparkline.signed(fits)
   say("   its own song %s", above)
   if below:find "[^ ]" then say("another rather %s", below) end
   say("        bar 1-%-3d%s", #result.bars, #fits < #result.bars

@@ -1,12 +1,12 @@
 --- One sitting of a training: what it trains, where it stands, and how that is
---- kept. Its steps return true to go on, false where the training has ended as
+--- saved_state. Its steps return true to go on, false where the training has ended as
 --- `state` says, or nil and a message.
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
-local kept = require "neuraldrummer.train.kept"
+local saved_state = require "neuraldrummer.train.state"
 
-local sitting = {}
-sitting.__index = sitting
+local session = {}
+session.__index = session
 
 -- Mean loss a hit over the validation songs; NaN when it is none, false when no
 -- hit was counted.
@@ -26,10 +26,10 @@ end
 
 local function finite(x) return x == x and x < math.huge and x > -math.huge end
 
-local to_text = kept.to_text
+local to_text = saved_state.to_text
 
 -- What every file of the training says of it.
-function sitting:summary()
+function session:summary()
   local state = self.state
   return {
     ["train.songs"] = tostring(self.songs), ["train.epoch"] = tostring(state.epoch),
@@ -40,7 +40,7 @@ function sitting:summary()
   }
 end
 
-function sitting:save_last()
+function session:save_last()
   local state, o = self.state, self.options
   local logged, why_not = self.log:flush()
   local extra = self:summary()
@@ -49,7 +49,7 @@ function sitting:save_last()
   extra["train.sum"] = to_text(self.sum)
   extra["train.seconds"] = to_text(state.seconds)
   extra["train.corpus"] = self.corpus
-  for name, text in pairs(kept.write(o)) do extra[name] = text end
+  for name, text in pairs(saved_state.write(o)) do extra[name] = text end
   local ok, why = state.model:save(state.last,
     { training = true, batches = self.batches, extra = extra })
   if ok and logged then return true end
@@ -57,7 +57,7 @@ function sitting:save_last()
 end
 
 -- Nothing that could not be loaded again is saved.
-function sitting:diverged(why)
+function session:diverged(why)
   self.state.diverged, self.state.why = true, why
   self.log:settle()
   local ok, message = self.log:flush()
@@ -65,12 +65,12 @@ function sitting:diverged(why)
   return false
 end
 
-function sitting:tell()
+function session:tell()
   if self.leads and self.options.on_progress then self.options.on_progress(self.state) end
 end
 
 -- A checkpoint within an epoch.
-function sitting:pause()
+function session:pause()
   local ok, message = self.state.model:is_finite()
   if not ok then return self:diverged(message) end
   ok, message = self:save_last()
@@ -83,7 +83,7 @@ function sitting:pause()
 end
 
 -- One batch; second, whether there was one.
-function sitting:learn()
+function session:learn()
   local state, o = self.state, self.options
   local more, message = self.batches:next()
   if more == nil then return nil, message end
@@ -117,7 +117,7 @@ function sitting:learn()
 end
 
 -- What follows an epoch: its validation, and what is saved.
-function sitting:end_epoch()
+function session:end_epoch()
   local state, o = self.state, self.options
   local valid_loss, message
   if self.valid then
@@ -153,7 +153,7 @@ function sitting:end_epoch()
   return not state.interrupted
 end
 
-function sitting:train()
+function session:train()
   local state = self.state
   while state.epoch <= state.epochs do
     local on, more
@@ -168,4 +168,4 @@ function sitting:train()
   return self.log:flush()
 end
 
-return sitting
+return session

@@ -1,13 +1,13 @@
 --- The songs that are played to be measured: bars, recorded hits and hits as
 --- masks, one integer a step.
-local repertoire = {}
+local evaluated = {}
 
 local bits_of = {}  -- number of ones in a byte
 for i = 0, 255 do bits_of[i] = (i & 1) + (bits_of[i >> 1] or 0) end
 
 ---@param mask integer
 ---@return integer n how many bits are set
-function repertoire.ones(mask)
+function evaluated.count_bits(mask)
   local n = 0
   while mask ~= 0 do
     n = n + bits_of[mask & 255]
@@ -20,7 +20,7 @@ end
 ---@param seq neuraldrummer.sequence
 ---@param n integer steps
 ---@return integer[] masks
-function repertoire.masks(seq, n)
+function evaluated.masks(seq, n)
   local packed, voices, masks = seq:packed_hits(), #seq:voices(), {}
   for t = 1, n do
     local mask, at = 0, (t - 1) * voices
@@ -56,7 +56,7 @@ end
 ---@param options neuraldrummer.evaluate_options
 ---@return neuraldrummer.evaluated_song[]? songs
 ---@return string? message also where there are none
-function repertoire.songs(corpus, options)
+function evaluated.load(corpus, options)
   local songs = {}
   for i = 1, #corpus do
     if #songs >= options.songs then break end
@@ -69,7 +69,7 @@ function repertoire.songs(corpus, options)
       -- of a song of no more than the bars that are given, nothing can be asked
       if opening or not options.given_bars then
         local bars, given = bars_of(seq, from, n)
-        songs[#songs + 1] = { seq = seq, from = from, n = n, real = repertoire.masks(seq, n),
+        songs[#songs + 1] = { seq = seq, from = from, n = n, real = evaluated.masks(seq, n),
           bars = bars, given = given, bass = seq:metric "bass" }
       end
     end
@@ -83,7 +83,7 @@ end
 --- The recorded hits of each song.
 ---@param songs neuraldrummer.evaluated_song[]
 ---@return integer[][] masks
-function repertoire.recorded(songs)
+function evaluated.recorded(songs)
   local real = {}
   for s, song in ipairs(songs) do real[s] = song.real end
   return real
@@ -93,8 +93,8 @@ end
 ---@param masks integer[]
 ---@param bar {first: integer, last: integer}
 ---@return string
-function repertoire.bar_key(masks, bar)
+function evaluated.bar_key(masks, bar)
   return table.concat(masks, ",", bar.first, bar.last)
 end
 
-return repertoire
+return evaluated

@@ -2,7 +2,7 @@
 --- options, so that a resumed run need not be told again, and where it stands.
 local format = require "neuraldrummer.numbers".format
 
-local kept = {}
+local saved_state = {}
 
 local WHOLE <const>, LONG <const> = math.maxinteger, (1 << 31) - 1
 
@@ -33,17 +33,17 @@ local PLACE <const> = {
 --- Text and back without a loss; floats in hexadecimal.
 ---@param value number|boolean
 ---@return string
-function kept.to_text(value)
+function saved_state.to_text(value)
   return math.type(value) == "float" and format("%a", value) or tostring(value)
 end
 
 --- Options as a checkpoint's strings.
 ---@param options table
 ---@return table<string, string> extra
-function kept.write(options)
+function saved_state.write(options)
   local extra = {}
   for name in pairs(OPTIONS) do
-    if options[name] ~= nil then extra["option." .. name] = kept.to_text(options[name]) end
+    if options[name] ~= nil then extra["option." .. name] = saved_state.to_text(options[name]) end
   end
   return extra
 end
@@ -61,7 +61,7 @@ local function within(value, least, most) return value >= least and value <= mos
 --- What is wrong with a number among options; nil: nothing.
 ---@param options table
 ---@return string? message
-function kept.wrong(options)
+function saved_state.wrong(options)
   for name, range in pairs(RANGES) do
     local value = options[name]
     if value and not within(value, range[1], range[2]) then  -- nor is NaN
@@ -86,7 +86,7 @@ end
 --- What a checkpoint's strings say; nil where they are broken.
 ---@param extra table<string, string>
 ---@return table? place by name, and `options` among it
-function kept.read(extra)
+function saved_state.read(extra)
   local place = { options = {}, row = extra["train.row"], corpus = extra["train.corpus"] }
   for name, want in pairs(PLACE) do
     local kind, optional, least, most = table.unpack(want, 1, 4)
@@ -102,8 +102,8 @@ function kept.read(extra)
     if text then place.options[name] = from_text(text, kind) end
     if text and place.options[name] == nil then return nil end
   end
-  if kept.wrong(place.options) or place.row and not are_rows(place.row) then return nil end
+  if saved_state.wrong(place.options) or place.row and not are_rows(place.row) then return nil end
   return place
 end
 
-return kept
+return saved_state

@@ -4,27 +4,27 @@ local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
 local numbers = require "neuraldrummer.numbers"
 
-local paper = {}
+local gnuplot = {}
 
 -- Pixels of a PNG; SVG and PDF have the same proportions, 96 of these an inch.
-paper.WIDTH, paper.HEIGHT = 1600, 700
-paper.LEFT, paper.RIGHT = 0.075, 0.985   -- of the width: where the axes lie
-paper.INK, paper.GREY, paper.PALE = "#2b2f36", "#8a9099", "#f5f6f8"
+gnuplot.WIDTH, gnuplot.HEIGHT = 1600, 700
+gnuplot.LEFT, gnuplot.RIGHT = 0.075, 0.985   -- of the width: where the axes lie
+gnuplot.INK, gnuplot.GREY, gnuplot.PALE = "#2b2f36", "#8a9099", "#f5f6f8"
 -- Soft and hard strokes: skins in blue, metal in amber. These, and all pairs of
 -- colours below, differ to eyes that cannot tell red from green, and in print.
-paper.SKIN = { { 0xbd, 0xcd, 0xe2 }, { 0x12, 0x31, 0x5c } }
-paper.METAL = { { 0xf1, 0xd9, 0xae }, { 0x9a, 0x4f, 0x0d } }
-paper.FOR, paper.AGAINST = 0x1f4679, 0xd9730d
-paper.SONG = 0x2a7567
+gnuplot.SKIN = { { 0xbd, 0xcd, 0xe2 }, { 0x12, 0x31, 0x5c } }
+gnuplot.METAL = { { 0xf1, 0xd9, 0xae }, { 0x9a, 0x4f, 0x0d } }
+gnuplot.FOR, gnuplot.AGAINST = 0x1f4679, 0xd9730d
+gnuplot.SONG = 0x2a7567
 -- Okabe and Ito's, for curves and rows side by side.
-paper.SERIES = { 0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x2b2f36, 0x8a9099 }
+gnuplot.SERIES = { 0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x2b2f36, 0x8a9099 }
 
 --- A string for gnuplot, all but the plainest characters by their numbers: it
 --- would look for commands (`…`) and macros (@name) within quotes as well.
 --- A digit behind a number would be read as part of it.
 ---@param text string
 ---@return string
-function paper.quote(text)
+function gnuplot.quote(text)
   local function numbered(c) return ("\\%03o"):format(c:byte()) end
   return '"' .. text:gsub("([^%w ,./_-]+)(%d*)", function(odd, digits)
     return (odd .. digits):gsub(".", numbered)
@@ -34,22 +34,22 @@ end
 --- A label: one line of valid UTF-8.
 ---@param text string
 ---@return string
-function paper.label(text)
+function gnuplot.label(text)
   text = text:gsub("[%c]+", " ")
   if not utf8.len(text) then text = text:gsub("[\x80-\xff]+", "?") end
-  return paper.quote(text)
+  return gnuplot.quote(text)
 end
 
 ---@param rgb integer
 ---@return string
-function paper.colour(rgb) return ("#%06x"):format(rgb) end
+function gnuplot.colour(rgb) return ("#%06x"):format(rgb) end
 
 --- Between two colours, `share` (0..1) of the way.
 ---@param from integer[]
 ---@param to integer[]
 ---@param share number
 ---@return integer rgb
-function paper.blend(from, to, share)
+function gnuplot.blend(from, to, share)
   local rgb = 0
   share = math.min(1, math.max(0, share))
   for i = 1, 3 do rgb = rgb << 8 | math.floor(from[i] + (to[i] - from[i]) * share + 0.5) end
@@ -59,7 +59,7 @@ end
 --- A script, and a function that appends formatted lines to it.
 ---@return string[] lines
 ---@return fun(format: string, ...) add
-function paper.script()
+function gnuplot.script()
   local lines = {}
   return lines, function(format, ...)
     lines[#lines + 1] = select("#", ...) > 0 and numbers.format(format, ...) or format
@@ -73,7 +73,7 @@ end
 ---@param from? string[] paths of what it is drawn from
 ---@return string? tsv
 ---@return string? message
-function paper.beside(out, tsv, from)
+function gnuplot.data_path(out, tsv, from)
   tsv = tsv or files.ending(out, ".tsv")
   for _, path in ipairs(from or {}) do
     if out and files.same(out, path) then
@@ -96,7 +96,7 @@ end
 ---@param rows any[][]|fun(): any[]? rows, or what gives one after another
 ---@return boolean? ok
 ---@return string? message
-function paper.tsv(path, names, rows)
+function gnuplot.write_tsv(path, names, rows)
   local opened, message = files.create(path)
   if not opened then return nil, message end
   local writer <close> = opened
@@ -135,7 +135,7 @@ end
 ---@param path string
 ---@return boolean? ok
 ---@return string? message
-function paper.is_picture(path)
+function gnuplot.is_picture(path)
   if terminal_of(path) then return true end
   return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
 end
@@ -170,9 +170,9 @@ end
 ---@param data? string where its numbers are
 ---@return boolean? ok
 ---@return string? message
-function paper.draw(path, width, height, lines, data)
+function gnuplot.draw(path, width, height, lines, data)
   local terminal, ending = terminal_of(path)
-  if not terminal then return paper.is_picture(path) end
+  if not terminal then return gnuplot.is_picture(path) end
   if data and files.same(path, data) then
     return nil, ("%s: would take the place of what is drawn"):format(path)
   end
@@ -228,12 +228,12 @@ end
 ---@param title string
 ---@param facts string
 ---@param left? number of the width
-function paper.head(add, height, title, facts, left)
-  left = left or paper.LEFT
+function gnuplot.head(add, height, title, facts, left)
+  left = left or gnuplot.LEFT
   add("set label 1 %s at screen %g,%g left noenhanced font 'sans Bold,17' tc rgb '%s'",
-    paper.label(title), left, 1 - 32 / height, paper.INK)
+    gnuplot.label(title), left, 1 - 32 / height, gnuplot.INK)
   add("set label 2 %s at screen %g,%g left noenhanced font 'sans,11.5' tc rgb '%s'",
-    paper.label(facts), left, 1 - 66 / height, paper.GREY)
+    gnuplot.label(facts), left, 1 - 66 / height, gnuplot.GREY)
 end
 
 --- Top and bottom of the next plot, in pixels from the top of the picture.
@@ -241,7 +241,7 @@ end
 ---@param height integer
 ---@param top number
 ---@param bottom number
-function paper.place(add, height, top, bottom)
+function gnuplot.place(add, height, top, bottom)
   add("set tmargin at screen %g\nset bmargin at screen %g", 1 - top / height, 1 - bottom / height)
 end
 
@@ -250,7 +250,7 @@ end
 ---@param values number[]
 ---@param width fun(i: integer): integer
 ---@return number[]
-function paper.smooth(values, width)
+function gnuplot.smooth(values, width)
   local n, sums = #values, { [0] = 0 }
   for i = 1, n do sums[i] = sums[i - 1] + values[i] end
   local function mean(from, to)
@@ -274,7 +274,7 @@ end
 --- Whether a voice is metal: hats and cymbals.
 ---@param voice string
 ---@return boolean
-function paper.is_metal(voice)
+function gnuplot.is_metal(voice)
   voice = voice:lower()
   for _, word in ipairs { "hat", "crash", "ride", "cymbal", "bell", "splash", "china", "tamb" } do
     if voice:find(word, 1, true) then return true end
@@ -286,15 +286,15 @@ end
 ---@param voice string
 ---@param velocity number
 ---@return integer rgb
-function paper.stroke(voice, velocity)
-  local ramp = paper.is_metal(voice) and paper.METAL or paper.SKIN
-  return paper.blend(ramp[1], ramp[2], (velocity - 20) / 100)
+function gnuplot.stroke(voice, velocity)
+  local ramp = gnuplot.is_metal(voice) and gnuplot.METAL or gnuplot.SKIN
+  return gnuplot.blend(ramp[1], ramp[2], (velocity - 20) / 100)
 end
 
 --- Bars between labels, so that some twenty fit.
 ---@param n integer
 ---@return integer
-function paper.bar_stride(n)
+function gnuplot.bar_stride(n)
   for _, stride in ipairs { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 } do
     if n / stride <= 24 then return stride end
   end
@@ -308,11 +308,11 @@ end
 ---@param shown? integer so many bars, when not all of them
 ---@param wide? number ... of so many steps
 ---@return integer drawn
-function paper.add_roll(add, seq, paint, shown, wide)
+function gnuplot.add_roll(add, seq, paint, shown, wide)
   local voices, bars, hits, n = seq:voices(), seq:bars(), seq:packed_hits(), #seq
   local rows = #voices
-  local stride = paper.bar_stride(shown or #bars)
-  paint = paint or function(_, voice, velocity) return paper.stroke(voices[voice], velocity) end
+  local stride = gnuplot.bar_stride(shown or #bars)
+  paint = paint or function(_, voice, velocity) return gnuplot.stroke(voices[voice], velocity) end
   -- bar lines: of two kinds of weight, drawn as vectors (x, y, dx, dy, colour)
   add("$bars << END")
   for i, bar in ipairs(bars) do
@@ -324,7 +324,7 @@ function paper.add_roll(add, seq, paint, shown, wide)
   add("%d 0.5 0 %d %d\nEND", n, rows, 0xb9bec6)
 
   -- a stroke is seen even where a step is thinner than a pixel
-  local least = 2.4 * (wide or n) / (paper.WIDTH * (paper.RIGHT - paper.LEFT))
+  local least = 2.4 * (wide or n) / (gnuplot.WIDTH * (gnuplot.RIGHT - gnuplot.LEFT))
   local mark = math.max(0.86, least)
   add("$hits << END")
   local drawn, at = 0, hits:find "[^\0]"
@@ -344,27 +344,27 @@ end
 ---@param seq neuraldrummer.sequence
 ---@param shown? integer as of add_roll
 ---@param below? string
-function paper.add_roll_panel(add, seq, shown, below)
+function gnuplot.add_roll_panel(add, seq, shown, below)
   local voices, bars = seq:voices(), seq:bars()
-  local rows, stride, marks, names = #voices, paper.bar_stride(shown or #bars), {}, {}
+  local rows, stride, marks, names = #voices, gnuplot.bar_stride(shown or #bars), {}, {}
   for i, bar in ipairs(bars) do
     if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.first - 1) end
   end
   for i, name in ipairs(voices) do
-    names[i] = ("%s %d"):format(paper.label((name:gsub("_", " "))), i)
+    names[i] = ("%s %d"):format(gnuplot.label((name:gsub("_", " "))), i)
   end
   add("set yrange [0.5:%g]", rows + 0.5)
   add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
-    table.concat(names, ", "), paper.INK)
+    table.concat(names, ", "), gnuplot.INK)
   add("set xtics (%s) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
-    table.concat(marks, ", "), paper.GREY)
-  add("set xlabel 'bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+    table.concat(marks, ", "), gnuplot.GREY)
+  add("set xlabel 'bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", gnuplot.GREY)
   for row = 1, rows, 2 do
     add("set object %d rectangle from graph 0, first %g to graph 1, first %g"
-      .. " fc rgb '%s' fs solid noborder behind", row, row - 0.5, row + 0.5, paper.PALE)
+      .. " fc rgb '%s' fs solid noborder behind", row, row - 0.5, row + 0.5, gnuplot.PALE)
   end
   add("plot %s$bars using 1:2:3:4:5 with vectors nohead lw 1 lc rgb variable,"
     .. " $hits using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable", below and below .. ", " or "")
 end
 
-return paper
+return gnuplot
