@@ -258,7 +258,7 @@ describe("a checkpoint", function()
     local many = {}
     for i = 1, 5000 do many["key " .. i] = "" end
     refused("more than 4096 tensors or strings", { extra = many })
-    refused("its strings are longer than a checkpoint's may be",
+    refused("the metadata is larger than 16 MiB",
       { extra = { long = ("x"):rep(17 << 20) } })
     assert(model:save(path, { extra = { long = ("x"):rep(15 << 20) } }))
     assert(core.load_model(path)):close()
@@ -280,7 +280,7 @@ describe("a checkpoint", function()
       select(2, model:is_finite()))
     local ok, message = model:save(path, { training = true })
     assert.is_nil(ok)
-    assert.matches("value %d+ of tensor adam%.v is not finite$", message)
+    assert.matches("tensor adam%.v: the value at index %d+ is not finite$", message)
     assert.equal(old, safetensors.bytes(path))
     assert(model:save(path))  -- the weights alone are sound
   end)
@@ -448,7 +448,7 @@ describe("a checkpoint is refused", function()
 
   it("when its tensors do not tile the data", function()
     local gap = "tensor %s: offsets leave a gap, overlap, or pass the end"
-    local bytes = "tensor %s: its bytes do not match its shape"
+    local bytes = "tensor %s: the size of its data does not match its shape"
     local function says(text, name, change)
       assert.equal(text:format(name), changed(model, function(tensors, _, whole)
         change(tensors[name], whole.tensors[whole.order[1]], whole)
@@ -488,7 +488,7 @@ describe("a checkpoint is refused", function()
     assert(model:save(path))
     local text = safetensors.bytes(path)
     safetensors.save(path, (text:gsub('"out%.b":', '"out.w":', 1)))
-    assert.equal("tensor out.w stands there twice", complaint())
+    assert.equal("tensor out.w occurs twice", complaint())
   end)
 
   it("when its header is broken", function()
@@ -496,26 +496,26 @@ describe("a checkpoint is refused", function()
       safetensors.save(path, ("<I8"):pack(#text) .. text .. (data or ""))
       return complaint()
     end
-    local at = "its header is broken at byte %d: %s"
+    local at = "malformed header at byte %d: %s"
     for _, case in ipairs {
-      { "[]", 8, "not an object" },
-      { '{"__metadata__":{}} x', 28, "something after its end" },
-      { '{"a":1}', 13, "a tensor is not described" },
-      { '{"a"}', 12, "':' is missing" },
-      { '{"a":{"dtype":"F64"}}', 27, "a type other than F32 and F16" },
-      { '{"a":{"size":1}}', 21, "an unknown key" },
-      { '{"a":{"dtype":"F32","shape":[]}}', 39, "a tensor is not fully described" },
-      { '{"a":{"shape":[1,2,3,4,5]}}', 31, "a list is too long" },
-      { '{"a":{"shape":[-1]}}', 23, "a whole number is missing" },
-      { '{"a":{"shape":[1.5]}}', 24, "a list has no end" },
-      { '{"a":{"data_offsets":[1]}}', 32, "two offsets are needed" },
-      { '{"__metadata__":[]}', 24, "metadata is not an object" },
-      { '{"__metadata__":{"a":1}}', 29, "a string is missing" },
-      { '{"__metadata__":{"a":"b"', 32, "metadata has no end" },
-      { '{"__metadata__":{"a":"b', 31, "a string has no end" },
-      { '{"__metadata__":{"a":"\\u00zz"}}', 36, "a bad escape" },
-      { '{"__metadata__":{"a":"\\u0000"}}', 36, "a bad escape" },
-      { '{"__metadata__":{"a":"\\x"}}', 32, "a bad escape" },
+      { "[]", 8, "expected an object" },
+      { '{"__metadata__":{}} x', 28, "unexpected text after the header" },
+      { '{"a":1}', 13, "expected the description of a tensor" },
+      { '{"a"}', 12, "expected ':'" },
+      { '{"a":{"dtype":"F64"}}', 27, "unsupported dtype; F32 and F16 can be read" },
+      { '{"a":{"size":1}}', 21, "unknown key" },
+      { '{"a":{"dtype":"F32","shape":[]}}', 39, "incomplete description of a tensor" },
+      { '{"a":{"shape":[1,2,3,4,5]}}', 31, "list too long" },
+      { '{"a":{"shape":[-1]}}', 23, "expected a whole number" },
+      { '{"a":{"shape":[1.5]}}', 24, "unterminated list" },
+      { '{"a":{"data_offsets":[1]}}', 32, "expected two offsets" },
+      { '{"__metadata__":[]}', 24, "expected an object of strings" },
+      { '{"__metadata__":{"a":1}}', 29, "expected a string" },
+      { '{"__metadata__":{"a":"b"', 32, "unterminated metadata" },
+      { '{"__metadata__":{"a":"b', 31, "unterminated string" },
+      { '{"__metadata__":{"a":"\\u00zz"}}', 36, "invalid escape sequence" },
+      { '{"__metadata__":{"a":"\\u0000"}}', 36, "invalid escape sequence" },
+      { '{"__metadata__":{"a":"\\x"}}', 32, "invalid escape sequence" },
     } do
       assert.equal(at:format(case[2], case[3]), header(case[1]), case[1])
     end

@@ -4,7 +4,12 @@ local shell = require "spec.support.shell"
 
 describe("when memory runs out", function()
   local folder
-  setup(function() folder = shell.folder() end)
+  -- a song of 200,000 events
+  local events = ("\1\x90\x3c\x40\1\x80\x3c\x40"):rep(100000) .. "\0\xff\x2f\0"
+  setup(function()
+    folder = shell.folder()
+    shell.write(folder .. "/long.mid", "MThd\0\0\0\6\0\1\0\1\0\x60MTrk" .. (">s4"):pack(events))
+  end)
   teardown(function() shell.remove(folder) end)
   if faulty.sanitized then
     pending "the sanitizers' allocator does not fail"
@@ -24,9 +29,7 @@ describe("when memory runs out", function()
 
   -- libsmf and glib would crash or abort, were they to meet the end themselves
   it("within libsmf's reach, a song is refused before it gets there", function()
-    local events = ("\1\x90\x3c\x40\1\x80\x3c\x40"):rep(100000) .. "\0\xff\x2f\0"
-    local path = shell.write(folder .. "/long.mid",
-      "MThd\0\0\0\6\0\1\0\1\0\x60MTrk" .. string.pack(">s4", events))
+    local path = folder .. "/long.mid"
     local function reads(kib)
       local _, out, err = shell.sh(([[ulimit -v %d
         OPENBLAS_NUM_THREADS=1 %s lua5.4 -e '

@@ -143,7 +143,7 @@ static int core_load_model(lua_State *L) {
   }
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  nd_checkpoint_keep(&m->rest, "streams");
+  nd_checkpoint_drop_except(&m->rest, "streams");
   lnd_grew(L, m->drummer->net.size * sizeof(float));
   return 1;
 }
