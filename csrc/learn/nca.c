@@ -182,7 +182,7 @@ nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
   /* The scale is folded in, so that the projection applies to raw traits. The
    * mean is not needed: it cancels in the difference of two songs. */
   for (size_t k = 0; k < T && finite; k++)
-    for (size_t i = 0; i < K; i++) styles->near[k * K + i] = s.w[k * K + i] * s.scale[k];
+    for (size_t i = 0; i < K; i++) styles->projection[k * K + i] = s.w[k * K + i] * s.scale[k];
   clear(&s);
   return ND_OK;
 }

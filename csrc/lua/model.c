@@ -250,13 +250,12 @@ static void set_number(lua_State *L, const char *key, double v) {
 }
 
 static int model_config(lua_State *L) {
-  static const char *const features[] = {"drummer", "original", "raw", "whole", "touch"};
   const nd_drummer *d = check(L, 1)->drummer;
   const nd_net_config *c = &d->net.config;
   lua_newtable(L);
   lua_pushstring(L, d->preset);
   lua_setfield(L, -2, "preset");
-  lua_pushstring(L, features[d->features.kind]);
+  lua_pushstring(L, nd_features_names[d->features.kind]);
   lua_setfield(L, -2, "features");
   set_integer(L, "inputs", c->inputs);
   set_integer(L, "voices", c->voices);

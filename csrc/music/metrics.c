@@ -18,8 +18,8 @@ static const char *const names[ND_N_METRICS] = {
   [ND_M_ENERGY] = "energy", [ND_M_PLAYING] = "playing",
   [ND_M_MELODY] = "melody", [ND_M_ENDINGS] = "endings", [ND_M_ROOT] = "root",
   [ND_M_GUITARS] = "guitars", [ND_M_STRINGS] = "strings", [ND_M_WINDS] = "winds",
-  [ND_M_SYNTHS] = "synths", [ND_M_CONTRAST] = "contrast", [ND_M_RETURN] = "return",
-  [ND_M_TURN] = "turn", [ND_M_PROGRESS] = "progress",
+  [ND_M_SYNTHS] = "synths", [ND_M_CONTRAST] = "contrast", [ND_M_RECURRENCE] = "recurrence",
+  [ND_M_NOVELTY] = "novelty", [ND_M_PROGRESS] = "progress",
 };
 
 bool nd_metric_is_place(int metric) {
@@ -325,8 +325,8 @@ static nd_status measure_form(float *out, const nd_grid *grid, nd_error *err) {
       for (int32_t t = grid->bars[b].step; t < stop; t++) {
         float *m = out + (size_t)t * ND_N_METRICS;
         m[ND_M_CONTRAST] = bar[0];
-        m[ND_M_RETURN] = bar[1];
-        m[ND_M_TURN] = bar[2];
+        m[ND_M_RECURRENCE] = bar[1];
+        m[ND_M_NOVELTY] = bar[2];
       }
     }
     nd_similarity_clear(&l);

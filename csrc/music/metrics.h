@@ -39,8 +39,8 @@ enum nd_metric {
   ND_M_WINDS,       /* ... of brass, reeds and pipes, 57-80 */
   ND_M_SYNTHS,      /* ... of synthesisers, 81-104 */
   ND_M_CONTRAST,    /* of the bar: 1 - likeness to the bar before (likeness.h) */
-  ND_M_RETURN,      /* of the bar: likeness to the bar that it is the return of */
-  ND_M_TURN,        /* of the bar: how much what follows differs from what was */
+  ND_M_RECURRENCE,  /* of the bar: similarity to the earlier bar that it repeats */
+  ND_M_NOVELTY,     /* of the bar: how much the next bars differ from the last ones */
   ND_M_PROGRESS,    /* share of the song that is gone, from its first note to its last */
   ND_N_METRICS
 };
