@@ -70,7 +70,7 @@ static nd_status make(nca_state *s, const nd_styles *styles, nd_error *err) {
  * whole; the meter does, although it is one of them. */
 static bool is_position(int trait) {
   int metric = trait / 2;  /* two traits a metric: mean and deviation */
-  return trait < 2 * ND_N_METRICS && nd_metric_is_place(metric) && metric != ND_M_METER;
+  return trait < 2 * ND_N_METRICS && nd_metric_is_position(metric) && metric != ND_M_METER;
 }
 
 static void standardise(nca_state *s, const nd_styles *styles) {

@@ -123,8 +123,7 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   for (int32_t i = 0; i < n; i++)
     if (is_used(s, i)) s->songs[s->n_songs++] = i;
   if (s->n_songs > 0) return ND_OK;
-  static const char *const splits[] = {"all", "train", "valid"};
-  const char *split = splits[s->options.split + 1];
+  const char *split = s->options.split < 0 ? "all" : nd_split_names[s->options.split];
   const int window = s->drummer->net.config.window;
   if (window > 0)
     return nd_fail(err, ND_FORMAT, "no song of the split '%s' is longer than %d steps", split, window);
