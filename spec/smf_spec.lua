@@ -339,7 +339,8 @@ describe("inputs that crash libsmf", function()
       for i = 1, #arg do local song = smf.load(arg[i]) if song then song:bytes() end end]])
     out:close()
     local pipe = assert(io.popen(
-      "G_DEBUG=fatal-criticals lua5.4 " .. script .. " spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"))
+      ("G_DEBUG=fatal-criticals lua5.4 %s spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"):format(
+        script)))
     local printed = pipe:read "a"
     pipe:close()
     os.remove(script)
