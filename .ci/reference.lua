@@ -6,8 +6,7 @@ local reference = {}
 -- Public modules, and where their functions are described. What else lies in
 -- lua/neuraldrummer is theirs alone.
 local MODULES <const> = {
-  { "neuraldrummer", "init.lua" }, { "core", "core.d.lua" }, { "smf", "smf.d.lua" },
-  { "mpi", "mpi.d.lua" }, { "preprocess" }, { "shards" }, { "statistics" },
+  { "neuraldrummer", "init.lua" }, { "core", "core.d.lua" }, { "mpi", "mpi.d.lua" }, { "preprocess" }, { "shards" }, { "statistics" },
   { "train" }, { "evaluate" }, { "generate" }, { "sketch" },
   { "direct" }, { "swing" }, { "score" }, { "explain" }, { "kits" },
   { "plot", "plot/song.lua", "plot/corpus.lua", "plot/judge.lua", "plot/training.lua",

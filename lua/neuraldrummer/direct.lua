@@ -355,10 +355,10 @@ local KINDS <const> = 64        -- so many different sections are remembered
 
 -- Bars at which sections begin, by peaks of novelty.
 local function boundaries(seq, bars)
-  local n, novel, turn = #bars, {}, seq:metric "turn"
+  local n, novel, novelty = #bars, {}, seq:metric "novelty"
   local shift = pickup(seq)
   for b = 2, n do
-    local x = turn[bars[b].first]
+    local x = novelty[bars[b].first]
     -- phrases are of four bars as a rule
     novel[b] = (b - 1 - shift) % 4 == 0 and x * 1.25 or x
   end

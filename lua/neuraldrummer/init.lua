@@ -25,7 +25,7 @@ local nd = {
   generator = core.generator,
   corpus = { create = core.create_corpus, open = core.open_corpus },
   model = { new = core.model, load = core.load_model },
-  song = { new = core.song },
+  song = { new = core.song, load = core.load_song, parse = core.parse_song },
 }
 
 -- Why a module of ours did not load: the dynamic linker's words, or the module's
@@ -34,41 +34,6 @@ local function reason(why)
   why = tostring(why)
   if why:find "^module '[^']*' not found" then return nil end
   return why:match "error loading module [^\n]*\n%s*([^\n]+)" or why:match "[^\n]*"
-end
-
--- libsmf and glib come with a module of their own, loaded only when a MIDI
--- file is read: a host that hands over notes does without.
-local function reader()
-  local ok, smf = pcall(require, "neuraldrummer.smf")
-  if ok then return smf end
-  return nil, "MIDI files cannot be read, for want of libsmf or glib: " .. (reason(smf)
-    or "the module neuraldrummer.smf is not installed beside neuraldrummer.core")
-end
-
----@class neuraldrummer.song_options
----@field drum_channel? integer 1..16: where the drums are, if not on channel 10
----@field strict? boolean refuse where something would be lost
-
---- Reads a MIDI file.
----@param path string
----@param options? neuraldrummer.song_options
----@return neuraldrummer.song? song
----@return string? message
-function nd.song.load(path, options)
-  local smf, message = reader()
-  if not smf then return nil, message end
-  return smf.load(path, options)
-end
-
---- The bytes of a MIDI file.
----@param bytes string
----@param options? neuraldrummer.song_options
----@return neuraldrummer.song? song
----@return string? message
-function nd.song.parse(bytes, options)
-  local smf, message = reader()
-  if not smf then return nil, message end
-  return smf.parse(bytes, options)
 end
 
 --- Joins the processes that mpirun started together, for a training that they
