@@ -226,7 +226,8 @@ describe("train", function()
       end
       local state = assert(train.run(corpus, o))
       assert.is_true(state.diverged)
-      assert.matches("^tensor out%.b: value 1e%+09 at index 0 is out of range %(max 65504%)$", state.why)
+      assert.matches("^tensor out%.b: value 1e%+09 at index 0 is out of range %(max 65504%)$",
+        state.why)
       assert.equal(2, state.epoch)
       assert.equal(every > 0 and every or state.batches, state.batch)
       assert.equal("1", assert(nd.model.load(o.out)):extra()["train.best_epoch"])
