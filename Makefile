@@ -58,27 +58,22 @@ else
 SHARED = -shared -Wl,-z,nodelete
 endif
 
-# smf.so is all that links libsmf and glib, mpi.so (with MPI=1) all that links
-# MPI; cpu.so comes before OpenBLAS and links nothing; core.so is the rest. All
-# hold the small shared files.
+# Only smf.so links libsmf and glib, only mpi.so (with MPI=1) links MPI; core.so
+# is the rest. Each module has its own copy of the small shared files.
 SOURCES := $(sort $(wildcard csrc/*/*.c))
 SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/smf_sandbox.c
 SMF_SOURCES := $(SMF_ONLY) csrc/midi/guard.c \
   csrc/music/song.c csrc/base/nd.c csrc/base/file.c csrc/lua/limits.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
 MPI_SOURCES := $(MPI_ONLY) csrc/base/nd.c csrc/lua/lnd.c
-CPU_ONLY := csrc/lua/cpu.c
-CPU_SOURCES := $(CPU_ONLY) csrc/base/cpu.c
-CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY) $(CPU_ONLY),$(SOURCES))
+CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY),$(SOURCES))
 CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MPI_OBJECTS := $(MPI_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-CPU_OBJECTS := $(CPU_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
 SMF := $(BUILD)/lib/neuraldrummer/smf.so
-CPU := $(BUILD)/lib/neuraldrummer/cpu.so
 MPI_MODULE := $(if $(MPI),$(BUILD)/lib/neuraldrummer/mpi.so)
-MODULES := $(CORE) $(SMF) $(CPU) $(MPI_MODULE)
+MODULES := $(CORE) $(SMF) $(MPI_MODULE)
 TOOL := $(BUILD)/bin/neuraldrummer
 LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
@@ -110,10 +105,6 @@ $(CORE): $(CORE_OBJECTS)
 $(SMF): $(SMF_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
-
-$(CPU): $(CPU_OBJECTS)
-	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CPU_OBJECTS)
 
 $(BUILD)/lib/neuraldrummer/mpi.so: $(MPI_OBJECTS)
 	@mkdir -p $(@D)
@@ -158,7 +149,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' >$@
 
--include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(CPU_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
+-include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 
 # The tool finds its Lua files and modules from where it lies.
 define write_tool

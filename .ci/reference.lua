@@ -7,7 +7,7 @@ local reference = {}
 -- lua/neuraldrummer is theirs alone.
 local MODULES <const> = {
   { "neuraldrummer", "init.lua" }, { "core", "core.d.lua" }, { "smf", "smf.d.lua" },
-  { "cpu", "cpu.d.lua" }, { "mpi", "mpi.d.lua" }, { "preprocess" }, { "shards" }, { "statistics" },
+  { "mpi", "mpi.d.lua" }, { "preprocess" }, { "shards" }, { "statistics" },
   { "train" }, { "evaluate" }, { "generate" }, { "sketch" },
   { "direct" }, { "swing" }, { "score" }, { "explain" }, { "kits" },
   { "plot", "plot/song.lua", "plot/corpus.lua", "plot/judge.lua", "plot/training.lua",

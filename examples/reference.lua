@@ -493,12 +493,6 @@ end
 local machine = core.cpu()
 print(type(machine.blas), machine.packed ~= nil)  --> string	true
 
---: cpu.load cpu.told
-local cpu = require "neuraldrummer.cpu"
-print(cpu.load(require, "neuraldrummer.core") == core)  --> true
-local told, fits = cpu.told()
-print(told == nil or told == fits)            --> true
-
 --: core.sgemm_rate
 print(core.sgemm_rate(64) > 0)                --> true
 

@@ -41,10 +41,8 @@ end
 
 describe("the annotations of the C side", function()
   local there = registered { ["neuraldrummer.core"] = require "neuraldrummer.core",
-    ["neuraldrummer.smf"] = require "neuraldrummer.smf",
-    ["neuraldrummer.cpu"] = require "neuraldrummer.cpu" }
-  local described = annotated { "lua/neuraldrummer/core.d.lua", "lua/neuraldrummer/smf.d.lua",
-    "lua/neuraldrummer/cpu.d.lua" }
+    ["neuraldrummer.smf"] = require "neuraldrummer.smf" }
+  local described = annotated { "lua/neuraldrummer/core.d.lua", "lua/neuraldrummer/smf.d.lua" }
 
   it("are read", function()
     assert.is_true(described["neuraldrummer.core.song"])

@@ -348,7 +348,8 @@ describe("the command-line tool", function()
     assert.is_true(json.decode(drum("--styles", "--json"))[1].odds >= 0.5)
     assert.not_matches("in style", drum "--no-style")
     assert.not_matches("in style", drum("--style-of", song))
-    drum("--energy", "-1", "--fills", "sections", "--no-return", "--no-limbs", "--enter", "always")
+    drum("--energy", "-1", "--fills", "sections", "--no-return", "--allow-unplayable",
+      "--enter", "always")
     drum("--energy", "1-4:-1>1,5:0", "--fills", "4", "--vary", "0.5", "--style",
       "ride=0.6,toms=0.2")
 

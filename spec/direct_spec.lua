@@ -374,7 +374,7 @@ describe("fills", function()
   -- Lively players, so that a fill comes soon; each try has another seed.
   local function generator(try)
     generators = generators + 1
-    return core.generator(model, { seed = 100 + try, temperature = 3, limbs = false })
+    return core.generator(model, { seed = 100 + try, temperature = 3, playable = false })
   end
 
   it("are counted", function()

@@ -177,7 +177,8 @@ describe("hands and feet", function()
       assert.equal(2, most(generator:play(seq), hands))
       local forced <close> = core.generator(model, { seed = seed, forced = 9 })
       assert.equal(2, most(forced:play(seq), hands))
-      local free <close> = core.generator(model, { seed = seed, temperature = 100, limbs = false })
+      local free <close> = core.generator(model, { seed = seed, temperature = 100,
+        playable = false })
       assert.is_true(most(free:play(seq), hands) > 2)
     end
   end)

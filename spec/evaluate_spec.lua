@@ -141,7 +141,7 @@ describe("evaluate", function()
   it("draws by the seed", function()
     local model <close> = constant { 0.3, 0.2, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1 }
     local function play(seed)
-      local options = { temperature = 1, mood = 0, seed = seed, steps = 64, songs = 3 }
+      local options = { temperature = 1, variation = 0, seed = seed, steps = 64, songs = 3 }
       return evaluate.free(model, corpus, options)[1]
     end
     assert.same(play(4), play(4))

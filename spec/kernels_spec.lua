@@ -1,5 +1,7 @@
 -- The products by packed weights, for each instruction set that this CPU has,
--- against BLAS's. (Against the naive network: net_spec and gradient_spec.)
+-- against BLAS's. (Against the naive network: net_spec and gradient_spec.) Also
+-- which kernels are chosen, as core.cpu and `info --cpu` report it.
+local json = require "dkjson"
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local shell = require "spec.support.shell"
@@ -51,6 +53,72 @@ describe("products by packed weights", function()
     for _, name in ipairs(names) do
       if name:find "loss" or name:find "next" then assert.equal(a[name][1], b[name][1]) end
     end
+  end)
+end)
+
+describe("the CPU", function()
+  -- The features that the system lists, by our names.
+  local function flags()
+    local text = shell.exists "/proc/cpuinfo" and shell.read "/proc/cpuinfo" or ""
+    local found, line = {}, text:match "\nflags%s*:([^\n]*)" or ""
+    for flag in line:gmatch "%S+" do found[flag:gsub("sse4_2", "sse4.2")] = true end
+    return found
+  end
+
+  it("has the features that the system lists", function()
+    local has, ours = flags(), {}
+    for _, name in ipairs(core.cpu().features) do ours[name] = true end
+    for _, name in ipairs { "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512cd", "avx512dq",
+      "avx512bw", "avx512vl" } do
+      assert.equal(has[name] or false, ours[name] or false, name)
+    end
+  end)
+
+  it("is given no kernels that it cannot run", function()
+    local has, cpu = flags(), core.cpu()
+    local needs = { default = {}, ["x86-64-v3"] = { "avx2", "fma" },
+      ["x86-64-v4"] = { "avx2", "fma", "avx512f", "avx512cd", "avx512dq", "avx512bw", "avx512vl" },
+      blas = {}, avx2 = { "avx2", "fma" }, avx512 = { "avx2", "fma", "avx512f" } }
+    for _, chosen in ipairs { cpu.loops, cpu.packed } do
+      for _, name in ipairs(needs[chosen]) do assert.is_true(has[name], chosen .. ": " .. name) end
+    end
+  end)
+end)
+
+describe("info --cpu", function()
+  local function info(environment, ...)
+    local words = { "env", "-u", "OPENBLAS_CORETYPE", "-u", "NEURALDRUMMER_KERNELS" }
+    for word in environment:gmatch "%S+" do words[#words + 1] = word end
+    table.move({ shell.tool, "info", ... }, 1, 2 + select("#", ...), #words + 1, words)
+    return shell.run(table.unpack(words))
+  end
+
+  it("reports the kernels in use, and why", function()
+    local status, out, err = info("", "--cpu")
+    assert.same({ 0, "" }, { status, err })
+    assert.matches("^cpu: .*\nOpenBLAS: kernels %w+: OpenBLAS's own choice\n"
+      .. "products by packed weights: .*\nelement%-wise loops: %S+\n$", out)
+    out = select(2, info("NEURALDRUMMER_KERNELS=blas", "--cpu"))
+    assert.matches("\nproducts by packed weights: none, OpenBLAS does them, "
+      .. "NEURALDRUMMER_KERNELS being blas\n", out)
+  end)
+
+  it("reports the kernels that OPENBLAS_CORETYPE names", function()
+    local facts = json.decode((select(2, info("OPENBLAS_CORETYPE=Nehalem", "--cpu", "--json"))))
+    if facts.blas ~= "Nehalem" then return pending "this OpenBLAS has one set of kernels" end
+    assert.same({ "cpu", "OPENBLAS_CORETYPE is Nehalem" }, { facts.kind, facts.why })
+    facts = json.decode((select(2, info("", "--cpu", "--json"))))
+    assert.equal("OpenBLAS's own choice", facts.why)
+  end)
+
+  it("takes no file, and without it one is needed", function()
+    local function refused(message, ...)
+      local status, out, err = info("", ...)
+      assert.same({ 2, "", "neuraldrummer: " .. message .. "\n" }, { status, out, err })
+    end
+    refused("option '--cpu': is of this machine, and takes no FILE", "--cpu", "song.mid")
+    refused "a FILE is needed, or --cpu"
+    refused("option '--plot': of the CPU there is nothing to draw", "--cpu", "--plot", "x.png")
   end)
 end)
 

@@ -80,7 +80,7 @@ describe("a tiny corpus is learnt by heart", function()
       assert.is_true(hits_of(song) > 80)
       local blank = song:with_hits(("\0"):rep(#song:packed_hits()))
       for _, options in ipairs { { cutoff = 0.5, seed = 1 }, { temperature = 0.3, seed = 5 } } do
-        options.limbs, options.enter = false, "always"  -- the songs are no person's
+        options.playable, options.enter = false, "always"  -- the songs are no person's
         local gen <close> = core.generator(model, options)
         local wrong = differences(song:packed_hits(), gen:play(blank):packed_hits())
         assert.is_true(wrong == 0, ("song %d: %d cells differ"):format(i, wrong))
@@ -176,7 +176,7 @@ describe("what is told is learnt to be heeded", function()
     local known = ("\0"):rep(V - 1) .. "\1"  -- the ride is the kit's last voice
     assert.equal("ride", tok:voices()[V])
     local blank = other:with_hits(("\0"):rep(#other * V))
-    local gen <close> = core.generator(model, { cutoff = 0.5, limbs = false, enter = "always" })
+    local gen <close> = core.generator(model, { cutoff = 0.5, playable = false, enter = "always" })
     local direction = { given = other, known = known:rep(#other) }
     local function led(t) return rides[t + 2] == true end
     local struck, silent = right(gen:play(blank, direction), "kick", led)
@@ -210,13 +210,14 @@ describe("what is told is learnt to be heeded", function()
     local one, two = assert(corpus:song(1)), assert(corpus:song(2))
     for i, own in ipairs { one, two } do
       local blank = own:with_hits(("\0"):rep(#own:packed_hits()))
-      local gen <close> = core.generator(model, { cutoff = 0.5, limbs = false, enter = "always" })
+      local gen <close> = core.generator(model, { cutoff = 0.5, playable = false,
+        enter = "always" })
       for _, style in ipairs { i, own, own:style() } do
         local played = gen:play(blank, { style = style })
         assert.equal(0, differences(own:packed_hits(), played:packed_hits()))
       end
       -- the music alone leaves it open; the seed decides
-      local drawn <close> = core.generator(model, { temperature = 0.3, limbs = false,
+      local drawn <close> = core.generator(model, { temperature = 0.3, playable = false,
         enter = "always", seed = i })
       local played = drawn:play(blank)
       local song = drawn:style() == 1 and one or two

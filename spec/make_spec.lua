@@ -63,7 +63,7 @@ describe("make", function()
     if shell.sh "command -v nm objdump readelf" ~= 0 then return pending "no nm here" end
     -- libsmf is in smf.so itself where it is held, and glib nowhere
     local shared = faulty.held and {} or { "libsmf", "libglib" }
-    for name, libraries in pairs { core = { "openblas" }, smf = shared, cpu = {} } do
+    for name, libraries in pairs { core = { "openblas" }, smf = shared } do
       local path = ("%s/lib/neuraldrummer/%s.so"):format(shell.build, name)
       local _, symbols = shell.run("nm", "-D", "--defined-only", path)
       local found = {}
@@ -72,7 +72,6 @@ describe("make", function()
       local _, needs = shell.run("objdump", "-p", path)
       for _, library in ipairs(libraries) do assert.matches("NEEDED +%S*" .. library, needs) end
       assert.not_matches("NEEDED +liblua", needs)
-      if name == "cpu" then assert.not_matches("NEEDED +%S*openblas", needs) end
       if name ~= "smf" or faulty.held then
         assert.not_matches("NEEDED +libsmf", needs)
         assert.not_matches("NEEDED +libglib", needs)
@@ -87,7 +86,7 @@ describe("make", function()
     local status, _, err = make("install DESTDIR=" .. root .. " PREFIX=/opt/nd")
     assert.equal("", err)
     assert.equal(0, status)
-    for _, name in ipairs { "core", "smf", "cpu" } do
+    for _, name in ipairs { "core", "smf" } do
       assert.is_true(shell.exists(("%s/opt/nd/lib/lua/5.4/neuraldrummer/%s.so"):format(root, name)))
     end
     assert.equal(lua_files "lua", lua_files(root .. "/opt/nd/share/lua/5.4"))

@@ -173,7 +173,7 @@ describe("the generator's odds", function()
     local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
     local bars, back = seq:bars(), model:config().look_back
     local state, bar, rows, drawn = naive.state(net), 0, {}, 0
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 3,
+    local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
     play(gen, seq, #seq, function(t, hits, odds)
       if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
@@ -219,7 +219,7 @@ describe("the generator's odds", function()
         for v, name in ipairs(tok:voices()) do rows[t][v] = hits[name] and 1 or 0 end
       end
       local before = #rows
-      local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5,
+      local gen <close> = core.generator(model, { playable = false, enter = "always", cutoff = 0.5,
         prime = case.prime, start = case.start })
       play(gen, seq, 40, function(t, hits, odds)
         local now = before + t
@@ -303,7 +303,8 @@ describe("the generator's odds", function()
         for t, row in ipairs(rows) do list[t] = string.char(table.unpack(row)) end
         return table.concat(list)
       end
-      local gen <close> = core.generator(model, { limbs = false, enter = "always", cutoff = 0.5 })
+      local gen <close> = core.generator(model, { playable = false, enter = "always",
+        cutoff = 0.5 })
       local whole = gen:play(seq, { given = seq:with_hits(bytes(d.given)), known = bytes(d.known),
         style = d.style or false, density = d.density, fills = d.fills })
       local odds = gen:odds()
@@ -346,7 +347,7 @@ describe("the generator's odds", function()
     for v = 1, V do none[v] = 0 end
     for t = 1, #seq do d.given[t], d.known[t] = none, none end
     local state, bar, played = naive.state(net), 0, {}
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 3,
+    local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
     play(gen, seq, #seq, function(t, hits, odds)
       if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
@@ -363,7 +364,7 @@ describe("the generator's odds", function()
       local causal = preset == "drummer"
       local model <close> = core.model { preset = preset, hidden = 16, causal = causal }
       local seq = song_of(model:tokeniser())
-      local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 9,
+      local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 9,
         temperature = 1 })
       local whole = gen:play(seq)
       gen:reset()
@@ -379,7 +380,7 @@ describe("the generator's odds", function()
     -- the generator's own hits, taught back: the loss is that of its odds
     local model <close> = core.model { preset = "drummer", hidden = 12, encoder = 0, dropout = 0 }
     local seq = song_of(model:tokeniser())
-    local gen <close> = core.generator(model, { limbs = false, enter = "always", seed = 2,
+    local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 2,
       temperature = 1 })
     local whole, sum, n = gen:play(seq), 0, 0
     gen:reset()

@@ -681,7 +681,7 @@ describe("the style of kept bars", function()
   end)
 
   local function play(direction)
-    local gen <close> = core.generator(model, { cutoff = 0.5, limbs = false, enter = "always" })
+    local gen <close> = core.generator(model, { cutoff = 0.5, playable = false, enter = "always" })
     local hits = gen:play(seq, direction):packed_hits()
     return hits, gen:style()
   end

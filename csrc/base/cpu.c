@@ -28,7 +28,7 @@ static unsigned found(void) {
   return bits;
 }
 
-/* What its kernels for Haswell and for Skylake-X are compiled with. */
+/* The features that the compiler may use in code for x86-64-v3 and x86-64-v4. */
 static bool has_avx2(unsigned bits) { return (bits >> AVX2 & 1u) != 0 && (bits >> FMA & 1u) != 0; }
 
 static bool has_avx512(unsigned bits) {
@@ -41,13 +41,6 @@ const char *nd_cpu_feature(int n) {
   for (int i = 0; i < N_FEATURES; i++)
     if ((bits >> i & 1u) != 0 && n-- == 0) return names[i];
   return NULL;
-}
-
-/* Names that every OpenBLAS since 2018 knows: one that was built without these
- * kernels takes the next lower ones under the same name. */
-const char *nd_cpu_coretype(void) {
-  unsigned bits = found();
-  return has_avx512(bits) ? "SkylakeX" : has_avx2(bits) ? "Haswell" : NULL;
 }
 
 #if defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
@@ -75,8 +68,6 @@ const char *nd_cpu_feature(int n) {
   (void)n;
   return NULL;
 }
-
-const char *nd_cpu_coretype(void) { return NULL; }
 
 const char *nd_cpu_level(void) { return "default"; }
 

@@ -9,10 +9,6 @@
  * NULL: no more. */
 const char *nd_cpu_feature(int n);
 
-/* The kernels of OpenBLAS that are the fastest for it, by the name that
- * OPENBLAS_CORETYPE takes; NULL: leave it to OpenBLAS. */
-const char *nd_cpu_coretype(void);
-
 /* Of the loops that are compiled for several generations of x86-64, the one
  * that is taken: "x86-64-v4", "x86-64-v3"; else "default". */
 const char *nd_cpu_level(void);

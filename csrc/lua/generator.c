@@ -30,7 +30,8 @@ static generator *check(lua_State *L) {
 /* core.generator(model, {…}) */
 static int core_generator(lua_State *L) {
   static const char *const names[] = {"seed", "temperature", "cutoff", "forced", "start",
-                                      "prime", "velocity", "threads", "limbs", "enter", "mood", NULL};
+                                      "prime", "velocity", "threads", "playable", "enter",
+                                      "variation", NULL};
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
   static const char *const entries[] = {"band", "always", NULL};
   nd_drummer *d = lnd_check_drummer(L, 1);
@@ -46,13 +47,14 @@ static int core_generator(lua_State *L) {
   if (cutoff >= 0.0 && temperature > 0.0)
     return luaL_error(L, "options 'cutoff' and 'temperature' are two ways of choosing: give one");
   if (temperature >= 0.0) o.temperature = (float)temperature;
-  o.mood = (float)lnd_opt_num(L, 2, "mood", (double)o.mood, 0.0, 1.0);
+  o.temperature_spread =
+      (float)lnd_opt_num(L, 2, "variation", (double)o.temperature_spread, 0.0, 1.0);
   o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
   o.forced = (int32_t)lnd_opt_int(L, 2, "forced", o.forced, 0, ND_MAX_VOICES);
   o.start = (nd_start)lnd_opt_choice(L, 2, "start", (int)o.start, starts);
   double velocity = lnd_opt_num(L, 2, "velocity", (double)o.velocity / 127.0, 0.0, 1.0);
   o.velocity = (uint8_t)fmax(1.0, round(velocity * 127.0));
-  o.limbs = lnd_opt_bool(L, 2, "limbs", o.limbs);
+  o.playable = lnd_opt_bool(L, 2, "playable", o.playable);
   o.always = lnd_opt_choice(L, 2, "enter", o.always ? 1 : 0, entries) == 1;
   int threads = (int)lnd_opt_int(L, 2, "threads", 1, 1, 256);
   const nd_sequence *prime = NULL;

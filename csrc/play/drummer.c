@@ -66,7 +66,7 @@ static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_
   d->style_noise = 0.05f;
   d->deaf = 0.05f;
   d->temperature = 0.75f;
-  d->mood = 0.8f;
+  d->temperature_spread = 0.8f;
   d->cutoff = 0.5f;
   return ND_OK;
 }
@@ -180,7 +180,7 @@ static int32_t list_settings(nd_drummer *d, nd_net_config *c, texts *t, setting 
   INT_("encoded", c->encoded, 0, ND_MAX_INPUTS), LATER_;
   FLAG_("causal", c->causal), LATER_;
   FLAG_("touch", c->touch), LATER_;
-  NUM_("mood", d->mood, 0, 1), LATER_;
+  NUM_("mood", d->temperature_spread, 0, 1), LATER_;
   NUM_("given", d->given, 0, 1), LATER_;
   NUM_("history_secret", d->history_secret, 0, 1), LATER_;
   NUM_("style_given", d->style_given, 0, 1), LATER_;

@@ -28,7 +28,7 @@ typedef struct nd_drummer {
   float deaf;                    /* share of stretches in which a metric is not heard */
   /* how it plays unless told otherwise */
   float temperature;             /* 0: by cut-off */
-  float mood;                    /* how far bars differ in it: generator.h */
+  float temperature_spread;      /* between bars: generator.h */
   float cutoff;
   int32_t forced;
 } nd_drummer;

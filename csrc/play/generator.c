@@ -15,8 +15,8 @@ enum { RING = 4096, BARS = 32 };
 /* What one take has for itself. */
 typedef struct take {
   const nd_generator_options *options;
-  nd_rng rng, moods;
-  float heat;                 /* what this bar's temperature is multiplied by */
+  nd_rng rng, scale_rng;
+  float temperature_scale;    /* of this bar, from the temperature spread */
   int64_t steps;              /* played or heard since the start */
   int64_t bars;               /* begun */
   int64_t bar_start[BARS];    /* ring, by bar */
@@ -55,11 +55,12 @@ struct nd_generator {
 
 nd_generator_options nd_generator_defaults(const nd_drummer *d) {
   bool original = d->features.kind == ND_FEATURES_ORIGINAL;
-  return (nd_generator_options){.seed = 1, .temperature = d->temperature, .mood = d->mood,
+  return (nd_generator_options){.seed = 1, .temperature = d->temperature,
+                                .temperature_spread = d->temperature_spread,
                                 .cutoff = d->cutoff,
                                 .forced = d->forced, .velocity = original ? 127 : 100,
                                 .start = original ? ND_START_BASIC : ND_START_BLANK,
-                                .limbs = !original, .always = original};
+                                .playable = !original, .always = original};
 }
 
 static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
@@ -250,8 +251,9 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
     float z = logits[v];
     if (isnan(z)) t->unsound = true;
     t->odds[v] = 1.0f / (1.0f + expf(-z));
+    float temperature = o->temperature * t->temperature_scale;
     bool struck = o->temperature > 0.0f
-                      ? nd_rng_float(&t->rng) < 1.0f / (1.0f + expf(-z / (o->temperature * t->heat)))
+                      ? nd_rng_float(&t->rng) < 1.0f / (1.0f + expf(-z / temperature))
                       : t->odds[v] >= o->cutoff;
     struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
@@ -270,16 +272,17 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
     taken[best] = true;
     if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
   }
-  if (o->limbs) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
+  if (o->playable) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
 }
 
-/* Whether a bar is held or free. */
-static void draw_mood(take *t, const float *metrics) {
+/* Draws whether a bar is steady or free. */
+static void draw_temperature_scale(take *t, const float *metrics) {
   const float free_bars = 0.35f, free_endings = 0.7f;
   /* the phrase's phase is 3/4 where its last bar begins */
   bool ending = metrics[ND_M_PHRASE_SIN] < -0.9f;
-  bool is_free = nd_rng_float(&t->moods) < (ending ? free_endings : free_bars);
-  t->heat = is_free ? 1.0f + 0.75f * t->options->mood : fmaxf(1.0f - t->options->mood, 0.05f);
+  bool is_free = nd_rng_float(&t->scale_rng) < (ending ? free_endings : free_bars);
+  float spread = t->options->temperature_spread;
+  t->temperature_scale = is_free ? 1.0f + 0.75f * spread : fmaxf(1.0f - spread, 0.05f);
 }
 
 static void begin_step(take *t, bool bar) {
@@ -314,7 +317,7 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
   nd_weights plain;
   const nd_weights *w = nd_net_weights(net, &plain);
   for (int32_t i = 0; i < k->n; i++) {
-    if (bar || takes[i].bars == 0) draw_mood(&takes[i], heard[i].metrics);
+    if (bar || takes[i].bars == 0) draw_temperature_scale(&takes[i], heard[i].metrics);
     begin_step(&takes[i], bar);
     lay_inputs(k, i, &takes[i], &heard[i]);
   }
@@ -426,9 +429,9 @@ static void begin_take(take *t) {
   t->unsound = false;
   t->has_style = false;
   t->chosen = -1;
-  t->heat = 0.0f;
+  t->temperature_scale = 0.0f;
   t->rng = nd_rng_seed(t->options->seed, 4);
-  t->moods = nd_rng_seed(t->options->seed, 7);
+  t->scale_rng = nd_rng_seed(t->options->seed, 7);
   t->steps = t->bars = 0;
 }
 

@@ -22,15 +22,16 @@ typedef enum nd_start { ND_START_BLANK, ND_START_COUNT_IN, ND_START_BASIC, ND_ST
 typedef struct nd_generator_options {
   uint64_t seed;
   float temperature;   /* > 0: hits are drawn, logits divided by it; 0: by cut-off */
-  float mood;          /* 0..1: how far bars differ in temperature. Most are held, at
-                        * 1 - mood of it; some are free, at 1 + 3/4 mood, and more of
-                        * those that end a phrase. Drums repeat themselves or do
-                        * something else: they do not tremble */
+  float temperature_spread;  /* 0..1: how much the temperature differs between bars.
+                        * A bar is drawn either steady, at temperature * (1 - spread),
+                        * or free, at temperature * (1 + 0.75 spread); the last bar of
+                        * a four-bar phrase is free more often. Drummers repeat a bar
+                        * or vary it: constant noise in every bar sounds wrong */
   float cutoff;        /* struck where the probability is at least this */
   int32_t forced;      /* so many of the likeliest voices are struck as well */
   uint8_t velocity;    /* 1..127, of every hit */
   nd_start start;
-  bool limbs;          /* no more at once than two hands and two feet strike */
+  bool playable;       /* at most two hands and two feet strike at once */
   bool always;         /* plays also before the song's first note and after its last */
 } nd_generator_options;
 

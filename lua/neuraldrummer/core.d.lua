@@ -416,15 +416,16 @@ local generator = {}
 ---@class neuraldrummer.generator_options
 ---@field seed? integer default 1
 ---@field temperature? number default: the model's own (1 for the original: no sampling)
----@field mood? number 0-1, default the model's own: how far bars differ in temperature. Most
---- are held, at 1 - mood of it; some are free, at 1 + 3/4 mood, more of those that end a phrase
+---@field variation? number 0-1, default the model's own: how much the temperature differs between
+--- bars. A bar is steady, at temperature * (1 - variation), or free, at temperature *
+--- (1 + 0.75 variation); the last bar of a phrase is free more often
 ---@field cutoff? number strike where probability >= cutoff, instead of drawing
 ---@field forced? integer the n most likely voices are struck as well
 ---@field start? "blank"|"count-in"|"basic"|"random"
 ---@field prime? neuraldrummer.sequence hits to start from
 ---@field velocity? number 0..1
 ---@field threads? integer
----@field limbs? boolean no more at once than two hands and two feet can strike, kept hits aside
+---@field playable? boolean at most two hands and two feet strike at once, kept hits aside
 --- (default true; the original: false)
 ---@field enter? "band"|"always" "band": nothing before the song's first note and after its last,
 --- kept hits aside (default; the original: "always"). Steps played one by one know no band.

@@ -22,7 +22,8 @@ local MATCHED <const>, AMONG <const> = 256, 10
 
 local KNOWN = {
   split = "string", songs = "integer", steps = "integer", seed = "integer",
-  temperature = "number", mood = "number", cutoff = "number", forced = "integer", start = "string",
+  temperature = "number", variation = "number", cutoff = "number",
+  forced = "integer", start = "string",
   threads = "integer", batch = "integer", name = "string", on_progress = "function",
   style_of_own = "boolean", given_bars = "integer", touch = "userdata",
 }
@@ -46,7 +47,7 @@ end
 ---@field steps? integer of each at most; default 512
 ---@field seed? integer of the first song; the next ones' follow
 ---@field temperature? number
----@field mood? number
+---@field variation? number
 ---@field cutoff? number
 ---@field forced? integer
 ---@field start? string

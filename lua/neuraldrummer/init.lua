@@ -15,10 +15,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local _, here = ...
--- OpenBLAS, which comes with core, chooses its kernels as it is loaded. A module
--- that has none does without, and so may a core that lies alone.
-local knows, cpu = pcall(require, "neuraldrummer.cpu")
-local core = knows and cpu.load(require, "neuraldrummer.core") or require "neuraldrummer.core"
+local core = require "neuraldrummer.core"
 
 ---@class neuraldrummer
 ---@field version string

@@ -13,9 +13,8 @@ local smf = require "neuraldrummer.smf"
 local annotations = require "spec.support.annotations"
 local tiny = require "spec.support.tiny"
 
-local modules = { ["neuraldrummer.core"] = core, ["neuraldrummer.smf"] = smf,
-  ["neuraldrummer.cpu"] = require "neuraldrummer.cpu" }
-local classes, functions = annotations.modules("core", "smf", "cpu")
+local modules = { ["neuraldrummer.core"] = core, ["neuraldrummer.smf"] = smf }
+local classes, functions = annotations.modules("core", "smf")
 assert(lfs.chdir(arg[1]))
 
 -- Objects ------------------------------------------------------------------
@@ -115,7 +114,6 @@ local right = {
     return { { path = "song.mid", name = "song" } },
       { tokeniser = new "tokeniser", reader = require "neuraldrummer.smf".reader }
   end,
-  ["neuraldrummer.cpu.load"] = function() return type, 1 end,
   ["neuraldrummer.smf.parse"] = function() return song:bytes() end,
   ["neuraldrummer.smf.load"] = function()
     assert(song:save "song.mid")

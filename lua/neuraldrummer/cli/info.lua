@@ -149,20 +149,11 @@ end
 local function facts_of_cpu()
   local facts = core.cpu()
   facts.kind = "cpu"
-  -- not there where a core without OpenBLAS lies alone
-  local knows, cpu = pcall(require, "neuraldrummer.cpu")
-  if knows then facts.told, facts.fits = cpu.told() end
   local asked = os.getenv "OPENBLAS_CORETYPE"
-  local function meant(name) return name and name:lower() == facts.blas:lower() end
   if facts.blas == "own" then
     facts.why = "products of this module's own, no OpenBLAS"
   elseif asked then
     facts.why = ("OPENBLAS_CORETYPE is %s"):format(asked)
-  elseif meant(facts.told) then
-    facts.why = "the fastest that fit the CPU, of which OpenBLAS was told"
-  elseif facts.told then
-    facts.why = ("OpenBLAS was told of %s, and had been loaded before or lacks them"):format(
-      facts.told)
   else
     facts.why = "OpenBLAS's own choice"
   end

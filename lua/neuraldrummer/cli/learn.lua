@@ -242,7 +242,7 @@ learn.evaluate = {
     { "--seed", "N", "of the first song.", integer },
     { "--temperature", "T", "below 1 surer, above 1 freer; with --free also several.", number,
       count = "*" },
-    { "--mood", "X", "0-1, how far bars differ in temperature.", number },
+    { "--variation", "X", "0-1, how much the temperature differs between bars.", number },
     { "--cutoff", "C", "strike from this probability on.", number },
     { "--forced", "N", "strike the N likeliest voices as well.", integer },
     common.START,
@@ -272,7 +272,7 @@ learn.evaluate = {
     local bar
     local options = {
       split = args.split, songs = args.songs, steps = args.steps, seed = args.seed,
-      temperature = args.temperature[1], mood = args.mood, cutoff = args.cutoff,
+      temperature = args.temperature[1], variation = args.variation, cutoff = args.cutoff,
       forced = args.forced,
       start = args.start, threads = args.threads,
       on_progress = function(done, total)

@@ -18,7 +18,7 @@ local function playing(output)
     common.MODEL,
     { "--seed", "N", "another seed, another take (default 1).", integer },
     { "--temperature", "T", "below 1 surer, above 1 freer.", number },
-    { "--mood", "X", "0-1, how far bars differ in temperature: some held, some free.", number },
+    { "--variation", "X", "0-1, how much the temperature differs between bars.", number },
     { "--cutoff", "C", "strike from this probability on, instead of drawing lots.", number },
     { "--velocity", "V", "0-1, of every hit; then --humanise is 0 unless given.", number },
     { "--humanise", "X", "0: on the grid and flat; 1: velocities and timing as people "
@@ -37,7 +37,7 @@ local function playing(output)
     { "--fills", "WHERE", "none, sections (at their ends), N (every N bars) or bars (12,24)." },
     { "--no-return", "a section that returns does not get its groove back." },
     { "--vary", "X", "share of such a groove that is played anew (default 0.75).", number },
-    { "--no-limbs", "more at once than two hands and two feet can strike." },
+    { "--allow-unplayable", "allow more hits at once than two hands and two feet can strike." },
     { "--plot", "FILE", "a picture (PNG, SVG, PDF) of what was played, and of what was asked." },
     common.THREADS,
     { "--json", "the result as JSON." },
@@ -64,11 +64,12 @@ local function played_as(args)
   local function off(flag) if flag then return false end end
   return {
     out = args.output, model = args.model, seed = args.seed, temperature = args.temperature,
-    mood = args.mood, cutoff = args.cutoff, velocity = args.velocity, humanise = args.humanise,
+    variation = args.variation, cutoff = args.cutoff, velocity = args.velocity,
+    humanise = args.humanise,
     swing = args.swing, length = args.length, style = style, style_of = args.style_of,
     energy = args.energy, fills = args.fills, vary = args.vary,
     kit_in = args.kit_in, kit_out = args.kit_out,
-    returns = off(args.no_return), limbs = off(args.no_limbs), threads = args.threads,
+    returns = off(args.no_return), playable = off(args.allow_unplayable), threads = args.threads,
     max_bytes = args.max_bytes, max_events = args.max_events, max_tracks = args.max_tracks,
     max_steps = args.max_steps,
   }

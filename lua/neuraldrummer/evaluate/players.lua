@@ -148,7 +148,8 @@ function players.model(model, songs, o)
   local played, seqs = {}, {}
   for s, song in ipairs(songs) do
     local gen <close> = core.generator(model, { seed = o.seed + s - 1, temperature = o.temperature,
-      mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, threads = o.threads })
+      variation = o.variation, cutoff = o.cutoff, forced = o.forced, start = o.start,
+      threads = o.threads })
     -- without the recorded drums: nothing of them may reach the drummer but what is told
     local blank = song.seq:with_hits(("\0"):rep(#song.seq * #song.seq:voices()))
     local seq = gen:play(blank, direction_of(song, model, o))
