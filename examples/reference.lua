@@ -421,14 +421,14 @@ print(roland, kits.open(roland) == roland)    --> kit map: Roland TD, 22 pitches
 --: kits.parse
 print(kits.parse("like roland-td\n60 46 wide open", "mine").writes[46])  --> 60
 
---: kits.read kits.writing kits.unknown kits.missing
-local heard, unknown = kits.read(song, roland)
+--: kits.to_general_midi kits.output_pitches kits.unknown_pitches kits.missing_pitches
+local heard, unknown = kits.to_general_midi(song, roland)
 print(#heard, unknown.hits)                   --> 256	0
-print(kits.writing(roland)[50])               --> 48
-print(kits.unknown(song, tokeniser).hits, kits.missing(song, roland).hits)  --> 0	0
+print(kits.output_pitches(roland)[50])               --> 48
+print(kits.unknown_pitches(song, tokeniser).hits, kits.missing_pitches(song, roland).hits)  --> 0	0
 
---: kits.listed kits.text
-print(kits.text(kits.listed { [91] = 12, [95] = 1 }))  --> 91 (12 hits), 95 (1)
+--: kits.sort_counts kits.describe
+print(kits.describe(kits.sort_counts { [91] = 12, [95] = 1 }))  --> 91 (12 hits), 95 (1)
 
 --: plot.song plot.corpus plot.score plot.explain plot.loss plot.compare plot.figures
 -- without gnuplot they give nil and the reason, and leave the numbers and a script

@@ -38,7 +38,7 @@ describe("the kit maps that come along", function()
       local map = assert(kits.load(name))
       assert.is_true(#map.sources > 0)
       assert.not_equal(name, map.title)
-      local pitches = kits.writing(map)
+      local pitches = kits.output_pitches(map)
       for gm in pairs(drums) do assert.truthy(pitches[gm], "no place for " .. gm) end
       -- what is written is read as the same drum, or as a relative where it has none
       for gm, pitch in pairs(map.writes) do assert.equal(gm, map.reads[pitch]) end
@@ -53,9 +53,9 @@ describe("the kit maps that come along", function()
       local map = assert(kits.load(name))
       local tok = nd.tokeniser()
       local nine = { 36, 38, 42, 46, 45, 48, 50, 49, 51 }
-      local pitches, written = kits.writing(map), {}
+      local pitches, written = kits.output_pitches(map), {}
       for i, gm in ipairs(nine) do written[i] = pitches[gm] end
-      local heard = kits.read(song_of(written), map)
+      local heard = kits.to_general_midi(song_of(written), map)
       local seq = assert(tok:encode(heard))
       local seen = {}
       for step = 1, 4 * #nine, 4 do
@@ -171,12 +171,12 @@ describe("a song in an instrument's pitches", function()
 
   it("is heard in General MIDI's, and what is unknown as no drum", function()
     local song = song_of { 36, 40, 41, 60, 61, 38, 38 }
-    local heard, unknown, aliases = kits.read(song, map)
+    local heard, unknown, aliases = kits.to_general_midi(song, map)
     local pitches = drum_pitches(heard)
     assert.same({ 36, 38, 38, 42 }, { table.unpack(pitches, 1, 4) })
     assert.same({ { pitch = 38, hits = 2 } }, unknown)
     assert.equal(2, unknown.hits)
-    assert.equal("38 (2 hits)", kits.text(unknown))
+    assert.equal("38 (2 hits)", kits.describe(unknown))
     for i = 5, 7 do assert.equal(song:notes "drums"[i].pitch, aliases[pitches[i]]) end
     local seq = assert(nd.tokeniser():encode(heard))
     for step = 17, 28 do assert.is_nil(next(seq:hits(step))) end
@@ -188,24 +188,24 @@ describe("a song in an instrument's pitches", function()
 
   it("is written as it was where the instrument is the same", function()
     local song = song_of { 36, 40, 41, 60, 61, 38, 41 }
-    local heard, _, aliases = kits.read(song, map)
+    local heard, _, aliases = kits.to_general_midi(song, map)
     local seq = assert(nd.tokeniser():encode(heard))
     local same = song:with_drums(seq, {
-      pitches = kits.writing(map, { song = song, map = map, aliases = aliases }) })
+      pitches = kits.output_pitches(map, { song = song, map = map, aliases = aliases }) })
     assert.same(drum_pitches(song), drum_pitches(same))
     local gm = song:with_drums(seq, {
-      pitches = kits.writing(nil, { song = song, map = map, aliases = aliases }) })
+      pitches = kits.output_pitches(nil, { song = song, map = map, aliases = aliases }) })
     assert.same({ 36, 38, 38, 42, 61, 38, 38 }, drum_pitches(gm))
-    local roland = song:with_drums(seq, { pitches = kits.writing(assert(kits.load "roland-td")) })
+    local roland = song:with_drums(seq, { pitches = kits.output_pitches(assert(kits.load "roland-td")) })
     assert.same({ 36, 38, 38, 42 }, { table.unpack(drum_pitches(roland), 1, 4) })
   end)
 
   it("says what it has no place for", function()
-    local missing = kits.missing(song_of { 36, 37, 42, 56, 56 }, map)
+    local missing = kits.missing_pitches(song_of { 36, 37, 42, 56, 56 }, map)
     assert.same({ { pitch = 56, hits = 2 } }, missing)
     assert.equal(2, missing.hits)
-    local unknown = kits.unknown(song_of { 36, 91, 91, 95 }, nd.tokeniser())
-    assert.equal("91 (2 hits), 95 (1)", kits.text(unknown))
+    local unknown = kits.unknown_pitches(song_of { 36, 91, 91, 95 }, nd.tokeniser())
+    assert.equal("91 (2 hits), 95 (1)", kits.describe(unknown))
     assert.equal(3, unknown.hits)
   end)
 
@@ -246,7 +246,7 @@ describe("kit_in and kit_out", function()
     -- into Roland's pitches: drums alone, then the hats on their edge
     local song = assert(nd.song.load(path))
     local seq = assert(nd.tokeniser():encode(song))
-    local to = kits.writing(map)
+    local to = kits.output_pitches(map)
     to[42], to[46] = 22, 26
     assert(song:with_drums(seq, { pitches = to }):save(path))
     song = assert(nd.song.load(path))
@@ -262,7 +262,7 @@ describe("kit_in and kit_out", function()
     -- the same, read back as what is played in General MIDI
     local plain = assert(generate.drum(path, { kit_in = "roland-td",
       keep = "closed_hat,open_hat", seed = 3, returns = false }))
-    local heard = assert(nd.tokeniser():encode((kits.read(played, map))))
+    local heard = assert(nd.tokeniser():encode((kits.to_general_midi(played, map))))
     assert.equal(assert(nd.tokeniser():encode(plain.song)):packed_hits(), heard:packed_hits())
   end)
 

@@ -119,8 +119,9 @@ end
 local function new_generator(model, o, prime, try)
   return nd.generator(model, {
     seed = try and (o.seed or 1) ~ try << 40 or o.seed, temperature = o.temperature,
-    mood = o.mood, cutoff = o.cutoff, forced = o.forced, start = o.start, prime = prime,
-    velocity = o.velocity, threads = o.threads, limbs = o.limbs, enter = o.enter,
+    variation = o.variation, cutoff = o.cutoff, forced = o.forced, start = o.start,
+    prime = prime, velocity = o.velocity, threads = o.threads, playable = o.playable,
+    enter = o.enter,
   })
 end
 

@@ -54,7 +54,7 @@ for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 ---@field steps integer
 ---@field voices {name: string, hits: integer, rate: number, weight: number}[] rate: hits a step;
 --- weight: mean rate of all voices over this one's, the balanced class weight
----@field unknown neuraldrummer.unknown_pitch[] of kept songs: drum notes that are no voice's, the
+---@field unknown neuraldrummer.pitch_count[] of kept songs: drum notes that are no voice's, the
 --- commonest first, with `hits` of all
 ---@field seconds number
 

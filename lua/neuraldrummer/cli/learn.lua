@@ -107,7 +107,7 @@ learn.train = {
     local last = files.infix(args.output, ".last")
     -- a model may be taught further in its own place
     local world, corpus, apart, message, status
-    apart, message, status = common.keep_apart(
+    apart, message, status = common.check_outputs(
       { { args.corpus, "the corpus" }, { args.from, "the model to begin with" } },
       { { args.output, "the model", over = args.from },
         { last, "the model to go on from", over = args.from },

@@ -13,7 +13,7 @@ local judge = {}
 -- and the status where a picture is asked for that can't be.
 local function load_heard(args)
   local model, song, seq
-  local apart, why, status = common.keep_apart_picture(args.plot, { { args.song, "the song" },
+  local apart, why, status = common.check_outputs_with_picture(args.plot, { { args.song, "the song" },
     { args.model, "the model" }, { args.against, "the corpus" } }, {})
   if not apart then return nil, why, status end
   model, why = generate.open_model(args.model)
