@@ -13,9 +13,9 @@
 #   make bench-profile  where a training step's time goes
 #   make check-asan, check-tsan, check-valgrind, check-mpi, coverage, tidy, fuzz:
 #                   what looks for faults, see spec/tools.mk
-#   make check-corpus, check-commands, check-kill, check-long:
-#                   songs by the thousand, spoilt files, kills, long runs, see
-#                   spec/checks/all.mk
+#   make check-corpus, check-commands, check-kill, check-long, check-same:
+#                   songs by the thousand, spoilt files, kills, long runs, an older
+#                   build compared, see spec/checks/all.mk
 #   make reaper     the folder that REAPER users copy; reaper-index, its index.xml;
 #                   test-windows, the same for Windows, tried under Wine
 #   make bench-live how evenly a live host plays

@@ -37,7 +37,7 @@ local seq = assert(tokeniser:encode(song, "rock.mid"))
 print(("on the grid: %d steps, %d bars"):format(#seq, #seq:bars()))
 
 print "\nbar 12, the last of the first verse"
-local first = seq:bars()[12].step
+local first = seq:bars()[12].first
 for v = #seq:voices(), 1, -1 do
   local name, row = seq:voices()[v], {}
   for i = 0, 15 do

@@ -41,7 +41,7 @@ local function mask(seq, cell)
   local parts, bars, voices = {}, seq:bars(), seq:voices()
   local bar = 1
   for t = 1, #seq do
-    if bars[bar + 1] and bars[bar + 1].step <= t then bar = bar + 1 end
+    if bars[bar + 1] and bars[bar + 1].first <= t then bar = bar + 1 end
     for _, voice in ipairs(voices) do parts[#parts + 1] = cell(bar, voice) and "\1" or "\0" end
   end
   return table.concat(parts)

@@ -1,5 +1,6 @@
 -- The long checks, made short: `make check-corpus`, `check-commands`,
--- `check-kill`, `check-long`.
+-- `check-kill`, `check-long`, `check-same`.
+local lfs = require "lfs"
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
 
@@ -79,5 +80,38 @@ describe("a check of minutes, made short:", function()
   it("memory over many songs and steps", function()
     if faulty.sanitized then return pending "a sanitizer keeps what was freed" end
     assert.matches("\n0 grew by more than 8 MiB\n$", check "long.lua 2000 5000")
+  end)
+
+  it("a build compared with itself", function()
+    local out = check(("same.lua %s %s %s --songs 2 --seeds 1"):format(shell.quote(shell.build),
+      shell.quote(shell.build), folder))
+    local compared, differ = out:match "\nsame: (%d+) compared, (%d+) differ\n$"
+    assert.is_true(tonumber(compared) > 20)
+    assert.equal("0", differ)
+  end)
+
+  it("a build that behaves otherwise is found", function()
+    assert(lfs.mkdir(folder .. "/other"))
+    assert(lfs.mkdir(folder .. "/other/bin"))
+    local tool = shell.write(folder .. "/other/bin/neuraldrummer", ([[#!/bin/sh
+      case $1 in
+        sketch) set -- "$@" --temperature 0.9 ;;
+        train) set -- "$@" --rate 0.0011 ;;
+        preprocess) set -- "$@" --min-steps 99999 ;;
+        tokens) echo otherwise ;;
+        continue) exit 3 ;;
+      esac
+      exec %s "$@"]]):format(shell.quote(shell.tool)))
+    os.execute("chmod 755 " .. tool)
+    local status, out = shell.sh(("env %s lua5.4 spec/checks/same.lua %s %s/other %s --songs 2")
+      :format(faulty.paths(), shell.quote(shell.build), folder, folder))
+    assert.equal(1, status)
+    for _, group in ipairs { "sketch", "train drummer", "train causal", "train touch",
+      "train neuraldrummer2023", "train fine%-tuned", "corpus", "token text", "tokens",
+      "continue SONG %-%-bars 8" } do
+      local compared, differ = out:match("\n" .. group .. ": (%d+) compared[^\n]*, (%d+) differ\n")
+      assert.equal(compared, differ, group)
+    end
+    assert.matches("\ndrum: 6 compared[^\n]*, 0 differ\n", out)
   end)
 end)

@@ -150,7 +150,7 @@ end
 --- Plays step by step; calls check(t, hits, odds) with lists by voice.
 local function play(gen, seq, steps, check)
   local voices, starts, played = seq:voices(), {}, {}
-  for _, bar in ipairs(seq:bars()) do starts[bar.step] = true end
+  for _, bar in ipairs(seq:bars()) do starts[bar.first] = true end
   for t = 1, steps do
     local heard = seq:metrics(t)
     heard.bar = starts[t]
@@ -176,7 +176,7 @@ describe("the generator's odds", function()
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
     play(gen, seq, #seq, function(t, hits, odds)
-      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+      if bars[bar + 1] and bars[bar + 1].first == t then bar = bar + 1 end
       local heard, x = seq:metrics(t), {}
       for i, name in ipairs(METRICS) do x[i] = heard[name] end
       local function put(row)
@@ -185,8 +185,8 @@ describe("the generator's odds", function()
       put(rows[t - 1])
       for _, n in ipairs(back) do
         local from = bars[bar - n]
-        local at = from and from.step + t - bars[bar].step
-        put(at and at < bars[bar - n + 1].step and rows[at] or nil)
+        local at = from and from.first + t - bars[bar].first
+        put(at and at < bars[bar - n + 1].first and rows[at] or nil)
       end
       assert.equal(net.inputs, #x)
       rows[t] = hits
@@ -241,7 +241,7 @@ describe("the generator's odds", function()
   --- (`given`, `known`: 0 and 1 by step and voice; density, fills by bar).
   local function row_of(net, back, seq, bars, t, bar, played, d)
     local V, x, heard = net.voices, {}, seq:metrics(t)
-    local place = t - bars[bar].step
+    local place = t - bars[bar].first
     for i, name in ipairs(METRICS) do x[i] = d.causal and AHEAD[name] and 0 or heard[name] end
     local function put(row)
       for v = 1, V do x[#x + 1] = row and row[v] or 0 end
@@ -257,9 +257,9 @@ describe("the generator's odds", function()
     x[#x + 1] = 1  -- the past is told
     put(played[t - 1])
     local function put_place(from)
-      local at = bars[from] and bars[from].step + place
-      put(at and at < bars[from + 1].step and played[at] or nil)
-      return at and at < bars[from + 1].step
+      local at = bars[from] and bars[from].first + place
+      put(at and at < bars[from + 1].first and played[at] or nil)
+      return at and at < bars[from + 1].first
     end
     for _, n in ipairs(back) do put_place(bar - n) end
     if not d.causal then
@@ -311,7 +311,7 @@ describe("the generator's odds", function()
 
       local played, places, bar = {}, {}, 0
       for t = 1, #seq do
-        if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+        if bars[bar + 1] and bars[bar + 1].first == t then bar = bar + 1 end
         places[t] = bar
         played[t] = {}
         local struck = whole:hits(t)
@@ -350,7 +350,7 @@ describe("the generator's odds", function()
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
     play(gen, seq, #seq, function(t, hits, odds)
-      if bars[bar + 1] and bars[bar + 1].step == t then bar = bar + 1 end
+      if bars[bar + 1] and bars[bar + 1].first == t then bar = bar + 1 end
       played[t] = hits
       local x = row_of(net, back, seq, bars, t, bar, played, d)
       local h = naive.step(net, state, naive.front(net, state, { x })[1])

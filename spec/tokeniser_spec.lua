@@ -19,9 +19,10 @@ local function song(length, meters, drums, ppq)
 end
 
 local function bars(seq)
-  local text = {}
-  for i, bar in ipairs(seq:bars()) do
-    text[i] = ("%d:%d/%d"):format(bar.step, bar.numerator, bar.denominator)
+  local text, list = {}, seq:bars()
+  for i, bar in ipairs(list) do
+    assert.equal(list[i + 1] and list[i + 1].first - 1 or #seq, bar.last)
+    text[i] = ("%d:%d/%d"):format(bar.first, bar.numerator, bar.denominator)
   end
   return table.concat(text, " ")
 end

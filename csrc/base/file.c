@@ -17,8 +17,8 @@
 #define ND_SEPARATORS "/"
 #endif
 
-static nd_status io_fail(nd_error *err) {
-  /* strerror_r, since hosts have threads; XSI variant by _POSIX_C_SOURCE */
+nd_status nd_io_fail(nd_error *err) {
+  /* strerror_r, because hosts have threads */
   char text[128];
   if (strerror_r(errno, text, sizeof text) != 0)
     (void)snprintf(text, sizeof text, "error %d", errno);
@@ -33,10 +33,10 @@ static nd_status no_file(const struct stat *st, nd_error *err) {
 static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_error *err) {
   /* O_NONBLOCK, so that opening a FIFO that nobody writes does not hang */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return io_fail(err);
+  if (fd < 0) return nd_io_fail(err);
   struct stat st;
   nd_status status = ND_OK;
-  if (fstat(fd, &st) != 0) status = io_fail(err);
+  if (fstat(fd, &st) != 0) status = nd_io_fail(err);
   else if (!S_ISREG(st.st_mode)) status = no_file(&st, err);
   if (status != ND_OK) {
     (void)close(fd);
@@ -53,7 +53,7 @@ static nd_status read_some(int fd, uint8_t *bytes, size_t n, size_t *length, nd_
   while (*length < n) {
     ssize_t got = read(fd, bytes + *length, n - *length);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return io_fail(err);
+    if (got < 0) return nd_io_fail(err);
     if (got == 0) break;
     *length += (size_t)got;
   }
@@ -97,11 +97,11 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
  * more open than the old one. */
 static nd_status find_old(const char *path, char **end, mode_t *mode, nd_error *err) {
   struct stat st;
-  if (lstat(path, &st) != 0) return errno == ENOENT ? ND_OK : io_fail(err);
+  if (lstat(path, &st) != 0) return errno == ENOENT ? ND_OK : nd_io_fail(err);
   if (S_ISLNK(st.st_mode)) {
     *end = realpath(path, NULL);
     if (*end == NULL && errno == ENOENT) return nd_fail(err, ND_IO, "is a link to nothing");
-    if (*end == NULL || stat(*end, &st) != 0) return io_fail(err);
+    if (*end == NULL || stat(*end, &st) != 0) return nd_io_fail(err);
   }
   if (!S_ISREG(st.st_mode)) return no_file(&st, err);
   *mode = (st.st_mode & 0777) | 0600;  /* what a killed writer leaves can be taken over */
@@ -124,7 +124,7 @@ static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held
     int fd = open(name, flags | O_EXCL, mode);
     const bool made = fd >= 0;
     if (!made && errno == EEXIST) fd = open(name, flags, mode);
-    if (fd < 0) return io_fail(err);
+    if (fd < 0) return nd_io_fail(err);
     nd_status status = ND_OK;
     struct stat st;
     *held = false;
@@ -132,7 +132,7 @@ static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held
       *held = errno == EWOULDBLOCK;
       status = nd_fail(err, ND_LIMIT, "is being written by another");
     } else if (fstat(fd, &st) != 0) {
-      status = io_fail(err);
+      status = nd_io_fail(err);
     } else if (!S_ISREG(st.st_mode)) {
       status = nd_fail(err, ND_IO, "%s is no file", name);
     } else {
@@ -141,7 +141,7 @@ static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held
         (void)close(fd);
         continue;
       }
-      if (named < 0 || ftruncate(fd, 0) != 0) status = io_fail(err);
+      if (named < 0 || ftruncate(fd, 0) != 0) status = nd_io_fail(err);
     }
     if (status == ND_OK) {
       *out = fd;
@@ -177,7 +177,7 @@ static nd_status open_own(nd_file *file, size_t room, mode_t mode, nd_error *err
     if (file->fd >= 0) return ND_OK;
     if (errno != EEXIST) break;
   }
-  return io_fail(err);
+  return nd_io_fail(err);
 }
 
 nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *err) {
@@ -212,7 +212,7 @@ nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error
   while (n > 0) {
     ssize_t put = write(file->fd, p, n);
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return io_fail(err);
+    if (put < 0) return nd_io_fail(err);
     p += put;
     n -= (size_t)put;
   }
@@ -239,7 +239,7 @@ nd_status nd_file_commit(nd_file *file, nd_error *err) {
   /* once it is on the disk, closing can lose nothing, and must wait: a writer
    * who gets the lock empties what has not got its name */
   if (!keep_mode(file) || fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
-    nd_status status = io_fail(err);
+    nd_status status = nd_io_fail(err);
     nd_file_abandon(file);
     return status;
   }
@@ -262,14 +262,14 @@ nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error 
 nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err) {
   for (;;) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
-    if (fd < 0) return io_fail(err);
+    if (fd < 0) return nd_io_fail(err);
     nd_status status = ND_OK;
     struct stat st;
     int named = 0;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
       status = nd_fail(err, ND_LIMIT, "is held by another");
     else if (fstat(fd, &st) != 0 || (named = is_named(&st, path)) < 0)
-      status = io_fail(err);
+      status = nd_io_fail(err);
     if (status == ND_OK && named > 0) {
       *lock = (nd_lock){.fd = fd, .path = malloc(strlen(path) + 1)};
       if (lock->path != NULL) {

@@ -5,6 +5,9 @@
 
 #include "nd.h"
 
+/* Fails with the text of errno: ND_NOMEM for ENOMEM, else ND_IO. */
+nd_status nd_io_fail(nd_error *err);
+
 /* A malloc'd copy of a regular file of at most `max` bytes. Folders, FIFOs
  * and devices are refused. */
 nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, nd_error *err);

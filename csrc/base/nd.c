@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 nd_status nd_fail(nd_error *err, nd_status status, const char *fmt, ...) {
   if (err != NULL) {
@@ -26,17 +27,20 @@ uint64_t nd_hash(const char *bytes, size_t n) {
   return hash;
 }
 
-bool nd_reserve(void **array, size_t *capacity, size_t need, size_t size) {
-  if (need <= *capacity) return true;
+/* `array` points to a pointer of the caller's type. It is read and written by
+ * memcpy, because access through a void ** would break C's aliasing rules. */
+bool nd_grow(void *array, size_t count, size_t *capacity, size_t size) {
   size_t grown = *capacity < 16 ? 16 : *capacity;
-  while (grown < need) {
+  while (grown < count) {
     if (grown > SIZE_MAX / 2 / size) return false;
     grown *= 2;
   }
   if (grown > SIZE_MAX / size) return false;
-  void *p = realloc(*array, grown * size);
+  void *old, *p;
+  memcpy(&old, array, sizeof old);
+  p = realloc(old, grown * size);
   if (p == NULL) return false;
-  *array = p;
+  memcpy(array, &p, sizeof p);
   *capacity = grown;
   return true;
 }

@@ -136,9 +136,12 @@ static int sequence_bars(lua_State *L) {
   lua_createtable(L, seq->grid.n_bars, 0);                /* list */
   for (int32_t b = 0; b < seq->grid.n_bars; b++) {
     const nd_bar *bar = &seq->grid.bars[b];
-    lua_createtable(L, 0, 3);                             /* list,bar */
+    const int32_t next = b + 1 < seq->grid.n_bars ? bar[1].step : nd_sequence_steps(seq);
+    lua_createtable(L, 0, 4);                             /* list,bar */
     lua_pushinteger(L, bar->step + 1);
-    lua_setfield(L, -2, "step");
+    lua_setfield(L, -2, "first");
+    lua_pushinteger(L, next);
+    lua_setfield(L, -2, "last");
     lua_pushinteger(L, bar->numerator);
     lua_setfield(L, -2, "numerator");
     lua_pushinteger(L, bar->denominator);

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/bytes.h"
 #include "../base/file.h"
 
 const nd_midi_limits nd_midi_default_limits = {
@@ -38,10 +39,6 @@ enum {
   MAX_TRACKS = UINT16_MAX,  /* the header has no more room */
   MAX_CHUNKS = 2 * UINT16_MAX
 };
-
-static uint32_t be32(const uint8_t *p) {
-  return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* ------------------------------------------------------------- the scanner */
 
@@ -234,7 +231,7 @@ static bool chunk_at(const uint8_t *bytes, size_t at, size_t end) {
   if (memcmp(bytes + at, "MTrk", 4) == 0) return true;
   for (size_t i = at; i < at + 4; i++)
     if (bytes[i] < 0x20 || bytes[i] > 0x7E) return false;
-  return be32(bytes + at + 4) <= end - at - 8;
+  return nd_get_be32(bytes + at + 4) <= end - at - 8;
 }
 
 typedef struct walk {
@@ -278,7 +275,7 @@ static nd_status walk_on(walk *w, size_t end, size_t max_events, nd_error *err) 
 static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max_events,
                             const report *r) {
   const size_t number = file->n_tracks + 1, body = chunk->at + 8, end = file->end;
-  const uint32_t declared = be32(file->bytes + chunk->at + 4);
+  const uint32_t declared = nd_get_be32(file->bytes + chunk->at + 4);
   const bool fits = declared <= end - body;
   size_t limit = fits ? body + declared : find_track(file->bytes, body, end);
   walk w = {.scan = {.bytes = file->bytes, .at = body}, .earlier = file->n_events};
@@ -353,8 +350,7 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
   if (at > 0) {
     const bool riff = at >= 8 && memcmp(b, "RIFF", 4) == 0 && memcmp(b + at - 8, "data", 4) == 0;
     if (riff) {  /* its lengths are little-endian */
-      size_t held = (size_t)b[at - 4] | (size_t)b[at - 3] << 8 | (size_t)b[at - 2] << 16 |
-                    (size_t)b[at - 1] << 24;
+      const size_t held = nd_get_le32(b + at - 4);
       if (held >= 14 && held < n - at) file->end = at + held;
     }
     status = repaired(r, 0, false, "%s of %zu bytes before the header skipped",
@@ -362,7 +358,7 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
     if (status != ND_OK) return status;
   }
 
-  const uint32_t length = be32(b + at + 4);
+  const uint32_t length = nd_get_be32(b + at + 4);
   if (length < 6)
     return nd_fail(err, ND_FORMAT, "a header of %lu bytes, not 6, at byte %zu",
                    (unsigned long)length, at + 4);
@@ -410,10 +406,8 @@ static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, u
   while (status == ND_OK && file->end - at >= 8) {
     if (file->n_chunks >= MAX_CHUNKS)
       return nd_fail(r->err, ND_LIMIT, "more than %d chunks at byte %zu", MAX_CHUNKS, at);
-    void *chunks = file->chunks;
-    if (!nd_reserve(&chunks, &capacity, file->n_chunks + 1, sizeof *file->chunks))
+    if (!ND_GROW(file->chunks, file->n_chunks + 1, capacity))
       return nd_fail(r->err, ND_NOMEM, "out of memory");
-    file->chunks = chunks;
     nd_midi_chunk *chunk = &file->chunks[file->n_chunks];
     *chunk = (nd_midi_chunk){.at = at, .body = at};
     if (memcmp(b + at, "MTrk", 4) == 0) {
@@ -425,7 +419,7 @@ static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, u
     } else if (chunk_at(b, at, file->end)) {
       chunk->kind = ND_MIDI_OTHER;
       chunk->body = at + 8;
-      chunk->end = at + 8 + be32(b + at + 4);
+      chunk->end = at + 8 + nd_get_be32(b + at + 4);
       status = repaired(r, at, false, "unknown chunk '%.4s' set aside", (const char *)b + at);
     } else {
       chunk->kind = ND_MIDI_JUNK;
@@ -488,27 +482,22 @@ void nd_midi_close(nd_midi_file *file) {
 /* --------------------------------------------------------------- the guard */
 
 void nd_midi_put(nd_midi_out *out, const void *bytes, size_t n) {
-  void *grown = out->bytes;
-  if (out->failed || n > SIZE_MAX - out->n ||
-      !nd_reserve(&grown, &out->capacity, out->n + n, 1)) {
+  if (out->failed || n > SIZE_MAX - out->n || !ND_GROW(out->bytes, out->n + n, out->capacity)) {
     out->failed = true;
     return;
   }
-  out->bytes = grown;
   if (n > 0) memcpy(out->bytes + out->n, bytes, n);
   out->n += n;
 }
 
 void nd_midi_set_int(nd_midi_out *out, size_t at, uint32_t value, int bytes) {
-  if (out->failed) return;
-  for (int i = bytes; i-- > 0; value >>= 8) out->bytes[at + (size_t)i] = (uint8_t)value;
+  if (!out->failed) nd_put_be(out->bytes + at, value, (size_t)bytes);
 }
 
 void nd_midi_put_int(nd_midi_out *out, uint32_t value, int bytes) {
-  const uint8_t blank[4] = {0};
-  size_t at = out->n;
-  nd_midi_put(out, blank, (size_t)bytes);
-  nd_midi_set_int(out, at, value, bytes);
+  uint8_t text[4];
+  nd_put_be(text, value, (size_t)bytes);
+  nd_midi_put(out, text, (size_t)bytes);
 }
 
 void nd_midi_put_vlq(nd_midi_out *out, uint32_t value) {

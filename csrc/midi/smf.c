@@ -78,11 +78,8 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
       note_off(r, tick, m[0] & 0xF, m[1]);
       return ND_OK;
     case 0xC0: {
-      void *programs = r->programs;
       take(r, r->n_programs, sizeof *r->programs);
-      if (!nd_reserve(&programs, &r->capacity, r->n_programs + 1, sizeof *r->programs))
-        return nomem(r);
-      r->programs = programs;
+      if (!ND_GROW(r->programs, r->n_programs + 1, r->capacity)) return nomem(r);
       r->programs[r->n_programs++] =
           (program){.tick = tick, .channel = m[0] & 0xF, .number = m[1]};
       return ND_OK;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/bytes.h"
 #include "../base/file.h"
 #include "tokens.h"
 
@@ -32,59 +33,6 @@ enum {
 
 static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
-static nd_status io_fail(nd_error *err) {
-  char text[128] = "input or output error";
-  (void)!strerror_r(errno, text, sizeof text);
-  return nd_fail(err, errno == ENOMEM ? ND_NOMEM : ND_IO, "%s", text);
-}
-
-/* ------------------------------------------------------ little-endian bytes */
-
-static void put32(uint8_t *p, uint32_t x) {
-  for (int i = 0; i < 4; i++) p[i] = (uint8_t)(x >> 8 * i);
-}
-
-static void put64(uint8_t *p, uint64_t x) {
-  put32(p, (uint32_t)x);
-  put32(p + 4, (uint32_t)(x >> 32));
-}
-
-static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-
-static uint32_t get32(const uint8_t *p) {
-  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p) { return get32(p) | (uint64_t)get32(p + 4) << 32; }
-
-/* CRC-32 as zlib has it, eight bytes a turn. */
-typedef struct crc { uint32_t table[8][256]; } crc;
-
-static void crc_make(crc *c) {
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t x = i;
-    for (int bit = 0; bit < 8; bit++) x = x >> 1 ^ (x & 1 ? 0xEDB88320u : 0);
-    c->table[0][i] = x;
-  }
-  for (int k = 1; k < 8; k++)
-    for (int i = 0; i < 256; i++) {
-      uint32_t x = c->table[k - 1][i];
-      c->table[k][i] = x >> 8 ^ c->table[0][x & 255];
-    }
-}
-
-static uint32_t crc_of(const crc *c, const uint8_t *p, size_t n) {
-  uint32_t x = 0xFFFFFFFFu;
-  for (; n >= 8; p += 8, n -= 8) {
-    x ^= get32(p);
-    x = c->table[7][x & 255] ^ c->table[6][x >> 8 & 255] ^ c->table[5][x >> 16 & 255] ^
-        c->table[4][x >> 24] ^ c->table[3][p[4]] ^ c->table[2][p[5]] ^ c->table[1][p[6]] ^
-        c->table[0][p[7]];
-  }
-  for (; n > 0; p++, n--) x = x >> 8 ^ c->table[0][(x ^ *p) & 255];
-  return ~x;
-}
-
 /* False with errno 0 when the file ends first. */
 static bool read_all(int fd, uint8_t *p, size_t n, uint64_t offset) {
   while (n > 0) {
@@ -100,14 +48,14 @@ static bool read_all(int fd, uint8_t *p, size_t n, uint64_t offset) {
 }
 
 static nd_status read_fail(nd_error *err) {
-  return errno == 0 ? nd_fail(err, ND_FORMAT, "the file is cut short") : io_fail(err);
+  return errno == 0 ? nd_fail(err, ND_FORMAT, "the file is cut short") : nd_io_fail(err);
 }
 
 /* ------------------------------------------------------------------ writing */
 
 struct nd_corpus_writer {
   nd_tokeniser tok;
-  crc crc;
+  nd_crc32 crc;
   nd_file file;
   uint64_t offset;              /* where the next song goes */
   uint32_t n_songs;
@@ -127,21 +75,21 @@ static size_t pack_header(const nd_corpus_writer *w, uint8_t *at) {
   (void)nd_kit_format(&w->tok.kit, kit, sizeof kit, NULL);
   size_t n_kit = strlen(kit), size = HEADER + n_kit + 4;
   memcpy(at, magic, sizeof magic);
-  put32(at + AT_VERSION, VERSION);
-  put32(at + AT_HEADER, (uint32_t)size);
-  put64(at + AT_INDEX, w->offset);
-  put64(at + AT_INDEX_SIZE, w->n_index + 4);
-  put64(at + AT_FILE, w->offset + w->n_index + 4);
-  put32(at + AT_SONGS, w->n_songs);
-  put32(at + AT_STEPS_PER_BEAT, (uint32_t)w->tok.steps_per_beat);
-  put32(at + AT_BEAT, (uint32_t)w->tok.beat);
-  put32(at + AT_FLAGS, (w->tok.include_drums ? INCLUDE_DRUMS : 0u) |
+  nd_put_le32(at + AT_VERSION, VERSION);
+  nd_put_le32(at + AT_HEADER, (uint32_t)size);
+  nd_put_le64(at + AT_INDEX, w->offset);
+  nd_put_le64(at + AT_INDEX_SIZE, w->n_index + 4);
+  nd_put_le64(at + AT_FILE, w->offset + w->n_index + 4);
+  nd_put_le32(at + AT_SONGS, w->n_songs);
+  nd_put_le32(at + AT_STEPS_PER_BEAT, (uint32_t)w->tok.steps_per_beat);
+  nd_put_le32(at + AT_BEAT, (uint32_t)w->tok.beat);
+  nd_put_le32(at + AT_FLAGS, (w->tok.include_drums ? INCLUDE_DRUMS : 0u) |
                        (w->tok.original ? ORIGINAL : 0u));
-  put32(at + AT_MAX_STEPS, (uint32_t)w->tok.max_steps);
-  put32(at + AT_METRICS, ND_N_METRICS);
-  put32(at + AT_KIT, (uint32_t)n_kit);
+  nd_put_le32(at + AT_MAX_STEPS, (uint32_t)w->tok.max_steps);
+  nd_put_le32(at + AT_METRICS, ND_N_METRICS);
+  nd_put_le32(at + AT_KIT, (uint32_t)n_kit);
   memcpy(at + HEADER, kit, n_kit);
-  put32(at + HEADER + n_kit, crc_of(&w->crc, at, HEADER + n_kit));
+  nd_put_le32(at + HEADER + n_kit, nd_crc32_of(&w->crc, at, HEADER + n_kit));
   return size;
 }
 
@@ -153,7 +101,7 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
   nd_corpus_writer *w = nd_calloc(1, sizeof *w);
   if (w == NULL) return nomem(err);
   w->tok = *tok;
-  crc_make(&w->crc);
+  nd_crc32_make(&w->crc);
   w->offset = HEADER + strlen(kit) + 4;
   status = nd_file_begin(&w->file, path, true, err);
   if (status != ND_OK) {
@@ -161,7 +109,7 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
     return status;
   }
   if (lseek(w->file.fd, (off_t)w->offset, SEEK_SET) < 0) {
-    status = io_fail(err);
+    status = nd_io_fail(err);
     nd_corpus_abandon(w);
     return status;
   }
@@ -182,18 +130,20 @@ static uint64_t song_size(uint64_t steps, uint64_t bars, uint64_t strikes, uint3
 static void pack_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   const nd_grid *grid = &seq->grid;
   int32_t n = grid->n_steps;
-  put32(p, (uint32_t)n);
-  put32(p + 4, (uint32_t)grid->n_bars);
-  put32(p + 8, (uint32_t)seq->first[n]);
-  put32(p + 12, (uint32_t)grid->ppq);
-  put32(p + 16, flags);
+  nd_put_le32(p, (uint32_t)n);
+  nd_put_le32(p + 4, (uint32_t)grid->n_bars);
+  nd_put_le32(p + 8, (uint32_t)seq->first[n]);
+  nd_put_le32(p + 12, (uint32_t)grid->ppq);
+  nd_put_le32(p + 16, flags);
   p += SONG;
   for (int32_t b = 0; b < grid->n_bars; b++, p += 8) {
     const nd_bar *bar = &grid->bars[b];
-    put32(p, (uint32_t)bar->step);
-    put32(p + 4, (uint32_t)(uint16_t)bar->numerator | (uint32_t)(uint16_t)bar->denominator << 16);
+    nd_put_le32(p, (uint32_t)bar->step);
+    nd_put_le32(p + 4, (uint32_t)(uint16_t)bar->numerator |
+                           (uint32_t)(uint16_t)bar->denominator << 16);
   }
-  for (int32_t t = 0; t < n; t++, p += 4) put32(p, (uint32_t)(seq->first[t + 1] - seq->first[t]));
+  for (int32_t t = 0; t < n; t++, p += 4)
+    nd_put_le32(p, (uint32_t)(seq->first[t + 1] - seq->first[t]));
   for (int32_t i = 0; i < seq->first[n]; i++, p += 3) {
     p[0] = seq->strikes[i].pitch;
     p[1] = seq->strikes[i].velocity;
@@ -202,7 +152,7 @@ static void pack_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   for (int32_t t = 0; !(flags & EVEN_TICKS) && t <= n; t++, p += 8) {
     uint64_t bits;
     memcpy(&bits, &grid->ticks[t], sizeof bits);
-    put64(p, bits);
+    nd_put_le64(p, bits);
   }
   if (flags & HAS_METRICS) {
     nd_half_pack(p, seq->metrics, (size_t)n * ND_N_METRICS);
@@ -225,11 +175,9 @@ static nd_status pack_into(uint8_t **buffer, size_t *capacity, nd_encoded_song *
     if (grid->ticks[t] != even_tick(grid, t)) flags &= ~(uint32_t)EVEN_TICKS;
   size_t size = (size_t)song_size((uint64_t)grid->n_steps, (uint64_t)grid->n_bars,
                                   (uint64_t)seq->first[grid->n_steps], flags);
-  void *grown = *buffer;
-  if (!nd_reserve(&grown, capacity, size, 1)) return nomem(err);
-  *buffer = grown;
+  if (!ND_GROW(*buffer, size, *capacity)) return nomem(err);
   pack_song(*buffer, seq, flags);
-  put32(*buffer + size - 4, crc_of(&w->crc, *buffer, size - 4));
+  nd_put_le32(*buffer + size - 4, nd_crc32_of(&w->crc, *buffer, size - 4));
   *packed = (nd_encoded_song){*buffer, size, grid->n_steps};
   return ND_OK;
 }
@@ -251,7 +199,7 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *packed, cons
   if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus is full");
   size_t name = strlen(song_name);
   if (name > MAX_NAME) name = MAX_NAME;
-  if (!nd_reserve((void **)&w->index, &w->index_capacity, w->n_index + ENTRY + name + 4, 1))
+  if (!ND_GROW(w->index, w->n_index + ENTRY + name + 4, w->index_capacity))
     return nomem(err);
   nd_status status = nd_file_put(&w->file, packed->bytes, packed->size, err);
   if (status != ND_OK) {
@@ -260,11 +208,11 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *packed, cons
     return status;
   }
   uint8_t *entry = w->index + w->n_index;
-  put64(entry, w->offset);
-  put64(entry + 8, packed->size);
-  put32(entry + 16, (uint32_t)packed->steps);
-  put32(entry + 20, (uint32_t)split);
-  put32(entry + 24, (uint32_t)name);
+  nd_put_le64(entry, w->offset);
+  nd_put_le64(entry + 8, packed->size);
+  nd_put_le32(entry + 16, (uint32_t)packed->steps);
+  nd_put_le32(entry + 20, (uint32_t)split);
+  nd_put_le32(entry + 24, (uint32_t)name);
   memcpy(entry + ENTRY, song_name, name);
   w->n_index += ENTRY + name;
   w->offset += packed->size;
@@ -282,16 +230,16 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
   uint8_t header[HEADER + ND_KIT_TEXT + 4];
   size_t size = pack_header(w, header);
-  if (!nd_reserve((void **)&w->index, &w->index_capacity, w->n_index + 4, 1)) {
+  if (!ND_GROW(w->index, w->n_index + 4, w->index_capacity)) {
     nd_corpus_abandon(w);
     return nomem(err);
   }
-  put32(w->index + w->n_index, crc_of(&w->crc, w->index, w->n_index));
+  nd_put_le32(w->index + w->n_index, nd_crc32_of(&w->crc, w->index, w->n_index));
   /* a failed song may have left bytes behind the end */
   nd_status status = nd_file_put(&w->file, w->index, w->n_index + 4, err);
   if (status == ND_OK && (ftruncate(w->file.fd, (off_t)(w->offset + w->n_index + 4)) != 0 ||
                           lseek(w->file.fd, 0, SEEK_SET) < 0))
-    status = io_fail(err);
+    status = nd_io_fail(err);
   if (status == ND_OK) status = nd_file_put(&w->file, header, size, err);
   if (status != ND_OK) {
     nd_corpus_abandon(w);
@@ -319,7 +267,7 @@ typedef struct song_entry {
 
 struct nd_corpus {
   nd_tokeniser tok;
-  crc crc;
+  nd_crc32 crc;
   int fd;                  /* -1: token text */
   uint8_t *text;
   song_entry *songs;
@@ -346,37 +294,37 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
   char kit[ND_KIT_TEXT];
   if (file_size < HEADER + 4) return nd_fail(err, ND_FORMAT, "the file is cut short");
   if (!read_all(c->fd, h, HEADER, 0)) return read_fail(err);
-  if (get32(h + AT_VERSION) != VERSION)
+  if (nd_get_le32(h + AT_VERSION) != VERSION)
     return nd_fail(err, ND_FORMAT, "corpus version %u, this program reads %d",
-                   (unsigned)get32(h + AT_VERSION), VERSION);
-  uint32_t n_kit = get32(h + AT_KIT);
-  if (n_kit >= ND_KIT_TEXT || get32(h + AT_HEADER) != HEADER + n_kit + 4)
+                   (unsigned)nd_get_le32(h + AT_VERSION), VERSION);
+  uint32_t n_kit = nd_get_le32(h + AT_KIT);
+  if (n_kit >= ND_KIT_TEXT || nd_get_le32(h + AT_HEADER) != HEADER + n_kit + 4)
     return damaged(err, "sizes of the header");
   if (!read_all(c->fd, h + HEADER, n_kit + 4, HEADER)) return read_fail(err);
-  if (get32(h + HEADER + n_kit) != crc_of(&c->crc, h, HEADER + n_kit))
+  if (nd_get_le32(h + HEADER + n_kit) != nd_crc32_of(&c->crc, h, HEADER + n_kit))
     return damaged(err, "checksum of the header");
-  if (get64(h + AT_FILE) != file_size)
+  if (nd_get_le64(h + AT_FILE) != file_size)
     return nd_fail(err, ND_FORMAT, "the file has %ju bytes and should have %ju",
-                   (uintmax_t)file_size, (uintmax_t)get64(h + AT_FILE));
+                   (uintmax_t)file_size, (uintmax_t)nd_get_le64(h + AT_FILE));
   *start = HEADER + n_kit + 4;
-  *index = get64(h + AT_INDEX);
-  *index_size = get64(h + AT_INDEX_SIZE);
+  *index = nd_get_le64(h + AT_INDEX);
+  *index_size = nd_get_le64(h + AT_INDEX_SIZE);
   if (*index < *start || *index > file_size || *index_size != file_size - *index)
     return damaged(err, "place of the index");
   memcpy(kit, h + HEADER, n_kit);
   kit[n_kit] = '\0';
   nd_tokeniser *tok = &c->tok;
-  uint32_t steps_per_beat = get32(h + AT_STEPS_PER_BEAT), beat = get32(h + AT_BEAT);
-  uint32_t flags = get32(h + AT_FLAGS), max_steps = get32(h + AT_MAX_STEPS);
-  uint32_t n_songs = get32(h + AT_SONGS);
+  uint32_t steps_per_beat = nd_get_le32(h + AT_STEPS_PER_BEAT), beat = nd_get_le32(h + AT_BEAT);
+  uint32_t flags = nd_get_le32(h + AT_FLAGS), max_steps = nd_get_le32(h + AT_MAX_STEPS);
+  uint32_t n_songs = nd_get_le32(h + AT_SONGS);
   if (nd_kit_parse(&tok->kit, kit, err) != ND_OK || tok->kit.n_voices == 0)
     return damaged(err, "its kit");
   if (steps_per_beat < 1 || steps_per_beat > 960 || beat > ND_BEAT_METER || max_steps < 1 ||
       max_steps > ND_MAX_STEPS || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
     return damaged(err, "its settings");
-  if (get32(h + AT_METRICS) != ND_N_METRICS)
+  if (nd_get_le32(h + AT_METRICS) != ND_N_METRICS)
     return nd_fail(err, ND_FORMAT, "the corpus has %u metrics a step, this program %d",
-                   (unsigned)get32(h + AT_METRICS), ND_N_METRICS);
+                   (unsigned)nd_get_le32(h + AT_METRICS), ND_N_METRICS);
   tok->steps_per_beat = (int32_t)steps_per_beat;
   tok->beat = (nd_beat)beat;
   tok->include_drums = flags & INCLUDE_DRUMS;
@@ -400,16 +348,17 @@ static nd_status read_index(nd_corpus *c, uint64_t start, uint64_t index, uint64
   c->songs = nd_calloc((size_t)n_songs, sizeof *c->songs);
   if (c->names == NULL || c->songs == NULL) return nomem(err);
   if (!read_all(c->fd, c->names, size + 4, index)) return read_fail(err);
-  if (get32(c->names + size) != crc_of(&c->crc, c->names, size))
+  if (nd_get_le32(c->names + size) != nd_crc32_of(&c->crc, c->names, size))
     return damaged(err, "checksum of the index");
   size_t at = 0;
   for (int32_t i = 0; i < c->n_songs; i++) {
     song_entry *song = &c->songs[i];
     if (size - at < ENTRY) return damaged(err, "entries of the index");
     const uint8_t *entry = c->names + at;
-    uint32_t steps = get32(entry + 16), split = get32(entry + 20), n_name = get32(entry + 24);
-    song->offset = get64(entry);
-    song->size = get64(entry + 8);
+    uint32_t steps = nd_get_le32(entry + 16), split = nd_get_le32(entry + 20);
+    uint32_t n_name = nd_get_le32(entry + 24);
+    song->offset = nd_get_le64(entry);
+    song->size = nd_get_le64(entry + 8);
     at += ENTRY;
     if (song->offset != start || song->size > index - start || song->size < SONG + 4 ||
         steps < 1 || steps > (uint32_t)c->tok.max_steps || steps > song->size ||
@@ -449,8 +398,7 @@ static nd_status read_text(nd_corpus *c, const char *path, nd_error *err) {
     status = nd_tokens_check(&c->tok, text, stop - at, &song.steps, &why);
     if (status != ND_OK) return nd_fail(err, status, "line %zu: %s", line, why.text);
     if (c->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "too many songs");
-    if (!nd_reserve((void **)&c->songs, &capacity, (size_t)c->n_songs + 1, sizeof song))
-      return nomem(err);
+    if (!ND_GROW(c->songs, (size_t)c->n_songs + 1, capacity)) return nomem(err);
     c->songs[c->n_songs++] = song;
   }
   if (status != ND_OK) return status;
@@ -472,13 +420,13 @@ nd_status nd_corpus_open(nd_corpus **out, const char *path, const nd_tokeniser *
                          nd_error *err) {
   nd_corpus *c = nd_calloc(1, sizeof *c);
   if (c == NULL) return nomem(err);
-  crc_make(&c->crc);
+  nd_crc32_make(&c->crc);
   nd_status status = ND_OK;
   uint8_t start[sizeof magic];
   struct stat st;
   c->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (c->fd < 0 || fstat(c->fd, &st) != 0) {
-    status = io_fail(err);
+    status = nd_io_fail(err);
   } else if (!S_ISREG(st.st_mode)) {
     status = nd_fail(err, ND_IO, S_ISDIR(st.st_mode) ? "is a folder" : "is not a regular file");
   } else if (read_all(c->fd, start, sizeof start, 0) && memcmp(start, magic, sizeof magic) == 0) {
@@ -506,8 +454,8 @@ const char *nd_corpus_name(const nd_corpus *c, int32_t song) { return c->songs[s
 /* The grid of a packed song of checked size; false when it is no grid. */
 static bool unpack_grid(nd_grid *grid, const uint8_t *bars, const uint8_t *ticks) {
   for (int32_t b = 0; b < grid->n_bars; b++, bars += 8) {
-    uint32_t step = get32(bars);
-    nd_bar bar = {(int32_t)step, (int16_t)get16(bars + 4), (int16_t)get16(bars + 6)};
+    uint32_t step = nd_get_le32(bars);
+    nd_bar bar = {(int32_t)step, (int16_t)nd_get_le16(bars + 4), (int16_t)nd_get_le16(bars + 6)};
     if (step >= (uint32_t)grid->n_steps || bar.numerator < 1 || bar.denominator < 1 ||
         (b == 0 ? step != 0 : bar.step <= grid->bars[b - 1].step))
       return false;
@@ -518,7 +466,7 @@ static bool unpack_grid(nd_grid *grid, const uint8_t *bars, const uint8_t *ticks
       grid->ticks[t] = even_tick(grid, t);
       continue;
     }
-    uint64_t bits = get64(ticks + 8 * (size_t)t);
+    uint64_t bits = nd_get_le64(ticks + 8 * (size_t)t);
     memcpy(&grid->ticks[t], &bits, sizeof bits);
     if (!(grid->ticks[t] <= 2.0 * INT32_MAX) ||
         (t == 0 ? grid->ticks[t] != 0 : grid->ticks[t] <= grid->ticks[t - 1]))
@@ -531,7 +479,7 @@ static bool unpack_strikes(nd_sequence *seq, const uint8_t *counts, const uint8_
                            uint32_t n_strikes) {
   uint32_t n = 0;
   for (int32_t t = 0; t < seq->grid.n_steps; t++) {
-    uint32_t count = get32(counts + 4 * (size_t)t);
+    uint32_t count = nd_get_le32(counts + 4 * (size_t)t);
     if (count > n_strikes - n) return false;
     seq->first[t] = (int32_t)n;
     n += count;
@@ -551,7 +499,7 @@ static bool unpack_metrics(nd_sequence *seq, const uint8_t *halves, bool all) {
   if (!all) nd_metrics_place(seq->metrics, &seq->grid);
   for (int32_t t = 0; t < seq->grid.n_steps; t++)
     for (size_t m = 0; m < (all ? (size_t)ND_N_METRICS : 1); m++, halves += 2) {
-      uint16_t h = get16(halves);
+      uint16_t h = nd_get_le16(halves);
       if ((h >> 10 & 31) == 31) return false;  /* infinite, or no number */
       seq->metrics[(size_t)t * ND_N_METRICS + m] = nd_half_to_float(h);
     }
@@ -561,8 +509,9 @@ static bool unpack_metrics(nd_sequence *seq, const uint8_t *halves, bool all) {
 
 static nd_status unpack_song(const nd_corpus *c, const song_entry *song, const uint8_t *p,
                              nd_sequence **out, nd_error *err) {
-  uint32_t n = get32(p), n_bars = get32(p + 4), n_strikes = get32(p + 8), ppq = get32(p + 12);
-  uint32_t flags = get32(p + 16);
+  uint32_t n = nd_get_le32(p), n_bars = nd_get_le32(p + 4), n_strikes = nd_get_le32(p + 8);
+  uint32_t ppq = nd_get_le32(p + 12);
+  uint32_t flags = nd_get_le32(p + 16);
   /* sizes first: they decide what is allocated and where to read */
   if (n != (uint32_t)song->steps || n_bars < 1 || n_bars > n || n_strikes > INT32_MAX || ppq < 1 ||
       ppq > 0x7FFF || flags > (HAS_METRICS | EVEN_TICKS) ||
@@ -607,7 +556,7 @@ static nd_status read_packed(const nd_corpus *c, const song_entry *entry, uint8_
   if (packed == NULL) return nomem(err);
   if (!read_all(c->fd, packed, size, entry->offset))
     status = read_fail(err);
-  else if (get32(packed + size - 4) != crc_of(&c->crc, packed, size - 4))
+  else if (nd_get_le32(packed + size - 4) != nd_crc32_of(&c->crc, packed, size - 4))
     status = damaged(err, "checksum of a song");
   if (status == ND_OK) *out = packed;
   else free(packed);
@@ -645,7 +594,7 @@ nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t s
                    w->tok.max_steps);
   uint8_t *bytes = NULL;
   nd_status status = read_packed(from, entry, &bytes, err);
-  if (status == ND_OK && get32(bytes) != (uint32_t)entry->steps)
+  if (status == ND_OK && nd_get_le32(bytes) != (uint32_t)entry->steps)
     status = damaged(err, "sizes of a song");
   if (status == ND_OK) {
     nd_encoded_song packed = {bytes, (size_t)entry->size, entry->steps};

@@ -24,16 +24,14 @@ static nd_status put_bar(layer *l, int32_t step, const nd_meter *m, nd_error *er
   }
   if (g->n_bars >= l->max_bars)
     return nd_fail(err, ND_LIMIT, "the song has more than %d bars (max_steps)", l->max_bars);
-  if (!nd_reserve((void **)&g->bars, &l->bars_capacity, (size_t)g->n_bars + 1, sizeof bar))
-    return nomem(err);
+  if (!ND_GROW(g->bars, (size_t)g->n_bars + 1, l->bars_capacity)) return nomem(err);
   g->bars[g->n_bars++] = bar;
   return ND_OK;
 }
 
 static bool put_tick(layer *l, double tick) {
   nd_grid *g = l->grid;
-  if (!nd_reserve((void **)&g->ticks, &l->ticks_capacity, (size_t)g->n_steps + 1, sizeof tick))
-    return false;
+  if (!ND_GROW(g->ticks, (size_t)g->n_steps + 1, l->ticks_capacity)) return false;
   g->ticks[g->n_steps] = tick;
   return true;
 }

@@ -3,20 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Arrays hold room for the power of two at or above their count (16 at
- * least), so that they need no capacity beside it. */
-static bool room(void *array, size_t n, size_t size) {
-  if (n != 0 && (n < 16 || (n & (n - 1)) != 0)) return true;
-  size_t capacity = n == 0 ? 16 : n * 2;
-  if (n > SIZE_MAX / 2 || capacity > SIZE_MAX / size) return false;
-  void *old, *grown;
-  memcpy(&old, array, sizeof old);
-  grown = realloc(old, capacity * size);
-  if (grown == NULL) return false;
-  memcpy(array, &grown, sizeof grown);
-  return true;
-}
-
 static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
 
 nd_song *nd_song_new(int32_t ppq) {
@@ -54,27 +40,20 @@ nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
     return nd_fail(err, ND_MISUSE,
                    "a note of pitch %d, velocity %d, channel %d, program %d is none of MIDI's",
                    note.pitch, note.velocity, note.channel, note.program);
-  if (!room(&song->notes, song->n_notes, sizeof *song->notes)) return nomem(err);
+  if (!ND_GROW(song->notes, song->n_notes + 1, song->notes_capacity)) return nomem(err);
   song->notes[song->n_notes++] = note;
   return ND_OK;
 }
 
 bool nd_song_reserve_notes(nd_song *song, size_t n) {
-  size_t capacity = 16;
-  while (capacity < n && capacity <= SIZE_MAX / 2) capacity *= 2;
-  if (capacity > SIZE_MAX / sizeof(nd_note)) return false;
-  nd_note *notes = malloc(capacity * sizeof *notes);
-  if (notes == NULL) return false;
-  free(song->notes);
-  song->notes = notes;
-  return true;
+  return ND_GROW(song->notes, n, song->notes_capacity);
 }
 
 nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
   if (!in_time(tempo.tick) || tempo.us_per_quarter < 1 || tempo.us_per_quarter > 0xFFFFFF)
     return nd_fail(err, ND_MISUSE, "a tempo of %ld us a quarter note at tick %ld is out of range",
                    (long)tempo.us_per_quarter, (long)tempo.tick);
-  if (!room(&song->tempos, song->n_tempos, sizeof *song->tempos)) return nomem(err);
+  if (!ND_GROW(song->tempos, song->n_tempos + 1, song->tempos_capacity)) return nomem(err);
   song->tempos[song->n_tempos++] = tempo;
   return ND_OK;
 }
@@ -85,14 +64,14 @@ nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
       d > ND_MAX_DENOMINATOR || (d & (d - 1)) != 0)
     return nd_fail(err, ND_MISUSE, "a meter of %d/%d at tick %ld is out of range", meter.numerator,
                    d, (long)meter.tick);
-  if (!room(&song->meters, song->n_meters, sizeof *song->meters)) return nomem(err);
+  if (!ND_GROW(song->meters, song->n_meters + 1, song->meters_capacity)) return nomem(err);
   song->meters[song->n_meters++] = meter;
   return ND_OK;
 }
 
 nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err) {
   if (song->n_tracks > UINT16_MAX) return nd_fail(err, ND_LIMIT, "more than 65536 tracks");
-  if (len == SIZE_MAX || !room(&song->track_names, song->n_tracks, sizeof *song->track_names))
+  if (len == SIZE_MAX || !ND_GROW(song->track_names, song->n_tracks + 1, song->tracks_capacity))
     return nomem(err);
   char *copy = malloc(len + 1);
   if (copy == NULL) return nomem(err);
@@ -103,7 +82,7 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
 }
 
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text) {
-  if (!room(&song->repairs, song->n_repairs, sizeof *song->repairs)) return ND_NOMEM;
+  if (!ND_GROW(song->repairs, song->n_repairs + 1, song->repairs_capacity)) return ND_NOMEM;
   nd_repair *repair = &song->repairs[song->n_repairs++];
   size_t len = strlen(text);
   if (len >= sizeof repair->text) len = sizeof repair->text - 1;

@@ -42,6 +42,7 @@ typedef struct nd_song {
                                             else NULL */
   uint8_t *bytes;     size_t n_bytes;    /* the file as read; NULL if none */
   nd_repair *repairs; size_t n_repairs;
+  size_t notes_capacity, tempos_capacity, meters_capacity, tracks_capacity, repairs_capacity;
 } nd_song;
 
 /* An empty song at 120 bpm in 4/4, or NULL. `ppq` is 1..32767. */

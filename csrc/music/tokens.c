@@ -10,7 +10,7 @@
 typedef struct text { char *bytes; size_t n, capacity; bool failed; } text;
 
 static void put(text *t, const char *piece, size_t n) {
-  if (t->failed || !nd_reserve((void **)&t->bytes, &t->capacity, t->n + n, 1)) {
+  if (t->failed || !ND_GROW(t->bytes, t->n + n, t->capacity)) {
     t->failed = true;
     return;
   }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/bytes.h"
 #include "../base/file.h"
 #include "../base/half.h"
 #include "../base/utf8.h"
@@ -19,8 +20,7 @@ static nd_status no_memory(nd_error *err) { return nd_fail(err, ND_NOMEM, "out o
 
 nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
                             const int64_t *shape, const float *values, nd_error *err) {
-  if (!nd_reserve((void **)&c->entries, &c->entry_capacity, c->n_entries + 1, sizeof *c->entries))
-    return no_memory(err);
+  if (!ND_GROW(c->entries, c->n_entries + 1, c->entry_capacity)) return no_memory(err);
   nd_entry e = {.rank = rank, .size = 1};
   for (int32_t i = 0; i < rank; i++) {
     e.shape[i] = shape[i];
@@ -39,8 +39,7 @@ nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
 }
 
 static nd_status say(nd_checkpoint *c, char *key, char *value, nd_error *err) {
-  if (key == NULL || value == NULL ||
-      !nd_reserve((void **)&c->strings, &c->string_capacity, c->n_strings + 1, sizeof *c->strings)) {
+  if (key == NULL || value == NULL || !ND_GROW(c->strings, c->n_strings + 1, c->string_capacity)) {
     free(key);
     free(value);
     return no_memory(err);
@@ -100,7 +99,7 @@ const char *nd_checkpoint_string(const nd_checkpoint *c, const char *key) {
 typedef struct text { char *p; size_t n, capacity; bool failed; } text;
 
 static void put(text *t, const char *s, size_t n) {
-  if (t->failed || !nd_reserve((void **)&t->p, &t->capacity, t->n + n, 1)) {
+  if (t->failed || !ND_GROW(t->p, t->n + n, t->capacity)) {
     t->failed = true;
     return;
   }
@@ -179,15 +178,14 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
                                       ? "its strings are longer than a checkpoint's may be"
                                       : "its tensors are larger than a checkpoint's may be");
   }
-  if (!t.failed)
-    for (size_t i = 0; i < 8; i++) t.p[i] = (char)(((uint64_t)(t.n - 8) >> (8 * i)) & 0xff);
+  if (!t.failed) nd_put_le64((uint8_t *)t.p, t.n - 8);
   for (size_t i = 0; i < c->n_entries && !t.failed; i++) {
     const nd_entry *e = &c->entries[i];
     if (!(half && e->rank == 2)) {
       put(&t, (const char *)e->values, e->size * sizeof *e->values);
       continue;
     }
-    if (!nd_reserve((void **)&t.p, &t.capacity, t.n + 2 * e->size, 1)) {
+    if (!ND_GROW(t.p, t.n + 2 * e->size, t.capacity)) {
       t.failed = true;
       break;
     }
@@ -384,7 +382,7 @@ static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots
       continue;
     }
     if (ok && *n_slots >= MAX_ENTRIES) ok = fail_json(j, "too many tensors");
-    if (ok && !nd_reserve((void **)slots, &capacity, *n_slots + 1, sizeof **slots))
+    if (ok && !ND_GROW(*slots, *n_slots + 1, capacity))
       ok = fail_json(j, out_of_memory);
     if (!ok) {
       free(name);
@@ -435,23 +433,17 @@ static nd_status take_values(nd_checkpoint *c, const slot *s, const uint8_t *dat
   return status;
 }
 
-static uint64_t header_length(const uint8_t *bytes) {
-  uint64_t length = 0;
-  for (size_t i = 0; i < 8; i++) length |= (uint64_t)bytes[i] << (8 * i);
-  return length;
-}
-
 nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) {
   uint8_t *bytes = NULL, head[8];
   size_t n = 0;
   /* what is of another kind, or says that its header is huge, is not read */
   nd_status status = nd_file_head(path, head, sizeof head, &n, err);
   if (status != ND_OK) return status;
-  if (n < sizeof head || header_length(head) > MAX_HEADER)
+  if (n < sizeof head || nd_get_le64(head) > MAX_HEADER)
     return nd_fail(err, ND_FORMAT, "not a safetensors file");
   status = nd_file_read(path, max_bytes, &bytes, &n, err);
   if (status != ND_OK) return status;
-  const uint64_t length = n < 10 ? 0 : header_length(bytes);
+  const uint64_t length = n < 10 ? 0 : nd_get_le64(bytes);
   if (length < 2 || length > MAX_HEADER || length > n - 8) {
     free(bytes);
     return nd_fail(err, ND_FORMAT, "not a safetensors file");

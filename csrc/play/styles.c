@@ -46,7 +46,7 @@ static nd_status add_name(char **names, size_t *n, size_t *capacity, const char 
   const char *name = slash != NULL ? slash + 1 : path;
   char *text = nd_utf8_copy(name, strlen(name));
   size_t length = text != NULL ? strlen(text) : 0;
-  bool room = text != NULL && nd_reserve((void **)names, capacity, *n + length + 2, 1);
+  bool room = text != NULL && ND_GROW(*names, *n + length + 2, *capacity);
   for (size_t i = 0; i < length && room; i++)
     (*names)[(*n)++] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
   free(text);

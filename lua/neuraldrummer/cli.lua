@@ -6,7 +6,7 @@ local common = require "neuraldrummer.cli.common"
 local play = require "neuraldrummer.cli.play"
 local data = require "neuraldrummer.cli.data"
 local learn = require "neuraldrummer.cli.learn"
-local fit = require "neuraldrummer.cli.fit"
+local analysis = require "neuraldrummer.cli.analysis"
 local info = require "neuraldrummer.cli.info"
 local shell = require "neuraldrummer.cli.shell"
 
@@ -18,7 +18,7 @@ local DONE <const>, FAILED <const>, MISUSED <const> = common.DONE, common.FAILED
 local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "merge", "train",
   "evaluate", "score", "explain", "plot", "info", "kits", "completion", "man" }
 local commands = {}
-for _, group in ipairs { play, data, learn, fit, info, shell } do
+for _, group in ipairs { play, data, learn, analysis, info, shell } do
   for name, command in pairs(group) do commands[name] = command end
 end
 

@@ -120,6 +120,12 @@ function tokeniser:close() end
 
 ----------------------------------------------------------------- Sequence
 
+---@class neuraldrummer.bar
+---@field first integer number of its first step, from 1
+---@field last integer number of its last step
+---@field numerator integer of the meter
+---@field denominator integer
+
 ---@class neuraldrummer.sequence : userdata
 local sequence = {}
 
@@ -143,7 +149,8 @@ function sequence:metrics(i) end
 ---@param name string
 ---@return number[]
 function sequence:metric(name) end
----@return {step: integer, numerator: integer, denominator: integer}[] bars; step from 1
+--- The bars of the grid, in order: the numbers of their first and last steps, and the meter.
+---@return neuraldrummer.bar[]
 function sequence:bars() end
 ---@return string[] voice names
 function sequence:voices() end

@@ -8,6 +8,7 @@ local parse = require "neuraldrummer.direction.parse"
 local sections = require "neuraldrummer.sections"
 local misuse = options.misuse
 
+---@class neuraldrummer.modules.direction
 local direction = {
   bars = parse.bars, voices = parse.voices, energy = parse.energy, fills = parse.fills,
 }
@@ -20,8 +21,7 @@ local function mask_of(seq, is_fixed)
   for b, bar in ipairs(bars) do
     local step = {}
     for voice = 1, n_voices do step[voice] = is_fixed(b, voice) and "\1" or "\0" end
-    local steps = (bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step
-    parts[b] = table.concat(step):rep(steps)
+    parts[b] = table.concat(step):rep(bar.last - bar.first + 1)
   end
   return table.concat(parts)
 end
@@ -99,12 +99,12 @@ local function failed_fills(drums, asked)
   local bars, styles, failed, parts = drums:bars(), core.bar_styles(drums), {}, {}
   local n_voices, any = #drums:voices(), false
   for b, bar in ipairs(bars) do
-    local steps = (bars[b + 1] and bars[b + 1].step or #drums + 1) - bar.step
+    local steps = bar.last - bar.first + 1
     local fill = asked.fills[b]
     parts[b] = ("\1"):rep(steps * n_voices)
     if fill ~= nil and fill ~= styles[b].fill and b > 1 and b < #bars then
       local half = steps // 2 * n_voices
-      local from = (bar.step - 1) * n_voices
+      local from = (bar.first - 1) * n_voices
       local rest = asked.known and asked.known:sub(from + half + 1, from + steps * n_voices)
         or ("\0"):rep(steps * n_voices - half)
       if rest:find "\0" then

@@ -32,6 +32,7 @@ local function path_of(o, seed) return files.infix(o.out, ".seed-" .. seed) end
 --- Raises if writing all drafts would overwrite a file that is read.
 ---@param o table
 ---@param song string path
+---@package
 function drafts.check_paths(o, song)
   for k = 0, o.drafts - 1 do
     local draft = path_of(o, (o.seed or 1) + k)
@@ -70,7 +71,9 @@ local function play_all(model, seq, o)
       end
       if not o.all_drafts then
         -- a take is as large as its song: only the best one so far stays in memory
-        for other in pairs(takes_by_draft) do if other ~= best then takes_by_draft[other] = nil end end
+        for other in pairs(takes_by_draft) do
+          if other ~= best then takes_by_draft[other] = nil end
+        end
       end
       if o.on_progress then o.on_progress(k, o.drafts) end
     end
@@ -86,6 +89,7 @@ end
 ---@param o table options with `drafts`
 ---@return neuraldrummer.generate_result? result
 ---@return string? message
+---@package
 function drafts.run(model, song, seq, o)
   local list, takes, best, identical = play_all(model, seq, o)
   if not list then return nil, takes end

@@ -16,6 +16,7 @@ local figures = require "neuraldrummer.evaluate.figures"
 local players = require "neuraldrummer.evaluate.players"
 local repertoire = require "neuraldrummer.evaluate.repertoire"
 
+---@class neuraldrummer.modules.evaluate
 local evaluate = {}
 
 local MATCHED <const>, AMONG <const> = 256, 10
@@ -125,7 +126,7 @@ function evaluate.matching(model, corpus, options)
       if not seq then return nil, message end
       local start, middle = 1, (#seq - MATCHED) // 2
       for b, bar in ipairs(seq:bars()) do
-        if b % 4 == 1 and bar.step <= middle then start = bar.step end
+        if b % 4 == 1 and bar.first <= middle then start = bar.first end
       end
       seqs[#seqs + 1], at[#at + 1] = seq, start
     end

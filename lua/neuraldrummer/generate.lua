@@ -12,6 +12,7 @@ local pipeline = require "neuraldrummer.pipeline"
 local playing = require "neuraldrummer.options.playing"
 local misuse = option.misuse
 
+---@class neuraldrummer.modules.generate
 local generate = {}
 
 -- Defaults of the 2023 system.

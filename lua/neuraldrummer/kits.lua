@@ -16,6 +16,7 @@
 
 local files = require "neuraldrummer.files"
 
+---@class neuraldrummer.modules.kits
 local kits = {}
 
 local _, here = ...

@@ -88,9 +88,9 @@ options.LIMITS = {
   { name = "max_bytes", flag = "--max-bytes", range = { 0 },
     text = "size limit of a file that is read (default 256 MiB)" },
   { name = "max_events", flag = "--max-events", range = { 0 },
-    text = "limit on its events (default 8,000,000)" },
+    text = "limit on the events of a file (default 8,000,000)" },
   { name = "max_tracks", flag = "--max-tracks", range = { 0 },
-    text = "limit on its tracks (default 4096)" },
+    text = "limit on the tracks of a file (default 4096)" },
   { name = "max_steps", flag = "--max-steps", range = { 1, 1 << 24 },
     text = "limit on the steps of a song (default 2^20)" },
 }

@@ -33,7 +33,7 @@ local pipeline = {}
 ---@return string? message
 function pipeline.open_model(given, kind)
   if given ~= nil and type(given) ~= "string" then return given end
-  local path, model, message = given, nil, nil
+  local path, model, message = given
   if not path then path, message = nd.default_model(kind) end
   if not path then return nil, message end
   model, message = nd.model.load(path)
@@ -94,7 +94,7 @@ local DIRECTING <const> = { "style", "style_of", "energy", "fills", "keep", "bar
 
 -- The direction that the options ask for.
 local function direct(model, seq, generator, o)
-  local d, loop, message = {}, nil, nil
+  local d, loop, message = {}
   if o.loop then
     loop, message = encode_drums(model:tokeniser(), o.loop, o)
     if not loop then return nil, message end
@@ -171,15 +171,16 @@ end
 ---@return neuraldrummer.take[]? takes
 ---@return string? message
 function pipeline.play(model, seq, all)
-  local o, prime, message = all[1], nil, nil
+  local o, prime, message = all[1]
   if o.prime then
     prime, message = pipeline.encode(model:tokeniser(), o.prime, o)
     if not prime then return nil, message end
   end
-  local generators, directions = {}, nil
+  local generators = {}
   local _ <close> = setmetatable({}, { __close = function()
     for _, generator in ipairs(generators) do generator:close() end
   end })
+  local directions
   directions, message = prepare(model, seq, all, generators, prime)
   if not directions then return nil, message end
   local drums, takes = core.play(generators, seq, directions, o.pause), {}
@@ -269,7 +270,7 @@ end
 function pipeline.finish(model, song, take, o)
   local drums, message = pipeline.humanise(model, song, take, o)
   if not drums then return nil, message end
-  local conversion, combined = o.kits, nil
+  local conversion, combined = o.kits
   if o.tempo then
     combined = fixed_tempo.song(drums, o.tempo, o.length, kits.output_pitches(conversion.map_out))
   else

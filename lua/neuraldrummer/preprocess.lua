@@ -9,6 +9,7 @@ local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
 local shards = require "neuraldrummer.shards"
 
+---@class neuraldrummer.modules.preprocess
 local preprocess = {}
 
 ---@class neuraldrummer.preprocess_options

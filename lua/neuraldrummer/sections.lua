@@ -8,6 +8,7 @@ local options = require "neuraldrummer.options"
 local random = require "neuraldrummer.random"
 local check = options.check
 
+---@class neuraldrummer.modules.sections
 local sections = {}
 
 local MIN_NOVELTY <const> = 0.3      -- of a boundary
@@ -26,7 +27,7 @@ local MAX_KINDS <const> = 64         -- different sections that later ones are c
 ---@package
 function sections.pickup(seq)
   local bars = seq:bars()
-  return #bars > 2 and bars[2].step - bars[1].step < bars[3].step - bars[2].step and 1 or 0
+  return #bars > 2 and bars[1].last - bars[1].first < bars[2].last - bars[2].first and 1 or 0
 end
 
 -- The bars at which sections begin.
@@ -34,7 +35,7 @@ local function boundaries(seq, bars)
   local n, novelty, turn = #bars, {}, seq:metric "turn"
   local shift = sections.pickup(seq)
   for b = 2, n do
-    local x = turn[bars[b].step]
+    local x = turn[bars[b].first]
     -- most phrases are four bars long
     novelty[b] = (b - 1 - shift) % 4 == 0 and x * 1.25 or x
   end
@@ -92,11 +93,11 @@ end
 local function sources_of(seq, list, direction)
   local bars, map, any = seq:bars(), {}, false
   local n_voices = #seq:voices()
-  local function steps(b) return (bars[b + 1] and bars[b + 1].step or #seq + 1) - bars[b].step end
+  local function steps(b) return bars[b].last - bars[b].first + 1 end
   local function is_free(b)
     if not direction.known then return true end
-    local from = (bars[b].step - 1) * n_voices
-    return not direction.known:sub(from + 1, from + steps(b) * n_voices):find "[^\0]"
+    return not direction.known:sub((bars[b].first - 1) * n_voices + 1,
+      bars[b].last * n_voices):find "[^\0]"
   end
   local density, fills = direction.density or {}, direction.fills or {}
   for b = 1, #bars do map[b] = b end
@@ -139,7 +140,7 @@ function sections.reuse(seq, drums, direction, given)
   local draw = random.uniform(o.seed or 1)
   local n_voices, bars, parts = #seq:voices(), seq:bars(), {}
   for b, bar in ipairs(bars) do
-    local cells = ((bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step) * n_voices
+    local cells = (bar.last - bar.first + 1) * n_voices
     if map[b] == b then
       parts[b] = ("\1"):rep(cells)
     else

@@ -10,6 +10,7 @@ local kits = require "neuraldrummer.kits"
 local check = require "neuraldrummer.options".check
 local printable = require "neuraldrummer.printable"
 
+---@class neuraldrummer.modules.shards
 local shards = {}
 
 local VERSION <const> = 1

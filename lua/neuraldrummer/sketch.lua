@@ -10,6 +10,7 @@ local random = require "neuraldrummer.random"
 local files = require "neuraldrummer.files"
 local misuse = option.misuse
 
+---@class neuraldrummer.modules.sketch
 local sketch = {}
 
 local PPQ <const> = 480
@@ -112,7 +113,8 @@ function sketch.continue(path, options)
   primer, message = tokeniser:encode(nd.song.new(spec), nil, o.max_steps)
   if not primer then return nil, ("%s: %s"):format(path, message) end
   accompany_groove(notes, primer:bars(), o.bars or 16, spec.ppq)
-  local song, seq = nd.song.new(spec), nil
+  local song = nd.song.new(spec)
+  local seq
   seq, message = tokeniser:encode(song, files.name(path))
   if not seq then return nil, ("%s: %s"):format(path, message) end
   o.bars, o.extend, o.drums_alone = nil, #primer:bars(), true

@@ -2,6 +2,7 @@
 --- many songs have which tempo and how many hits.
 local before = require "neuraldrummer.core".before
 
+---@class neuraldrummer.modules.statistics
 local statistics = {}
 
 local PLACES <const> = 16          -- of a bar of 4/4
@@ -36,17 +37,16 @@ function statistics.run(corpus, on_progress)
     local seq <close>, message = corpus:song(i)
     if not seq then return nil, message end
     local hits, bars, struck = seq:packed_hits(), seq:bars(), 0
-    for b, bar in ipairs(bars) do
-      local stop = (bars[b + 1] and bars[b + 1].step or #seq + 1)
-      local steps, any = stop - bar.step, false
+    for _, bar in ipairs(bars) do
+      local steps, any = bar.last - bar.first + 1, false
       local whole = bar.numerator == 4 and bar.denominator == 4
       add_to(meters, bar.numerator .. "/" .. bar.denominator)
-      local last = (stop - 1) * n
-      local at = hits:find("[^\0]", (bar.step - 1) * n + 1)
+      local last = bar.last * n
+      local at = hits:find("[^\0]", (bar.first - 1) * n + 1)
       while at and at <= last do
         struck, any = struck + 1, true
         if whole then
-          local place = ((at - 1) // n - bar.step + 1) * PLACES // steps + 1
+          local place = ((at - 1) // n - bar.first + 1) * PLACES // steps + 1
           local row = counts[(at - 1) % n + 1]
           row[place] = row[place] + 1
         end

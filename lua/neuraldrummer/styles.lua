@@ -8,6 +8,7 @@ local misuse = require "neuraldrummer.options".misuse
 local parse = require "neuraldrummer.direction.parse"
 local printable = require "neuraldrummer.printable"
 
+---@class neuraldrummer.modules.styles
 local styles = {}
 
 local TRAITS <const> = { "repeats", "off_eighths", "back_beats", "rests", "fills" }

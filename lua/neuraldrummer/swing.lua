@@ -17,6 +17,7 @@
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.swing
 local swing = {}
 
 local SWUNG <const> = 0.5    -- from here on, a song's own eighths are swung
@@ -89,14 +90,14 @@ end
 -- and the unit's length; nothing where nothing swings.
 local function places(seq, unit)
   local per_beat, bars, out = seq:settings().steps_per_beat, seq:bars(), {}
-  for b, bar in ipairs(bars) do
-    local steps = (bars[b + 1] and bars[b + 1].step or #seq + 1) - bar.step
+  for _, bar in ipairs(bars) do
+    local steps = bar.last - bar.first + 1
     local long = (unit == "sixteenths" or compound(bar)) and per_beat / 2 or per_beat
     for k = 0, steps - 1 do
       local first = k // long * long
       -- a grid without a middle, or a unit that the bar cuts off: straight
       if long >= 2 and long % 2 == 0 and first + long <= steps then
-        out[bar.step + k] = { first = bar.step + first, place = k - first, long = long }
+        out[bar.first + k] = { first = bar.first + first, place = k - first, long = long }
       end
     end
   end

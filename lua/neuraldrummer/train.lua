@@ -16,6 +16,7 @@ local misfit = require "neuraldrummer.fit"
 local sitting = require "neuraldrummer.train.sitting"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.train
 local train = {}
 
 ---@class neuraldrummer.train_options

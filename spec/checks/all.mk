@@ -5,6 +5,8 @@
 #                    MUTATIONS=10 of each, and PYTHON=… that has mido, compared by it
 #   make check-commands  RUNS=1000 of the tool, with the files that it takes spoilt
 #   make check-kill  KILLS=30 of preprocessing and training, at random moments
+#   make check-same OLD=../other/build SONGS=folder  compared with an older build: the
+#                    same result files; QUICK=1 with a few songs
 #   make check-long  memory over 10,000 songs and 100,000 steps
 
 KILLS ?= 30
@@ -31,4 +33,11 @@ check-long: deps
 	@$(MAKE) --no-print-directory all
 	@$(PATHS) $(LUA) spec/checks/long.lua
 
-.PHONY: check-corpus check-commands check-kill check-long
+check-same: deps
+	@test -d '$(OLD)' -a -d '$(SONGS)' || \
+	  { echo 'make check-same OLD=../other/build SONGS=folder' >&2; exit 2; }
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='?.lua;;' $(LUA) spec/checks/same.lua '$(OLD)' '$(BUILD)' '$(SONGS)' \
+	  $(if $(QUICK),--quick)
+
+.PHONY: check-corpus check-commands check-kill check-same check-long

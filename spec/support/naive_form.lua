@@ -12,7 +12,7 @@ local PLACES <const> = 16
 ---@return integer[] starts
 function form.starts(seq)
   local starts = {}
-  for b, bar in ipairs(seq:bars()) do starts[b] = bar.step end
+  for b, bar in ipairs(seq:bars()) do starts[b] = bar.first end
   starts[#starts + 1] = #seq + 1
   return starts
 end

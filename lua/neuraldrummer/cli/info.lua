@@ -59,10 +59,9 @@ local function sketch_song(song)
   local bars, hits, voices = seq:bars(), seq:packed_hits(), #seq:voices()
   local energy, song_bars, drum_bars = seq:metric "energy", {}, {}
   for b, bar in ipairs(bars) do
-    local stop = (bars[b + 1] and bars[b + 1].step or #seq + 1) - 1
-    local cells = hits:sub((bar.step - 1) * voices + 1, stop * voices)
-    song_bars[b] = energy[bar.step]
-    drum_bars[b] = select(2, cells:gsub("[^\0]", "")) / (stop - bar.step + 1)
+    local cells = hits:sub((bar.first - 1) * voices + 1, bar.last * voices)
+    song_bars[b] = energy[bar.first]
+    drum_bars[b] = select(2, cells:gsub("[^\0]", "")) / (bar.last - bar.first + 1)
   end
   song_bars, drum_bars = blocks.fit(song_bars, columns - 8), blocks.fit(drum_bars, columns - 8)
   say("song    %s", blocks.columns_of(song_bars))
@@ -217,8 +216,8 @@ info.info = {
       return true
     end
     local kind, message, apart, status
-    apart, message, status = common.check_outputs_with_picture(args.plot, { { args.file, "the input" } },
-      {})
+    apart, message, status = common.check_outputs_with_picture(args.plot,
+      { { args.file, "the input" } }, {})
     if not apart then return nil, message, status end
     kind, message = kind_of(args.file)
     if not kind then return nil, message end

@@ -22,7 +22,9 @@ local function rows_of(command, output, ...)
     { "--json", "print the result as JSON", group = "Result" },
     ...,
   }
-  for _, option in ipairs(playing.of(command)) do rows[#rows + 1] = common.playing_row(option) end
+  for _, option in ipairs(playing.of(command)) do
+    if option.flag then rows[#rows + 1] = common.playing_row(option) end
+  end
   return rows
 end
 
@@ -30,15 +32,13 @@ end
 local function options_from(command, args)
   local o = { out = args.output }
   for _, option in ipairs(playing.of(command)) do
-    local value = option.flag and args[common.field(option.flag)]
-    if value ~= nil and option.flag and not option.value then
-      value = option.sets == nil or option.sets
+    local value
+    if option.flag then value = args[common.field(option.flag)] end
+    if value ~= nil and not option.value then value = option.sets ~= false end
+    if value ~= nil and o[option.name] ~= nil then
+      error(("options '--%s' and '%s': give one of them"):format(option.name, option.flag), 0)
     end
-    if value ~= nil and option.flag and o[option.name] ~= nil then
-      error(("options '%s' and '--%s': give one of them"):format(option.flag,
-        (option.name:gsub("_", "-"))), 0)
-    end
-    if value ~= nil and option.flag then o[option.name] = value end
+    if value ~= nil then o[option.name] = value end
   end
   return o
 end

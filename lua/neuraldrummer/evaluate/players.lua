@@ -22,11 +22,11 @@ local function stock_beat(song)
   end
   local kick, snare = voice.kick or 0, voice.snare or 0
   local hat = voice["closed hat"] or voice["closed hihat"] or 0
-  local out, list, total = silence(song), song.seq:bars(), #song.seq
+  local out, list = silence(song), song.seq:bars()
   local unit = {}  -- steps of 1/denominator, by meter: from the longest bar, as one may be cut off
-  for i, bar in ipairs(list) do
+  for _, bar in ipairs(list) do
     local meter = bar.numerator .. "/" .. bar.denominator
-    local steps = (list[i + 1] and list[i + 1].step or total + 1) - bar.step
+    local steps = bar.last - bar.first + 1
     unit[meter] = math.max(unit[meter] or 0, steps / bar.numerator)
   end
   local function strike(from, to, every, pick)
@@ -38,12 +38,12 @@ local function stock_beat(song)
       k = k + 1
     end
   end
-  for i, bar in ipairs(list) do
+  for _, bar in ipairs(list) do
     local u, d = unit[bar.numerator .. "/" .. bar.denominator], bar.denominator
     local pulse = d == 8 and bar.numerator % 3 == 0 and 3 * u or u * d / 4
-    local last = math.min(list[i + 1] and list[i + 1].step - 1 or total, song.n)
-    strike(bar.step, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
-    strike(bar.step, last, math.max(1, u * d / 8), function() return hat end)
+    local last = math.min(bar.last, song.n)
+    strike(bar.first, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
+    strike(bar.first, last, math.max(1, u * d / 8), function() return hat end)
   end
   return out
 end
@@ -80,7 +80,7 @@ local function commonest_bar(song)
   local out = silence(song)
   if not best then return out end
   for _, bar in ipairs(song.seq:bars()) do
-    local t = bar.step
+    local t = bar.first
     for k = 0, best.last - best.first do
       if t + k <= song.n then out[t + k] = song.real[best.first + k] end
     end

@@ -37,19 +37,16 @@ end
 ---@field from integer first step looked at; what is before is given
 ---@field n integer last step looked at
 ---@field real integer[] recorded hits, as masks
----@field bars {first: integer, last: integer, numerator: integer, denominator: integer}[]
+---@field bars neuraldrummer.bar[]
 ---@field given table[] the bars before `from`
 
 -- Those that are given, and those looked at: only whole bars.
 local function bars_of(seq, from, n)
   local given, bars = {}, {}
-  local list, total = seq:bars(), #seq
-  for i, bar in ipairs(list) do
-    local last = list[i + 1] and list[i + 1].step - 1 or total
-    if last > n then break end
-    local to = last < from and given or bars
-    to[#to + 1] = { first = bar.step, last = last,
-      numerator = bar.numerator, denominator = bar.denominator }
+  for _, bar in ipairs(seq:bars()) do
+    if bar.last > n then break end
+    local to = bar.last < from and given or bars
+    to[#to + 1] = bar
   end
   return bars, given
 end
@@ -67,7 +64,7 @@ function repertoire.songs(corpus, options)
       local seq, message = corpus:song(i)
       if not seq then return nil, message end
       local opening = options.given_bars and seq:bars()[options.given_bars + 1]
-      local from = opening and opening.step or 1
+      local from = opening and opening.first or 1
       local n = math.min(#seq, from - 1 + options.steps)
       -- of a song of no more than the bars that are given, nothing can be asked
       if opening or not options.given_bars then

@@ -105,7 +105,7 @@ playing.LIST = {
     help = "allow more hits at once than two hands and two feet can play" },
   { name = "enter", type = "string", annotation = '"band"|"always"', flag = "--enter",
     value = "WHEN", choices = { "band", "always" },
-    text = "band: play from the song's first note to its last (default); always: in all bars" },
+    text = "when to play: band, from the song's first note to its last (default), or always" },
 
   { group = "Editing", name = "keep", type = "string|table", annotation = "string|string[]",
     flag = "--keep", value = "VOICES", only = DRUM,

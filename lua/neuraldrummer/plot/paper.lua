@@ -318,7 +318,7 @@ function paper.add_roll(add, seq, paint, shown, wide)
   for i, bar in ipairs(bars) do
     local every = (i - 1) % stride == 0
     if every or (shown or #bars) <= 200 or (i - 1) % (stride // 4) == 0 then
-      add("%d 0.5 0 %d %d", bar.step - 1, rows, every and 0xb9bec6 or 0xe6e8eb)
+      add("%d 0.5 0 %d %d", bar.first - 1, rows, every and 0xb9bec6 or 0xe6e8eb)
     end
   end
   add("%d 0.5 0 %d %d\nEND", n, rows, 0xb9bec6)
@@ -348,7 +348,7 @@ function paper.add_roll_panel(add, seq, shown, below)
   local voices, bars = seq:voices(), seq:bars()
   local rows, stride, marks, names = #voices, paper.bar_stride(shown or #bars), {}, {}
   for i, bar in ipairs(bars) do
-    if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.step - 1) end
+    if (i - 1) % stride == 0 then marks[#marks + 1] = ("'%d' %d"):format(i, bar.first - 1) end
   end
   for i, name in ipairs(voices) do
     names[i] = ("%s %d"):format(paper.label((name:gsub("_", " "))), i)

@@ -1,10 +1,10 @@
 --- A song's picture: what is heard, its sections, what was asked of the drummer,
 --- and the drums.
 local core = require "neuraldrummer.core"
-local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
 local paper = require "neuraldrummer.plot.paper"
+local sections = require "neuraldrummer.sections"
 
 local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
   paper.GREY
@@ -13,8 +13,6 @@ local KEPT <const> = 0xdfe9dc
 local SECTIONS <const> = { 0xdbe4f0, 0xf3e6cd, 0xdcebe4, 0xeadfe9, 0xf0e0d8, 0xe3e3e3 }
 -- Pixels: the song's panel, one strip of what goes with bars, the drums.
 local TOP <const>, HEARD <const>, STRIP <const>, ROLL <const>, FOOT <const> = 90, 150, 22, 368, 66
-
-local function bar_end(seq, bars, b) return bars[b + 1] and bars[b + 1].step or #seq + 1 end
 
 --- A section's name: its own, or a letter, the same when it returns.
 ---@param section neuraldrummer.section
@@ -28,7 +26,7 @@ end
 local function open_shares(seq, bars, known)
   local shares, n_voices = {}, #seq:voices()
   for b, bar in ipairs(bars) do
-    local cells = known:sub((bar.step - 1) * n_voices + 1, (bar_end(seq, bars, b) - 1) * n_voices)
+    local cells = known:sub((bar.first - 1) * n_voices + 1, bar.last * n_voices)
     shares[b] = select(2, cells:gsub("\0", "")) / math.max(1, #cells)
   end
   return shares
@@ -37,7 +35,7 @@ end
 -- What the picture shows by bar.
 local function by_bar(seq, options)
   local bars, direction = seq:bars(), options.direction or {}
-  local facts = { bars = bars, sections = options.sections or direct.sections(seq),
+  local facts = { bars = bars, sections = options.sections or sections.find(seq),
     styles = core.bar_styles(seq), asked = direction.fills, energy = direction.density,
     known = direction.known, fills = 0 }
   facts.open = facts.known and open_shares(seq, bars, facts.known)
@@ -54,11 +52,11 @@ local function write_tsv(path, seq, intensity, facts)
   return paper.tsv(path, names, function()
     step = step + 1
     if step > #seq then return nil end
-    while bars[bar + 1] and bars[bar + 1].step <= step do bar = bar + 1 end
+    while bars[bar + 1] and bars[bar + 1].first <= step do bar = bar + 1 end
     while facts.sections[section + 1] and facts.sections[section + 1].first <= bar do
       section = section + 1
     end
-    local row = { step, bar, format("%g", 1 + (step - bars[bar].step) / per_beat),
+    local row = { step, bar, format("%g", 1 + (step - bars[bar].first) / per_beat),
       format("%.4g", intensity[step]) }
     local start = (step - 1) * #voices
     for v = 1, #voices do row[4 + v] = hits:byte(start + v) end
@@ -82,10 +80,10 @@ local function meter_labels(bars, n)
     local meter = bar.numerator .. "/" .. bar.denominator
     if meter ~= before and #meters < 40 then
       local last = meters[#meters]
-      if last and bar.step - 1 - last[1] < 0.022 * n * #last[2] / 3 then
+      if last and bar.first - 1 - last[1] < 0.022 * n * #last[2] / 3 then
         last[2] = last[2] .. "  " .. meter
       else
-        meters[#meters + 1] = { bar.step - 1, meter }
+        meters[#meters + 1] = { bar.first - 1, meter }
       end
       before = meter
     end
@@ -97,8 +95,8 @@ end
 local function add_heard(add, seq, bars, intensity)
   local n, lengths, at = #seq, {}, 1
   for step = 1, n do
-    if bars[at + 1] and bars[at + 1].step <= step then at = at + 1 end
-    lengths[step] = bar_end(seq, bars, at) - bars[at].step
+    if bars[at + 1] and bars[at + 1].first <= step then at = at + 1 end
+    lengths[step] = bars[at].last - bars[at].first + 1
   end
   local curve = paper.smooth(intensity, function(step) return lengths[step] end)
   add("$intensity << END")
@@ -127,7 +125,7 @@ end
 local function strips(seq, facts)
   local bars, boxes, texts, names, y = facts.bars, {}, {}, {}, 0
   local function box(first, last, low, high, rgb)
-    local from, to = bars[first].step - 1, bar_end(seq, bars, last) - 1
+    local from, to = bars[first].first - 1, bars[last].last
     boxes[#boxes + 1] = format("%g %g %g %g %g %g %d", (from + to) / 2, low, from, to, low, high,
       rgb)
   end
@@ -141,7 +139,7 @@ local function strips(seq, facts)
   for _, section in ipairs(facts.sections) do
     box(section.first, section.last, low + 0.1, high - 0.1,
       SECTIONS[(section.kind - 1) % #SECTIONS + 1])
-    local from, to = bars[section.first].step - 1, bar_end(seq, bars, section.last) - 1
+    local from, to = bars[section.first].first - 1, bars[section.last].last
     local name = section_name(section)
     if (to - from) / #seq * paper.WIDTH > 9 * #name then
       texts[#texts + 1] = format("%g %g %s", (from + to) / 2, (low + high) / 2, paper.quote(name))

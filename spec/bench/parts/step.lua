@@ -16,7 +16,7 @@ return function()
   local seq = assert(model:tokeniser():encode(bench.song(bench.beats())))
   local metrics = {}
   for i = 1, #seq do metrics[i] = seq:metrics(i) end
-  for _, bar in ipairs(seq:bars()) do metrics[bar.step].bar = true end
+  for _, bar in ipairs(seq:bars()) do metrics[bar.first].bar = true end
   local gen = core.generator(model)
   local bytes = model:config().step_bytes
   local steps = {}  -- of all turns
