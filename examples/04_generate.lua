@@ -52,7 +52,7 @@ local live = nd.generator(model, { seed = 7, temperature = 0.8 })
 local odds = {}
 for step = 1, 32 do
   live:step(seq:metrics(step))
-  if step > 16 then odds[#odds + 1] = ("%2.0f"):format(100 * live:odds().snare) end
+  if step > 16 then odds[#odds + 1] = ("%2.0f"):format(100 * live:probabilities().snare) end
 end
 print("  snare in bar 2, %: " .. table.concat(odds, " "))
 

@@ -122,8 +122,8 @@ print(seq:with_bars { 1, false, 1 })          -- bars 1 and 3 as bar 1, silence 
 print(("%.2f"):format(seq:style()[1] ^ 2))    -- kicks a step
   --> 0.12
 
---: sequence:likeness
-print(seq:likeness()(1, 1))                    --> 1.0
+--: sequence:self_similarity
+print(seq:self_similarity()(1, 1))                    --> 1.0
 
 --: sequence:close
 local spare = assert(tokeniser:encode(song))
@@ -148,11 +148,11 @@ do
   assert(writer:append(from, 1, 6) and writer:finish())
 end
 
---: core.intake
+--: core.ingest
 do
   assert(song:save(folder .. "/taken.mid"))
   local list = { { path = folder .. "/taken.mid", name = "taken" } }
-  local results = assert(core.intake(list, { tokeniser = tokeniser, threads = 2,
+  local results = assert(core.ingest(list, { tokeniser = tokeniser, threads = 2,
     reader = require "neuraldrummer.smf".reader }))
   print(results[1].steps == #seq, results[1].message)  --> true	nil
 end
@@ -210,11 +210,11 @@ local values, shape = model:tensor(name)
 print(#values == shape[1] * (shape[2] or 1))  --> true
 model:set_tensor(name, values)
 
---: corpus:batches batches:next batches:count batches:place batches:shape batches:songs
+--: corpus:batches batches:next batches:count batches:position batches:shape batches:songs
 local batches = corpus:batches { model = model, batch = 4, steps = 16, seed = 1 }
 assert(batches:next())
 print(batches:count() > 1, batches:songs())   --> true	8
-print(batches:place())                        --> 1	1
+print(batches:position())                        --> 1	1
 print((batches:shape()))                      --> 16
 
 --: model:train_step model:gradient
@@ -243,9 +243,9 @@ print(model:loss(own) > 0)                    --> true
 print(model:learn_styles(corpus))             --> 8
 print(#model:styles(seq), model:styles()[1].name)  --> 8	reference
 
---: model:save model:sound model:extra neuraldrummer.model.load core.load_model
+--: model:save model:is_finite model:extra neuraldrummer.model.load core.load_model
 local model_path = folder .. "/reference.safetensors"
-print(model:sound())                          --> true
+print(model:is_finite())                          --> true
 assert(model:save(model_path, { extra = { band = "ours" } }))
 model = assert(nd.model.load(model_path))
 print(model:extra().band)                     --> ours
@@ -311,12 +311,12 @@ print(#drums == #seq, (generator:style()) ~= nil)  --> true	true
 --: generator:choose
 print(#generator:choose(seq, 1))              --> 230
 
---: generator:step generator:odds generator:reset
+--: generator:step generator:probabilities generator:reset
 -- along with a host, one step after another: a model that hears no step to come
 local live = nd.model.new { hidden = 8, layers = 1, encoder = 0, seed = 1 }
 local along = nd.generator(live, { seed = 7 })
 print(type(along:step(seq:metrics(1))))       --> table
-print(along:odds().kick > 0)                  --> true
+print(along:probabilities().kick > 0)                  --> true
 along:reset()
 
 --: generator:close
@@ -355,7 +355,7 @@ print(direction.fills("every 8", seq)[8])     --> true
 
 --: direction.fixed_hits
 local fixed, mask = direction.fixed_hits(seq, { keep = "kick" })
-print(#generator:play(seq, { given = fixed, known = mask }), #mask)  --> 256	2304
+print(#generator:play(seq, { fixed = fixed, mask = mask }), #mask)  --> 256	2304
 
 --: styles.resolve styles.encode styles.load
 local styles = nd.styles
@@ -376,12 +376,12 @@ print(swing.feel(song).amount)                --> 0
 local amount, unit = swing.read("0.5/8", song)
 print(#swing.apply(seq, amount, unit))        --> 256
 
---: core.touch core.shift
+--: core.humanise core.retime
 local touch = assert(nd.model.load(assert(nd.default_model "touch")))
-print(#core.touch(touch, seq, { amount = 1, seed = 1 }))  --> 256
+print(#core.humanise(touch, seq, { amount = 1, seed = 1 }))  --> 256
 local later = {}
 for step = 1, #seq do later[step] = step + 1 end
-print(core.shift(seq, later):hits(2).kick ~= nil)  --> true
+print(core.retime(seq, later):hits(2).kick ~= nil)  --> true
 
 --: core.bar_styles
 print(#core.bar_styles(seq))                  --> 16
@@ -391,12 +391,12 @@ local takes = core.play({ nd.generator(model), nd.generator(model, { seed = 2 })
   function(products) assert(products > 0) end)
 print(#takes, takes[1]:packed_hits() == nd.generator(model):play(seq):packed_hits())  --> 2	true
 
---: score.run score.worst_bars score.rank core.judge
+--: score.run score.worst_bars score.rank core.log_likelihood
 local score = nd.score
 local fit = assert(score.run(model, seq, { others = 2 }))
 print(fit.of, #score.worst_bars(fit, 3) <= 3) --> 2	true
 print(score.rank(model, { seq })[1] < 0)      --> true
-print(#core.judge(model, seq))                --> 256
+print(#core.log_likelihood(model, seq))                --> 256
 
 --: explain.run explain.words explain.format core.explain
 local explain = nd.explain
@@ -467,8 +467,8 @@ do
   print((assert(io.open(folder .. "/notes.txt")):read "a"))  --> take 2
 end
 
---: core.before
-print(core.before("Zulu", "alpha"))           --> true
+--: core.byte_less
+print(core.byte_less("Zulu", "alpha"))           --> true
 
 --: core.lock lock:close
 do

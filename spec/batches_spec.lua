@@ -70,7 +70,7 @@ local function losses(model, batches, n)
   local list = {}
   for _ = 1, n do
     if not batches:next() then assert.is_true(batches:next()) end
-    local epoch, at = batches:place()
+    local epoch, at = batches:position()
     list[#list + 1] = { epoch, at, model:loss(batches) }
   end
   return list
@@ -128,7 +128,7 @@ describe("batches", function()
         local _, count, _, hit, both = model:loss(batches)
         counted, struck, n = counted + count, struck + hit, n + 1
         assert.is_true(both <= hit and hit <= count)
-        assert.same({ 1, n }, { batches:place() })
+        assert.same({ 1, n }, { batches:position() })
       end
       assert.equal(batches:count(), n)
       return counted, struck
@@ -384,7 +384,7 @@ describe("batches", function()
       local n = 0
       while batches:next() do
         n = n + 1
-        assert.same({ epoch, n }, { batches:place() })
+        assert.same({ epoch, n }, { batches:position() })
       end
       assert.equal(batches:count(), n)
     end
@@ -397,7 +397,7 @@ describe("batches", function()
       local list = {}
       for i = 1, n do
         if not batches:next() then assert.is_true(batches:next()) end
-        list[i] = { batches:place() }
+        list[i] = { batches:position() }
         table.move({ model:train_step(batches, step) }, 1, 2, 3, list[i])
       end
       return list
@@ -413,7 +413,7 @@ describe("batches", function()
         local again <close> = assert(core.load_model(file))
         local resumed <close> = assert(corpus:batches { model = again, batch = 3, steps = 32,
           seed = seed, resume = true })
-        assert.same({ batches:place() }, { resumed:place() })
+        assert.same({ batches:position() }, { resumed:position() })
         tried[stop + 1] = learn(again, resumed, stop % 10 == 0 and 12 or 2)
         went[stop + 1] = learn(model, batches, 1)[1]
       end
@@ -445,19 +445,19 @@ describe("batches", function()
         for i = 1, 30 do
           if disturbed then
             put(damaged)
-            local place = { batches:place() }
+            local place = { batches:position() }
             local more, message = batches:next()
             put(bytes)
             if more == nil then
               failed = failed + 1
               assert.equal(spoilt .. ": the corpus is damaged: checksum of a song", message)
-              assert.same(place, { batches:place() })
+              assert.same(place, { batches:position() })
               assert.error_matches(function() model:loss(batches) end, "call next%(%) first")
               more = batches:next()
             end
-            list[i] = { more, batches:place() }
+            list[i] = { more, batches:position() }
           else
-            list[i] = { batches:next(), batches:place() }
+            list[i] = { batches:next(), batches:position() }
           end
           if list[i][1] then list[i][5] = { model:loss(batches) } end
         end
@@ -486,8 +486,8 @@ describe("batches", function()
       assert.equal(want, message)
     end
     assert(model:save(file, { training = true, batches = batches }))
-    local otherwise = ("%s, of %s: the training to go on with took other batches of it "
-      .. "(3 x 32 steps of 4 songs, seed 4)"):format(file, path)
+    local otherwise = ("%s, of %s: cannot resume: it was trained with batches of 3 x 32 "
+      .. "steps from 4 songs, seed 4"):format(file, path)
     refused(otherwise, { batch = 3, steps = 64, seed = 4 })
     refused(otherwise, { batch = 3, steps = 32, seed = 5 })
     refused(otherwise, { batch = 3, steps = 32, seed = 4, split = "all" })
@@ -511,14 +511,14 @@ describe("batches", function()
       safetensors.write(file, whole)
     end
     local same = { batch = 3, steps = 32, seed = 4 }
-    local at = ("%s, of %s: the checkpoint's place in it "):format(file, path)
+    local at = ("%s, of %s: the saved batch position "):format(file, path)
     for text, why in pairs {
       [(place:gsub(" %d+:", " 77:", 1))] = "is out of range",
       [(place:gsub(" %d+:(%d+)$", (" %d:%%1"):format(valid - 1)))] = "is out of range",
       [(place:gsub(":%d+$", ":999999"))] = "is out of range",
-      [place .. " 0:0"] = "cannot be read",
-      [place .. "x"] = "cannot be read",
-      [place .. " "] = "cannot be read",
+      [place .. " 0:0"] = "cannot be parsed",
+      [place .. "x"] = "cannot be parsed",
+      [place .. " "] = "cannot be parsed",
     } do
       placed(text)
       refused(at .. why, same)
@@ -587,7 +587,7 @@ describe("batches of windows", function()
         local n = 0
         while batches:next() do
           n = n + 1
-          assert.same({ epoch, n }, { batches:place() })
+          assert.same({ epoch, n }, { batches:position() })
           local _, count = model:loss(batches)
           assert.equal(case[1] * #tok:voices(), count)
         end

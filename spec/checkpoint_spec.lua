@@ -249,13 +249,13 @@ describe("a checkpoint", function()
         model:set_tensor(name, values)
         local says = ("weight %d of tensor %s, %s, is none that training gives"):format(at - 1,
           name, shown)
-        assert.same({ nil, says }, { model:sound() })
+        assert.same({ nil, says }, { model:is_finite() })
         refused(says)
         refused(says, { half = true })
       end
       values[at] = former
       model:set_tensor(name, values)
-      assert.is_true(model:sound())
+      assert.is_true(model:is_finite())
     end
     local many = {}
     for i = 1, 5000 do many["key " .. i] = "" end
@@ -279,7 +279,7 @@ describe("a checkpoint", function()
     -- the gradient is finite, and its square is not
     assert(model:train_step(batch, { rate = 0, clip = 0 }))
     assert.matches("^the gradient's mean square of weight %d+ is not finite$",
-      select(2, model:sound()))
+      select(2, model:is_finite()))
     local ok, message = model:save(path, { training = true })
     assert.is_nil(ok)
     assert.matches("value %d+ of tensor adam%.v is not finite$", message)

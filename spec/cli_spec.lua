@@ -345,7 +345,7 @@ describe("the command-line tool", function()
     assert.equal("song 1", json.decode(drum("--style", "song 1", "--json")).style.name)
     assert.matches("^ +[12] +[%d.]+ %%  song [12]\n +[12] +[%d.]+ %%  song [12]\n$",
       drum "--styles")
-    assert.is_true(json.decode(drum("--styles", "--json"))[1].odds >= 0.5)
+    assert.is_true(json.decode(drum("--styles", "--json"))[1].weight >= 0.5)
     assert.not_matches("in style", drum "--no-style")
     assert.not_matches("in style", drum("--style-of", song))
     drum("--energy", "-1", "--fills", "sections", "--no-return", "--allow-unplayable",

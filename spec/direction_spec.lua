@@ -73,7 +73,7 @@ describe("what is kept", function()
   end
 
   it("comes out note for note where all is", function()
-    local drums = play { given = seq }
+    local drums = play { fixed = seq }
     assert.equal(seq:packed_hits(), drums:packed_hits())
     assert.equal(seq:tokens(), drums:tokens())
     assert.equal(described(own, 0, 8 * BAR),
@@ -82,7 +82,7 @@ describe("what is kept", function()
 
   it("stands around bars that are played again", function()
     local known = mask(seq, function(bar) return bar < 3 or bar > 5 end)
-    local drums = play { given = seq, known = known }
+    local drums = play { fixed = seq, mask = known }
     local notes = song:with_drums(drums):notes "drums"
     -- half a step before the bars' own ticks, as their first notes are early
     local from, to = 2 * BAR - 60, 5 * BAR - 60
@@ -96,7 +96,7 @@ describe("what is kept", function()
 
   it("may be voices", function()
     local known = mask(seq, function(_, voice) return voice == "kick" or voice == "snare" end)
-    local notes = song:with_drums(play { given = seq, known = known }):notes "drums"
+    local notes = song:with_drums(play { fixed = seq, mask = known }):notes "drums"
     local kept = { [35] = true, [36] = true, [37] = true, [38] = true, [40] = true }
     assert.equal(described(own, 0, 8 * BAR, kept), described(notes, 0, 8 * BAR, kept))
     assert.equal("", described(notes, 0, 8 * BAR, { [100] = true, [44] = true }))
@@ -109,8 +109,8 @@ describe("what is kept", function()
     end)
     for seed = 1, 4 do
       local generator <close> = core.generator(model, { seed = seed })
-      assert.equal(generator:play(seq, { given = seq, known = known }):packed_hits(),
-        generator:play(seq, { given = seq:with_hits(other), known = known }):packed_hits())
+      assert.equal(generator:play(seq, { fixed = seq, mask = known }):packed_hits(),
+        generator:play(seq, { fixed = seq:with_hits(other), mask = known }):packed_hits())
     end
   end)
 
@@ -118,17 +118,17 @@ describe("what is kept", function()
     local generator <close> = core.generator(model)
     local other = assert(model:tokeniser():encode(tiny.song { patterns = { { bass =
       "x..............." } }, bars = 3 }))
-    assert.error_matches(function() generator:play(seq, { given = other }) end,
-      "option 'given': it has 48 steps, the song 128")
+    assert.error_matches(function() generator:play(seq, { fixed = other }) end,
+      "option 'fixed': it has 48 steps, the song 128")
     other = assert(core.tokeniser { kit = "basic6" }:encode(song))
-    assert.error_matches(function() generator:play(seq, { given = other }) end,
-      "option 'given': it has another kit than the song")
-    assert.error_matches(function() generator:play(seq, { given = seq, known = "\1" }) end,
-      "option 'known': 1152 bytes are needed")
-    assert.error_matches(function() generator:play(seq, { known = "\1" }) end,
-      "option 'known': it needs 'given'")
+    assert.error_matches(function() generator:play(seq, { fixed = other }) end,
+      "option 'fixed': it has another kit than the song")
+    assert.error_matches(function() generator:play(seq, { fixed = seq, mask = "\1" }) end,
+      "option 'mask': 1152 bytes are needed")
+    assert.error_matches(function() generator:play(seq, { mask = "\1" }) end,
+      "option 'mask': it needs 'fixed'")
     local plain = core.model { hidden = 8, layers = 1, encoder = 0 }
-    assert.error_matches(function() core.generator(plain):play(seq, { given = seq }) end,
+    assert.error_matches(function() core.generator(plain):play(seq, { fixed = seq }) end,
       "this model takes no direction")
   end)
 
@@ -189,7 +189,7 @@ describe("hands and feet", function()
       "x...x...x......x" } }, bars = 1 }))
     local generator <close> = core.generator(model, { forced = 9, cutoff = 1 })
     local last = generator:play(seq):hits(16)
-    local odds = generator:odds()
+    local odds = generator:probabilities()
     table.sort(hands, function(a, b) return odds[a] > odds[b] end)
     for i, voice in ipairs(hands) do assert.equal(i <= 2, last[voice] ~= nil) end
     assert.is_truthy(last.kick)
@@ -217,7 +217,7 @@ describe("hands and feet", function()
       return voice == "snare" or voice == "crash" or voice == "ride"
     end)
     local generator <close> = core.generator(model, { temperature = 100 })
-    local drums = generator:play(seq, { given = seq:with_hits(all), known = known })
+    local drums = generator:play(seq, { fixed = seq:with_hits(all), mask = known })
     assert.equal(3, most(drums, { "snare", "crash", "ride" }))
     assert.equal(3, most(drums, hands))
   end)

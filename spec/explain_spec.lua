@@ -186,10 +186,10 @@ describe("explain", function()
       total = total + each.weight
     end
     near(sum(last.voices), total, 0.3)  -- but for those of less than 0.01
-    assert.same({}, hits[1].beside)
+    assert.same({}, hits[1].simultaneous)
     local mix = model:tensor "out.mix"
-    near(mix[0 * VOICES + 3], hits[2].beside.kick, 1e-6)
-    near(math.exp(last.logit) / (1 + math.exp(last.logit)), last.odds, 1e-6)
+    near(mix[0 * VOICES + 3], hits[2].simultaneous.kick, 1e-6)
+    near(math.exp(last.logit) / (1 + math.exp(last.logit)), last.probability, 1e-6)
   end)
 
   it("agrees with the likelihood that the hits have", function()
@@ -198,8 +198,10 @@ describe("explain", function()
     local full = seq:with_hits(seq:packed_hits():sub(1, 32 * VOICES) .. ("\100"):rep(VOICES)
       .. ("\0"):rep((#seq - 33) * VOICES))
     local log = 0
-    for _, hit in ipairs(core.explain(model, full, 33, 33)) do log = log + math.log(hit.odds) end
-    near(core.judge(model, full)[33], log, 1e-4)
+    for _, hit in ipairs(core.explain(model, full, 33, 33)) do
+      log = log + math.log(hit.probability)
+    end
+    near(core.log_likelihood(model, full)[33], log, 1e-4)
   end)
 
   it("explains a bar in order of weight", function()

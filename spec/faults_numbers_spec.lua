@@ -51,16 +51,16 @@ describe("numbers that are none", function()
         end
         local generator = core.generator(model, { seed = 3 })
         if refused_or(pcall(generator.play, generator, seq)) then
-          for _, odds in pairs(generator:odds()) do sound(odds) end
+          for _, odds in pairs(generator:probabilities()) do sound(odds) end
         end
         if options.causal then
           generator:reset()
           for i = 1, 20 do
             if not refused_or(pcall(generator.step, generator, { bar = i == 1 })) then break end
-            for _, odds in pairs(generator:odds()) do sound(odds) end
+            for _, odds in pairs(generator:probabilities()) do sound(odds) end
           end
         end
-        local ok, likelihoods = pcall(core.judge, model, seq)
+        local ok, likelihoods = pcall(core.log_likelihood, model, seq)
         if refused_or(ok, likelihoods) then
           for _, x in ipairs(likelihoods) do sound(x) end
         end

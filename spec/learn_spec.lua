@@ -177,7 +177,7 @@ describe("what is told is learnt to be heeded", function()
     assert.equal("ride", tok:voices()[V])
     local blank = other:with_hits(("\0"):rep(#other * V))
     local gen <close> = core.generator(model, { cutoff = 0.5, playable = false, enter = "always" })
-    local direction = { given = other, known = known:rep(#other) }
+    local direction = { fixed = other, mask = known:rep(#other) }
     local function led(t) return rides[t + 2] == true end
     local struck, silent = right(gen:play(blank, direction), "kick", led)
     assert.is_true(struck > 0.8 and silent > 0.9, ("%g, %g right"):format(struck, silent))
@@ -186,7 +186,7 @@ describe("what is told is learnt to be heeded", function()
     -- moved by a step, they are followed there
     local later = {}
     for t = 1, #other do later[t] = { ride = rides[t - 1] or nil } end
-    direction.given = other:with_hits(later)
+    direction.fixed = other:with_hits(later)
     struck, silent = right(gen:play(blank, direction), "kick", function(t) return led(t - 1) end)
     assert.is_true(struck > 0.7 and silent > 0.9, ("%g, %g right"):format(struck, silent))
     os.remove(path)

@@ -25,9 +25,9 @@ describe("the order of names", function()
 
   it("is that of their bytes", function()
     local names = { "b", "a\0b", "", "Z", "a", "\xFF", "a\0", "\x7F", "aa" }
-    table.sort(names, core.before)
+    table.sort(names, core.byte_less)
     assert.same({ "", "Z", "a", "a\0", "a\0b", "aa", "b", "\x7F", "\xFF" }, names)
-    assert.is_false(core.before("a", "a"))
+    assert.is_false(core.byte_less("a", "a"))
   end)
 
   it("is the same in every locale, and so is what is made of them", function()

@@ -60,7 +60,7 @@ describe("the network's loss", function()
     local size = { steps = 5, batch = 4, inputs = 3, voices = 3 }
     local model <close> = make({ preset = "drummer", layers = 2, hidden = 8 }, size)
     local spec = formula.batch(2, size)  -- the fourth stream starts afresh every time
-    assert.same({ false, false, false, true }, spec.fresh)
+    assert.same({ false, false, false, true }, spec.reset)
     local batch <close> = batch_of(model, spec)
     local net, states = naive.net(model), {}
     local first = naive.loss(net, spec, false, states)
@@ -154,7 +154,7 @@ local function play(gen, seq, steps, check)
   for t = 1, steps do
     local heard = seq:metrics(t)
     heard.bar = starts[t]
-    local struck, odds = gen:step(heard), gen:odds()
+    local struck, odds = gen:step(heard), gen:probabilities()
     local row, list = {}, {}
     for v, name in ipairs(voices) do
       row[v], list[v] = struck[name] and 1 or 0, odds[name]
@@ -238,7 +238,7 @@ describe("the generator's odds", function()
   end)
 
   --- Rows of features.h for a model with an encoder, from a song and direction
-  --- (`given`, `known`: 0 and 1 by step and voice; density, fills by bar).
+  --- (`fixed`, `mask`: 0 and 1 by step and voice; density, fills by bar).
   local function row_of(net, back, seq, bars, t, bar, played, d)
     local V, x, heard = net.voices, {}, seq:metrics(t)
     local place = t - bars[bar].first
@@ -246,8 +246,8 @@ describe("the generator's odds", function()
     local function put(row)
       for v = 1, V do x[#x + 1] = row and row[v] or 0 end
     end
-    local known, given = d.known[t], {}
-    for v = 1, V do given[v] = known[v] * d.given[t][v] end
+    local known, given = d.mask[t], {}
+    for v = 1, V do given[v] = known[v] * d.fixed[t][v] end
     put(given)
     put(known)
     local density, fill = d.density[bar], d.fills[bar]
@@ -287,10 +287,10 @@ describe("the generator's odds", function()
       local seq, net, V = song_of(tok), naive.net(model), #tok:voices()
       assert.equal(2, net.readers)
       local bars, back = seq:bars(), model:config().look_back
-      local d = { given = {}, known = {}, density = { 1.5, nil, -2, 0 },
+      local d = { fixed = {}, mask = {}, density = { 1.5, nil, -2, 0 },
         fills = { nil, true, false } }
       for t = 1, #seq do
-        d.given[t], d.known[t] = formula.hits("given." .. t, V), formula.hits("known." .. t, V)
+        d.fixed[t], d.mask[t] = formula.hits("given." .. t, V), formula.hits("known." .. t, V)
       end
       d.of, d.how = form.returns(seq)
       assert.is_truthy(d.of[4] and d.of[6])
@@ -305,9 +305,9 @@ describe("the generator's odds", function()
       end
       local gen <close> = core.generator(model, { playable = false, enter = "always",
         cutoff = 0.5 })
-      local whole = gen:play(seq, { given = seq:with_hits(bytes(d.given)), known = bytes(d.known),
+      local whole = gen:play(seq, { fixed = seq:with_hits(bytes(d.fixed)), mask = bytes(d.mask),
         style = d.style or false, density = d.density, fills = d.fills })
-      local odds = gen:odds()
+      local odds = gen:probabilities()
 
       local played, places, bar = {}, {}, 0
       for t = 1, #seq do
@@ -323,8 +323,8 @@ describe("the generator's odds", function()
       for t, front in ipairs(naive.front(net, state, xs)) do
         local z = naive.logits(net, naive.step(net, state, front), xs[t], played[t])
         for v, name in ipairs(seq:voices()) do
-          if d.known[t][v] == 1 then
-            assert.equal(d.given[t][v], played[t][v])
+          if d.mask[t][v] == 1 then
+            assert.equal(d.fixed[t][v], played[t][v])
           elseif math.abs(z[v]) > 1e-4 then
             assert.equal(z[v] > 0 and 1 or 0, played[t][v])
             free = free + played[t][v]
@@ -343,9 +343,9 @@ describe("the generator's odds", function()
     local seq, net = song_of(model:tokeniser()), naive.net(model)
     assert.equal(1, net.readers)
     local bars, back, V = seq:bars(), model:config().look_back, net.voices
-    local none, d = {}, { given = {}, known = {}, density = {}, fills = {}, causal = true }
+    local none, d = {}, { fixed = {}, mask = {}, density = {}, fills = {}, causal = true }
     for v = 1, V do none[v] = 0 end
-    for t = 1, #seq do d.given[t], d.known[t] = none, none end
+    for t = 1, #seq do d.fixed[t], d.mask[t] = none, none end
     local state, bar, played = naive.state(net), 0, {}
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })

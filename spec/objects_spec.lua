@@ -38,10 +38,10 @@ describe("every object", function()
   it("is here", function()
     for name, metatable in pairs(debug.getregistry()) do
       local kind = type(name) == "string" and name:match "^neuraldrummer%.(.*)"
-      -- a line of tokens, what likeness() looks at, files being read and what reads
+      -- a line of tokens, what self_similarity() looks at, files being read and what reads
       -- them, and work that pauses, are for the inside
-      local inner = ({ line = 1, likeness = 1, intake = 1, reader = 1, playing = 1, judging = 1,
-        touching = 1 })[kind]
+      local inner = ({ line = 1, self_similarity = 1, ingest = 1, reader = 1, playing = 1,
+        likelihood = 1, humanising = 1 })[kind]
       if kind and not inner and type(metatable) == "table" and metatable.__gc then
         assert.truthy(make[kind], "no " .. kind .. " is made here")
       end
@@ -123,8 +123,8 @@ describe("options", function()
     local live = nd.generator(nd.model.new { hidden = 4, layers = 1, causal = true })
     nearest("bas", "bass", function() live:step { bas = 1 } end)
     nearest("barr", "bar", function() live:step { barr = true } end)
-    nearest("sond", "song", function() core.judge(model, seq, { sond = 1 }) end)
-    nearest("amout", "amount", function() core.touch(model, seq, { amout = 1 }) end)
+    nearest("sond", "song", function() core.log_likelihood(model, seq, { sond = 1 }) end)
+    nearest("amout", "amount", function() core.humanise(model, seq, { amout = 1 }) end)
     nearest("keap", "keep", function() direction.fixed_hits(seq, { keap = "kick" }) end)
     nearest("varie", "vary", function()
       sections.reuse(seq, seq, {}, { varie = 1 })

@@ -32,7 +32,7 @@ describe("long work", function()
   local works = {
     play = function(pause) return generator(3):play(seq, nil, pause):packed_hits() end,
     ["play under direction"] = function(pause)
-      return generator(3):play(seq, { given = given, known = known, density = { 1 } }, pause)
+      return generator(3):play(seq, { fixed = given, mask = known, density = { 1 } }, pause)
         :packed_hits()
     end,
     ["play after a prime"] = function(pause)
@@ -53,11 +53,12 @@ describe("long work", function()
       return table.concat(hits)
     end,
     touch = function(pause)
-      local touched = core.touch(touch, long, { seed = 2 }, pause)
+      local touched = core.humanise(touch, long, { seed = 2 }, pause)
       return touched:packed_hits() .. touched:packed_offsets()
     end,
-    judge = function(pause)
-      local lists = core.judge(model, seq, { song = { seq, seq }, at = { 1, 33 } }, pause)
+    log_likelihood = function(pause)
+      local lists = core.log_likelihood(model, seq,
+        { song = { seq, seq }, song_step = { 1, 33 } }, pause)
       return table.concat(lists[1], " ") .. table.concat(lists[2], " ")
     end,
     score = function(pause)
@@ -119,7 +120,7 @@ describe("long work", function()
       sum = sum + products
     end)
     -- all but the last slice, of at least what the net itself takes
-    assert.is_true(sum + MOST > config.products * #seq)
+    assert.is_true(sum + MOST > config.macs * #seq)
   end)
 
   it("leaves a generator as it was until it is done", function()
@@ -131,7 +132,7 @@ describe("long work", function()
     end)
     assert(coroutine.resume(dropped))
     assert(coroutine.close(dropped))
-    assert.same(other:odds(), one:odds())
+    assert.same(other:probabilities(), one:probabilities())
     assert.same({ other:style() }, { one:style() })
     -- and may be played in the pause of another's playing
     local within
@@ -151,14 +152,14 @@ describe("long work", function()
     assert.error_matches(function() generator(1):play(song, nil, closing(song)) end, message)
     local kept = fresh()
     assert.error_matches(function()
-      generator(1):play(seq, { given = kept, known = known }, closing(kept))
+      generator(1):play(seq, { fixed = kept, mask = known }, closing(kept))
     end, message)
     song = fresh()
     assert.error_matches(function()
-      core.judge(model, seq, { song = { seq, song } }, closing(song))
+      core.log_likelihood(model, seq, { song = { seq, song } }, closing(song))
     end, message)
     song = fresh()
-    assert.error_matches(function() core.touch(touch, song, nil, closing(song)) end, message)
+    assert.error_matches(function() core.humanise(touch, song, nil, closing(song)) end, message)
     local its = nd.generator(own)
     assert.error_matches(function() its:play(seq, nil, closing(own)) end, message)
   end)
@@ -167,8 +168,8 @@ describe("long work", function()
     for _, wrong in ipairs { 1, "x", {}, true } do
       assert.has_error(function() generator(1):play(seq, nil, wrong) end)
       assert.has_error(function() core.play({ generator(1) }, seq, nil, wrong) end)
-      assert.has_error(function() core.touch(touch, seq, nil, wrong) end)
-      assert.has_error(function() core.judge(model, seq, nil, wrong) end)
+      assert.has_error(function() core.humanise(touch, seq, nil, wrong) end)
+      assert.has_error(function() core.log_likelihood(model, seq, nil, wrong) end)
     end
   end)
 
@@ -198,8 +199,8 @@ describe("takes that play side by side", function()
     local fills, known = {}, ("\1\0\0\0\0\0\0\0\0"):rep(#seq)
     for b = 1, #seq:bars() do fills[b] = b % 4 == 0 end
     local directions = { {}, { density = { 2, 2, 2 } }, { style = false }, { fills = fills },
-      { given = seq, known = known }, { style = 3 },
-      { given = seq, known = ("\0"):rep(9) .. known:sub(10) }, {} }
+      { fixed = seq, mask = known }, { style = 3 },
+      { fixed = seq, mask = ("\0"):rep(9) .. known:sub(10) }, {} }
     local options = { {}, { seed = 2, prime = seq }, { cutoff = 0.3 },
       { seed = 4, playable = false },
       { seed = 5, temperature = 1.2 }, { seed = 6, start = "basic" },
@@ -211,9 +212,9 @@ describe("takes that play side by side", function()
     local played = core.play(together, seq, directions)
     for k, drums in ipairs(played) do
       assert.is_true(same(alone[k]:play(seq, directions[k]), drums), "take " .. k)
-      assert.same(alone[k]:odds(), together[k]:odds())
+      assert.same(alone[k]:probabilities(), together[k]:probabilities())
       assert.same({ alone[k]:style() }, { together[k]:style() })
-      assert.is_true(together[k]:odds().kick > 0)
+      assert.is_true(together[k]:probabilities().kick > 0)
     end
     for k, drums in ipairs(core.play(together, seq, { density = { 1 } })) do
       assert.is_true(same(alone[k]:play(seq, { density = { 1 } }), drums), "take " .. k)
@@ -224,13 +225,15 @@ describe("takes that play side by side", function()
     local takes = {}
     for seed = 1, 3 do takes[seed] = nd.generator(model, { seed = seed }):play(seq) end
     for _, history in ipairs { true, false } do
-      local options = { song = { seq, seq, seq }, at = { 1, 17, 33 }, history = history }
-      local judged = core.judge(model, takes, options)
-      for k, drums in ipairs(takes) do assert.same(core.judge(model, drums, options), judged[k]) end
+      local options = { song = { seq, seq, seq }, song_step = { 1, 17, 33 }, history = history }
+      local judged = core.log_likelihood(model, takes, options)
+      for k, drums in ipairs(takes) do
+        assert.same(core.log_likelihood(model, drums, options), judged[k])
+      end
       assert.not_same(judged[1][1], judged[1][2])
       assert.not_same(judged[1][1], judged[2][1])
     end
-    assert.same(core.judge(model, takes[2]), core.judge(model, takes)[2])
+    assert.same(core.log_likelihood(model, takes[2]), core.log_likelihood(model, takes)[2])
     local ranks = score.rank(model, takes)
     for k, drums in ipairs(takes) do assert.equal(score.rank(model, { drums })[1], ranks[k]) end
   end)
@@ -264,7 +267,7 @@ describe("weights in half precision", function()
       return model, assert(model:tokeniser():encode(song))
     end
     local function odds(gen, seq)
-      local odds, words = gen:odds(), {}
+      local odds, words = gen:probabilities(), {}
       for _, voice in ipairs(seq:voices()) do words[#words + 1] = ("%a"):format(odds[voice]) end
       return table.concat(words, " ") .. "\n"
     end
@@ -332,7 +335,7 @@ describe("weights in half precision", function()
       for _, name in ipairs { "drummer", "drummer-live" } do
         local model, seq = load(name)
         local gen = nd.generator(model)
-        gen:play(seq, { given = seq })
+        gen:play(seq, { fixed = seq })
         io.write(odds(gen, seq))
       end
     ]]

@@ -88,7 +88,7 @@ describe("plot", function()
     it("tells what was asked and kept", function()
       local known = (("\1" .. ("\0"):rep(8)):rep(32)) .. ("\1"):rep(9 * 64)
       local tsv = folder .. "/asked.tsv"
-      assert.is_true(plot.song(sequence(), { tsv = tsv, direction = { known = known,
+      assert.is_true(plot.song(sequence(), { tsv = tsv, direction = { mask = known,
         fills = { [2] = true, [3] = false }, density = { 1.5, false, -1 } },
         sections = { { first = 1, last = 2, kind = 1 }, { first = 3, last = 6, kind = 2,
           name = "verse" } } }))
@@ -156,8 +156,8 @@ describe("plot", function()
         draw(seq, { fills = { [2] = true } })
         draw(seq, { fills = { [3] = true } })
         draw(seq, { density = { 1 } })
-        draw(seq, { known = ("\1"):rep(#seq * 9) })
-        draw(seq, { known = ("\1"):rep(#seq * 9 - 16 * 9) .. ("\0"):rep(16 * 9) })
+        draw(seq, { mask = ("\1"):rep(#seq * 9) })
+        draw(seq, { mask = ("\1"):rep(#seq * 9 - 16 * 9) .. ("\0"):rep(16 * 9) })
         assert.equal(pictures[1], pictures[2])
         for i = 2, #pictures do
           for k = i + 1, #pictures do assert.not_equal(pictures[i], pictures[k]) end

@@ -133,7 +133,7 @@ describe("preprocess", function()
     assert.equal(9, summary.kept)
     assert.equal(4, #summary.reasons)
     assert.equal(1, summary.skipped["no drums"])
-    assert.equal(1, summary.skipped["32 steps or fewer"])
+    assert.equal(1, summary.skipped["no longer than 32 steps"])
     local total = 0
     for _, n in pairs(summary.skipped) do total = total + n end
     assert.equal(4, total)

@@ -376,7 +376,7 @@ describe("Drum selected items", function()
     local model = assert(nd.model.load(assert(nd.default_model())))
     -- the song is played at least once: so many multiply-adds, and 3e7 of a slice and
     -- what came last in it
-    local work <const>, slice <const> = model:config().products * 480 * 4, 7.5e7
+    local work <const>, slice <const> = model:config().macs * 480 * 4, 7.5e7
     assert.is_true(pauses >= work / slice, pauses .. " pauses")
     assert.same(played, assert(player.play(song, { seed = 3 }, nil, no_pause)))
     local with = { notes = table.move(notes, 1, #notes, 1, {}) }

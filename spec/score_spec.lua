@@ -61,7 +61,7 @@ describe("score", function()
       sum = sum + bar.likelihood * bar.steps
     end
     local judged = 0
-    for _, x in ipairs(core.judge(model, encode(fitting))) do judged = judged + x end
+    for _, x in ipairs(core.log_likelihood(model, encode(fitting))) do judged = judged + x end
     assert.is_true(math.abs(sum - judged / math.log(2)) < 1e-4)
   end)
 

@@ -479,7 +479,7 @@ describe("preprocessing in parts", function()
   end)
 end)
 
-describe("core.intake", function()
+describe("core.ingest", function()
   local folder
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
@@ -489,7 +489,7 @@ describe("core.intake", function()
     local tok = core.tokeniser()
     local function raises(message, ...)
       local given = table.pack(...)
-      assert.error_matches(function() core.intake(table.unpack(given, 1, given.n)) end, message,
+      assert.error_matches(function() core.ingest(table.unpack(given, 1, given.n)) end, message,
         1, true)
     end
     raises("option 'tokeniser' is missing", {}, { reader = reader })
@@ -513,7 +513,7 @@ describe("core.intake", function()
   end)
 
   it("says what is wrong with files", function()
-    local results = assert(core.intake({
+    local results = assert(core.ingest({
       { path = folder .. "/none.mid", name = "none" }, { path = folder, name = "folder" },
       { path = shell.write(folder .. "/x.mid", "x"), name = "x" },
     }, { tokeniser = core.tokeniser(), reader = reader, threads = 3 }))
@@ -535,7 +535,7 @@ describe("core.intake", function()
           local core = require "neuraldrummer.core"
           local list = {}
           for i = 1, 20000 do list[i] = { path = arg[0], name = "tiny" } end
-          assert(core.intake(list, { tokeniser = core.tokeniser(), threads = 8,
+          assert(core.ingest(list, { tokeniser = core.tokeniser(), threads = 8,
             reader = require "neuraldrummer.smf".reader }))
           os.exit(true)]], path))
       assert.same({ 0, "" }, { status, err })

@@ -155,7 +155,7 @@ describe("drums put into a file", function()
 
   it("rest behind the song as long as asked", function()
     local plain, song = with(file(1, 96, { conductor, piano }))
-    local out = with(file(1, 96, { conductor, piano }), { rest = 4 })
+    local out = with(file(1, 96, { conductor, piano }), { tail = 4 })
     assert.equal(song:length(), plain:length())
     assert.equal(song:length() + 4 * 96, out:length())
     assert.equal(("%d FF2F00"):format(out:length()), bodies(out)[4].events[#bodies(out)[4].events])
@@ -197,7 +197,7 @@ describe("drums put into a file", function()
     local seq, hits = assert(tok:encode(song)), {}
     for step = 1, #seq do hits[step] = {} end
     hits[#seq].kick = 0.5
-    local out = song:with_drums(seq:with_hits(hits), { rest = 64 })
+    local out = song:with_drums(seq:with_hits(hits), { tail = 64 })
     assert.equal(last, out:length())
     local again = assert(smf.parse(out:bytes(), { strict = true }))
     assert.same({}, again:repairs())

@@ -92,14 +92,14 @@ describe("styles", function()
         local sum = 0
         odds[k] = {}
         for _, style in ipairs(model:styles(assert(tok:encode(song(i, drums))))) do
-          assert.is_true(style.odds >= 0 and style.odds <= 1)
-          sum, odds[k][style.index] = sum + style.odds, style.odds
+          assert.is_true(style.weight >= 0 and style.weight <= 1)
+          sum, odds[k][style.index] = sum + style.weight, style.weight
         end
         assert.is_true(math.abs(sum - 1) < 1e-6)
       end
       assert.same(odds[1], odds[2])
     end
-    for _, style in ipairs(model:styles()) do assert.equal(0.25, style.odds) end
+    for _, style in ipairs(model:styles()) do assert.equal(0.25, style.weight) end
   end)
 
   it("are drawn as often as their odds say, one for a song and seed", function()
@@ -108,7 +108,7 @@ describe("styles", function()
     local between = assert(tok:encode(tiny.song { bars = 4, patterns = {
       { bass = "x.x.x.x.x.x.x.x.", lead = "..x...x...x...x." } } }))
     local odds, drawn, seeds = {}, { 0, 0, 0, 0 }, 400
-    for _, style in ipairs(model:styles(between)) do odds[style.index] = style.odds end
+    for _, style in ipairs(model:styles(between)) do odds[style.index] = style.weight end
     for seed = 1, seeds do
       local gen <close> = core.generator(model, { seed = seed })
       local numbers, index, name = gen:choose(between)
@@ -119,7 +119,7 @@ describe("styles", function()
     for i = 1, 4 do
       local wide = 4 * math.sqrt(odds[i] * (1 - odds[i]) / seeds) + 1e-3
       assert.is_true(math.abs(drawn[i] / seeds - odds[i]) < wide,
-        ("style %d: %d of %d, odds %g"):format(i, drawn[i], seeds, odds[i]))
+        ("style %d: %d of %d, weight %g"):format(i, drawn[i], seeds, odds[i]))
     end
   end)
 
@@ -213,8 +213,8 @@ describe("styles", function()
       for i, style in ipairs(was) do
         assert.equal(style.name, is[i].name)
         assert.equal(style.index, is[i].index)
-        local close = math.abs(style.odds - is[i].odds) <= (half and 0.01 or 0)
-        assert.is_true(close, ("odds %g, %g"):format(style.odds, is[i].odds))
+        local close = math.abs(style.weight - is[i].weight) <= (half and 0.01 or 0)
+        assert.is_true(close, ("weight %g, %g"):format(style.weight, is[i].weight))
       end
       local a <close> = core.generator(model)
       local b <close> = core.generator(again)
@@ -296,7 +296,7 @@ describe("styles", function()
         local far <close> = assert(of(value))
         local sum = 0
         for _, style in ipairs(far:styles(assert(tok:encode(song(2))))) do
-          sum = sum + style.odds
+          sum = sum + style.weight
         end
         assert.is_true(math.abs(sum - 1) < 1e-6)
       end
@@ -558,9 +558,9 @@ describe("the chooser of styles", function()
       end
       local want, sum = shares(risks), 0
       for _, style in ipairs(model:styles(seq)) do
-        assert.is_true(math.abs(want[style.index] - style.odds) < 1e-3,
-          ("style %d: %g, not %g"):format(style.index, style.odds, want[style.index]))
-        sum = sum + style.odds
+        assert.is_true(math.abs(want[style.index] - style.weight) < 1e-3,
+          ("style %d: %g, not %g"):format(style.index, style.weight, want[style.index]))
+        sum = sum + style.weight
       end
       assert.is_true(math.abs(sum - 1) < 1e-6)
     end
@@ -571,7 +571,7 @@ describe("the chooser of styles", function()
       for kind = 1, 2 do
         local sum = 0
         for _, style in ipairs(model:styles(assert(tok:encode(song_of_kind(kind, n))))) do
-          if (style.index - 1) % 2 + 1 == kind then sum = sum + style.odds end
+          if (style.index - 1) % 2 + 1 == kind then sum = sum + style.weight end
         end
         assert.is_true(sum > 0.98, ("kind %d, song %d: %g"):format(kind, n, sum))
       end
@@ -587,7 +587,7 @@ describe("the chooser of styles", function()
       local seq = assert(tok:encode(song_of_kind(kind, 400)))
       local sum = 0
       for _, style in ipairs(again:styles(seq)) do
-        if (style.index - 1) % 2 + 1 == kind then sum = sum + style.odds end
+        if (style.index - 1) % 2 + 1 == kind then sum = sum + style.weight end
       end
       assert.is_true(sum > 0.98, ("kind %d: %g"):format(kind, sum))
     end
@@ -654,7 +654,7 @@ describe("the chooser of styles", function()
     for kind = 1, 2 do
       odds[kind] = {}
       for _, style in ipairs(again:styles(assert(tok:encode(song_of_kind(kind, 300))))) do
-        odds[kind][style.index] = style.odds
+        odds[kind][style.index] = style.weight
       end
     end
     assert.same(odds[1], odds[2])
@@ -701,7 +701,7 @@ describe("the style of kept bars", function()
       end
       return patterns
     end)() }))
-    local kept = { given = seq, known = known(6) }
+    local kept = { fixed = seq, mask = known(6) }
     local own, index = play(kept)
     assert.is_nil(index)
     kept.style = six
@@ -713,18 +713,18 @@ describe("the style of kept bars", function()
     -- of the others nothing is heard
     for _, byte in ipairs { "\0", "\99" } do
       local hits = seq:packed_hits():sub(1, 96 * V) .. byte:rep((#seq - 96) * V)
-      assert.equal(own, (play { given = seq:with_hits(hits), known = known(6) }))
+      assert.equal(own, (play { fixed = seq:with_hits(hits), mask = known(6) }))
     end
   end)
 
   it("is of whole bars, two at least", function()
-    assert.equal(play { given = seq, known = known(1, 15 * V), style = false },
-      (play { given = seq, known = known(1, 15 * V) }))
-    assert.not_equal(play { given = seq, known = known(2), style = false },
-      (play { given = seq, known = known(2) }))
+    assert.equal(play { fixed = seq, mask = known(1, 15 * V), style = false },
+      (play { fixed = seq, mask = known(1, 15 * V) }))
+    assert.not_equal(play { fixed = seq, mask = known(2), style = false },
+      (play { fixed = seq, mask = known(2) }))
     -- a voice in all bars is none
     local kick = ("\1" .. ("\0"):rep(V - 1)):rep(#seq)
-    assert.equal(play { given = seq, known = kick, style = false },
-      (play { given = seq, known = kick }))
+    assert.equal(play { fixed = seq, mask = kick, style = false },
+      (play { fixed = seq, mask = kick }))
   end)
 end)

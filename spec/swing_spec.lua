@@ -43,7 +43,7 @@ local function band(places, bars, numerator, denominator)
     denominator = denominator } } }
 end
 
-describe("core.shift", function()
+describe("core.retime", function()
   local seq = encode { { kick = "x...x.......x...", snare = "....x...........",
     bass = "x..............." } }
   local times = {}
@@ -52,13 +52,13 @@ describe("core.shift", function()
   end)
 
   it("moves a step's hits to a time of its own", function()
-    assert.equal(heard(seq), heard(core.shift(seq, times)))
+    assert.equal(heard(seq), heard(core.retime(seq, times)))
     times[5], times[13], times[1] = 6.75, 100, -3
-    local moved = core.shift(seq, times)
+    local moved = core.retime(seq, times)
     assert.equal("kick@0.50 kick@6.75 snare@6.75 kick@16.50", heard(moved))
     assert.equal(100, moved:packed_hits():byte(6 * 9 + 1))
     assert.equal("kick@0.50 kick@6.75 snare@6.75 kick@16.50",
-      heard(core.shift(moved, (function()
+      heard(core.retime(moved, (function()
         local same = {}
         for i = 1, 16 do same[i] = i end
         return same
@@ -68,7 +68,7 @@ describe("core.shift", function()
   it("lets what is known stay", function()
     local known = ("\0"):rep(4 * 9) .. "\1" .. ("\0"):rep(11 * 9 + 8)
     times[5] = 7
-    assert.equal("kick@1.00 kick@5.00 snare@7.00 kick@13.00", heard(core.shift(seq, times, known)))
+    assert.equal("kick@1.00 kick@5.00 snare@7.00 kick@13.00", heard(core.retime(seq, times, known)))
   end)
 
   it("keeps one, the loudest, of hits that meet", function()
@@ -76,7 +76,7 @@ describe("core.shift", function()
       .. ("\0"):rep(8) .. ("\0"):rep(9 * 10)))
     assert.equal("kick@5.00 kick@6.00", heard(two))
     times[5] = 6
-    local met = core.shift(two, times)
+    local met = core.retime(two, times)
     assert.equal("kick@6.00", heard(met))
     assert.equal(90, met:packed_hits():byte(5 * 9 + 1))
     local out = tiny.song { patterns = { { bass = "x..............." } }, bars = 1 }
@@ -84,13 +84,13 @@ describe("core.shift", function()
   end)
 
   it("refuses what is none", function()
-    assert.error_matches(function() core.shift(seq, { 1 }) end, "a time for each step is needed")
+    assert.error_matches(function() core.retime(seq, { 1 }) end, "a time for each step is needed")
     times[3] = "x"
-    assert.error_matches(function() core.shift(seq, times) end, "times are numbers")
+    assert.error_matches(function() core.retime(seq, times) end, "times are numbers")
     times[3] = 0 / 0
-    assert.error_matches(function() core.shift(seq, times) end, "step 3: its time is no number")
+    assert.error_matches(function() core.retime(seq, times) end, "step 3: its time is no number")
     times[3] = 3
-    assert.error_matches(function() core.shift(seq, times, "x") end, "a byte for each cell")
+    assert.error_matches(function() core.retime(seq, times, "x") end, "a byte for each cell")
   end)
 end)
 
@@ -177,7 +177,7 @@ describe("swing", function()
   it("takes the place of a lateness that is there, and leaves what is a hit's own", function()
     local places = {}
     for i = 1, 16 do places[i] = i + ((i - 3) % 4 == 0 and (i % 8 == 3 and 0.3 or 0.1) or 0.05) end
-    local played = core.shift(eighths, places)
+    local played = core.retime(eighths, places)
     local straight = heard(swing.apply(played, 0, "eighths"))
     assert.matches("^ride@1.05 snare@2.05 ride@3.15 snare@4.05 ride@5.05 ride@6.95 ", straight)
     assert.matches("ride@3.82 ", heard(swing.apply(played, 1, "eighths")))
@@ -185,7 +185,7 @@ describe("swing", function()
 
   it("lets what is kept stay", function()
     local known = ("\0"):rep(6 * 9) .. ("\1"):rep(9) .. ("\0"):rep(9 * 9)
-    local out = heard(swing.apply(eighths, 1, "eighths", { known = known }))
+    local out = heard(swing.apply(eighths, 1, "eighths", { mask = known }))
     assert.matches("ride@3.67 .*ride@7.00 .*ride@11.67", out)
   end)
 

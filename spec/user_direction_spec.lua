@@ -104,7 +104,7 @@ describe("sections", function()
     assert.same({ { first = 1, last = 8, kind = 1 }, { first = 9, last = 16, kind = 2 },
       { first = 17, last = 24, kind = 1, of = 1 }, { first = 25, last = 32, kind = 2, of = 2 } },
       sections.find(seq))
-    local alike = seq:likeness()
+    local alike = seq:self_similarity()
     assert.near(1, alike(1, 20), 1e-9)
     assert.is_true(alike(1, 9) < 0)
   end)
@@ -356,7 +356,7 @@ describe("a section that returns", function()
 
   it("has what is kept and asked before that", function()
     local given, known = direction.fixed_hits(seq, { extend = 20 })
-    local drums = play_returning({ given = given, known = known },
+    local drums = play_returning({ fixed = given, mask = known },
       { vary = 0 })
     for b = 1, 20 do assert.equal(bar(seq, b), bar(drums, b)) end
     for b = 21, 23 do assert.equal(bar(seq, b - 16), bar(drums, b)) end
@@ -411,9 +411,9 @@ describe("fills", function()
     assert.equal(0, generators)
     local known = ("\1"):rep(#seq * 9)
     local fills = direction.fills("4-4", seq)
-    assert.equal(seq, direction.retry_fills(generator, seq, seq, { fills = fills, known = known }))
+    assert.equal(seq, direction.retry_fills(generator, seq, seq, { fills = fills, mask = known }))
     known = (("\1\1" .. ("\0"):rep(7)):rep(#seq))
-    local drums = direction.retry_fills(generator, seq, seq, { fills = fills, known = known })
+    local drums = direction.retry_fills(generator, seq, seq, { fills = fills, mask = known })
     assert.is_true(generators > 0)
     for step = 1, #seq do
       local was, is = seq:hits(step), drums:hits(step)

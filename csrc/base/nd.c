@@ -16,6 +16,8 @@ nd_status nd_fail(nd_error *err, nd_status status, const char *fmt, ...) {
   return status;
 }
 
+nd_status nd_nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
+
 void *nd_calloc(size_t n, size_t size) {
   if (n == 0 || size == 0) n = size = 1;
   return calloc(n, size);  /* glibc's and musl's calloc check n * size */

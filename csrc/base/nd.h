@@ -65,6 +65,9 @@ __attribute__((format(printf, 3, 4)))
 #endif
 nd_status nd_fail(nd_error *err, nd_status status, const char *fmt, ...);
 
+/* Fails with ND_NOMEM and the text "out of memory". */
+nd_status nd_nomem(nd_error *err);
+
 /* n * size zeroed bytes, or NULL; the product is checked for overflow. A request
  * for 0 bytes returns a pointer that can be freed. */
 void *nd_calloc(size_t n, size_t size);

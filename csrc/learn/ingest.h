@@ -1,6 +1,6 @@
-/* ingest.h - MIDI files to packed songs, or to lines of token text, on several
- * threads: what preprocessing does with each file. What comes out, and its
- * order, depend on the files alone and not on the threads.
+/* ingest.h - preprocessing: reads MIDI files on several threads and makes each
+ * a song of a corpus or a line of token text. The result and its order depend
+ * on the files and options alone, not on the threads.
  */
 #ifndef ND_LEARN_INGEST_H
 #define ND_LEARN_INGEST_H
@@ -8,41 +8,45 @@
 #include "../midi/guard.h"
 #include "../music/corpus.h"
 
-/* nd_smf_parse, which lives in a library of its own. */
+/* The MIDI parser, nd_smf_parse. */
 typedef nd_status nd_parse_song_fn(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                                  const nd_midi_limits *limits, nd_error *err);
 
-/* What a kit map says of a pitch beside a pitch of General MIDI. */
+/* What a kit map holds for a pitch that is no General MIDI drum: the map says
+ * that it is no drum, or does not know it. */
 enum { ND_NO_DRUM = -1, ND_UNKNOWN_DRUM = -2 };
 
 typedef struct nd_ingest {
   const nd_tokeniser *tok;
   nd_parse_song_fn *reader;
-  nd_midi_limits limits;     /* of the files */
-  nd_corpus_writer *into;    /* of these settings; NULL: token text is made */
-  const int16_t *reads;      /* (128) of a kit map; NULL: the pitches are General MIDI's */
-  int32_t min_steps;         /* songs of so many steps or fewer are not kept */
-  int32_t valid_every;       /* one song in so many is for validation, by content; 0: none */
-  int32_t threads;           /* at most ND_MAX_PARTS */
+  nd_midi_limits limits;     /* of each file */
+  nd_corpus_writer *into;    /* of the same tokeniser; NULL: make token text */
+  const int16_t *kit_map;    /* (128) General MIDI pitches; NULL: they are already */
+  int32_t min_steps;         /* only songs with more steps are accepted */
+  int32_t valid_every;       /* one song in this many is for validation; 0: none */
+  int32_t threads;           /* 1..ND_MAX_PARTS */
 } nd_ingest;
 
 enum { ND_BY_CONTENT = -1 };
 
+/* One file. The caller sets the first part, nd_ingest_run the rest. */
 typedef struct nd_ingest_file {
-  const char *path, *name;   /* the caller's; the name goes into the corpus */
-  int split;                 /* an nd_split, or ND_BY_CONTENT, which is then decided */
-  /* what comes of it */
-  bool kept, unread;         /* unread: `why` is about the file, not about what is in it */
-  nd_error why;              /* it isn't kept */
+  const char *path, *name;   /* the caller's; the corpus stores the name */
+  int split;                 /* nd_split; ND_BY_CONTENT is replaced by a choice
+                              * that a hash of the file's bytes makes */
+  bool accepted;
+  bool unreadable;           /* an I/O error, not a fault of the song */
+  nd_error why;              /* why it was not accepted */
   int32_t steps;
-  uint32_t hits[ND_MAX_VOICES], unknown[128];  /* drum notes by pitch that are no voice's */
-  char *line;                /* token text, ended by a zero; to be freed */
+  uint32_t hits[ND_MAX_VOICES];  /* by voice */
+  uint32_t unknown[128];     /* drum notes on pitches of no voice, by pitch */
+  char *line;                /* (n_line) token text and a zero; caller frees it */
   size_t n_line;
 } nd_ingest_file;
 
-/* Reads `n` files and writes the songs that are kept in their order. What is
- * wrong with a file is said there; ND_NOMEM, or what is wrong with the corpus,
- * ends it all. */
+/* Reads `n` files and writes the accepted songs in their order. Each file's
+ * errors are in its `why`; only ND_NOMEM, ND_MISUSE and errors of the corpus
+ * writer end the run and are returned. */
 nd_status nd_ingest_run(const nd_ingest *in, nd_ingest_file *files, size_t n, nd_error *err);
 
 #endif

@@ -7,29 +7,35 @@
 #include "../net/adam.h"
 #include "../net/blas.h"
 
-enum { STEPS = 400, ROWS = 512, FEWEST = 8, K = ND_STYLES_PROJECTED, T = ND_SONG_TRAITS };
+enum {
+  TRAIN_STEPS = 400,
+  MAX_QUERIES = 512,          /* songs that look for neighbours in one step */
+  MIN_SONGS = 8,
+  K = ND_STYLES_PROJECTED,    /* dimensions after the projection */
+  T = ND_SONG_TRAITS          /* dimensions before it */
+};
 
-static const float pull = 8.0f;       /* how much agreement counts */
-static const float left_out = 0.7f;   /* share of the traits */
-static const float decay = 3e-3f;     /* of the weights, as a gradient */
-static const float twin = 0.97f;      /* agreement of versions of one song */
+static const float agreement_gain = 8.0f;
+static const float drop_rate = 0.7f;            /* share of traits dropped */
+static const float weight_decay = 3e-3f;        /* L2, added to the gradient */
+static const float duplicate_threshold = 0.97f; /* agreement of two versions */
 
-typedef struct school {
-  int32_t n, rows;        /* songs; those that look for their groove at a step */
-  float *x;               /* (n, T) traits, each of mean 0 and deviation 1 */
-  float *seen;            /* (n, T) with some left out */
-  float *agree;           /* (n, n); negative: no lesson */
-  float *z, *dz;          /* (n, K) */
-  float *w, *dw, *m, *v;  /* (T, K) */
-  float *p;               /* (n) */
-  int32_t *order;         /* (n) */
+typedef struct nca_state {
+  int32_t n, n_queries;
+  float *traits;          /* (n, T) standardised: mean 0, deviation 1 */
+  float *dropped_traits;  /* (n, T) the same after dropout */
+  float *agreement;       /* (n, n) 0..1; negative: the pair is left out */
+  float *z, *dz;          /* (n, K) projected songs, and their gradient */
+  float *w, *dw, *m, *v;  /* (T, K) projection, gradient, Adam's moments */
+  float *p;               /* (n) neighbour probabilities of one song */
+  int32_t *order;         /* (n) shuffled to choose a step's queries */
   float mean[T], scale[T];
-} school;
+} nca_state;
 
-static void clear(school *s) {
-  free(s->x);
-  free(s->seen);
-  free(s->agree);
+static void clear(nca_state *s) {
+  free(s->traits);
+  free(s->dropped_traits);
+  free(s->agreement);
   free(s->z);
   free(s->dz);
   free(s->w);
@@ -37,20 +43,22 @@ static void clear(school *s) {
   free(s->order);
 }
 
-static nd_status make(school *s, const nd_styles *styles, nd_error *err) {
+static nd_status make(nca_state *s, const nd_styles *styles, nd_error *err) {
   size_t n = (size_t)styles->n;
-  *s = (school){.n = styles->n, .rows = styles->n < ROWS ? styles->n : ROWS};
-  s->x = nd_calloc(n * T, sizeof(float));
-  s->seen = nd_calloc(n * T, sizeof(float));
-  s->agree = nd_calloc(n * n, sizeof(float));
+  *s = (nca_state){.n = styles->n,
+                   .n_queries = styles->n < MAX_QUERIES ? styles->n : MAX_QUERIES};
+  s->traits = nd_calloc(n * T, sizeof(float));
+  s->dropped_traits = nd_calloc(n * T, sizeof(float));
+  s->agreement = nd_calloc(n * n, sizeof(float));
   s->z = nd_calloc(n * K, sizeof(float));
   s->dz = nd_calloc(n * K, sizeof(float));
   s->w = nd_calloc(4 * T * K, sizeof(float));
   s->p = nd_calloc(n, sizeof(float));
   s->order = nd_calloc(n, sizeof(int32_t));
-  if (!s->x || !s->seen || !s->agree || !s->z || !s->dz || !s->w || !s->p || !s->order) {
+  if (!s->traits || !s->dropped_traits || !s->agreement || !s->z || !s->dz || !s->w || !s->p ||
+      !s->order) {
     clear(s);
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   }
   s->dw = s->w + T * K;
   s->m = s->dw + T * K;
@@ -58,7 +66,14 @@ static nd_status make(school *s, const nd_styles *styles, nd_error *err) {
   return ND_OK;
 }
 
-static void standardise(school *s, const nd_styles *styles) {
+/* Metrics that give a position in the bar say nothing about the song as a
+ * whole; the meter does, although it is one of them. */
+static bool is_position(int trait) {
+  int metric = trait / 2;  /* two traits a metric: mean and deviation */
+  return trait < 2 * ND_N_METRICS && nd_metric_is_place(metric) && metric != ND_M_METER;
+}
+
+static void standardise(nca_state *s, const nd_styles *styles) {
   for (int k = 0; k < T; k++) {
     double sum = 0, squares = 0;
     for (int32_t i = 0; i < s->n; i++) {
@@ -68,56 +83,64 @@ static void standardise(school *s, const nd_styles *styles) {
     }
     double mean = sum / s->n, var = squares / s->n - mean * mean;
     s->mean[k] = (float)mean;
-    /* where in its bars a song plays is no trait of it; but its meter is */
-    bool place = k < 2 * ND_N_METRICS && nd_metric_is_place(k / 2) && k / 2 != ND_M_METER;
-    /* nor is what half precision, in which a model may be kept, hardly tells apart */
-    s->scale[k] = var > 1e-6 && !place ? (float)(1 / sqrt(var)) : 0.0f;
+    /* A trait that hardly varies is ignored: a model saved in half precision
+     * could not tell its values apart, and 1 / sd would blow the error up. */
+    s->scale[k] = var > 1e-6 && !is_position(k) ? (float)(1 / sqrt(var)) : 0.0f;
     for (int32_t i = 0; i < s->n; i++) {
       size_t at = (size_t)i * T + (size_t)k;
-      s->x[at] = (styles->song[at] - s->mean[k]) * s->scale[k];
+      s->traits[at] = (styles->song[at] - s->mean[k]) * s->scale[k];
     }
   }
 }
 
-static void compare(school *s, const nd_styles *styles) {
+/* Fills the symmetric matrix of groove agreements. A song agrees with itself
+ * (1 > duplicate_threshold) and is therefore never its own neighbour. */
+static void compare_grooves(nca_state *s, const nd_styles *styles) {
   for (int32_t i = 0; i < s->n; i++)
     for (int32_t j = 0; j <= i; j++) {
       float a = i == j ? 1.0f : nd_styles_agree(styles, i, j);
-      if (a > twin) a = -1.0f;
-      s->agree[(size_t)i * (size_t)s->n + (size_t)j] = a;
-      s->agree[(size_t)j * (size_t)s->n + (size_t)i] = a;
+      if (a > duplicate_threshold) a = -1.0f;
+      s->agreement[(size_t)i * (size_t)s->n + (size_t)j] = a;
+      s->agreement[(size_t)j * (size_t)s->n + (size_t)i] = a;
     }
 }
 
-static void leave_out(school *s, nd_rng *rng) {
-  float kept = 1.0f / (1.0f - left_out);
+/* Inverted dropout: the remaining traits are scaled up, so that distances have
+ * the same expectation with and without it. */
+static void drop_traits(nca_state *s, nd_rng *rng) {
+  float gain = 1.0f / (1.0f - drop_rate);
   for (size_t i = 0; i < (size_t)s->n * T; i++)
-    s->seen[i] = nd_rng_float(rng) < left_out ? 0.0f : s->x[i] * kept;
+    s->dropped_traits[i] = nd_rng_float(rng) < drop_rate ? 0.0f : s->traits[i] * gain;
 }
 
-/* One song's look at all others: adds to dz the gradient of -log sum p e^(8a). */
-static void look(school *s, int32_t i) {
-  const float *zi = s->z + (size_t)i * K, *agree = s->agree + (size_t)i * (size_t)s->n;
-  float least = INFINITY;
-  double total = 0, pulled = 0;
+/* Adds to dz the gradient of -log sum_j p_ij exp(gain a_ij) / (gain n_queries)
+ * for query i. With q_ij = p_ij exp(gain a_ij) / sum, the posterior of the
+ * neighbour given agreement, the derivative by the squared distance d_ij is
+ * q_ij - p_ij: pairs that agree more than expected attract each other. */
+static void accumulate_gradient(nca_state *s, int32_t i) {
+  const float *zi = s->z + (size_t)i * K;
+  const float *agreement = s->agreement + (size_t)i * (size_t)s->n;
+  float nearest = INFINITY;
+  double total = 0, weighted = 0;
   for (int32_t j = 0; j < s->n; j++) {
     const float *zj = s->z + (size_t)j * K;
     float d = 0;
     for (int k = 0; k < K; k++) d += (zi[k] - zj[k]) * (zi[k] - zj[k]);
     s->p[j] = d;
-    if (agree[j] >= 0.0f && d < least) least = d;
+    if (agreement[j] >= 0.0f && d < nearest) nearest = d;
   }
-  if (least == INFINITY) return;
+  if (nearest == INFINITY) return;  /* every other song is a version of this one */
   for (int32_t j = 0; j < s->n; j++) {
-    s->p[j] = agree[j] >= 0.0f ? expf(least - s->p[j]) : 0.0f;
+    /* softmax with the largest exponent taken off, so that none overflows */
+    s->p[j] = agreement[j] >= 0.0f ? expf(nearest - s->p[j]) : 0.0f;
     total += (double)s->p[j];
-    if (agree[j] >= 0.0f) pulled += (double)(s->p[j] * expf(pull * agree[j]));
+    if (agreement[j] >= 0.0f) weighted += (double)(s->p[j] * expf(agreement_gain * agreement[j]));
   }
   for (int32_t j = 0; j < s->n; j++) {
     if (s->p[j] == 0.0f) continue;
     float p = (float)((double)s->p[j] / total);
-    float q = (float)((double)(s->p[j] * expf(pull * agree[j])) / pulled);
-    float g = 2.0f * (q - p) / (pull * (float)s->rows);
+    float q = (float)((double)(s->p[j] * expf(agreement_gain * agreement[j])) / weighted);
+    float g = 2.0f * (q - p) / (agreement_gain * (float)s->n_queries);
     const float *zj = s->z + (size_t)j * K;
     for (int k = 0; k < K; k++) {
       float change = g * (zi[k] - zj[k]);
@@ -127,34 +150,38 @@ static void look(school *s, int32_t i) {
   }
 }
 
-static bool step(school *s, int64_t number, nd_rng *rng) {
+/* One Adam step over a random choice of queries; false if it diverged. */
+static bool train_step(nca_state *s, int64_t index, nd_rng *rng) {
   nd_adam_options adam = nd_adam_defaults;
   double norm;
   adam.rate = 3e-3f;
   adam.epsilon = 1e-8f;
-  leave_out(s, rng);
-  nd_gemm(ND_N, ND_N, s->n, K, T, s->seen, s->w, 0.0f, s->z);
+  drop_traits(s, rng);
+  nd_gemm(ND_N, ND_N, s->n, K, T, s->dropped_traits, s->w, 0.0f, s->z);
   memset(s->dz, 0, (size_t)s->n * K * sizeof *s->dz);
   for (int32_t i = 0; i < s->n; i++) s->order[i] = i;
-  if (s->rows < s->n) nd_rng_shuffle(rng, s->order, (size_t)s->n);
-  for (int32_t i = 0; i < s->rows; i++) look(s, s->order[i]);
+  if (s->n_queries < s->n) nd_rng_shuffle(rng, s->order, (size_t)s->n);
+  for (int32_t i = 0; i < s->n_queries; i++) accumulate_gradient(s, s->order[i]);
+  /* dw = traits^T dz + decay w, by the product's own "beta c" term */
   memcpy(s->dw, s->w, T * K * sizeof *s->dw);
-  nd_gemm(ND_T, ND_N, T, K, s->n, s->seen, s->dz, decay, s->dw);
-  return nd_adam_step(&adam, number, T * K, s->w, s->dw, s->m, s->v, &norm);
+  nd_gemm(ND_T, ND_N, T, K, s->n, s->dropped_traits, s->dz, weight_decay, s->dw);
+  return nd_adam_step(&adam, index, T * K, s->w, s->dw, s->m, s->v, &norm);
 }
 
 nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
-  school s;
-  if (styles->n < FEWEST) return ND_OK;
+  nca_state s;
+  if (styles->n < MIN_SONGS) return ND_OK;
   nd_status status = make(&s, styles, err);
   if (status != ND_OK) return status;
   nd_rng rng = nd_rng_seed(seed, 6);
   standardise(&s, styles);
-  compare(&s, styles);
+  compare_grooves(&s, styles);
   for (size_t i = 0; i < T * K; i++) s.w[i] = 0.03f * nd_rng_normal(&rng);
-  bool sound = true;
-  for (int64_t k = 1; k <= STEPS && sound; k++) sound = step(&s, k, &rng);
-  for (size_t k = 0; k < T && sound; k++)
+  bool finite = true;
+  for (int64_t k = 1; k <= TRAIN_STEPS && finite; k++) finite = train_step(&s, k, &rng);
+  /* The scale is folded in, so that the projection applies to raw traits. The
+   * mean is not needed: it cancels in the difference of two songs. */
+  for (size_t k = 0; k < T && finite; k++)
     for (size_t i = 0; i < K; i++) styles->near[k * K + i] = s.w[k * K + i] * s.scale[k];
   clear(&s);
   return ND_OK;

@@ -3,54 +3,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/thread_pool.h"
+static int32_t count_blocks(const nd_net_config *c) {
+  return 2 * c->layers + (c->encoder > 0 ? 2 : 0);
+}
 
-/* The state is blocks, h and c of each layer, each (streams, width). */
 static int32_t block_width(const nd_net_config *c, int32_t block) {
   return block < 2 * c->layers ? c->hidden : c->encoder;
 }
 
-static int32_t blocks(const nd_net_config *c) { return 2 * c->layers + (c->encoder > 0 ? 2 : 0); }
-
-void nd_stream_state_take(nd_batch *b, const nd_net_config *c, const float *whole) {
-  float *share = b->state;
-  for (int32_t k = 0; k < blocks(c); k++) {
+void nd_stream_state_take(nd_batch *b, const nd_net_config *c, const float *all) {
+  float *local = b->state;
+  for (int32_t k = 0; k < count_blocks(c); k++) {
     size_t width = (size_t)block_width(c, k), n = width * (size_t)b->streams;
-    memcpy(share, whole + width * (size_t)b->first, n * sizeof *share);
-    whole += width * (size_t)b->whole;
-    share += n;
+    memcpy(local, all + width * (size_t)b->shard.first, n * sizeof *local);
+    all += width * (size_t)b->shard.total;
+    local += n;
   }
 }
 
-/* Puts the share of `streams` streams from `first` on back; returns its end. */
-static const float *put(const nd_batch *b, const nd_net_config *c, int32_t first, int32_t streams,
-                        const float *share, float *whole) {
-  for (int32_t k = 0; k < blocks(c); k++) {
-    size_t width = (size_t)block_width(c, k), n = width * (size_t)streams;
-    memcpy(whole + width * (size_t)first, share, n * sizeof *share);
-    whole += width * (size_t)b->whole;
-    share += n;
+/* Copies one process's blocks, which begin at `local`, to their places in
+ * `all`. Returns the end of its part. */
+static const float *put(const nd_shard *s, const nd_net_config *c, const float *local,
+                        float *all) {
+  for (int32_t k = 0; k < count_blocks(c); k++) {
+    size_t width = (size_t)block_width(c, k), n = width * (size_t)s->count;
+    memcpy(all + width * (size_t)s->first, local, n * sizeof *local);
+    all += width * (size_t)s->total;
+    local += n;
   }
-  return share;
+  return local;
 }
 
-nd_status nd_stream_state_gather(const nd_batch *b, const nd_net_config *c, float *whole,
-                            nd_error *err) {
-  const nd_allreduce *r = b->reducer;
+nd_status nd_stream_state_gather(const nd_batch *b, const nd_net_config *c, float *all,
+                                 nd_error *err) {
+  const nd_allreduce *r = b->shard.comm;
   size_t size = nd_stream_state_size(b);
   if (r == NULL) {
-    memcpy(whole, b->state, size * sizeof *whole);
+    memcpy(all, b->state, size * sizeof *all);
     return ND_OK;
   }
-  float *shares = NULL;
-  if (r->rank == 0 && (shares = nd_calloc(size, sizeof *shares)) == NULL)
-    return nd_fail(err, ND_NOMEM, "out of memory");
-  nd_status status = r->gather(r->self, b->state, nd_batch_state_size(b), shares, size, err);
-  const float *at = shares;
+  float *parts = NULL;  /* the processes' parts, one after the other */
+  if (r->rank == 0 && (parts = nd_calloc(size, sizeof *parts)) == NULL) return nd_nomem(err);
+  nd_status status = r->gather(r->self, b->state, nd_batch_state_size(b), parts, size, err);
+  const float *at = parts;
   for (int32_t k = 0; status == ND_OK && r->rank == 0 && k < r->size; k++) {
-    int32_t first = nd_partition_begin(b->whole, 1, k, r->size);
-    at = put(b, c, first, nd_partition_begin(b->whole, 1, k + 1, r->size) - first, at, whole);
+    nd_shard shard = nd_shard_of(r, b->shard.total, k);
+    at = put(&shard, c, at, all);
   }
-  free(shares);
+  free(parts);
   return status;
 }

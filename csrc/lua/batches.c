@@ -27,7 +27,7 @@ static batches *check(lua_State *L, int arg) {
   if (b->sampler == NULL) return b;
   lnd_check_parent(L, arg, 1);
   lnd_check_parent(L, arg, 2);
-  if (nd_sampler_batch(b->sampler)->reducer != NULL) lnd_check_parent(L, arg, 3);
+  if (nd_sampler_batch(b->sampler)->shard.comm != NULL) lnd_check_parent(L, arg, 3);
   return b;
 }
 
@@ -48,8 +48,7 @@ bool lnd_check_batches(lua_State *L, int arg, int model) {
       luaL_error(L, "option 'batches': they are for another model");
     lua_pop(L, 1);
   }
-  const nd_allreduce *reducer = batch_of(b)->reducer;
-  return reducer == NULL || reducer->rank == 0;
+  return nd_shard_is_main(&batch_of(b)->shard);
 }
 
 /* The net that the batches are for; it is behind them. */
@@ -126,14 +125,14 @@ int lnd_corpus_batches(lua_State *L) {
   o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);
   o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
   o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
-  o.erase = lnd_opt_bool(L, 2, "history_dropout", split != 1);
+  o.augment = lnd_opt_bool(L, 2, "history_dropout", split != 1);
   bool resume = lnd_opt_bool(L, 2, "resume", false);
-  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.reducer = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
+  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.comm = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
   lnd_box *box;
   batches *b = push(L, &box);                                       /* box */
   lnd_stand(L, -1, 1, 1);
   lnd_stand(L, -1, 2, 3);
-  if (o.reducer != NULL) lnd_stand(L, -1, 3, 4);
+  if (o.comm != NULL) lnd_stand(L, -1, 3, 4);
   nd_error err;
   bool of_corpus = true, of_model = false;
   nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
@@ -171,9 +170,9 @@ static void read_numbers(lua_State *L, const char *key, float *to, size_t n, boo
   lua_pop(L, 1);
 }
 
-/* core.batch(model, {steps, batch, x, y, mask, fresh}) */
+/* core.batch(model, {steps, batch, x, y, mask, reset}) */
 static int core_batch(lua_State *L) {
-  static const char *const names[] = {"steps", "batch", "x", "y", "mask", "fresh", NULL};
+  static const char *const names[] = {"steps", "batch", "x", "y", "mask", "reset", NULL};
   const nd_net_config *c = &lnd_check_drummer(L, 1)->net.config;
   luaL_checktype(L, 2, LUA_TTABLE);
   lnd_opts(L, 2, names);
@@ -194,8 +193,8 @@ static int core_batch(lua_State *L) {
   for (size_t i = targets; i-- > 0;)  /* one number a step serves all its voices */
     for (size_t v = (size_t)c->voices; v-- > 0;)
       b->own.mask[i * (size_t)c->voices + v] = b->own.mask[i];
-  if (lnd_opt(L, 2, "fresh") != LUA_TNIL) {
-    luaL_argcheck(L, lua_istable(L, -1), 2, "option 'fresh': a list is needed");
+  if (lnd_opt(L, 2, "reset") != LUA_TNIL) {
+    luaL_argcheck(L, lua_istable(L, -1), 2, "option 'reset': a list is needed");
     for (int32_t s = 0; s < B; s++) {
       lua_rawgeti(L, -1, s + 1);
       b->own.fresh[s] = lua_toboolean(L, -1) ? 1 : 0;
@@ -230,10 +229,10 @@ static int batches_count(lua_State *L) {
   return 1;
 }
 
-static int batches_place(lua_State *L) {
+static int batches_position(lua_State *L) {
   const batches *b = check(L, 1);
   int64_t epoch = 1, batch = 1;
-  if (b->sampler != NULL) nd_sampler_place(b->sampler, &epoch, &batch);
+  if (b->sampler != NULL) nd_sampler_position(b->sampler, &epoch, &batch);
   lua_pushinteger(L, (lua_Integer)epoch);
   lua_pushinteger(L, (lua_Integer)batch);
   return 2;
@@ -269,7 +268,7 @@ static int batches_tostring(lua_State *L) {
 
 void lnd_open_batches(lua_State *L) {
   static const luaL_Reg methods[] = {{"next", batches_next},   {"count", batches_count},
-                                     {"place", batches_place}, {"shape", batches_shape},
+                                     {"position", batches_position}, {"shape", batches_shape},
                                      {"songs", batches_songs},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", batches_tostring}, {NULL, NULL}};

@@ -1,18 +1,18 @@
-/* drums.c - core.shift: drums moved in time; core.bar_styles: what each bar of
+/* drums.c - core.retime: drums moved in time; core.bar_styles: what each bar of
  * drums is like. */
 #include "../music/retime.h"
 #include "../music/style.h"
 #include "lnd.h"
 
-/* core.shift(seq, times [, known]) -> sequence */
-static int core_shift(lua_State *L) {
+/* core.retime(seq, times [, mask]) -> sequence */
+static int core_retime(lua_State *L) {
   const nd_sequence *seq = lnd_check(L, 1, LND_SEQUENCE);
   int32_t n = nd_sequence_steps(seq);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_argcheck(L, (int32_t)lua_rawlen(L, 2) == n, 2, "a time for each step is needed");
   size_t size = 0, cells = (size_t)n * (size_t)nd_sequence_voices(seq);
-  const uint8_t *known = (const uint8_t *)luaL_optlstring(L, 3, NULL, &size);
-  luaL_argcheck(L, known == NULL || size == cells, 3, "a byte for each cell is needed");
+  const uint8_t *mask = (const uint8_t *)luaL_optlstring(L, 3, NULL, &size);
+  luaL_argcheck(L, mask == NULL || size == cells, 3, "a byte for each cell is needed");
   double *times = lua_newuserdatauv(L, (size_t)n * sizeof *times, 0);
   for (int32_t t = 0; t < n; t++) {
     int number;
@@ -23,7 +23,7 @@ static int core_shift(lua_State *L) {
   }
   nd_sequence *out;
   nd_error err;
-  if (nd_shift(&out, seq, times, known, &err) != ND_OK) return lnd_raise(L, &err);
+  if (nd_shift(&out, seq, times, mask, &err) != ND_OK) return lnd_raise(L, &err);
   return lnd_push_sequence(L, out);
 }
 
@@ -47,6 +47,6 @@ static int core_bar_styles(lua_State *L) {
 
 void lnd_open_drums(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"shift", core_shift}, {"bar_styles", core_bar_styles}, {NULL, NULL}};
+    {"retime", core_retime}, {"bar_styles", core_bar_styles}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

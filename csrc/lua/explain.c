@@ -51,14 +51,14 @@ static void push_reasons(lua_State *L, const nd_drummer *d, int32_t steps, const
   lua_pushstring(L, kit->voice_names[target->voice]);
   lua_setfield(L, -2, "voice");
   set_number(L, "logit", (double)r->logit);
-  set_number(L, "odds", 1.0 / (1.0 + exp(-(double)r->logit)));
+  set_number(L, "probability", 1.0 / (1.0 + exp(-(double)r->logit)));
   set_number(L, "style", (double)r->style);
   push_sums(L, "metrics", NULL, steps, ND_N_METRICS, r->song);
   push_sums(L, "voices", kit, steps, kit->n_voices, r->hits);
-  lua_createtable(L, 0, kit->n_voices);                             /* reasons,beside */
+  lua_createtable(L, 0, kit->n_voices);                             /* reasons,simultaneous */
   for (int32_t v = 0; v < kit->n_voices; v++)
     if (r->beside[v] != 0.0f) set_number(L, kit->voice_names[v], (double)r->beside[v]);
-  lua_setfield(L, -2, "beside");
+  lua_setfield(L, -2, "simultaneous");
   lua_createtable(L, steps, 0);                                     /* reasons,song */
   for (int32_t t = 0; t < steps; t++) {
     double sum = 0;

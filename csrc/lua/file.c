@@ -1,4 +1,4 @@
-/* file.c - core.create_file and core.before: files that Lua writes as the engine
+/* file.c - core.create_file and core.byte_less: files that Lua writes as the engine
  * writes its own, and an order of names that no locale changes. */
 #include "../base/file.h"
 
@@ -102,8 +102,8 @@ static int file_tostring(lua_State *L) {
   return 1;
 }
 
-/* core.before(a, b): byte by byte, where Lua's own < asks the locale */
-static int before(lua_State *L) {
+/* core.byte_less(a, b): byte by byte, where Lua's own < asks the locale */
+static int byte_less(lua_State *L) {
   size_t n, m;
   const char *a = luaL_checklstring(L, 1, &n), *b = luaL_checklstring(L, 2, &m);
   const int order = memcmp(a, b, n < m ? n : m);
@@ -115,7 +115,7 @@ void lnd_open_file(lua_State *L) {
   static const luaL_Reg methods[] = {{"write", file_write}, {"finish", file_finish}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", file_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-    {"create_file", file_create}, {"before", before}, {NULL, NULL}};
+    {"create_file", file_create}, {"byte_less", byte_less}, {NULL, NULL}};
   lnd_type(L, LND_FILE_WRITER, methods, meta, file_release);
   luaL_setfuncs(L, functions, 0);                         /* core */
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/generator.h"
 #include "lnd.h"
 
@@ -69,7 +68,7 @@ static int core_generator(lua_State *L) {
   g->drummer = d;
   g->threads = threads;
   nd_error err;
-  nd_net_keep(&d->net);
+  nd_drummer_pack(d);
   int former = nd_blas_threads(threads);
   nd_status status = nd_generator_make(&g->g, d, &o, prime, &err);
   (void)nd_blas_threads(former);
@@ -160,28 +159,28 @@ static const float *read_bars(lua_State *L, int arg, const char *key, int32_t n_
  * kept), by step and voice; without it every cell of `given` is kept. */
 static lnd_box *read_given(lua_State *L, int arg, const nd_sequence *song, nd_direction *d) {
   size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song), n = 0;
-  if (lnd_opt(L, arg, "given") == LUA_TNIL) {
-    if (lnd_opt(L, arg, "known") != LUA_TNIL)
-      luaL_error(L, "option 'known': it needs 'given'");
+  if (lnd_opt(L, arg, "fixed") == LUA_TNIL) {
+    if (lnd_opt(L, arg, "mask") != LUA_TNIL)
+      luaL_error(L, "option 'mask': it needs 'fixed'");
     return NULL;
   }
   const nd_sequence *given = lnd_check(L, -1, LND_SEQUENCE);
   lnd_box *box = lua_touserdata(L, -1);
   if (nd_sequence_steps(given) != nd_sequence_steps(song))
-    luaL_error(L, "option 'given': it has %d steps, the song %d", (int)nd_sequence_steps(given),
+    luaL_error(L, "option 'fixed': it has %d steps, the song %d", (int)nd_sequence_steps(given),
                (int)nd_sequence_steps(song));
   if (!nd_kit_equal(&given->settings.kit, &song->settings.kit))
-    luaL_error(L, "option 'given': it has another kit than the song");
+    luaL_error(L, "option 'fixed': it has another kit than the song");
   d->given = given;
-  if (lnd_opt(L, arg, "known") == LUA_TSTRING) {
+  if (lnd_opt(L, arg, "mask") == LUA_TSTRING) {
     d->known = (const uint8_t *)lua_tolstring(L, -1, &n);
-    if (n != cells) luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
+    if (n != cells) luaL_error(L, "option 'mask': %I bytes are needed", (LUAI_UACINT)cells);
   } else if (lua_isnil(L, -1)) {
     uint8_t *all = lua_newuserdatauv(L, cells, 0);
     memset(all, 1, cells);
     d->known = all;
   } else {
-    luaL_error(L, "option 'known': a string is needed");
+    luaL_error(L, "option 'mask': a string is needed");
   }
   return box;
 }
@@ -221,7 +220,7 @@ static generator *add_generator(lua_State *L, work *w, int at) {
  * points to goes into the table at ANCHORS. */
 static void add_direction(lua_State *L, work *w, int32_t i, const generator *g,
                           const nd_sequence *song) {
-  static const char *const names[] = {"given", "known", "style", "density", "fills", NULL};
+  static const char *const names[] = {"fixed", "mask", "style", "density", "fills", NULL};
   int at = lua_gettop(L);
   nd_direction *d = &w->directions[i];
   lnd_opts(L, at, names);
@@ -294,7 +293,7 @@ static int generator_play(lua_State *L) {
   const nd_sequence *song = lnd_check(L, SONG, LND_SEQUENCE);
   work *w = lay_out(L, false);
   (void)add_generator(L, w, GENERATORS);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   lua_pushvalue(L, DIRECTIONS);
   add_direction(L, w, 0, g, song);
   return play_from(L, w, song);
@@ -316,7 +315,7 @@ static int core_play(lua_State *L) {
     (void)lua_rawgeti(L, GENERATORS, i);                            /* generator */
     int at = lua_gettop(L);
     const generator *g = add_generator(L, w, at);
-    if (i == 1) nd_net_keep(&g->drummer->net);
+    if (i == 1) nd_drummer_pack(g->drummer);
     if (each) (void)lua_rawgeti(L, DIRECTIONS, i);
     else lua_pushvalue(L, DIRECTIONS);                              /* generator,direction */
     if (!lua_isnil(L, -1)) luaL_checktype(L, -1, LUA_TTABLE);
@@ -363,7 +362,7 @@ static int generator_choose(lua_State *L) {
   nd_error err;
   lua_settop(L, 3);
   read_style(L, g, &d);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   if (nd_generator_choose(g->g, song, &d, &err) != ND_OK) return lnd_raise(L, &err);
   return push_style(L, g);
 }
@@ -411,7 +410,7 @@ static int generator_step(lua_State *L) {
   nd_generator_step(g->g, metrics, bar, hits);
   (void)nd_blas_threads(former);
   if (!nd_generator_is_finite(g->g))
-    return luaL_error(L, "the model's weights are spoilt: its odds are no numbers");
+    return luaL_error(L, "the model's weights are spoilt: its probabilities are no numbers");
   lua_createtable(L, 0, 4);
   for (int32_t v = 0; v < kit->n_voices; v++) {
     if (hits[v] == 0) continue;
@@ -421,13 +420,13 @@ static int generator_step(lua_State *L) {
   return 1;
 }
 
-static int generator_odds(lua_State *L) {
+static int generator_probabilities(lua_State *L) {
   generator *g = check(L);
   const nd_kit *kit = &g->drummer->tokeniser.kit;
-  const float *odds = nd_generator_probabilities(g->g);
+  const float *probabilities = nd_generator_probabilities(g->g);
   lua_createtable(L, 0, kit->n_voices);
   for (int32_t v = 0; v < kit->n_voices; v++) {
-    lua_pushnumber(L, (lua_Number)odds[v]);
+    lua_pushnumber(L, (lua_Number)probabilities[v]);
     lua_setfield(L, -2, kit->voice_names[v]);
   }
   return 1;
@@ -435,7 +434,7 @@ static int generator_odds(lua_State *L) {
 
 static int generator_reset(lua_State *L) {
   generator *g = check(L);
-  nd_net_keep(&g->drummer->net);
+  nd_drummer_pack(g->drummer);
   int former = nd_blas_threads(g->threads);
   nd_generator_reset(g->g);
   (void)nd_blas_threads(former);
@@ -456,7 +455,7 @@ static int generator_tostring(lua_State *L) {
 void lnd_open_generator(lua_State *L) {
   static const luaL_Reg methods[] = {{"play", generator_play},   {"choose", generator_choose},
                                      {"style", generator_style}, {"step", generator_step},
-                                     {"odds", generator_odds},   {"reset", generator_reset}, {NULL, NULL}};
+                                     {"probabilities", generator_probabilities},{"reset", generator_reset}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", generator_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"generator", core_generator}, {"play", core_play},
                                        {NULL, NULL}};

@@ -1,20 +1,19 @@
-/* humanise.c - core.touch: velocities and offsets for hits that are known. */
+/* humanise.c - core.humanise: velocities and offsets for hits that are mask. */
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/humanise.h"
 #include "lnd.h"
 
-enum { MODEL = 1, SEQUENCE, OPTIONS, PAUSE, TOUCHING, WORK, KNOWN };
+enum { MODEL = 1, SEQUENCE, OPTIONS, PAUSE, HUMANISING, WORK, MASK };
 
 typedef struct work {
   float amount;
   uint64_t seed;
-  const uint8_t *known;
+  const uint8_t *mask;
   lnd_box *boxes[2];     /* of the model and the sequence */
 } work;
 
-static int touch_on(lua_State *L, int called, lua_KContext context) {
-  lnd_box *box = lua_touserdata(L, TOUCHING);
+static int humanise_on(lua_State *L, int called, lua_KContext context) {
+  lnd_box *box = lua_touserdata(L, HUMANISING);
   const work *w = lua_touserdata(L, WORK);
   (void)called;
   for (bool more = true; more;) {
@@ -26,51 +25,51 @@ static int touch_on(lua_State *L, int called, lua_KContext context) {
     (void)nd_blas_threads(former);
     if (more) {
       lnd_push_pause(L, PAUSE, products);
-      lua_callk(L, 1, 0, context, touch_on);
+      lua_callk(L, 1, 0, context, humanise_on);
     }
   }
   nd_sequence *out;
   nd_error err;
   nd_humanise *done = box->p;
-  nd_status status = nd_humanise_end(done, w->amount, w->seed, w->known, &out, &err);
+  nd_status status = nd_humanise_end(done, w->amount, w->seed, w->mask, &out, &err);
   box->p = NULL;
   nd_humanise_free(done);
   if (status != ND_OK) return lnd_raise(L, &err);
   return lnd_push_sequence(L, out);
 }
 
-/* core.touch(model, seq, {amount, seed, known}, pause) -> sequence */
-static int core_touch(lua_State *L) {
-  static const char *const names[] = {"amount", "seed", "known", NULL};
+/* core.humanise(model, seq, {amount, seed, mask}, pause) -> sequence */
+static int core_humanise(lua_State *L) {
+  static const char *const names[] = {"amount", "seed", "mask", NULL};
   nd_drummer *touch = lnd_check_drummer(L, MODEL);
   const nd_sequence *seq = lnd_check(L, SEQUENCE, LND_SEQUENCE);
   lnd_opts(L, OPTIONS, names);
   lua_settop(L, PAUSE);
   lnd_check_pause(L, PAUSE);
-  lnd_box *box = lnd_push(L, LND_TOUCHING, 0);                      /* touching */
+  lnd_box *box = lnd_push(L, LND_HUMANISING, 0);                      /* humanising */
   work *w = lua_newuserdatauv(L, sizeof *w, 0);                     /* work */
   *w = (work){.boxes = {lua_touserdata(L, MODEL), lua_touserdata(L, SEQUENCE)}};
   w->amount = (float)lnd_opt_num(L, OPTIONS, "amount", 1.0, 0.0, 1.0);
   w->seed = (uint64_t)lnd_opt_int(L, OPTIONS, "seed", 1, 0, LUA_MAXINTEGER);
-  if (!lua_isnil(L, OPTIONS) && lnd_opt(L, OPTIONS, "known") != LUA_TNIL) {   /* known */
+  if (!lua_isnil(L, OPTIONS) && lnd_opt(L, OPTIONS, "mask") != LUA_TNIL) {   /* mask */
     size_t n = 0, cells = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
-    if (lua_type(L, KNOWN) != LUA_TSTRING) return luaL_error(L, "option 'known': a string is needed");
-    w->known = (const uint8_t *)lua_tolstring(L, KNOWN, &n);
-    if (n != cells) return luaL_error(L, "option 'known': %I bytes are needed", (LUAI_UACINT)cells);
+    if (lua_type(L, MASK) != LUA_TSTRING) return luaL_error(L, "option 'mask': a string is needed");
+    w->mask = (const uint8_t *)lua_tolstring(L, MASK, &n);
+    if (n != cells) return luaL_error(L, "option 'mask': %I bytes are needed", (LUAI_UACINT)cells);
   }
-  nd_net_keep(&touch->net);
+  nd_drummer_pack(touch);
   nd_humanise *made;
   nd_error err;
   if (nd_humanise_make(&made, touch, seq, &err) != ND_OK) return lnd_raise(L, &err);
   box->p = made;
-  return touch_on(L, LUA_OK, 0);
+  return humanise_on(L, LUA_OK, 0);
 }
 
-static void touching_free(void *p) { nd_humanise_free(p); }
+static void humanising_free(void *p) { nd_humanise_free(p); }
 
 void lnd_open_humanise(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_TOUCHING, NULL, none, touching_free);
-  lua_pushcfunction(L, core_touch);
-  lua_setfield(L, -2, "touch");
+  lnd_type(L, LND_HUMANISING, NULL, none, humanising_free);
+  lua_pushcfunction(L, core_humanise);
+  lua_setfield(L, -2, "humanise");
 }

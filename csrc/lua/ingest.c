@@ -1,4 +1,4 @@
-/* ingest.c - core.intake: MIDI files to a corpus, or to token text, on several
+/* ingest.c - core.ingest: MIDI files to a corpus, or to token text, on several
  * threads. */
 #include "../learn/ingest.h"
 
@@ -8,7 +8,7 @@
 #include "../base/thread_pool.h"
 #include "lnd.h"
 
-#define LND_INTAKE "neuraldrummer.intake"
+#define LND_INGEST "neuraldrummer.ingest"
 
 static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
 
@@ -89,10 +89,10 @@ static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, 
 
 static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *in) {
   lua_createtable(L, 0, 5);                               /* result */
-  if (!f->kept) {
+  if (!f->accepted) {
     lua_pushstring(L, f->why.text);
     lua_setfield(L, -2, "message");
-    lua_pushboolean(L, f->unread);
+    lua_pushboolean(L, f->unreadable);
     lua_setfield(L, -2, "unread");
     return;
   }
@@ -110,8 +110,8 @@ static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *
   }
 }
 
-/* core.intake(files, options): a table of each file */
-static int intake(lua_State *L) {
+/* core.ingest(files, options): a table of each file */
+static int ingest(lua_State *L) {
   static const char *const keys[] = {"tokeniser", "reader", "into", "pitches", "min_steps",
                                      "valid_every", "threads", "max_bytes", "max_events",
                                      "max_tracks", NULL};
@@ -126,7 +126,7 @@ static int intake(lua_State *L) {
   nd_ingest in = {
     .tok = tok,
     .into = into,
-    .reads = read_pitches(L, reads),
+    .kit_map = read_pitches(L, reads),
     .min_steps = (int32_t)lnd_opt_int(L, OPTIONS, "min_steps", 0, 0, INT32_MAX),
     .valid_every = (int32_t)lnd_opt_int(L, OPTIONS, "valid_every", 0, 0, INT32_MAX),
     .limits = lnd_opt_limits(L, OPTIONS),
@@ -138,7 +138,7 @@ static int intake(lua_State *L) {
 
   const lua_Integer n = (lua_Integer)lua_rawlen(L, FILES);
   lua_newtable(L);                                        /* texts */
-  lnd_box *box = lnd_push(L, LND_INTAKE, 0);              /* texts,box */
+  lnd_box *box = lnd_push(L, LND_INGEST, 0);              /* texts,box */
   if ((lua_Unsigned)n > INT32_MAX) return luaL_error(L, "too many files");
   batch *b = box->p = nd_calloc(1, sizeof *b + (size_t)n * sizeof b->files[0]);
   if (b == NULL) return luaL_error(L, "not enough memory");
@@ -160,8 +160,8 @@ static int intake(lua_State *L) {
 
 void lnd_open_ingest(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_INTAKE, NULL, none, release);
+  lnd_type(L, LND_INGEST, NULL, none, release);
   lnd_type(L, LND_READER, NULL, none, keep);
-  lua_pushcfunction(L, intake);
-  lua_setfield(L, -2, "intake");                          /* core */
+  lua_pushcfunction(L, ingest);
+  lua_setfield(L, -2, "ingest");                          /* core */
 }

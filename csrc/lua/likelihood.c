@@ -1,8 +1,7 @@
-/* likelihood.c - core.judge: how likely a model finds drums that were played. */
+/* likelihood.c - core.log_likelihood: how likely a model finds drums that were played. */
 #include <string.h>
 
 #include "../net/blas.h"
-#include "../net/playing.h"
 #include "../play/likelihood.h"
 #include "lnd.h"
 
@@ -38,11 +37,11 @@ static lnd_box *read_case(lua_State *L, int arg, lua_Integer i, nd_case *c) {
     song = lua_touserdata(L, -1);
   }
   anchor(L);
-  if (element(L, arg, "at", i) != LUA_TNIL) {
+  if (element(L, arg, "song_step", i) != LUA_TNIL) {
     int32_t length = nd_sequence_steps(c->song != NULL ? c->song : c->drums);
     int ok;
     lua_Integer at = lua_tointegerx(L, -1, &ok);
-    if (!ok || at < 1 || at > length) luaL_error(L, "option 'at': it is not a step of the song");
+    if (!ok || at < 1 || at > length) luaL_error(L, "option 'song_step': it is not a step of the song");
     c->at = (int32_t)at - 1;
   }
   lua_pop(L, 1);
@@ -51,13 +50,13 @@ static lnd_box *read_case(lua_State *L, int arg, lua_Integer i, nd_case *c) {
 
 /* How many cases `song` and `at` make; 0 when neither is a list. */
 static lua_Integer count_cases(lua_State *L, int arg) {
-  static const char *const lists[] = {"song", "at", NULL};
+  static const char *const lists[] = {"song", "song_step", NULL};
   lua_Integer n = 0;
   for (int k = 0; lists[k] != NULL && !lua_isnil(L, arg); k++) {
     if (lnd_opt(L, arg, lists[k]) == LUA_TTABLE) {
       lua_Integer many = (lua_Integer)lua_rawlen(L, -1);
       if (many < 1 || many > 65536) luaL_error(L, "option '%s': 1 to 65536 are needed", lists[k]);
-      if (n > 0 && many != n) luaL_error(L, "options 'song' and 'at' are lists of the same length");
+      if (n > 0 && many != n) luaL_error(L, "options 'song' and 'song_step' are lists of the same length");
       n = many;
     }
     lua_pop(L, 1);
@@ -87,7 +86,7 @@ static void push_case(lua_State *L, const work *w, lua_Integer i) {
   }
 }
 
-static int judge_on(lua_State *L, int called, lua_KContext context) {
+static int likelihood_on(lua_State *L, int called, lua_KContext context) {
   lnd_box *box = lua_touserdata(L, JUDGING);
   const work *w = lua_touserdata(L, WORK);
   (void)called;
@@ -102,7 +101,7 @@ static int judge_on(lua_State *L, int called, lua_KContext context) {
     if (status != ND_OK) return lnd_raise(L, &err);
     if (more) {
       lnd_push_pause(L, PAUSE, products);
-      lua_callk(L, 1, 0, context, judge_on);
+      lua_callk(L, 1, 0, context, likelihood_on);
     }
   }
   nd_likelihood *done = box->p;
@@ -146,10 +145,10 @@ static void add_drums(lua_State *L, work *w, lua_Integer k) {
   }
 }
 
-/* core.judge(model, seq, {…}, pause): a number a step, or a list of such lists
+/* core.log_likelihood(model, seq, {…}, pause): a number a step, or a list of such lists
  * when `song` or `at` is a list; one more list around when `seq` is one */
-static int core_judge(lua_State *L) {
-  static const char *const names[] = {"song", "at", "from", "steps", "style", "history", NULL};
+static int core_log_likelihood(lua_State *L) {
+  static const char *const names[] = {"song", "song_step", "from", "steps", "style", "history", NULL};
   nd_drummer *d = lnd_check_drummer(L, MODEL);
   bool list = lua_istable(L, DRUMS);
   lua_Integer n = list ? (lua_Integer)lua_rawlen(L, DRUMS) : 1;
@@ -158,7 +157,7 @@ static int core_judge(lua_State *L) {
   lnd_opts(L, OPTIONS, names);
   lua_settop(L, PAUSE);
   lnd_check_pause(L, PAUSE);
-  lnd_box *box = lnd_push(L, LND_JUDGING, 0);                           /* judging */
+  lnd_box *box = lnd_push(L, LND_LIKELIHOOD, 0);                           /* judging */
   work *w = lua_newuserdatauv(L, sizeof *w, 0);                         /* work */
   lua_newtable(L);                                                      /* anchors */
   *w = (work){.n = n, .list = list, .many = count_cases(L, OPTIONS)};
@@ -179,20 +178,20 @@ static int core_judge(lua_State *L) {
     add_drums(L, w, k);
     anchor(L);
   }
-  nd_net_keep(&d->net);
+  nd_drummer_pack(d);
   nd_likelihood *made;
   nd_error err;
   if (nd_likelihood_make(&made, d, w->cases, (int32_t)cases, w->out, &err) != ND_OK)
     return lnd_raise(L, &err);
   box->p = made;
-  return judge_on(L, LUA_OK, 0);
+  return likelihood_on(L, LUA_OK, 0);
 }
 
-static void judging_free(void *p) { nd_likelihood_free(p); }
+static void likelihood_free(void *p) { nd_likelihood_free(p); }
 
 void lnd_open_likelihood(lua_State *L) {
-  static const luaL_Reg functions[] = {{"judge", core_judge}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"log_likelihood", core_log_likelihood}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_JUDGING, NULL, none, judging_free);
+  lnd_type(L, LND_LIKELIHOOD, NULL, none, likelihood_free);
   luaL_setfuncs(L, functions, 0);
 }

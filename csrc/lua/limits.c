@@ -1,5 +1,5 @@
 /* limits.c - what a MIDI file may have at most, as options: of neuraldrummer.smf,
- * and of core.intake. */
+ * and of core.ingest. */
 #include "lnd.h"
 
 nd_midi_limits lnd_opt_limits(lua_State *L, int arg) {

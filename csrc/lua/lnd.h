@@ -30,8 +30,8 @@
 #define LND_WORLD "neuraldrummer.world"  /* an nd_allreduce, of neuraldrummer.mpi */
 /* never seen by users: work that may pause */
 #define LND_PLAYING "neuraldrummer.playing"
-#define LND_JUDGING "neuraldrummer.judging"
-#define LND_TOUCHING "neuraldrummer.touching"
+#define LND_LIKELIHOOD "neuraldrummer.likelihood"
+#define LND_HUMANISING "neuraldrummer.humanising"
 
 /* The modules are libraries of their own, which hand each other what is in boxes.
  * Of which version and layout this one is; `core` leaves it for the others. */

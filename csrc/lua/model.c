@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../learn/nca.h"
-#include "../net/playing.h"
 #include "../net/trainer.h"
 #include "../play/drummer.h"
 #include "lnd.h"
@@ -212,8 +211,8 @@ static int model_save(lua_State *L) {
   return 1;
 }
 
-/* model:sound(): true, or nil and which weight no checkpoint could hold */
-static int model_sound(lua_State *L) {
+/* model:is_finite(): true, or nil and which weight no checkpoint could hold */
+static int model_is_finite(lua_State *L) {
   const model *m = check(L, 1);
   const nd_trainer *t = &m->trainer;
   nd_error err;
@@ -272,8 +271,10 @@ static int model_config(lua_State *L) {
   set_integer(L, "steps", d->steps);
   set_integer(L, "batch", d->batch);
   set_integer(L, "parameters", (lua_Integer)d->net.n_trained);
-  set_number(L, "products", nd_net_macs(&d->net));
-  set_integer(L, "step_bytes", (lua_Integer)nd_net_step_bytes(&d->net, c->causal));
+  set_number(L, "macs", nd_net_macs(&d->net));
+  nd_inference_weights borrowed;
+  const nd_inference_weights *weights = nd_drummer_weights(d, &borrowed);
+  set_integer(L, "step_bytes", (lua_Integer)nd_inference_weights_bytes(weights, c->causal));
   set_number(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   set_number(L, "temperature", (double)d->temperature);
   set_number(L, "cutoff", (double)d->cutoff);
@@ -325,21 +326,21 @@ static int model_learn_styles(lua_State *L) {
   return 1;
 }
 
-/* model:styles(seq): {{index, name, odds}, …}, in the model's order */
+/* model:styles(seq): {{index, name, weight}, …}, in the model's order */
 static int model_styles(lua_State *L) {
   const nd_styles *s = &check(L, 1)->drummer->styles;
   const nd_sequence *seq = lua_isnoneornil(L, 2) ? NULL : lnd_check(L, 2, LND_SEQUENCE);
-  float *odds = lua_newuserdatauv(L, (size_t)(s->n + 1) * sizeof *odds, 0);
+  float *weights = lua_newuserdatauv(L, (size_t)(s->n + 1) * sizeof *weights, 0);
   nd_error err;
-  for (int32_t i = 0; i < s->n; i++) odds[i] = 1.0f / (float)s->n;
-  if (seq != NULL && nd_styles_weights(s, seq, odds, &err) != ND_OK) return lnd_raise(L, &err);
+  for (int32_t i = 0; i < s->n; i++) weights[i] = 1.0f / (float)s->n;
+  if (seq != NULL && nd_styles_weights(s, seq, weights, &err) != ND_OK) return lnd_raise(L, &err);
   lua_createtable(L, s->n, 0);                                /* list */
   const char *name = s->names;
   for (int32_t i = 0; i < s->n; i++) {
     size_t n = strcspn(name, "\n");
     lua_createtable(L, 0, 3);                                 /* list,style */
     set_integer(L, "index", i + 1);
-    set_number(L, "odds", (double)odds[i]);
+    set_number(L, "weight", (double)weights[i]);
     lua_pushlstring(L, name, n);
     lua_setfield(L, -2, "name");
     lua_rawseti(L, -2, i + 1);
@@ -374,6 +375,7 @@ static int model_train_step(lua_State *L) {
   nd_error err;
   double loss = 0, norm = 0;
   nd_status status = need_trainer(L, m, &err);
+  nd_drummer_unpack(m->drummer);  /* the step changes the weights */
   if (status == ND_OK) status = nd_trainer_step(&m->trainer, batch, &o, &loss, &norm, &err);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushnumber(L, loss);
@@ -476,7 +478,7 @@ static int model_set_tensor(lua_State *L) {
       return luaL_argerror(L, 3, lua_pushfstring(L, "value %I is not a finite number", (LUAI_UACINT)i + 1));
     lua_pop(L, 1);
   }
-  nd_net_forget(&m->drummer->net);
+  nd_drummer_unpack(m->drummer);
   for (size_t i = 0; i < t->size; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
     m->drummer->net.block[t->offset + i] = (float)lua_tonumber(L, -1);
@@ -512,7 +514,7 @@ static int model_tostring(lua_State *L) {
 void lnd_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"save", model_save},           {"extra", model_extra},
-      {"sound", model_sound},         {"config", model_config},
+      {"is_finite", model_is_finite}, {"config", model_config},
       {"tokeniser", model_tokeniser},
       {"train_step", model_train_step}, {"loss", model_loss},
       {"training_bytes", model_training_bytes},

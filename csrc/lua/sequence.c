@@ -257,16 +257,16 @@ static int sequence_style(lua_State *L) {
   return 1;
 }
 
-#define LND_LIKENESS "neuraldrummer.likeness"
+#define LND_SIMILARITY "neuraldrummer.self_similarity"
 
-static void forget(void *likeness) {
-  nd_similarity_clear(likeness);
-  free(likeness);
+static void forget(void *similarity) {
+  nd_similarity_clear(similarity);
+  free(similarity);
 }
 
-/* What likeness() gives: (a, b) -> how alike two bars are */
-static int likeness_of(lua_State *L) {
-  const nd_similarity *l = lnd_check(L, lua_upvalueindex(1), LND_LIKENESS);
+/* What self_similarity() gives: (a, b) -> how alike two bars are */
+static int similarity_of(lua_State *L) {
+  const nd_similarity *l = lnd_check(L, lua_upvalueindex(1), LND_SIMILARITY);
   lua_Integer bar[2];
   for (int k = 0; k < 2; k++) {
     bar[k] = luaL_checkinteger(L, k + 1);
@@ -276,10 +276,10 @@ static int likeness_of(lua_State *L) {
   return 1;
 }
 
-/* sequence:likeness(): a function, as likeness.h has it */
-static int sequence_likeness(lua_State *L) {
+/* sequence:self_similarity(): a function, as self_similarity.h has it */
+static int sequence_self_similarity(lua_State *L) {
   const nd_sequence *seq = check(L);
-  lnd_box *box = lnd_push(L, LND_LIKENESS, 0);
+  lnd_box *box = lnd_push(L, LND_SIMILARITY, 0);
   nd_similarity *l = nd_calloc(1, sizeof *l);
   nd_error err;
   if (l == NULL) return luaL_error(L, "not enough memory");
@@ -288,7 +288,7 @@ static int sequence_likeness(lua_State *L) {
     return lnd_raise(L, &err);
   }
   box->p = l;
-  lua_pushcclosure(L, likeness_of, 1);
+  lua_pushcclosure(L, similarity_of, 1);
   return 1;
 }
 
@@ -321,7 +321,7 @@ void lnd_open_sequence(lua_State *L) {
     {"metrics", sequence_metrics}, {"metric", sequence_metric}, {"bars", sequence_bars},
     {"voices", sequence_voices}, {"name", sequence_name}, {"settings", sequence_settings},
     {"with_hits", sequence_with_hits}, {"with_bars", sequence_with_bars},
-    {"style", sequence_style}, {"likeness", sequence_likeness}, {NULL, NULL},
+    {"style", sequence_style}, {"self_similarity", sequence_self_similarity}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
     {"__len", sequence_len},
@@ -330,5 +330,5 @@ void lnd_open_sequence(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lnd_type(L, LND_SEQUENCE, methods, meta, release);
   lnd_type(L, LND_LINE, NULL, none, free);
-  lnd_type(L, LND_LIKENESS, NULL, none, forget);
+  lnd_type(L, LND_SIMILARITY, NULL, none, forget);
 }

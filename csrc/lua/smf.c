@@ -58,7 +58,7 @@ static int smf_load(lua_State *L) {
   return filled(L, box, song);
 }
 
-/* For core.intake, which reads files by it on threads of its own. */
+/* For core.ingest, which reads files by it on threads of its own. */
 static nd_parse_song_fn *const reader = nd_smf_parse;
 
 int luaopen_neuraldrummer_smf(lua_State *L) {

@@ -19,7 +19,7 @@ nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inp
   b->targets = targets;
   b->y_width = y_width;
   b->carried = carried;
-  b->whole = streams;
+  b->shard = nd_shard_local(NULL, streams);
   b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
   b->y = nd_calloc(out * (size_t)y_width, sizeof *b->y);
   b->mask = nd_calloc(out * (size_t)voices, sizeof *b->mask);

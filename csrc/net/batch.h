@@ -3,7 +3,7 @@
 #ifndef ND_NET_BATCH_H
 #define ND_NET_BATCH_H
 
-#include "allreduce.h"
+#include "shard.h"
 
 typedef struct nd_batch {
   int32_t steps, streams, inputs, voices;  /* T, B, I, V */
@@ -17,8 +17,8 @@ typedef struct nd_batch {
   uint8_t *fresh;   /* (B): the stream starts from nothing in this stretch */
   float *state;     /* (B, carried) by layer: h and c that each stream carries on */
   int32_t carried;  /* floats of state a stream */
-  const nd_allreduce *reducer;  /* not NULL: other processes have the other streams */
-  int32_t first, whole;       /* the first stream here, of so many in the whole batch */
+  nd_shard shard;   /* `streams` of the whole batch's are here: all unless training is
+                     * shared by several processes */
 } nd_batch;
 
 /* All zeroed, streams marked fresh, a whole batch. ND_LIMIT when the sizes overflow. */

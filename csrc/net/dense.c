@@ -41,27 +41,28 @@ void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *
   mask[n - 1] = two[0];
 }
 
-void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
-                float *mask, float *x) {
-  size_t wide = (size_t)width, all = (size_t)rows * wide;
-  if (n == width) nd_dropout_mask(rng, p, 0, rows * n, mask);
+void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
+                float *x) {
+  size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
+  size_t whole_row = width * (size_t)shard->total;
+  if (shard->count == shard->total) nd_dropout_mask(rng, p, 0, rows * n, mask);
   else
     for (size_t r = 0; r < (size_t)rows; r++)
-      nd_dropout_mask(rng, p, r * wide + (size_t)at, n, mask + r * (size_t)n);
-  nd_rng_skip(rng, nd_dropout_draws(all));
+      nd_dropout_mask(rng, p, r * whole_row + first, n, mask + r * (size_t)n);
+  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * whole_row));
   nd_multiply(rows * n, mask, x);
 }
 
 /* Columns whose sums are added up at once. */
 enum { COLUMNS = 512 };
 
-static void add_up(const nd_allreduce *reducer, double *sums, int32_t n) {
-  if (reducer != NULL) reducer->sum(reducer->self, sums, (size_t)n);
-}
+/* Rows of all processes, when the shard has `rows`. */
+static int32_t total_rows(const nd_shard *s, int32_t rows) { return rows / s->count * s->total; }
 
-void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
+void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse) {
+  int32_t total = total_rows(shard, rows);
   double mu[COLUMNS], squares[COLUMNS];
   for (int32_t from = 0; from < n; from += COLUMNS) {
     int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
@@ -69,18 +70,18 @@ void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *r
       mu[j] = 0;
       for (int32_t r = 0; r < rows; r++) mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
     }
-    add_up(reducer, mu, columns);
+    nd_shard_sum(shard, mu, columns);
     for (int32_t j = 0; j < columns; j++) {
-      mu[j] /= whole;
+      mu[j] /= total;
       squares[j] = 0;
       for (int32_t r = 0; r < rows; r++) {
         double d = (double)x[(size_t)r * (size_t)n + (size_t)(from + j)] - mu[j];
         squares[j] += d * d;
       }
     }
-    add_up(reducer, squares, columns);
+    nd_shard_sum(shard, squares, columns);
     for (int32_t j = from; j < from + columns; j++) {
-      float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / whole);
+      float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / total);
       inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
       moments[j] = middle;
       moments[n + j] = sigma2;
@@ -107,9 +108,10 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
       x[j] = gamma[j] * (x[j] - mean[j]) / sqrtf(var[j] + norm_epsilon) + beta[j];
 }
 
-void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
+void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
+  int32_t total = total_rows(shard, rows);
   double sums[2 * COLUMNS];  /* of dy, then of dy along xhat */
   for (int32_t from = 0; from < n; from += COLUMNS) {
     int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
@@ -124,9 +126,9 @@ void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_allreduce
       dbeta[from + j] += (float)sums[j];
       dgamma[from + j] += (float)along[j];
     }
-    add_up(reducer, sums, 2 * columns);
+    nd_shard_sum(shard, sums, 2 * columns);
     for (int32_t j = from; j < from + columns; j++) {
-      float mean_dy = (float)(sums[j - from] / whole), mean_along = (float)(along[j - from] / whole);
+      float mean_dy = (float)(sums[j - from] / total), mean_along = (float)(along[j - from] / total);
       for (int32_t r = 0; r < rows; r++) {
         size_t k = (size_t)r * (size_t)n + (size_t)j;
         dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);

@@ -5,7 +5,7 @@
 
 #include "../base/nd.h"
 #include "../base/rng.h"
-#include "allreduce.h"
+#include "shard.h"
 
 /* y (rows, out) = x (rows, in) w (in, out) + b (out) */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
@@ -15,11 +15,12 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
                        const float *dy, float *dw, float *db, float *dx);
 
 /* Inverted dropout (Srivastava et al. 2014): fills `mask` (rows, n) with 0 or
- * 1 / (1 - p) and multiplies x by it; the backward pass multiplies again. The
- * mask's rows are columns `at`.. of rows `width` wide, for all of which rng
- * moves on: whoever has the others draws as if one had all. */
-void nd_dropout(int32_t rows, int32_t n, int32_t at, int32_t width, float p, nd_rng *rng,
-                float *mask, float *x);
+ * 1 / (1 - p) and multiplies x by it; the backward pass multiplies again. Each
+ * row holds the shard's streams, n / count values a stream. rng advances as if
+ * the rows held all streams of the batch: processes with different shards draw
+ * the numbers that one process would. */
+void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
+                float *x);
 
 /* Elements from..from+n-1 of the mask that nd_dropout would draw; rng stays
  * where it is. Numbers that a mask of n takes from it. */
@@ -30,16 +31,16 @@ static inline uint64_t nd_dropout_draws(size_t n) { return ((uint64_t)n + 1) / 2
  * epsilon 1e-3 and momentum 0.99 and the biased variance. Training: in place
  * on x; `xhat` (rows, n) and `inverse` (n) are kept for the backward pass, and
  * `moments` (2, n), the batch's mean and variance, for the running ones to move
- * by. With a reducer (or NULL), `rows` are this process's of `whole`, and what
- * is known of all is known here. */
-void nd_norm_train(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
+ * by. Statistics are over the rows of all processes, of which `rows` are the
+ * shard's. */
+void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse);
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var);
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x);
 /* In place on dy; dgamma and dbeta are of the rows here. */
-void nd_norm_backward(int32_t rows, int32_t n, int32_t whole, const nd_allreduce *reducer,
+void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy);
 

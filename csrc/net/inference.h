@@ -1,9 +1,11 @@
-/* inference.h - a streaming net over rows that are all known beforehand, in slices,
- * songs side by side: judging, and touch. */
+/* inference.h - a streaming net over inputs that are all known beforehand (teacher
+ * forcing), a slice of work at a time, several songs side by side. For
+ * likelihoods and for humanising.
+ */
 #ifndef ND_NET_INFERENCE_H
 #define ND_NET_INFERENCE_H
 
-#include "playing.h"
+#include "encoder.h"
 
 typedef struct nd_inference {
   const nd_net *net;
@@ -11,23 +13,24 @@ typedef struct nd_inference {
   const int32_t *steps;
   const float *const *x;
   float *const *logits;
-  nd_encoder_run reading;
+  nd_encoder_run encoder;
+  nd_arena arena;           /* all of the below */
   float **encoding;         /* (n) of (steps, encoding), with an encoder */
-  float *block;
   float *h, *c;             /* (layers, n, hidden) */
-  float *in, *front;        /* of some steps: (…, n, inputs), (…, n, encoding) */
+  float *in, *encoder_out;  /* of a chunk of steps: (…, n, inputs), (…, n, encoding) */
   float *z, *out;           /* (…, n, 4 hidden), (…, n, hidden) */
   float *scratch, *y;       /* of the head; (…, n, outputs) */
 } nd_inference;
 
-/* Song i has steps[i] rows of inputs at x[i], and logits[i] (steps, outputs) gets
- * what nd_net_logits() makes of them. All these are the caller's and stay. */
+/* Song i has steps[i] rows of inputs at x[i]; logits[i] (steps, outputs) gets
+ * nd_inference_logits() of each. The caller owns all of these until the run is
+ * cleared. ND_NOMEM. */
 nd_status nd_inference_make(nd_inference *p, const nd_net *net, int32_t n, const int32_t *steps,
-                       const float *const *x, float *const *logits, nd_error *err);
+                            const float *const *x, float *const *logits, nd_error *err);
 
-/* Goes on for about so many multiply-adds, and at least a few steps; what is
- * left of them, negative or 0 when it is not done. */
-double nd_inference_advance(nd_inference *p, double products);
+/* Runs until about `macs` multiply-accumulates are spent, at least a few steps.
+ * Returns what is left of them: 0 or less when the run is not done. */
+double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, double macs);
 bool nd_inference_done(const nd_inference *p);
 void nd_inference_clear(nd_inference *p);
 

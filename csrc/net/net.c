@@ -8,7 +8,6 @@
 #include "dense.h"
 #include "head_plan.h"
 #include "kernels.h"
-#include "playing.h"
 
 /* ------------------------------------------------------------ the head's plan */
 
@@ -37,13 +36,13 @@ int32_t nd_head_widest(const nd_net_config *c) {
   return w;
 }
 
-int32_t nd_net_readers(const nd_net_config *c) {
+int32_t nd_net_directions(const nd_net_config *c) {
   return c->encoder == 0 ? 0 : c->causal ? 1 : 2;
 }
 
-int32_t nd_net_encoding(const nd_net_config *c) { return nd_net_readers(c) * c->encoder; }
+int32_t nd_net_encoding(const nd_net_config *c) { return nd_net_directions(c) * c->encoder; }
 
-int32_t nd_net_front(const nd_net_config *c) {
+int32_t nd_net_decoder_inputs(const nd_net_config *c) {
   return c->encoder == 0 ? c->inputs : c->inputs - c->encoded + nd_net_encoding(c);
 }
 
@@ -84,8 +83,8 @@ static void declare(nd_net *net, bool trained, int32_t rows, int32_t columns, co
 static void declare_all(nd_net *net) {
   const nd_net_config *c = &net->config;
   nd_head_op ops[ND_MAX_HEAD_OPS];
-  int32_t n_ops = nd_head_plan(c, ops), in = nd_net_front(c);
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  int32_t n_ops = nd_head_plan(c, ops), in = nd_net_decoder_inputs(c);
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     declare(net, true, c->encoded, 4 * c->encoder, "encoder", k + 1, "wx");
     declare(net, true, c->encoder, 4 * c->encoder, "encoder", k + 1, "wh");
     declare(net, true, 0, 4 * c->encoder, "encoder", k + 1, "b");
@@ -186,10 +185,10 @@ static nd_lstm bind_lstm(nd_net *net, const char *kind, int32_t number, int32_t 
 
 static void bind(nd_net *net) {
   const nd_net_config *c = &net->config;
-  for (int32_t k = 0; k < nd_net_readers(c); k++)
-    net->reader[k] = bind_lstm(net, "encoder", k + 1, c->encoded, c->encoder);
+  for (int32_t k = 0; k < nd_net_directions(c); k++)
+    net->encoder[k] = bind_lstm(net, "encoder", k + 1, c->encoded, c->encoder);
   for (int32_t l = 0; l < c->layers; l++)
-    net->lstm[l] = bind_lstm(net, "lstm", l + 1, l == 0 ? nd_net_front(c) : c->hidden, c->hidden);
+    net->lstm[l] = bind_lstm(net, "lstm", l + 1, l == 0 ? nd_net_decoder_inputs(c) : c->hidden, c->hidden);
   net->hits = (nd_hits_head){features(c), c->inputs, nd_net_outputs(c),
                              nd_net_part(net, net->block, "out", 0, "w"),
                              nd_net_part(net, net->block, "out", 0, "b"),
@@ -244,7 +243,6 @@ nd_status nd_net_allocate(nd_net *net, nd_error *err) {
 }
 
 void nd_net_clear(nd_net *net) {
-  nd_net_forget(net);
   free(net->block);
   memset(net, 0, sizeof *net);
 }
@@ -287,8 +285,8 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
 double nd_net_macs(const nd_net *net) {
   const nd_net_config *c = &net->config;
   double H = c->hidden, lstm = 0, head = (double)features(c) * nd_net_outputs(c);
-  for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? nd_net_front(c) : c->hidden));
-  lstm += nd_net_readers(c) * 4.0 * c->encoder * (c->encoder + c->encoded);
+  for (int32_t l = 0; l < c->layers; l++) lstm += 4 * H * (H + (l == 0 ? nd_net_decoder_inputs(c) : c->hidden));
+  lstm += nd_net_directions(c) * 4.0 * c->encoder * (c->encoder + c->encoded);
   nd_head_op ops[ND_MAX_HEAD_OPS];
   int32_t n_ops = nd_head_plan(c, ops);
   for (int32_t k = 0; k < n_ops; k++)

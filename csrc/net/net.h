@@ -56,9 +56,8 @@ typedef struct nd_net {
   int32_t n_tensors;
   /* views into the block */
   nd_lstm lstm[ND_MAX_LAYERS];
-  nd_lstm reader[2];           /* the encoder: forwards, backwards */
+  nd_lstm encoder[2];          /* forward, backward */
   nd_hits_head hits;
-  struct nd_weights *kept;     /* for playing, or NULL: playing.h */
 } nd_net;
 
 /* Lists the tensors of a configuration, ND_MISUSE when it is out of range;
@@ -80,9 +79,9 @@ nd_status nd_net_check(const nd_net *net, nd_error *err);
 
 /* Readers of the encoder (0, 1, 2), width of what they give together, width of
  * what the first LSTM layer takes, and floats of state that a stream carries. */
-int32_t nd_net_readers(const nd_net_config *c);
+int32_t nd_net_directions(const nd_net_config *c);
 int32_t nd_net_encoding(const nd_net_config *c);
-int32_t nd_net_front(const nd_net_config *c);
+int32_t nd_net_decoder_inputs(const nd_net_config *c);
 int32_t nd_net_carried(const nd_net_config *c);
 
 /* Outputs of the head, and targets of a batch, a step. */

@@ -31,11 +31,11 @@ static float *take(float **at, size_t n) {
 static size_t lay_out(pass *p, float *at) {
   const nd_net_config *c = &p->net->config;
   size_t T = (size_t)p->steps, n = (size_t)p->n, H = (size_t)c->hidden, He = (size_t)c->encoder;
-  size_t most = H > He ? H : He, front = (size_t)nd_net_front(c), used = 0;
+  size_t most = H > He ? H : He, front = (size_t)nd_net_decoder_inputs(c), used = 0;
   size_t input = front > H ? front : H;
   if ((size_t)c->encoded > input) input = (size_t)c->encoded;
 #define TAKE(size) (used += (size), take(&at, (size)))
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     float *trace = TAKE(nd_lstm_trace_size(c->encoder, p->steps, 1));
     if (trace != NULL) p->read[k] = nd_lstm_trace_at(trace, c->encoder, p->steps, 1);
     p->heard[k] = TAKE(T * (size_t)c->encoded);
@@ -59,12 +59,12 @@ static size_t lay_out(pass *p, float *at) {
 static void forward(pass *p, const float *x) {
   const nd_net_config *c = &p->net->config;
   size_t T = (size_t)p->steps, I = (size_t)c->inputs, E = (size_t)c->encoded;
-  size_t He = (size_t)c->encoder, F = (size_t)nd_net_front(c), encoding = (size_t)nd_net_encoding(c);
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  size_t He = (size_t)c->encoder, F = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c);
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     for (size_t i = 0; i < T; i++)
       /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): lay_out took it */
       memcpy(p->heard[k] + i * E, x + (k == 0 ? i : T - 1 - i) * I, E * sizeof *x);
-    nd_lstm_forward(&p->net->reader[k], p->steps, 1, p->heard[k], &p->read[k]);
+    nd_lstm_forward(&p->net->encoder[k], p->steps, 1, p->heard[k], &p->read[k]);
     for (size_t i = 0; i < T; i++)
       memcpy(p->front + (k == 0 ? i : T - 1 - i) * F + (size_t)k * He, p->read[k].h + (i + 1) * He,
              He * sizeof *x);
@@ -103,7 +103,7 @@ static void add_row(size_t n, const float *from, float *to) {
 static void backward_layers(pass *p, const nd_target *targets, int32_t last, float *gradients) {
   const nd_net_config *c = &p->net->config;
   size_t T = (size_t)p->steps, n = (size_t)p->n, H = (size_t)c->hidden, I = (size_t)c->inputs;
-  size_t F = (size_t)nd_net_front(c), encoding = (size_t)nd_net_encoding(c), V = (size_t)c->voices;
+  size_t F = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c), V = (size_t)c->voices;
   size_t E = c->encoder > 0 ? (size_t)c->encoded : 0;
   for (int32_t t = last; t >= 0; t--) {
     int32_t top = c->layers - 1;
@@ -136,7 +136,7 @@ static void backward_reader(pass *p, int32_t k, int32_t last, float *gradients) 
     int32_t t = k == 0 ? i : p->steps - 1 - i;
     for (size_t r = 0; r < n && t <= last; r++)
       add_row(He, p->dread + ((size_t)t * n + r) * encoding + (size_t)k * He, dh + r * He);
-    step_back(p, &p->net->reader[k], &p->read[k], i, dh, dc, p->dx);
+    step_back(p, &p->net->encoder[k], &p->read[k], i, dh, dc, p->dx);
     for (size_t r = 0; r < n; r++)
       add_row(E, p->dx + r * E, gradients + (r * T + (size_t)t) * I);
   }
@@ -171,7 +171,7 @@ nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const fl
       gradients[(r * T + t) * I + j] = net->hits.skip[j * V + (size_t)targets[r].voice];
   }
   backward_layers(&p, targets, last, gradients);
-  for (int32_t k = 0; k < nd_net_readers(c); k++) backward_reader(&p, k, last, gradients);
+  for (int32_t k = 0; k < nd_net_directions(c); k++) backward_reader(&p, k, last, gradients);
   free(p.block);
   return ND_OK;
 }

@@ -9,7 +9,6 @@
 #include "head_plan.h"
 #include "kernels.h"
 #include "packed.h"
-#include "playing.h"
 #include "../base/thread_pool.h"
 
 /* ------------------------------------------------------------------- training
@@ -78,19 +77,19 @@ static size_t lay_out(const nd_net *net, int32_t T, int32_t B, float *block, boo
   }
   if (He > 0) {
     p->heard = TAKE(all * (size_t)c->encoded);
-    p->front = TAKE(all * (size_t)nd_net_front(c));
+    p->front = TAKE(all * (size_t)nd_net_decoder_inputs(c));
     if (training) p->dfront = TAKE(all * (size_t)nd_net_encoding(c));
   }
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     float *at = TAKE(nd_lstm_trace_size(He, T, B));
-    p->read[k] = (nd_lstm_work){.layer = net->reader[k], .steps = T, .streams = B,
+    p->read[k] = (nd_lstm_work){.layer = net->encoder[k], .steps = T, .streams = B,
                                 .backwards = k == 1, .x = p->heard, .dh = dread, .dc = dcread};
     if (at != NULL) p->read[k].trace = nd_lstm_trace_at(at, He, T, B);
     p->read[k].packed = TAKE_PACKED(nd_lstm_packed_size(c->encoded, He));
     if (drops) p->read_keep[k] = TAKE(all * (size_t)He);
   }
   for (int32_t l = 0; l < c->layers; l++) {
-    int32_t inputs = l == 0 ? nd_net_front(c) : H;
+    int32_t inputs = l == 0 ? nd_net_decoder_inputs(c) : H;
     float *at = TAKE(nd_lstm_trace_size(H, T, B));
     nd_lstm_work *w = &p->layer[l];
     *w = (nd_lstm_work){.layer = net->lstm[l], .steps = T, .streams = B,
@@ -238,8 +237,8 @@ static void pass_on(const pass *p, const nd_lstm_work *w, const nd_rng *drawn, f
     }
     float *mask = keep + row * n;
     /* of the whole batch, whoever has its other streams */
-    size_t i = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)p->b->whole +
-               (size_t)(p->b->first + from);
+    size_t i = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)p->b->shard.total +
+               (size_t)(p->b->shard.first + from);
     nd_dropout_mask(drawn, p->t->net->config.dropout, i * n, own, mask);
     for (int32_t r = from; r < to; r++, in += n, mask += n, o += to_width)
       nd_product((int32_t)n, in, mask, o);
@@ -251,7 +250,7 @@ static void pass_on(const pass *p, const nd_lstm_work *w, const nd_rng *drawn, f
 static void encode(pass *p, int32_t from, int32_t to) {
   const nd_net_config *c = &p->t->net->config;
   nd_batch *b = p->b;
-  int32_t E = c->encoded, I = c->inputs, F = nd_net_front(c), encoding = nd_net_encoding(c);
+  int32_t E = c->encoded, I = c->inputs, F = nd_net_decoder_inputs(c), encoding = nd_net_encoding(c);
   size_t at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)b->streams;
   for (int32_t t = 0; t < b->steps; t++) {
     size_t row = (size_t)t * (size_t)b->streams + (size_t)from;
@@ -259,7 +258,7 @@ static void encode(pass *p, int32_t from, int32_t to) {
     copy_columns(to - from, E, x, I, p->heard + row * (size_t)E, E);
     copy_columns(to - from, I - E, x + E, I, p->front + row * (size_t)F + encoding, F);
   }
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     load_state(b, at, k == 1, &p->read[k], from, to);
     nd_lstm_forward_streams(&p->read[k], from, to);
     if (k == 0) store_state(b, at, &p->read[k], from, to);
@@ -324,14 +323,14 @@ static void forward_head(pass *p, bool training) {
     memcpy(out, in, n * sizeof *in);
     if (o->kind == ND_HEAD_DROP) {
       if (training && net->config.head_dropout > 0.0f)
-        nd_dropout(head_blocks(p), p->b->streams * o->in, p->b->first * o->in,
-                   p->b->whole * o->in, net->config.head_dropout, &t->rng, p->head_keep[k], out);
+        nd_dropout(&p->b->shard, head_blocks(p), p->b->streams * o->in, net->config.head_dropout,
+                   &t->rng, p->head_keep[k], out);
     } else {
       const float *gamma = nd_net_part(net, net->block, "norm", o->number, "gamma");
       const float *beta = nd_net_part(net, net->block, "norm", o->number, "beta");
       if (training)
-        nd_norm_train(rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer, gamma, beta,
-                      p->moments[k], out, p->head_keep[k], p->inverse[k]);
+        nd_norm_train(&p->b->shard, rows, o->in, gamma, beta, p->moments[k], out,
+                      p->head_keep[k], p->inverse[k]);
       else
         nd_norm_apply(rows, o->in, gamma, beta,
                       nd_net_part(net, net->block, "norm", o->number, "mean"),
@@ -346,7 +345,7 @@ static void forward_head(pass *p, bool training) {
 static void pack_weights(void *job, int part, int parts) {
   pass *p = job;
   const nd_net_config *c = &p->t->net->config;
-  for (int32_t k = 0; k < nd_net_readers(c); k++)
+  for (int32_t k = 0; k < nd_net_directions(c); k++)
     nd_lstm_pack(&p->read[k], p->backward, part, parts);
   for (int32_t l = 0; l < c->layers; l++) nd_lstm_pack(&p->layer[l], p->backward, part, parts);
   if (part == parts - 1 && !p->backward)
@@ -356,9 +355,9 @@ static void pack_weights(void *job, int part, int parts) {
 /* Where the numbers of each mask begin. */
 static void draw(pass *p) {
   const nd_net_config *c = &p->t->net->config;
-  uint64_t all = (uint64_t)p->b->steps * (uint64_t)p->b->whole;
+  uint64_t all = (uint64_t)p->b->steps * (uint64_t)p->b->shard.total;
   if (p->keep[0] == NULL) return;
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     p->read_drawn[k] = p->t->rng;
     nd_rng_skip(&p->t->rng, nd_dropout_draws(all * (uint64_t)c->encoder));
   }
@@ -368,22 +367,13 @@ static void draw(pass *p) {
   }
 }
 
-/* A number of this process's streams becomes that of the whole batch. */
-static void add_up(const nd_batch *b, double *value) {
-  if (b->reducer != NULL) b->reducer->sum(b->reducer->self, value, 1);
-}
-
-static nd_status added_up(const nd_batch *b, nd_error *err) {
-  return b->reducer != NULL ? b->reducer->wait(b->reducer->self, err) : ND_OK;
-}
-
 /* Logits and the sum of their loss, of the streams that are here. Training, over
  * *count hits of the whole batch, they become the gradient of its mean. */
 static double forward(pass *p, bool training, double *count) {
   const nd_net_config *c = &p->t->net->config;
   size_t H = (size_t)c->hidden, B = (size_t)p->b->streams;
   *count = (double)nd_hits_count(p->rows, c->voices, p->b->mask);
-  if (training) add_up(p->b, count);
+  if (training) nd_shard_sum(&p->b->shard, count, 1);
   p->scale = training && *count > 0 ? 1.0f / (float)*count : 0.0f;
   p->features = p->out[c->layers - 1];
   if (c->window > 0) p->features += (size_t)(p->b->steps - 1) * B * H;
@@ -416,7 +406,7 @@ static const float *backward_head(pass *p) {
     } else if (o->kind == ND_HEAD_DROP) {
       if (net->config.head_dropout > 0.0f) nd_multiply(p->rows * o->in, p->head_keep[k], d);
     } else {
-      nd_norm_backward(p->rows, o->in, head_blocks(p) * p->b->whole, p->b->reducer,
+      nd_norm_backward(&p->b->shard, p->rows, o->in,
                        nd_net_part(net, net->block, "norm", o->number, "gamma"),
                        p->head_keep[k], p->inverse[k], nd_net_part(net, g, "norm", o->number, "gamma"),
                        nd_net_part(net, g, "norm", o->number, "beta"), d);
@@ -452,7 +442,7 @@ static void backward_streams(void *job, int part, int parts) {
     nd_lstm_backward_streams(&p->layer[l], from, from + rows);
   }
   int32_t He = c->encoder, encoding = nd_net_encoding(c);
-  for (int32_t k = 0; k < nd_net_readers(c); k++) {
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
     for (int32_t t = 0; t < T; t++) {
       size_t row = (size_t)t * (size_t)B + (size_t)from;
       float *dh = p->read[k].dh + row * (size_t)He;
@@ -467,14 +457,14 @@ static void backward_streams(void *job, int part, int parts) {
 
 /* The weights' gradients by layer: the readers, the layers, the hits. */
 static int32_t gradients(const nd_net *net) {
-  return nd_net_readers(&net->config) + net->config.layers + 1;
+  return nd_net_directions(&net->config) + net->config.layers + 1;
 }
 
 static void gradient_columns(void *job, int part_number, int parts) {
   const pass *p = job;
   const nd_net *net = p->t->net;
   float *g = p->t->gradient;
-  int32_t readers = nd_net_readers(&net->config);
+  int32_t readers = nd_net_directions(&net->config);
   for (int32_t i = p->gradient_from; i < p->gradient_to; i++) {
     int32_t l = i - readers;
     if (i < readers)
@@ -502,8 +492,8 @@ static void find_gradients(pass *p, int32_t from, int32_t to) {
  * to be added up with other processes' while the next one's is found. */
 static void find_shared_gradients(pass *p) {
   const nd_net *net = p->t->net;
-  const nd_allreduce *reducer = p->b->reducer;
-  int32_t readers = nd_net_readers(&net->config), layers = net->config.layers;
+  const nd_allreduce *comm = p->b->shard.comm;
+  int32_t readers = nd_net_directions(&net->config), layers = net->config.layers;
   size_t done = net->n_trained;
   for (int32_t i = gradients(net) - 1; i >= 0; i--) {
     int32_t l = i - readers;
@@ -512,7 +502,7 @@ static void find_shared_gradients(pass *p) {
                          : l < layers ? nd_net_part(net, p->t->gradient, "lstm", l + 1, "wx")
                                       : nd_net_part(net, p->t->gradient, "out", 0, "w");
     size_t at = (size_t)(first - p->t->gradient);
-    reducer->begin(reducer->self, p->t->gradient + at, done - at);
+    comm->begin(comm->self, p->t->gradient + at, done - at);
     done = at;
   }
 }
@@ -531,7 +521,7 @@ static void backward(pass *p) {
       memcpy(p->dhead, d, (size_t)p->rows * (size_t)net->config.hidden * sizeof *d);
   }
   nd_thread_pool_run(p->crew, backward_streams, p);
-  if (p->b->reducer != NULL) find_shared_gradients(p);
+  if (p->b->shard.comm != NULL) find_shared_gradients(p);
   else find_gradients(p, 0, gradients(net));
 }
 
@@ -614,15 +604,14 @@ static nd_status step(pass *p, const nd_adam_options *adam, double *loss, double
                       nd_error *err) {
   double count = 0, sum = forward(p, true, &count);
   if (count > 0) backward(p);
-  add_up(p->b, &sum);
-  nd_status status = added_up(p->b, err);
+  nd_shard_sum(&p->b->shard, &sum, 1);
+  nd_status status = nd_shard_wait(&p->b->shard, err);
   if (status != ND_OK) return status;
   *loss = count > 0 ? sum / count : 0.0;
   *norm = 0.0;
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
   if (!norms_finite(p))
     return nd_fail(err, ND_FORMAT, "training diverged: what is normalised is not finite");
-  nd_net_forget(p->t->net);
   if (count > 0 && !apply(p, adam, norm))  /* else there is nothing to learn from */
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
   move_norms(p);

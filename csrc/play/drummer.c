@@ -112,9 +112,25 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
 
 void nd_drummer_free(nd_drummer *d) {
   if (d == NULL) return;
+  nd_drummer_unpack(d);
   nd_net_clear(&d->net);
   nd_styles_clear(&d->styles);
   free(d);
+}
+
+void nd_drummer_pack(nd_drummer *d) {
+  if (d->packed == NULL && d->net.config.window == 0) d->packed = nd_inference_weights_pack(&d->net);
+}
+
+void nd_drummer_unpack(nd_drummer *d) {
+  nd_inference_weights_free(d->packed);
+  d->packed = NULL;
+}
+
+const nd_inference_weights *nd_drummer_weights(const nd_drummer *d, nd_inference_weights *borrowed) {
+  if (d->packed != NULL) return d->packed;
+  nd_inference_weights_borrow(&d->net, borrowed);
+  return borrowed;
 }
 
 /* ------------------------------------------------------------------ settings

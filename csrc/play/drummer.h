@@ -6,7 +6,7 @@
 #include "../music/features.h"
 #include "../music/sequence.h"
 #include "../net/checkpoint.h"
-#include "../net/net.h"
+#include "../net/inference_weights.h"
 #include "styles.h"
 
 typedef struct nd_drummer {
@@ -14,6 +14,7 @@ typedef struct nd_drummer {
   nd_tokeniser tokeniser;
   nd_features features;
   nd_net net;
+  nd_inference_weights *packed;  /* nd_drummer_pack(), or NULL */
   nd_styles styles;              /* to choose among; may be none */
   /* how it is taught */
   int32_t steps, batch;          /* a batch: B stretches of T steps */
@@ -50,6 +51,15 @@ extern const nd_drummer_options nd_drummer_defaults;
 
 nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *options, nd_error *err);
 void nd_drummer_free(nd_drummer *d);
+
+/* Packs the weights for inference, unless they are packed already; when memory is
+ * short they stay unpacked, and inference is slower. Window nets have no use for
+ * it. Weights must not change while they are packed: nd_drummer_unpack() first. */
+void nd_drummer_pack(nd_drummer *d);
+void nd_drummer_unpack(nd_drummer *d);
+
+/* The packed weights, or else the net's own, listed in *borrowed. */
+const nd_inference_weights *nd_drummer_weights(const nd_drummer *d, nd_inference_weights *borrowed);
 
 /* Adds settings and tensors to a checkpoint, or makes a drummer of one. All
  * settings, tensor names, shapes and values are checked (ND_FORMAT): no

@@ -6,7 +6,7 @@
 
 #include "../net/blas.h"
 #include "../net/kernels.h"
-#include "../net/playing.h"
+#include "../net/encoder.h"
 #include "playability.h"
 
 /* History is kept in rings: RING steps hold four bars of any usual meter. */
@@ -179,7 +179,8 @@ static void lay_inputs(desk *k, int32_t at, const take *t, const nd_step_context
  * whole, `read` is the reading's share; live, the forward reader moves on, and
  * a backward one has nothing to read. Inputs that are 0 are skipped: most are
  * hits that were not struck. */
-static void first_products(desk *k, const nd_weights *w, int32_t at, const float *read, float *z) {
+static void first_products(desk *k, const nd_inference_weights *w, int32_t at, const float *read,
+                           float *z) {
   const nd_net *net = &k->drummer->net;
   const nd_net_config *c = &net->config;
   const float *x = k->x + (size_t)at * (size_t)c->inputs;
@@ -189,18 +190,18 @@ static void first_products(desk *k, const nd_weights *w, int32_t at, const float
   if (c->encoder > 0 && read == NULL) {
     float *h = k->reader + (size_t)at * 2 * (size_t)c->encoder, *cell = h + c->encoder;
     memset(k->reading, 0, 4 * (size_t)c->encoder * sizeof *k->reading);
-    nd_kept_sparse(&w->read_wx[0], x, k->reading);
-    nd_kept_gemm(&w->read_wh[0], 1, h, true, k->reading);
-    nd_cell_step(1, c->encoder, k->reading, net->reader[0].b, h, cell);
-    if (nd_net_readers(c) == 1) nd_kept_gemm(&w->front, 1, h, true, z);
+    nd_kept_sparse(&w->encoder_wx[0], x, k->reading);
+    nd_kept_gemm(&w->encoder_wh[0], 1, h, true, k->reading);
+    nd_cell_step(1, c->encoder, k->reading, net->encoder[0].b, h, cell);
+    if (nd_net_directions(c) == 1) nd_kept_gemm(&w->wx_encoder, 1, h, true, z);
     else nd_gemv(c->encoder, 4 * c->hidden, h, net->lstm[0].wx, z);
   }
-  nd_kept_sparse(&w->rest, x + (c->encoder > 0 ? c->encoded : 0), z);
+  nd_kept_sparse(&w->wx_input, x + (c->encoder > 0 ? c->encoded : 0), z);
 }
 
 /* Moves every state on by one step, the inputs being laid, and leaves the
  * feature vectors (many, F) of the oldest; NULL while no window is old enough. */
-static const float *advance(desk *k, const nd_weights *w, int32_t from, int32_t many,
+static const float *advance(desk *k, const nd_inference_weights *w, int32_t from, int32_t many,
                             const take *takes, const float *const *read) {
   const nd_net *net = &k->drummer->net;
   const nd_net_config *c = &net->config;
@@ -301,10 +302,10 @@ static nd_step_context only(const float *metrics) {
 /* A step whose hits are given: the state hears it, nothing is drawn. */
 static void hear(desk *k, int32_t at, take *t, const float *metrics, bool bar, const uint8_t *hits) {
   nd_step_context heard = only(metrics);
-  nd_weights plain;
+  nd_inference_weights borrowed;
   begin_step(t, bar);
   lay_inputs(k, at, t, &heard);
-  (void)advance(k, nd_net_weights(&k->drummer->net, &plain), at, 1, t, NULL);
+  (void)advance(k, nd_drummer_weights(k->drummer, &borrowed), at, 1, t, NULL);
   end_step(k, t, hits);
 }
 
@@ -314,8 +315,8 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
                       const float *const *read, const bool *silent, uint8_t *const *hits) {
   const nd_net *net = &k->drummer->net;
   size_t V = (size_t)net->config.voices;
-  nd_weights plain;
-  const nd_weights *w = nd_net_weights(net, &plain);
+  nd_inference_weights borrowed;
+  const nd_inference_weights *w = nd_drummer_weights(k->drummer, &borrowed);
   for (int32_t i = 0; i < k->n; i++) {
     if (bar || takes[i].bars == 0) draw_temperature_scale(&takes[i], heard[i].metrics);
     begin_step(&takes[i], bar);
@@ -323,7 +324,7 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
   }
   const float *features = advance(k, w, 0, k->n, takes, read);
   /* voices are mixed in one by one, as they are struck */
-  if (features != NULL) nd_net_logits(net, w, k->n, features, k->x, k->logits);
+  if (features != NULL) nd_inference_logits(net, w, k->n, features, k->x, k->logits);
   for (int32_t i = 0; i < k->n; i++) {
     if (features != NULL)
       choose(k, &takes[i], k->logits + (size_t)i * V, &heard[i], silent[i], hits[i]);
@@ -333,7 +334,7 @@ static void play_step(desk *k, take *takes, const nd_step_context *heard, bool b
 }
 
 bool nd_generator_live(const nd_generator *g) {
-  return nd_net_readers(&g->drummer->net.config) < 2;
+  return nd_net_directions(&g->drummer->net.config) < 2;
 }
 
 void nd_generator_step(nd_generator *g, const float *metrics, bool bar, uint8_t *hits) {
@@ -789,14 +790,14 @@ static void lay_rows(nd_performance *p) {
 static void look_ahead(nd_performance *p) {
   const nd_net *net = &p->drummer->net;
   size_t encoding = (size_t)nd_net_encoding(&net->config), n = (size_t)p->n_readings;
-  nd_weights plain;
-  const nd_weights *w = nd_net_weights(net, &plain);
+  nd_inference_weights borrowed;
+  const nd_inference_weights *w = nd_drummer_weights(p->drummer, &borrowed);
   int32_t left = nd_sequence_steps(p->song) - p->at, steps = left < AHEAD ? left : AHEAD;
   for (size_t t = 0; t < (size_t)steps; t++)
     for (size_t r = 0; r < n; r++)
       memcpy(p->ahead + (t * n + r) * encoding, p->readings[r] + ((size_t)p->at + t) * encoding,
              encoding * sizeof *p->ahead);
-  nd_kept_gemm(&w->front, steps * p->n_readings, p->ahead, false, p->products);
+  nd_kept_gemm(&w->wx_encoder, steps * p->n_readings, p->ahead, false, p->products);
 }
 
 static void play_all(nd_performance *p) {
@@ -828,6 +829,7 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
   const nd_drummer *d = p->drummer;
   int32_t n = nd_sequence_steps(p->song);
   double step = nd_net_macs(&d->net) * p->n, rows = row_cost * p->n_readings;
+  nd_inference_weights borrowed;
   /* odds, and indices in directions, are of the styles that it began with */
   if (d->styles.edition != p->edition)
     return nd_fail(err, ND_MISUSE, "the model has learnt other styles meanwhile");
@@ -856,7 +858,7 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
         if (++p->at == n) next(p, READING);
         break;
       case READING:
-        products = nd_encoder_run_advance(&p->reading, products);
+        products = nd_encoder_run_advance(&p->reading, nd_drummer_weights(d, &borrowed), products);
         if (nd_encoder_run_done(&p->reading)) next(p, RETURNS);
         break;
       case RETURNS:

@@ -76,7 +76,8 @@ nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_
 }
 
 bool nd_humanise_advance(nd_humanise *t, double *products) {
-  *products = nd_inference_advance(&t->pass, *products);
+  nd_inference_weights borrowed;
+  *products = nd_inference_advance(&t->pass, nd_drummer_weights(t->touch, &borrowed), *products);
   return !nd_inference_done(&t->pass);
 }
 

@@ -311,7 +311,8 @@ nd_status nd_likelihood_advance(nd_likelihood *j, double *left, bool *more, nd_e
         j->first++;
       }
     } else if (!nd_inference_done(&j->pass)) {
-      products = nd_inference_advance(&j->pass, products);
+      nd_inference_weights borrowed;
+      products = nd_inference_advance(&j->pass, nd_drummer_weights(j->d, &borrowed), products);
     } else if (j->at < j->n) {
       weigh(j, j->at);
       if (j->hearing[j->at] >= j->first && j->hearing[j->at] < j->first + j->many)

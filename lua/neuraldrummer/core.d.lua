@@ -61,11 +61,11 @@ function song:length() end
 --- The song's own drums taken out, `drums` put in as a track of their own, on
 --- the song's drum channel, or 10 where it has none of its own. Of a song that
 --- was read, every other track stays byte for byte. `length`: of a drum note, in
---- steps (default 0.5); `velocity`: a factor; `rest`: beats that the track goes on
+--- steps (default 0.5); `velocity`: a factor; `tail`: beats that the track goes on
 --- behind the song; `pitches`: by a drum's pitch, the one to write, and under
 --- (tick + 1) * 128 + pitch the one to write on that tick.
 ---@param drums neuraldrummer.sequence
----@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string, rest?: number, pitches?: table<integer, integer>}
+---@param options? {keep_drums?: boolean, drums_alone?: boolean, length?: number, velocity?: number, track_name?: string, tail?: number, pitches?: table<integer, integer>}
 ---@return neuraldrummer.song
 function song:with_drums(drums, options) end
 --- The whole MIDI file as a string: the one that was read, or one written for
@@ -180,7 +180,7 @@ function sequence:style() end
 --- How alike bars are by what is heard in them beside the drums: 1 for the same,
 --- about 0 for two of the song's bars taken by chance.
 ---@return fun(a: integer, b: integer): number
-function sequence:likeness() end
+function sequence:self_similarity() end
 function sequence:close() end
 
 ------------------------------------------------------------------- Corpus
@@ -217,7 +217,7 @@ function writer:finish() end
 --- Without finish: the unfinished file is removed.
 function writer:close() end
 
----@class neuraldrummer.intake_options
+---@class neuraldrummer.ingest_options
 ---@field tokeniser neuraldrummer.tokeniser
 ---@field reader userdata neuraldrummer.smf's
 ---@field into? neuraldrummer.corpus_writer of the same settings; without one, token text is made
@@ -235,10 +235,10 @@ function writer:close() end
 --- it, `hits` by voice, `unknown` drum notes by pitch; or why it was left out,
 --- `unread` where the file itself could not be read.
 ---@param list {path: string, name: string, split?: "train"|"valid"}[]
----@param options neuraldrummer.intake_options
+---@param options neuraldrummer.ingest_options
 ---@return {steps?: integer, split?: string, hits?: integer[], unknown?: table<integer, integer>, tokens?: string, message?: string, unread?: boolean}[]? results
 ---@return string? message
-function core.intake(list, options) end
+function core.ingest(list, options) end
 
 --- A corpus file, or token text (saved.txt), to read.
 ---@param path string
@@ -303,9 +303,9 @@ function core.load_model(path) end
 ---@return string? message
 function model:save(path, options) end
 --- Whether its weights are finite, and such as can be saved; else which is not.
----@return boolean? sound
+---@return boolean? finite
 ---@return string? message
-function model:sound() end
+function model:is_finite() end
 --- Strings saved beside the weights.
 ---@return table<string, string>
 function model:extra() end
@@ -323,7 +323,7 @@ function model:tokeniser() end
 ---@return number|string norm or message
 function model:train_step(batch, options) end
 --- The loss of the streams that are here, without learning (no dropout), the
---- number of hits counted, and of these how many have odds of at least 1/2, are struck, and are both.
+--- number of hits counted, and of these how many have a probability of at least 1/2, are struck, and are both.
 ---@param batch neuraldrummer.batches after its `next`
 ---@return number? loss
 ---@return integer|string count or message
@@ -359,9 +359,9 @@ function model:tensors() end
 ---@return integer? styles how many
 ---@return string? message
 function model:learn_styles(c, split, most) end
---- The styles in the model's order, with their odds for a song; without one, all alike.
+--- The styles in the model's order, with their weights for a song; without one, all alike.
 ---@param seq? neuraldrummer.sequence
----@return {index: integer, name: string, odds: number}[]
+---@return {index: integer, name: string, weight: number}[]
 function model:styles(seq) end
 --- Threads of this model's calls (default 1); losses don't depend on them.
 ---@param n integer
@@ -396,7 +396,7 @@ function batches:next() end
 function batches:count() end
 ---@return integer epoch from 1
 ---@return integer batch within it, from 1
-function batches:place() end
+function batches:position() end
 ---@return integer steps
 ---@return integer streams
 ---@return integer inputs
@@ -408,10 +408,10 @@ function batches:close() end
 
 --- A batch of one's own numbers, for looking into a model: x (steps, batch,
 --- inputs), y (steps, or one step with a window; batch, voices), mask (y's steps,
---- batch: 0 where no loss is counted; default all 1), fresh (batch: whether a
+--- batch: 0 where no loss is counted; default all 1), reset (batch: whether a
 --- stream starts from an empty state). All are flat lists, the last index fastest.
 ---@param m neuraldrummer.model
----@param spec {steps?: integer, batch?: integer, x: number[], y: number[], mask?: number[], fresh?: boolean[]}
+---@param spec {steps?: integer, batch?: integer, x: number[], y: number[], mask?: number[], reset?: boolean[]}
 ---@return neuraldrummer.batches
 function core.batch(m, spec) end
 
@@ -442,9 +442,9 @@ local generator = {}
 ---@return neuraldrummer.generator
 function core.generator(m, options) end
 ---@class neuraldrummer.direction
----@field given? neuraldrummer.sequence of the song's length and kit, whose drums are kept as they
+---@field fixed? neuraldrummer.sequence of the song's length and kit, whose drums are kept as they
 --- are: pitch, velocity, offset, doubled notes
----@field known? string a byte a step and voice, not 0 where `given` is kept, struck or not;
+---@field mask? string a byte a step and voice, not 0 where `fixed` is kept, struck or not;
 --- default: everywhere
 ---@field style? false|integer|neuraldrummer.sequence|number[] none; a model's by its index; that of
 --- a Sequence's drums; its numbers. Default: one is drawn by the seed
@@ -480,7 +480,7 @@ function generator:choose(seq, style) end
 function generator:step(metrics) end
 --- Probabilities of the last step, by voice name.
 ---@return table<string, number>
-function generator:odds() end
+function generator:probabilities() end
 --- Back to the start: same seed, empty history.
 function generator:reset() end
 function generator:close() end
@@ -496,9 +496,9 @@ function core.play(generators, seq, directions, pause) end
 
 ------------------------------------------------------------------- Judge
 
----@class neuraldrummer.judge_options
+---@class neuraldrummer.likelihood_options
 ---@field song? neuraldrummer.sequence|neuraldrummer.sequence[] whose music is heard; default: `seq`'s own
----@field at? integer|integer[] its step heard with the first step judged (default: that step's
+---@field song_step? integer|integer[] its step heard with the first step judged (default: that step's
 --- number); the song goes round at its end
 ---@field from? integer first step judged
 ---@field steps? integer how many; default: to the end
@@ -512,22 +512,22 @@ function core.play(generators, seq, directions, pause) end
 --- given, drums on the same grid cost hardly more than one of them.
 ---@param m neuraldrummer.model
 ---@param seq neuraldrummer.sequence|neuraldrummer.sequence[] whose drums are judged
----@param options? neuraldrummer.judge_options
+---@param options? neuraldrummer.likelihood_options
 ---@param pause? function as generator:play takes it
 ---@return number[]|number[][]|number[][][]
-function core.judge(m, seq, options, pause) end
+function core.log_likelihood(m, seq, options, pause) end
 
 ---@class neuraldrummer.raw_reasons
 ---@field step integer
 ---@field voice string
 ---@field logit number log-odds of the hit, the voices before it in the kit being known
----@field odds number the same, 0..1
+---@field probability number the same, 0..1
 ---@field metrics table<string, number> weight of each metric, over all steps
 ---@field song number[] weight of all metrics, by the step where they are heard
 ---@field voices table<string, number> weight of each voice's hits before
 ---@field earlier {step: integer, voice: string, weight: number}[] single hits before, of those
 --- that weigh 0.01 or more
----@field beside table<string, number> weight of the voices struck with it
+---@field simultaneous table<string, number> weight of the voices struck with it
 ---@field style number weight of the style
 
 --- Why the model found the hits of steps `from` to `to` likely: a weight is
@@ -545,23 +545,23 @@ function core.explain(m, seq, from, to, style) end
 
 --- Velocities and offsets for hits that are known, drawn as a touch model
 --- learnt them from people. `amount` 0: as they are, 1: as learnt (default).
---- Cells with a byte above 0 in `known` (one a step and voice) stay as they are.
+--- Cells with a byte above 0 in `mask` (one a step and voice) stay as they are.
 ---@param m neuraldrummer.model of preset "touch"
 ---@param seq neuraldrummer.sequence
----@param options? {amount?: number, seed?: integer, known?: string}
+---@param options? {amount?: number, seed?: integer, mask?: string}
 ---@param pause? function as generator:play takes it
 ---@return neuraldrummer.sequence
-function core.touch(m, seq, options, pause) end
+function core.humanise(m, seq, options, pause) end
 
 --- Drums moved in time: what is struck at step `i` comes at `times[i]` (in
 --- steps, from 1, in between as well), each hit as early or late as it was. Of
 --- hits that meet in pitch and time one stays, the loudest. Cells with a byte
---- above 0 in `known` (one a step and voice) stay where they are.
+--- above 0 in `mask` (one a step and voice) stay where they are.
 ---@param seq neuraldrummer.sequence
 ---@param times number[] one a step
----@param known? string
+---@param mask? string
 ---@return neuraldrummer.sequence
-function core.shift(seq, times, known) end
+function core.retime(seq, times, mask) end
 
 --- Of every bar: its density, log2 of its hits (plus one) over the mean of the
 --- bars with hits (plus one), within -3..3; and whether it ends in a fill, its
@@ -595,7 +595,7 @@ function file_writer:close() end
 ---@param a string
 ---@param b string
 ---@return boolean
-function core.before(a, b) end
+function core.byte_less(a, b) end
 
 --- Seconds of a monotonic clock.
 ---@return number

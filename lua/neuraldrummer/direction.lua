@@ -105,7 +105,7 @@ local function failed_fills(drums, asked)
     if fill ~= nil and fill ~= styles[b].fill and b > 1 and b < #bars then
       local half = steps // 2 * n_voices
       local from = (bar.first - 1) * n_voices
-      local rest = asked.known and asked.known:sub(from + half + 1, from + steps * n_voices)
+      local rest = asked.mask and asked.mask:sub(from + half + 1, from + steps * n_voices)
         or ("\0"):rep(steps * n_voices - half)
       if rest:find "\0" then
         parts[b], failed[b], any = ("\1"):rep(half) .. rest, true, true
@@ -135,7 +135,7 @@ function direction.retry_fills(new_generator, seq, drums, asked, pause)
         + FIRST_BOOST + BOOST * try) or nil
     end
     local generator <close> = new_generator(try)
-    drums = generator:play(seq, { given = drums, known = mask, style = asked.style,
+    drums = generator:play(seq, { fixed = drums, mask = mask, style = asked.style,
       density = density, fills = asked.fills }, pause)
   end
   return drums

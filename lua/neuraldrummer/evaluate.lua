@@ -5,7 +5,7 @@
 --- What the figures of free play mean stands in evaluate/figures.lua. Of a model
 --- besides:
 ---   bits         a step over all voices, the recorded hits being its history
----   forced_f1    of the voices with odds of at least 1/2, likewise
+---   forced_f1    of the voices with a probability of at least 1/2, likewise
 ---   matching     share of stretches of MATCHED steps of recorded drums that are likelier
 ---                with their own song than with any of nine others
 local core = require "neuraldrummer.core"
@@ -142,8 +142,8 @@ function evaluate.matching(model, corpus, options)
     for k = 1, AMONG do song[k], from[k] = seqs[g + (k - 1) * groups], at[g + (k - 1) * groups] end
     for k = 1, AMONG do
       local best, most = nil, -math.huge
-      local judged = core.judge(model, song[k], { song = song, at = from, from = from[k],
-        steps = MATCHED })
+      local judged = core.log_likelihood(model, song[k], { song = song, song_step = from,
+        from = from[k], steps = MATCHED })
       for other, list in ipairs(judged) do
         local sum = 0
         for _, x in ipairs(list) do sum = sum + x end
@@ -161,7 +161,7 @@ end
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
 ---@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), f1
---- and hits (a step) of the voices with odds of at least 1/2, steps
+--- and hits (a step) of the voices with a probability of at least 1/2, steps
 ---@return string? message
 function evaluate.teacher(model, corpus, options)
   local o = settle(check(options, KNOWN))

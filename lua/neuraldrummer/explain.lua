@@ -31,7 +31,7 @@ local MAX_EARLIER <const> = 16   -- earlier hits listed with each explained hit
 ---@field step integer
 ---@field beat number in the bar, from 1
 ---@field voice string
----@field odds number 0..1, given the voices before it in the kit
+---@field probability number 0..1, given the voices before it in the kit
 ---@field reasons neuraldrummer.reason[] by falling absolute weight
 ---@field earlier {step: integer, bar: integer, beat: number, voice: string, weight: number}[]
 --- single earlier hits, by falling absolute weight
@@ -52,7 +52,7 @@ local function sort_by_weight(list)
     local x, y = math.abs(a.weight), math.abs(b.weight)
     if x ~= y then return x > y end
     if a.step ~= b.step then return (a.step or 0) > (b.step or 0) end
-    return core.before((a.kind or "") .. (a.name or a.voice),
+    return core.byte_less((a.kind or "") .. (a.name or a.voice),
       (b.kind or "") .. (b.name or b.voice))
   end)
   return list
@@ -65,7 +65,7 @@ local function reasons_of(hit)
   end
   for name, weight in pairs(hit.metrics) do add("song", name, weight) end
   for name, weight in pairs(hit.voices) do add("before", name, weight) end
-  for name, weight in pairs(hit.beside) do add("with", name, weight) end
+  for name, weight in pairs(hit.simultaneous) do add("with", name, weight) end
   add("style", "style", hit.style)
   return sort_by_weight(list)
 end
@@ -101,7 +101,7 @@ function explain.run(model, seq, options)
   for _, raw in ipairs(core.explain(model, seq, bar.first, bar.last, styled)) do
     if not o.voice or raw.voice == o.voice then
       local hit = { step = raw.step, beat = 1 + (raw.step - bar.first) / per_beat,
-        voice = raw.voice, odds = raw.odds, reasons = reasons_of(raw), earlier = {},
+        voice = raw.voice, probability = raw.probability, reasons = reasons_of(raw), earlier = {},
         song = raw.song }
       for _, each in ipairs(raw.earlier) do
         local at = bar_at[each.step]
@@ -176,7 +176,7 @@ function explain.format(result, n)
   end
   for _, hit in ipairs(result.hits) do
     rows[#rows + 1] = { format("%g", hit.beat), (hit.voice:gsub("_", " ")),
-      format("%.0f %%", 100 * hit.odds), first(hit.reasons, explain.words) }
+      format("%.0f %%", 100 * hit.probability), first(hit.reasons, explain.words) }
     if #hit.earlier > 0 then
       rows[#rows + 1] = { "", "", "", "  hits: " .. first(hit.earlier, function(each)
         return format("%s at %d:%g", each.voice:gsub("_", " "), each.bar, each.beat)

@@ -9,7 +9,7 @@
 ---@field keep_drums? boolean leave the song's own drums in as well
 ---@field tempo? number write the drums without the song, in 4/4 at this tempo
 ---@field length? number length of a drum note in steps (default 0.5)
----@field rest? number beats that the drum track continues after the song
+---@field tail? number beats that the drum track continues after the song
 ---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
 --- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
@@ -33,8 +33,8 @@
 ---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
 ---@field playable? boolean play no more at once than two hands and two feet can (default true; with
 --- original: false)
----@field enter? "band"|"always" band: play from the song's first note to its last (default);
---- always: in all bars
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
 ---@field keep? string|string[] voices of the song's own drums that stay: kick, snare, hats, toms,
 --- cymbals, ...
 ---@field bars? string|integer|integer[] play these bars again (9-12,17); the drums of all other
@@ -62,15 +62,15 @@
 ---@field on_progress? fun(done: integer, total: integer) called after each draft
 ---@field pause? function called every few milliseconds of playing and ranking; it may yield
 ---@field max_bytes? integer size limit of a file that is read (default 256 MiB)
----@field max_events? integer limit on its events (default 8,000,000)
----@field max_tracks? integer limit on its tracks (default 4096)
+---@field max_events? integer limit on the events of a file (default 8,000,000)
+---@field max_tracks? integer limit on the tracks of a file (default 4096)
 ---@field max_steps? integer limit on the steps of a song (default 2^20)
 
 --- Options of sketch.continue.
 ---@class neuraldrummer.continue_options
 ---@field out? string path of the MIDI file to write; default: none is written
 ---@field length? number length of a drum note in steps (default 0.5)
----@field rest? number beats that the drum track continues after the song
+---@field tail? number beats that the drum track continues after the song
 ---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
 --- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field bars? integer number of bars to play (default 16)
@@ -95,8 +95,8 @@
 ---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
 ---@field playable? boolean play no more at once than two hands and two feet can (default true; with
 --- original: false)
----@field enter? "band"|"always" band: play from the song's first note to its last (default);
---- always: in all bars
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
 ---@field prime? string MIDI file whose drums the drummer has played before the song
 ---@field start? "blank"|"count-in"|"basic"|"random" drums that the drummer has played before the
 --- song, without a file: blank, count-in, basic or random
@@ -112,15 +112,15 @@
 ---@field threads? integer threads to compute with (default 1)
 ---@field pause? function called every few milliseconds of playing and ranking; it may yield
 ---@field max_bytes? integer size limit of a file that is read (default 256 MiB)
----@field max_events? integer limit on its events (default 8,000,000)
----@field max_tracks? integer limit on its tracks (default 4096)
+---@field max_events? integer limit on the events of a file (default 8,000,000)
+---@field max_tracks? integer limit on the tracks of a file (default 4096)
 ---@field max_steps? integer limit on the steps of a song (default 2^20)
 
 --- Options of sketch.play.
 ---@class neuraldrummer.sketch_options
 ---@field out? string path of the MIDI file to write; default: none is written
 ---@field length? number length of a drum note in steps (default 0.5)
----@field rest? number beats that the drum track continues after the song
+---@field tail? number beats that the drum track continues after the song
 ---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
 --- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field form? string sections and their bars; a section that returns takes up its groove (default
@@ -148,8 +148,8 @@
 ---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
 ---@field playable? boolean play no more at once than two hands and two feet can (default true; with
 --- original: false)
----@field enter? "band"|"always" band: play from the song's first note to its last (default);
---- always: in all bars
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
 ---@field prime? string MIDI file whose drums the drummer has played before the song
 ---@field start? "blank"|"count-in"|"basic"|"random" drums that the drummer has played before the
 --- song, without a file: blank, count-in, basic or random

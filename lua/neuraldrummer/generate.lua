@@ -17,7 +17,7 @@ local generate = {}
 
 -- Defaults of the 2023 system.
 local ORIGINAL <const> = {
-  cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, length = 1.0, rest = 4,
+  cutoff = 0.2, forced = 1, start = "basic", velocity = 1.0, length = 1.0, tail = 4,
 }
 
 ---@class neuraldrummer.generate_result
@@ -133,7 +133,7 @@ end
 --- ones first.
 ---@param path string a MIDI file
 ---@param options? neuraldrummer.generate_options `model`, `drum_channel`, `kit_in` and limits
----@return {index: integer, name: string, odds: number}[]? styles
+---@return {index: integer, name: string, weight: number}[]? styles
 ---@return string? message
 function generate.styles(path, options)
   local o = playing.check("drum", options)
@@ -142,7 +142,7 @@ function generate.styles(path, options)
   if not model then return nil, song end
   local styles = model:styles(seq)
   table.sort(styles, function(a, b)
-    if a.odds ~= b.odds then return a.odds > b.odds end
+    if a.weight ~= b.weight then return a.weight > b.weight end
     return a.index < b.index
   end)
   return styles

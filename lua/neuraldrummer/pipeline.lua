@@ -99,7 +99,7 @@ local function direct(model, seq, generator, o)
     loop, message = encode_drums(model:tokeniser(), o.loop, o)
     if not loop then return nil, message end
   end
-  d.given, d.known = direction.fixed_hits(seq, {
+  d.fixed, d.mask = direction.fixed_hits(seq, {
     keep = o.keep, bars = o.bars, extend = o.extend, loop = loop,
   })
   if o.style_of then
@@ -197,7 +197,7 @@ function pipeline.play(model, seq, all)
     if asked.fills then
       local retry = { style = asked.style }
       if retry.style == nil then retry.style = generators[k]:style() end
-      for _, key in ipairs { "known", "density", "fills" } do retry[key] = asked[key] end
+      for _, key in ipairs { "mask", "density", "fills" } do retry[key] = asked[key] end
       take.drums = direction.retry_fills(function(try)
         return new_generator(model, all[k], prime, try)
       end, seq, take.drums, retry, o.pause)
@@ -222,7 +222,7 @@ local function add_touch(model, drums, o, mask)
     return nil, "option 'humanise': the touch model was trained for another kit or grid than the "
       .. "model; give it as option 'touch', or leave 'humanise' out"
   end
-  return core.touch(touch, drums, { amount = amount, seed = o.seed, known = mask }, o.pause)
+  return core.humanise(touch, drums, { amount = amount, seed = o.seed, mask = mask }, o.pause)
 end
 
 --- Gives a take velocities, timing and swing. Fixed hits stay as they are.
@@ -233,12 +233,12 @@ end
 ---@return neuraldrummer.sequence? drums
 ---@return string? message
 function pipeline.humanise(model, song, take, o)
-  local mask = take.direction.known
+  local mask = take.direction.mask
   local drums, message = add_touch(model, take.drums, o, mask)
   if not drums then return nil, message end
   if o.swing == nil then return drums end
   local amount, unit, swung = swing.read(o.swing, song)
-  return swing.apply(drums, amount, unit, { swung = swung, known = mask })
+  return swing.apply(drums, amount, unit, { swung = swung, mask = mask })
 end
 
 -- Writing -------------------------------------------------------------------
@@ -275,7 +275,7 @@ function pipeline.finish(model, song, take, o)
     combined = fixed_tempo.song(drums, o.tempo, o.length, kits.output_pitches(conversion.map_out))
   else
     combined = song:with_drums(drums, {
-      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, rest = o.rest,
+      keep_drums = o.keep_drums, drums_alone = o.drums_alone, length = o.length, tail = o.tail,
       pitches = conversion:output_pitches(song),
     })
   end

@@ -136,7 +136,7 @@ local function open_output(out, tokeniser, original)
   return files.create(out)
 end
 
--- Files a call of core.intake, for each of its threads: some hundredths of a
+-- Files a call of core.ingest, for each of its threads: some hundredths of a
 -- second, in which nobody can interrupt it.
 local AT_ONCE <const> = 24
 
@@ -225,14 +225,14 @@ function preprocess.run(folder, out, options)
   local total = last - first + 1
   local tally = new_tally(total, left_out, #tokeniser:voices())
   local on_progress = options.on_progress or function() end
-  local intake = {
+  local ingest = {
     tokeniser = tokeniser, reader = smf.reader, into = not original and writer or nil,
     pitches = map and map.reads, min_steps = options.min_steps or 32,
     valid_every = options.valid_every or 10, threads = options.threads or 1,
     max_bytes = options.max_bytes, max_events = options.max_events,
     max_tracks = options.max_tracks,
   }
-  local done, size = 0, AT_ONCE * intake.threads
+  local done, size = 0, AT_ONCE * ingest.threads
   for from = first, last, size do
     local batch, paths, wrong = {}, {}, {}
     for i = from, math.min(last, from + size - 1) do
@@ -244,7 +244,7 @@ function preprocess.run(folder, out, options)
         wrong[#paths] = ("split '%s' is neither train nor valid"):format(split)
       end
     end
-    local results, why = core.intake(batch, intake)
+    local results, why = core.ingest(batch, ingest)
     if not results then return nil, why end
     local at = 0
     for i, path in ipairs(paths) do

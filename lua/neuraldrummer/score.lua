@@ -127,8 +127,8 @@ function score.run(model, seq, options)
   local songs, at = contexts(seq, o)
   if not songs then return nil, at end
   local takes_style = model:config().features == "whole"
-  local judged = core.judge(model, seq, { song = songs, at = at, history = o.history,
-    style = takes_style and o.style ~= false and seq or false }, pause)
+  local judged = core.log_likelihood(model, seq, { song = songs, song_step = at,
+    history = o.history, style = takes_style and o.style ~= false and seq or false }, pause)
 
   local hits, voices = seq:packed_hits(), #seq:voices()
   local sums, others = means(judged, first, last)
@@ -178,7 +178,8 @@ function score.rank(model, takes, pause)
   if #played == 0 then return ranks, message end
   local songs, at = contexts(played[1], {})
   if not songs then return ranks, at end
-  local judged = core.judge(model, played, { song = songs, at = at, history = false }, pause)
+  local judged = core.log_likelihood(model, played,
+    { song = songs, song_step = at, history = false }, pause)
   for i, seq in ipairs(played) do
     local first, last = hit_range(seq)
     local sums, others = means(judged[i], first, last)

@@ -63,7 +63,7 @@ end
 ---@return neuraldrummer.section[]
 function sections.find(seq)
   local bars = seq:bars()
-  local similarity = seq:likeness()
+  local similarity = seq:self_similarity()
   local starts = boundaries(seq, bars)
   local found, firsts = {}, {}       -- firsts: by kind, the index of its first section
   for i, start in ipairs(starts) do
@@ -95,8 +95,8 @@ local function sources_of(seq, list, direction)
   local n_voices = #seq:voices()
   local function steps(b) return bars[b].last - bars[b].first + 1 end
   local function is_free(b)
-    if not direction.known then return true end
-    return not direction.known:sub((bars[b].first - 1) * n_voices + 1,
+    if not direction.mask then return true end
+    return not direction.mask:sub((bars[b].first - 1) * n_voices + 1,
       bars[b].last * n_voices):find "[^\0]"
   end
   local density, fills = direction.density or {}, direction.fills or {}
@@ -150,7 +150,7 @@ function sections.reuse(seq, drums, direction, given)
       if o.pause then o.pause() end
     end
   end
-  local again = { given = drums:with_bars(map), known = table.concat(parts) }
+  local again = { fixed = drums:with_bars(map), mask = table.concat(parts) }
   for _, name in ipairs { "style", "density", "fills" } do again[name] = direction[name] end
   return again
 end

@@ -4,7 +4,7 @@
 
 ---@class neuraldrummer.smf
 ---@field version string
----@field reader userdata for core.intake
+---@field reader userdata for core.ingest
 local smf = {}
 
 ---@class neuraldrummer.smf_options

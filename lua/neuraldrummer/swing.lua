@@ -108,11 +108,11 @@ end
 ---@param seq neuraldrummer.sequence
 ---@param amount number 0..1
 ---@param unit "eighths"|"sixteenths"
----@param options? {swung?: boolean, known?: string} swung: the song's own eighths are
+---@param options? {swung?: boolean, mask?: string} swung: the song's own eighths are
 ---@return neuraldrummer.sequence
 function swing.apply(seq, amount, unit, options)
-  options = check(options, { swung = "boolean", known = "string" })
-  local known, swung = options.known, options.swung
+  options = check(options, { swung = "boolean", mask = "string" })
+  local mask, swung = options.mask, options.swung
   local hits, offsets, n_voices = seq:packed_hits(), seq:packed_offsets(), #seq:voices()
   local at = places(seq, unit)
 
@@ -122,7 +122,7 @@ function swing.apply(seq, amount, unit, options)
   local cell = hits:find "[^\0]"
   while cell do
     local p = at[(cell - 1) // n_voices + 1]
-    if p and not (known and known:byte(cell) > 0) then
+    if p and not (mask and mask:byte(cell) > 0) then
       local k = key(p)
       sums[k] = (sums[k] or 0) + ("b"):unpack(offsets, cell) / 256
       counts[k] = (counts[k] or 0) + 1
@@ -149,7 +149,7 @@ function swing.apply(seq, amount, unit, options)
       times[step] = p.first + moved - late(p) + late { long = p.long, place = 0 }
     end
   end
-  return core.shift(seq, times, known)
+  return core.retime(seq, times, mask)
 end
 
 return swing

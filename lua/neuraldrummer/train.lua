@@ -287,7 +287,7 @@ function train.run(corpus, options)
   if o.threads then model:threads(o.threads) end
   local batches, valid = open_batches(corpus, model, o)
   if not batches then return nil, valid end
-  local epoch, batch = batches:place()
+  local epoch, batch = batches:position()
   if options.resume and (epoch ~= place.epoch or batch ~= place.batch) then
     return nil, last .. ": the state of its training is broken"
   end

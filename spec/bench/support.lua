@@ -414,12 +414,12 @@ function bench.net(options, steps, streams)
   local model = core.model(options)
   local config = model:config()
   local window = config.window > 0
-  local random, spec = bench.random, { steps = steps, batch = streams, x = {}, y = {}, fresh = {} }
+  local random, spec = bench.random, { steps = steps, batch = streams, x = {}, y = {}, reset = {} }
   for i = 1, steps * streams * config.inputs do spec.x[i] = random() end
   for i = 1, (window and 1 or steps) * streams * config.voices do
     spec.y[i] = random() < 0.1 and 1 or 0
   end
-  for i = 1, streams do spec.fresh[i] = window end
+  for i = 1, streams do spec.reset[i] = window end
   local batch = core.batch(model, spec)
   batch:next()
   local learning = { rate = 1e-3, clip = not window and 1 or nil }

@@ -32,7 +32,7 @@ for i = 1, #corpus do
     local seq = assert(corpus:song(i))
     local flat = seq:with_hits((seq:packed_hits():gsub("[^\0]", "\100")))
     count(seq, real)
-    count(core.touch(model, flat, { seed = i }), played)
+    count(core.humanise(model, flat, { seed = i }), played)
   end
 end
 

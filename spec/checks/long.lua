@@ -64,7 +64,7 @@ local metrics = { bar = false, energy = 0.5, intensity = 0 }
 grows("steps played", steps, function(i)
   metrics.bar = i % 16 == 1
   generator:step(metrics)
-  if i % 100 == 0 then generator:odds() end
+  if i % 100 == 0 then generator:probabilities() end
 end)
 local seq = assert(tok:encode(assert(smf.parse(bytes[1]))))
 grows("songs played", math.max(steps // #seq, 20), function(i)

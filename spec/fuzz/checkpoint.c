@@ -96,7 +96,7 @@ static void go_on(const nd_drummer *d, const nd_checkpoint *c) {
   static const char songs[] =
       "-1,-1,i0.5,-1,-1,i1.5,-1,-1,-1\n-1,-1,-1\ni0.1,-1,i0.2,-1,i0.3,-1,i0.4,-1,i0.5,-1\n";
   const char *place = nd_checkpoint_string(c, "batches");
-  nd_sampler_options options = {.split = ND_TRAIN, .shuffle = true, .erase = true};
+  nd_sampler_options options = {.split = ND_TRAIN, .shuffle = true, .augment = true};
   int batch, steps;
   unsigned long long seed;
   if (place == NULL || sscanf(place, "1 %d %d %*d %llu", &batch, &steps, &seed) != 3) return;

@@ -71,8 +71,8 @@ function formula.batch(k, size)
     for i = 1, #spec.y do spec.y[i] = spec.y[i] / 2 end
   end
   if not size.window then
-    spec.fresh = {}
-    for i = 1, b do spec.fresh[i] = k == 0 or (k + i - 1) % 5 == 0 end
+    spec.reset = {}
+    for i = 1, b do spec.reset[i] = k == 0 or (k + i - 1) % 5 == 0 end
   end
   if size.masked then
     spec.mask = formula.uniform("mask." .. k, t * b)

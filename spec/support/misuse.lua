@@ -81,7 +81,7 @@ local right = {
   ["neuraldrummer.core.tokeniser"] = function() return {} end,
   ["neuraldrummer.core.create_corpus"] = function() return new_path(), new "tokeniser" end,
   ["neuraldrummer.core.create_file"] = function() return new_path() end,
-  ["neuraldrummer.core.before"] = function() return "a", "b" end,
+  ["neuraldrummer.core.byte_less"] = function() return "a", "b" end,
   ["neuraldrummer.core.open_corpus"] = function() return "corpus.ndc" end,
   ["neuraldrummer.core.model"] = function() return { hidden = 4, layers = 1, encoder = 4 } end,
   ["neuraldrummer.core.load_model"] = function() return "model.safetensors" end,
@@ -90,10 +90,10 @@ local right = {
     local model = new "model"
     return model, batch(model)
   end,
-  ["neuraldrummer.core.touch"] = function()
+  ["neuraldrummer.core.humanise"] = function()
     return core.model { preset = "touch", hidden = 4, layers = 1 }, new "sequence"
   end,
-  ["neuraldrummer.core.shift"] = function()
+  ["neuraldrummer.core.retime"] = function()
     local times = {}
     for step = 1, #four_bars do times[step] = step end
     return new "sequence", times
@@ -103,13 +103,13 @@ local right = {
     local model = new "model"
     return { core.generator(model), core.generator(model) }, new "sequence", {}
   end,
-  ["neuraldrummer.core.judge"] = function() return new "model", new "sequence", {} end,
+  ["neuraldrummer.core.log_likelihood"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.catch_interrupt"] = function() return true end,
   ["neuraldrummer.core.lock"] = function() return os.tmpname() end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.core.memory_rate"] = function() return 64 end,
-  ["neuraldrummer.core.intake"] = function()
+  ["neuraldrummer.core.ingest"] = function()
     assert(song:save "song.mid")
     return { { path = "song.mid", name = "song" } },
       { tokeniser = new "tokeniser", reader = require "neuraldrummer.smf".reader }
@@ -151,7 +151,7 @@ local right = {
   ["neuraldrummer.model:threads"] = function() return 1 end,
   ["neuraldrummer.generator:play"] = function()
     local sequence = new "sequence"
-    return sequence, { given = sequence }
+    return sequence, { fixed = sequence }
   end,
   ["neuraldrummer.generator:choose"] = function() return new "sequence" end,
   ["neuraldrummer.generator:step"] = function() return { bar = true } end,

@@ -1,5 +1,5 @@
 --- What bars are like, once more in plain Lua and double precision: vectors of
---- what is heard in them, their likeness, where the song turns, of which bar each
+--- what is heard in them, their similarity, where the song turns, of which bar each
 --- is the return; and how drums are played as a whole.
 local form = {}
 
@@ -20,7 +20,7 @@ end
 --- How alike two bars of a song are, by their numbers from 1.
 ---@param seq neuraldrummer.sequence
 ---@return fun(a: integer, b: integer): number
-function form.likeness(seq)
+function form.self_similarity(seq)
   local starts, vectors, varying = form.starts(seq), {}, 0
   local n = #starts - 1
   for b = 1, n do vectors[b] = {} end
@@ -81,7 +81,7 @@ end
 ---@return number[] how
 ---@return number[] lead
 function form.returns(seq)
-  local starts, alike = form.starts(seq), form.likeness(seq)
+  local starts, alike = form.starts(seq), form.self_similarity(seq)
   local n, of, how, lead = #starts - 1, {}, {}, {}
   local function length(b) return starts[b + 1] - starts[b] end
   for b = 1, n do

@@ -159,13 +159,13 @@ end
 local function slice(t, from, n) return table.move(t, from, from + n - 1, 1, {}) end
 
 --- Outputs of a batch (as core.batch takes it): a list of rows, by step and
---- stream. `states`, one a stream, go on from call to call where not fresh.
+--- stream. `states`, one a stream, go on from call to call where not reset.
 function naive.forward(net, batch, training, states)
   local T, B, I, V = batch.steps, batch.batch, net.inputs, net.voices
   local out, last = {}, {}
   states = states or {}
   for b = 1, B do
-    if not states[b] or not batch.fresh or batch.fresh[b] then states[b] = naive.state(net) end
+    if not states[b] or not batch.reset or batch.reset[b] then states[b] = naive.state(net) end
     local xs = {}
     for t = 1, T do xs[t] = slice(batch.x, ((t - 1) * B + b - 1) * I + 1, I) end
     for t, front in ipairs(naive.front(net, states[b], xs)) do

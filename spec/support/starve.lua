@@ -74,7 +74,7 @@ do
 end
 local function styles(model)
   local all = {}
-  for i, style in ipairs(model:styles(four_bars)) do all[i] = ("%a"):format(style.odds) end
+  for i, style in ipairs(model:styles(four_bars)) do all[i] = ("%a"):format(style.weight) end
   return table.concat(all, " ")
 end
 
@@ -191,7 +191,7 @@ local cases = {
   end, tostring },
   { "play", function() return core.generator(load(), { seed = 3 }) end,
     function(g)
-      return g:play(four_bars, { given = four_bars, density = { 1 }, fills = { true } })
+      return g:play(four_bars, { fixed = four_bars, density = { 1 }, fills = { true } })
     end, function(s) return s:packed_hits() end },
   { "play in a style", function() return core.generator(load(), { seed = 3 }) end,
     function(g) return g:play(four_bars, { style = four_bars }) end,
@@ -203,25 +203,25 @@ local cases = {
   end, function(g)
     g:reset()
     g:step { bar = true, energy = 1 }
-    return g:odds()
+    return g:probabilities()
   end, function(t) return ("%a"):format(t.kick) end },
-  { "judge", load, function(m)
-    return core.judge(m, four_bars, { song = { four_bars, four_bars } })
+  { "log_likelihood", load, function(m)
+    return core.log_likelihood(m, four_bars, { song = { four_bars, four_bars } })
   end, function(t) return ("%a"):format(t[2][1]) end },
-  { "judge takes", load, function(m)
-    return core.judge(m, { four_bars, four_bars }, { song = four_bars, history = false })
+  { "log_likelihood of takes", load, function(m)
+    return core.log_likelihood(m, { four_bars, four_bars }, { song = four_bars, history = false })
   end, function(t) return ("%a"):format(t[2][1]) end },
   { "play together", function()
     local m = load()
     return { core.generator(m, { seed = 3 }), core.generator(m, { seed = 4 }) }
   end, function(generators)
-    return core.play(generators, four_bars, { { given = four_bars }, { fills = { true } } },
+    return core.play(generators, four_bars, { { fixed = four_bars }, { fills = { true } } },
       print)
   end, function(t) return t[1]:packed_hits() .. t[2]:packed_hits() end },
   { "explain", load, function(m) return core.explain(m, four_bars, 1, 8, true) end,
     function(t) return tostring(#t) end },
   { "touch", function() return core.model { preset = "touch", hidden = 4, layers = 1 } end,
-    function(m) return core.touch(m, four_bars) end, function(s) return s:packed_hits() end },
+    function(m) return core.humanise(m, four_bars) end, function(s) return s:packed_hits() end },
 }
 
 local function fault(name, n, what) print(("%s, allocation %d: %s"):format(name, n, what)) end

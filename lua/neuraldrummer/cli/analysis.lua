@@ -124,7 +124,7 @@ analysis.explain = {
     if args.json then
       result.file, result.picture = args.song, drawn and args.plot or nil
       say_json(result, { "file", "bar", "step", "steps", "reasons", "hits", "picture", "kind",
-        "name", "voice", "beat", "odds", "weight" })
+        "name", "voice", "beat", "probability", "weight" })
     else
       common.say_lines(explain.format(result, args.reasons))
       if drawn and args.plot then say("%s: picture of the reasons", args.plot) end

@@ -45,7 +45,7 @@ local function reasons_of(skipped)
   table.sort(reasons, function(a, b)
     local m, n = skipped[a], skipped[b]
     if m ~= n then return m > n end
-    return core.before(a, b)
+    return core.byte_less(a, b)
   end)
   return reasons
 end

@@ -142,16 +142,16 @@ local function list_styles(args)
   local styles, message = require "neuraldrummer.generate".styles(args.song, given)
   if not styles then return nil, message end
   if args.json then
-    say_json(styles, { "index", "name", "odds" })
+    say_json(styles, { "index", "name", "weight" })
     return true
   end
   if #styles == 0 then say "the model has no styles" end
   local rest = 0
   for i, style in ipairs(styles) do
     if i <= SHOWN_STYLES then
-      say("%5d %5.1f %%  %s", style.index, 100 * style.odds, style.name)
+      say("%5d %5.1f %%  %s", style.index, 100 * style.weight, style.name)
     else
-      rest = rest + style.odds
+      rest = rest + style.weight
     end
   end
   if #styles > SHOWN_STYLES then
@@ -167,7 +167,7 @@ play.drum = {
     { "song", "SONG.mid", "a MIDI file" },
     rows_of("drum", "combined.mid",
       { "--styles", "list the styles that the model would choose among, with their "
-        .. "probabilities, and play nothing", group = "Music" }),
+        .. "weights, and play nothing", group = "Music" }),
     common.QUIET,
   },
   run = function(args)

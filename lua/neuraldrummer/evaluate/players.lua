@@ -132,8 +132,8 @@ local function direction_of(song, model, o)
   if o.given_bars then
     local voices = #song.seq:voices()
     local kept = (song.from - 1) * voices
-    direction.given = song.seq
-    direction.known = ("\1"):rep(kept) .. ("\0"):rep(#song.seq * voices - kept)
+    direction.fixed = song.seq
+    direction.mask = ("\1"):rep(kept) .. ("\0"):rep(#song.seq * voices - kept)
   end
   return direction
 end
@@ -153,7 +153,7 @@ function players.model(model, songs, o)
     -- without the recorded drums: nothing of them may reach the drummer but what is told
     local blank = song.seq:with_hits(("\0"):rep(#song.seq * #song.seq:voices()))
     local seq = gen:play(blank, direction_of(song, model, o))
-    if o.touch then seq = core.touch(o.touch, seq, { seed = o.seed + s - 1 }) end
+    if o.touch then seq = core.humanise(o.touch, seq, { seed = o.seed + s - 1 }) end
     played[s], seqs[s] = repertoire.masks(seq, song.n), seq
     o.on_progress(s, #songs)
   end

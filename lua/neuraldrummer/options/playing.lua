@@ -39,7 +39,7 @@ playing.LIST = {
     only = DRUM, text = "write the drums without the song, in 4/4 at this tempo" },
   { name = "length", type = "number", flag = "--length", value = "STEPS",
     range = { 1e-3, 1024 }, text = "length of a drum note in steps (default 0.5)" },
-  { name = "rest", type = "number", text = "beats that the drum track continues after the song" },
+  { name = "tail", type = "number", text = "beats that the drum track continues after the song" },
   { name = "kit_out", type = "string|table", annotation = "string|neuraldrummer.kit_map",
     flag = "--kit-out", value = "MAP", suggests = kits.names,
     text = "kit map of the instrument that plays the result: a name or a file (mine.kit); "
@@ -85,7 +85,7 @@ playing.LIST = {
     text = "swing: 0 is straight, 1 is triplets, song is as in the song; /8 or /16 after it "
       .. "chooses what swings (default: timing as learnt from human performances)",
     reaper = { label = "Swing", hint = "0 to 1, or song",
-      choices = { "0", "0.33", "0.67", "1", "song" }, number = false } },
+      choices = { "0", "0.33", "0.67", "1", "song" } } },
   { name = "humanise", type = "number", flag = "--humanise", value = "X", range = { 0, 1 },
     text = "0: on the grid, flat velocities; 1: velocities and timing as learnt from human "
       .. "performances (default)",

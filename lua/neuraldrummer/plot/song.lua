@@ -37,7 +37,7 @@ local function by_bar(seq, options)
   local bars, direction = seq:bars(), options.direction or {}
   local facts = { bars = bars, sections = options.sections or sections.find(seq),
     styles = core.bar_styles(seq), asked = direction.fills, energy = direction.density,
-    known = direction.known, fills = 0 }
+    known = direction.mask, fills = 0 }
   facts.open = facts.known and open_shares(seq, bars, facts.known)
   for _, style in ipairs(facts.styles) do facts.fills = facts.fills + (style.fill and 1 or 0) end
   return facts

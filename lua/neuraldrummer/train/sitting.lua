@@ -71,7 +71,7 @@ end
 
 -- A checkpoint within an epoch.
 function sitting:pause()
-  local ok, message = self.state.model:sound()
+  local ok, message = self.state.model:is_finite()
   if not ok then return self:diverged(message) end
   ok, message = self:save_last()
   if not ok then return nil, message end
@@ -132,7 +132,7 @@ function sitting:end_epoch()
   local judged = state.valid_loss or self.sum / state.batch
   local best = not state.best or judged < state.best
   local ok
-  ok, message = state.model:sound()
+  ok, message = state.model:is_finite()
   if not ok then return self:diverged(message) end
   if best then state.best, state.best_epoch = judged, state.epoch end
   if best and self.leads then

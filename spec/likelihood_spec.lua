@@ -19,7 +19,7 @@ local function near(want, got, within)
   assert.is_true(math.abs(want - got) < (within or 1e-4), got .. ", not " .. want)
 end
 
-describe("judge", function()
+describe("log_likelihood", function()
   local tok = core.tokeniser()
   local seq = tok:encode(tiny.song { patterns = rock, bars = 6 })
   local song = tok:encode(tiny.song { patterns = other, bars = 5 })
@@ -45,7 +45,7 @@ describe("judge", function()
     local loss, cells = model:loss(batches)
     os.remove(path)
     assert.equal(#seq * 9, cells)
-    local steps = core.judge(model, seq)
+    local steps = core.log_likelihood(model, seq)
     assert.equal(#seq, #steps)
     near(loss * cells, -sum(steps), 1e-3)
   end)
@@ -62,7 +62,7 @@ describe("judge", function()
       end
       to[#to + 1] = t > 0 and intensity[t] or 0
     end
-    local judged = core.judge(net, drums)
+    local judged = core.log_likelihood(net, drums)
     for t = 1, #drums do
       local x, y = {}, {}
       for at = t - 3, t do row(at, x) end
@@ -81,18 +81,19 @@ describe("judge", function()
       local player = core.generator(net, { cutoff = 0.5 })
       local played = player:play(drums)
       local last, likelihood = played:hits(#played), 0
-      for voice, p in pairs(player:odds()) do
+      for voice, p in pairs(player:probabilities()) do
         likelihood = likelihood + math.log(last[voice] and p or 1 - p)
       end
-      near(likelihood, core.judge(net, played)[#played], 1e-4)
+      near(likelihood, core.log_likelihood(net, played)[#played], 1e-4)
     end
   end)
 
   it("hears another song, from any of its steps, round its end", function()
-    local own = core.judge(model, seq)
-    local heard = core.judge(model, seq, { song = { seq, song, song }, at = { 1, 1, 17 } })
+    local own = core.log_likelihood(model, seq)
+    local heard = core.log_likelihood(model, seq,
+      { song = { seq, song, song }, song_step = { 1, 1, 17 } })
     near(sum(own), sum(heard[1]), 1e-6)
-    near(sum(core.judge(model, seq, { song = song })), sum(heard[2]), 1e-6)
+    near(sum(core.log_likelihood(model, seq, { song = song })), sum(heard[2]), 1e-6)
     for i = 1, 3 do
       assert.equal(#seq, #heard[i])
       assert.is_true(math.abs(sum(heard[i]) - sum(heard[i % 3 + 1])) > 1e-3)
@@ -100,26 +101,26 @@ describe("judge", function()
   end)
 
   it("judges a stretch as the song's other steps do not matter to it", function()
-    local cut = core.judge(model, seq, { from = 17, steps = 32 })
+    local cut = core.log_likelihood(model, seq, { from = 17, steps = 32 })
     assert.equal(32, #cut)
     local hits = seq:packed_hits()
     local changed = seq:with_hits(hits:sub(1, 48 * 9) .. ("\0"):rep(#hits - 48 * 9))
-    assert.same(cut, core.judge(model, changed, { from = 17, steps = 32 }))
+    assert.same(cut, core.log_likelihood(model, changed, { from = 17, steps = 32 }))
   end)
 
   it("takes a style, and history away", function()
-    local with = core.judge(model, seq, { style = seq })
-    assert.not_same(with, core.judge(model, seq))
-    assert.same(core.judge(model, seq), core.judge(model, seq, { style = false }))
+    local with = core.log_likelihood(model, seq, { style = seq })
+    assert.not_same(with, core.log_likelihood(model, seq))
+    assert.same(core.log_likelihood(model, seq), core.log_likelihood(model, seq, { style = false }))
     local zeros = {}
     for i = 1, 14 do zeros[i] = 0 end
-    assert.not_same(with, core.judge(model, seq, { style = zeros }))
+    assert.not_same(with, core.log_likelihood(model, seq, { style = zeros }))
     -- without history, steps that hear the same and are struck the same are the same:
     -- of a net that hears the past only, the first step knows nothing of the hits
-    local blind = core.judge(model, seq, { history = false })
+    local blind = core.log_likelihood(model, seq, { history = false })
     local hits = seq:packed_hits()
     local changed = seq:with_hits(("\127"):rep(9) .. hits:sub(10))
-    local also = core.judge(model, changed, { history = false })
+    local also = core.log_likelihood(model, changed, { history = false })
     for t = 2, #blind do assert.equal(blind[t], also[t]) end
     assert.not_equal(blind[1], also[1])
   end)
@@ -137,7 +138,7 @@ describe("judge", function()
         end
         told:set_tensor(name, values)
       end
-      return core.judge(told, seq, options)
+      return core.log_likelihood(told, seq, options)
     end
     local function is(x, list)
       for t, got in ipairs(list) do
@@ -170,18 +171,18 @@ describe("judge", function()
       near(want, list[t])
     end
     for _, numbers in ipairs { { table.unpack(seq:style(), 1, 15) }, {}, { -1 } } do
-      assert.error_matches(function() core.judge(told, seq, { style = numbers }) end,
+      assert.error_matches(function() core.log_likelihood(told, seq, { style = numbers }) end,
         "14 numbers are needed, or 230 with a groove")
     end
     traits[3] = -0.1
-    assert.error_matches(function() core.judge(told, seq, { style = traits }) end,
+    assert.error_matches(function() core.log_likelihood(told, seq, { style = traits }) end,
       "number 3 is not in 0%.%.1")
   end)
 
   it("refuses what cannot be judged", function()
     local function refuses(pattern, ...)
       local args = table.pack(...)
-      local ok, message = pcall(core.judge, table.unpack(args, 1, args.n))
+      local ok, message = pcall(core.log_likelihood, table.unpack(args, 1, args.n))
       assert.is_false(ok)
       assert.matches(pattern, message)
     end
@@ -191,9 +192,9 @@ describe("judge", function()
     refuses("the song: another grid", model, seq, { song = coarse })
     refuses("'from'", model, seq, { from = #seq + 1 })
     refuses("'steps'", model, seq, { from = 2, steps = #seq })
-    refuses("'at'", model, seq, { at = 0 })
-    refuses("'at'", model, seq, { song = song, at = #song + 1 })
-    refuses("same length", model, seq, { song = { song, song }, at = { 1 } })
+    refuses("'song_step'", model, seq, { song_step = 0 })
+    refuses("'song_step'", model, seq, { song = song, song_step = #song + 1 })
+    refuses("same length", model, seq, { song = { song, song }, song_step = { 1 } })
     refuses("14 numbers are needed, or 230 with a groove", model, seq, { style = { 1, 2 } })
     refuses("'sogn'.*'song'", model, seq, { sogn = song })
     refuses("sequence", model, seq, { song = { song, 3 } })

@@ -48,7 +48,7 @@ local songs = {
   { "ABCD" .. ("EFGHIJ"):rep(12) .. "ABCD" },
 }
 
-describe("likeness", function()
+describe("self_similarity", function()
   local sequences = {}
   setup(function()
     for i, spec in ipairs(songs) do
@@ -62,7 +62,7 @@ describe("likeness", function()
 
   it("is the naive one, of any two bars", function()
     for i, seq in ipairs(sequences) do
-      local naive, alike = form.likeness(seq), seq:likeness()
+      local naive, alike = form.self_similarity(seq), seq:self_similarity()
       for a = 1, #seq:bars() do
         for b = 1, #seq:bars() do
           near(naive(a, b), alike(a, b), 2e-5, ("song %d, bars %d, %d"):format(i, a, b))
@@ -72,24 +72,25 @@ describe("likeness", function()
   end)
 
   it("is 1 of the same, about 0 by chance, less of the unlike", function()
-    local alike, sum = song("AAAAZZZZAAAAZZZZ"):likeness(), 0
+    local alike, sum = song("AAAAZZZZAAAAZZZZ"):self_similarity(), 0
     near(1, alike(2, 10), 1e-6)
     assert.is_true(alike(2, 6) < -0.5)
     for a = 1, 16 do for b = 1, 16 do sum = sum + alike(a, b) end end
     near(0, sum / 256, 1e-3)
-    local still = assert(core.tokeniser():parse(("36,i0.5,-1,"):rep(64):sub(1, -2))):likeness()
+    local line = ("36,i0.5,-1,"):rep(64):sub(1, -2)
+    local still = assert(core.tokeniser():parse(line)):self_similarity()
     assert.equal(1, still(1, 4))
   end)
 
   it("hears the band alone", function()
     local seq = song "ABCDABCD"
     local drums = seq:with_hits(("\100"):rep(#seq * #seq:voices()))
-    for b = 1, 8 do assert.equal(seq:likeness()(1, b), drums:likeness()(1, b)) end
+    for b = 1, 8 do assert.equal(seq:self_similarity()(1, b), drums:self_similarity()(1, b)) end
   end)
 
   it("is asked of bars that are there, and outlives its song", function()
     local seq = song "ABC"
-    local alike = seq:likeness()
+    local alike = seq:self_similarity()
     seq:close()
     collectgarbage()
     assert.equal(1, alike(2, 2))
@@ -97,13 +98,13 @@ describe("likeness", function()
       assert.has_error(function() alike(table.unpack(bars)) end)
     end
     assert.error_matches(function() alike(1, 4) end, "bad argument #2 .*no such bar")
-    assert.has_error(function() seq:likeness() end)
+    assert.has_error(function() seq:self_similarity() end)
   end)
 
   it("says how each bar contrasts with the last, and where the song turns", function()
     local turned = 0
     for i, seq in ipairs(sequences) do
-      local alike, starts = form.likeness(seq), form.starts(seq)
+      local alike, starts = form.self_similarity(seq), form.starts(seq)
       local n = #starts - 1
       local contrast, turn = seq:metric "contrast", seq:metric "turn"
       for b = 1, n do
@@ -146,7 +147,7 @@ describe("likeness", function()
     seq = song("ZAA", function(b) return b == 2 and 3 or 4 end)
     local starts = form.starts(seq)
     assert.equal(16, starts[4] - starts[3])
-    near(form.likeness(seq)(3, 1), seq:metric "return"[starts[3]], 2e-3)
+    near(form.self_similarity(seq)(3, 1), seq:metric "return"[starts[3]], 2e-3)
     assert.is_true(seq:metric "return"[starts[3]] < 0.2)
   end)
 

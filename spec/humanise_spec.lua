@@ -93,7 +93,7 @@ describe("touch", function()
 
   it("of nothing leaves all as it is", function()
     local model <close> = small()
-    local touched = core.touch(model, played, { amount = 0 })
+    local touched = core.humanise(model, played, { amount = 0 })
     assert.is_true(same(played, touched))
     assert.is_true(each_hit(played, function() end) > 60)
     assert.same(played:metric "intensity", touched:metric "intensity")
@@ -102,10 +102,10 @@ describe("touch", function()
 
   it("is the seed's alone, and grows with its amount", function()
     local model <close> = small()
-    local whole = core.touch(model, played)
-    assert.is_true(same(whole, core.touch(model, played, { seed = 1, amount = 1 })))
-    assert.is_false(same(whole, core.touch(model, played, { seed = 2 })))
-    local half = core.touch(model, played, { amount = 0.5 })
+    local whole = core.humanise(model, played)
+    assert.is_true(same(whole, core.humanise(model, played, { seed = 1, amount = 1 })))
+    assert.is_false(same(whole, core.humanise(model, played, { seed = 2 })))
+    local half = core.humanise(model, played, { amount = 0.5 })
     local before, after = played:packed_hits(), whole:packed_hits()
     local moved, late = played:packed_offsets(), whole:packed_offsets()
     each_hit(half, function(_, velocity, offset, _, i)
@@ -119,7 +119,7 @@ describe("touch", function()
     local model <close> = small()
     local even = assert(tok:encode(song(grooves, 8, flat)))
     for seed = 1, 5 do
-      local touched = core.touch(model, even, { seed = seed })
+      local touched = core.humanise(model, even, { seed = seed })
       local hits, other = even:packed_hits(), touched:packed_hits()
       for i = 1, #hits do assert.equal(hits:byte(i) > 0, other:byte(i) > 0) end
       local velocities, offsets = {}, {}
@@ -139,8 +139,8 @@ describe("touch", function()
     local model <close> = small()
     local cells = {}
     for i = 1, #played:packed_hits() do cells[i] = i % 3 == 0 and "\1" or "\0" end
-    local touched = core.touch(model, played, { known = table.concat(cells) })
-    local free = core.touch(model, played)
+    local touched = core.humanise(model, played, { mask = table.concat(cells) })
+    local free = core.humanise(model, played)
     local kept, struck = 0, 0
     each_hit(played, function(_, velocity, _, _, i)
       if i % 3 == 0 then
@@ -153,10 +153,10 @@ describe("touch", function()
     end)
     assert.is_true(kept > 15 and struck > 15)
     local all = ("\1"):rep(#played:packed_hits())
-    assert.is_true(same(played, core.touch(model, played, { known = all })))
+    assert.is_true(same(played, core.humanise(model, played, { mask = all })))
     assert.is_false(same(played, free))
-    assert.has_error(function() core.touch(model, played, { known = "x" }) end,
-      ("option 'known': %d bytes are needed"):format(#all))
+    assert.has_error(function() core.humanise(model, played, { mask = "x" }) end,
+      ("option 'mask': %d bytes are needed"):format(#all))
   end)
 
   it("draws from the naive network's normals, half of the variance a voice's own", function()
@@ -183,7 +183,7 @@ describe("touch", function()
       local sums, squares, shared, voices = { 0, 0 }, { 0, 0 }, { 0, 0 }, 0
       for seed = 1, seeds do
         local of_voice = {}
-        each_hit(core.touch(model, played, { seed = seed }), function(v, velocity, offset, _, i)
+        each_hit(core.humanise(model, played, { seed = seed }), function(v, velocity, offset, _, i)
           local o = outputs[(i - 1) // V + 1]
           local z = { (velocity / 127 - o[v]) / math.exp(o[V + v]),
             (offset / 256 - o[2 * V + v]) / math.exp(o[3 * V + v]) }
@@ -253,7 +253,7 @@ describe("touch", function()
     -- what it learnt, struck on hits that were all alike, in a groove of its own
     local even = assert(tok:encode(song(other_groove, 4, flat)))
     local off = { velocity = 0, offset = 0, n = 0 }
-    each_hit(core.touch(model, even), function(v, velocity, offset, place)
+    each_hit(core.humanise(model, even), function(v, velocity, offset, place)
       local hard, late = touch(even:voices()[v], place)
       off.velocity = off.velocity + math.abs(velocity - hard)
       off.offset = off.offset + math.abs(offset - late * 256 / STEP)
@@ -268,17 +268,17 @@ describe("touch", function()
 
   it("is a touch model's, for sequences of its kit and grid", function()
     local drummer <close> = core.model { hidden = 2, layers = 1 }
-    assert.has_error(function() core.touch(drummer, played) end,
+    assert.has_error(function() core.humanise(drummer, played) end,
       "not a touch model: its preset is 'drummer'")
     local raw <close> = core.model { preset = "touch", inputs = 19, voices = 9, hidden = 2 }
-    assert.has_error(function() core.touch(raw, played) end,
+    assert.has_error(function() core.humanise(raw, played) end,
       "not a touch model: its preset is 'touch'")
     local model <close> = small()
     for _, options in ipairs { { kit = "basic6" }, { steps_per_beat = 6 } } do
       local seq = assert(core.tokeniser(options):encode(song(grooves, 1, flat)))
-      assert.has_error(function() core.touch(model, seq) end,
+      assert.has_error(function() core.humanise(model, seq) end,
         "the sequence has another kit or grid than the touch model")
     end
-    assert.has_error(function() core.touch(model, played, { amount = 2 }) end)
+    assert.has_error(function() core.humanise(model, played, { amount = 2 }) end)
   end)
 end)

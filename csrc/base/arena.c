@@ -1,0 +1,34 @@
+#include "arena.h"
+
+#include <stdlib.h>
+
+enum { LINE = 64 };  /* bytes of a cache line, and of the widest vector */
+
+void *nd_arena_take(nd_arena *a, size_t n, size_t size) {
+  size_t at = a->used;
+  if (n > (SIZE_MAX - LINE - at) / size) {
+    a->used = SIZE_MAX - LINE;  /* never granted: nd_arena_bytes() would overflow */
+    return NULL;
+  }
+  a->used = at + (n * size + LINE - 1) / LINE * LINE;
+  if (a->memory == NULL || a->used > a->capacity) return NULL;
+  return a->memory + (LINE - (uintptr_t)a->memory % LINE) + at;
+}
+
+size_t nd_arena_bytes(size_t bytes) { return bytes + LINE; }
+
+bool nd_arena_reserve(nd_arena *a, size_t bytes) {
+  a->used = 0;
+  if (a->memory != NULL && bytes <= a->capacity) return true;
+  nd_arena_clear(a);
+  if (bytes >= SIZE_MAX - LINE) return false;
+  a->memory = nd_calloc(nd_arena_bytes(bytes), 1);
+  if (a->memory == NULL) return false;
+  a->capacity = bytes;
+  return true;
+}
+
+void nd_arena_clear(nd_arena *a) {
+  free(a->memory);
+  *a = (nd_arena){0};
+}

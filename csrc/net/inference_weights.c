@@ -1,0 +1,67 @@
+#include "inference_weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void list(const nd_net *net, nd_kept (*prepare)(int32_t k, int32_t n, const float *w),
+                 nd_inference_weights *out) {
+  const nd_net_config *c = &net->config;
+  *out = (nd_inference_weights){0};
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
+    out->encoder_wx[k] = prepare(c->encoded, 4 * c->encoder, net->encoder[k].wx);
+    out->encoder_wh[k] = prepare(c->encoder, 4 * c->encoder, net->encoder[k].wh);
+  }
+  int32_t encoding = nd_net_encoding(c), gates = 4 * c->hidden;
+  const float *wx = net->lstm[0].wx;
+  out->wx_encoder = prepare(encoding, gates, wx);
+  out->wx_input = prepare(nd_net_decoder_inputs(c) - encoding, gates,
+                          wx + (size_t)encoding * (size_t)gates);
+  for (int32_t l = 0; l < c->layers; l++) {
+    if (l > 0) out->wx[l] = prepare(c->hidden, gates, net->lstm[l].wx);
+    out->wh[l] = prepare(c->hidden, gates, net->lstm[l].wh);
+  }
+  out->out = prepare(net->hits.features, net->hits.voices, net->hits.w);
+  if (net->hits.skip != NULL) out->skip = prepare(net->hits.inputs, net->hits.voices, net->hits.skip);
+}
+
+void nd_inference_weights_borrow(const nd_net *net, nd_inference_weights *out) {
+  list(net, nd_keep_not, out);
+}
+
+nd_inference_weights *nd_inference_weights_pack(const nd_net *net) {
+  nd_inference_weights *w = nd_calloc(1, sizeof *w);
+  if (w != NULL) list(net, nd_keep, w);
+  return w;
+}
+
+void nd_inference_weights_free(nd_inference_weights *w) {
+  if (w == NULL) return;
+  for (int k = 0; k < 2; k++) {
+    nd_kept_clear(&w->encoder_wx[k]);
+    nd_kept_clear(&w->encoder_wh[k]);
+  }
+  nd_kept_clear(&w->wx_encoder);
+  nd_kept_clear(&w->wx_input);
+  for (int l = 0; l < ND_MAX_LAYERS; l++) {
+    nd_kept_clear(&w->wx[l]);
+    nd_kept_clear(&w->wh[l]);
+  }
+  nd_kept_clear(&w->out);
+  nd_kept_clear(&w->skip);
+  free(w);
+}
+
+size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
+  size_t bytes = nd_kept_bytes(&w->out) + nd_kept_bytes(&w->skip);
+  if (live) bytes += nd_kept_bytes(&w->wx_encoder) + nd_kept_bytes(&w->encoder_wh[0]);
+  for (int l = 0; l < ND_MAX_LAYERS; l++) bytes += nd_kept_bytes(&w->wx[l]) + nd_kept_bytes(&w->wh[l]);
+  return bytes;
+}
+
+void nd_inference_logits(const nd_net *net, const nd_inference_weights *w, int32_t rows,
+                         const float *features, const float *x, float *logits) {
+  size_t n = (size_t)net->hits.voices;
+  for (size_t r = 0; r < (size_t)rows; r++) memcpy(logits + r * n, net->hits.b, n * sizeof *logits);
+  nd_kept_gemm(&w->out, rows, features, true, logits);
+  if (net->hits.skip != NULL) nd_kept_gemm(&w->skip, rows, x, true, logits);
+}
