@@ -77,9 +77,11 @@ describe("drafts", function()
       assert.matches(pattern, message)
     end
     refused("^option 'drafts': 0 is not between 1 and 256$", { drafts = 0 })
-    refused("^option 'all_drafts': needs the option 'drafts', and an output file", { all_drafts = true, out = "x" })
+    refused("^option 'all_drafts': needs the option 'drafts', and an output file",
+      { all_drafts = true, out = "x" })
     refused("^option 'all_drafts': needs", { all_drafts = true, drafts = 2 })
-    refused("^option 'vary': it varies the grooves of sections that return, but these are played anew$", { vary = 0.5, returns = false })
+    refused("^option 'vary': it varies the grooves of sections that return, but these are played "
+      .. "anew$", { vary = 0.5, returns = false })
     refused("^option 'keep_drums': the hits that 'bars' keeps would be there twice",
       { bars = "1", keep_drums = true })
   end)

@@ -39,12 +39,13 @@ describe("neuraldrummer", function()
       print(nd.song.load "x.mid")
       print(package.loaded["neuraldrummer.smf"])]], nil, folder .. "/lib/?.so")
     assert.equal(0, status)
-    assert.equal("1\nnil\tMIDI files cannot be read, for want of libsmf or glib: the module "
+    assert.equal("1\nnil\tMIDI files cannot be read, because libsmf or glib is missing: the module "
       .. "neuraldrummer.smf is not installed beside neuraldrummer.core\nnil\n", out)
     shell.write(lib .. "/smf.so", "no library")
     local _, why = lua([[print(require "neuraldrummer".song.parse "x")]], nil,
       folder .. "/lib/?.so")
-    assert.matches("^nil\tMIDI files cannot be read, for want of libsmf or glib: .*smf.so: ", why)
+    assert.matches("^nil\tMIDI files cannot be read, because libsmf or glib is missing: "
+      .. ".*smf.so: ", why)
   end)
 
   it("does without MPI, and says how training with other processes comes by it", function()

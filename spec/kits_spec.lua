@@ -84,18 +84,18 @@ describe("a kit map of one's own", function()
     local function refused(text, why)
       assert.same({ nil, "mine: " .. why }, { kits.parse(text, "mine") })
     end
-    refused("", "no pitches in it")
-    refused("36 36 a\n36 38 b", "line 2: pitch 36 stands in line 1")
-    refused("36", "line 1: '36' is not a pitch, a drum's pitch in General MIDI or -, and words")
-    refused("128 36", "line 1: '128 36' is not a pitch, a drum's pitch in General MIDI or -, "
-      .. "and words")
-    refused("36 128", "line 1: '36 128' is not a pitch, a drum's pitch in General MIDI or -, "
-      .. "and words")
-    refused("like battery\nlike battery", "line 2: a second 'like'")
+    refused("", "the map has no pitches")
+    refused("36 36 a\n36 38 b", "line 2: pitch 36 is already in line 1")
+    refused("36", "line 1: '36' is not a pitch, a drum's pitch in General MIDI (or -), and a name")
+    refused("128 36", "line 1: '128 36' is not a pitch, a drum's pitch in General MIDI (or -), "
+      .. "and a name")
+    refused("36 128", "line 1: '36 128' is not a pitch, a drum's pitch in General MIDI (or -), "
+      .. "and a name")
+    refused("like battery\nlike battery", "line 2: there is a second 'like' line")
     refused("like none", "line 1: " .. select(2, kits.load "none"))
-    assert.same({ nil, "no kit map is named 'none'; there are addictive-drums-2, battery, "
-      .. "ezdrummer, general-midi, mt-power-drum-kit, roland-td, superior-drummer-3, and files of "
-      .. "one's own (mine.kit)" }, { kits.load "none" })
+    assert.same({ nil, "no kit map is named 'none'; choose from addictive-drums-2, battery, "
+      .. "ezdrummer, general-midi, mt-power-drum-kit, roland-td, superior-drummer-3, or give a "
+      .. "file (mine.kit)" }, { kits.load "none" })
     assert.error_matches(function() kits.open {} end, "a kit map is needed")
   end)
 
@@ -107,7 +107,7 @@ describe("a kit map of one's own", function()
     assert.equal("mine", assert(kits.load(path)).name)
     assert.same({ nil, "nowhere.kit: No such file or directory" }, { kits.load "nowhere.kit" })
     local _, why = kits.load(folder .. "/round.kit")
-    assert.matches("like itself, or eight maps deep$", why)
+    assert.matches("more than 8 maps are 'like' one another, or a map is like itself$", why)
     local line = "XDG_CONFIG_HOME=%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"
     local status, out = shell.sh(line:format(folder, shell.quote(package.path),
       shell.quote(package.cpath),
@@ -196,7 +196,8 @@ describe("a song in an instrument's pitches", function()
     local gm = song:with_drums(seq, {
       pitches = kits.output_pitches(nil, { song = song, map = map, aliases = aliases }) })
     assert.same({ 36, 38, 38, 42, 61, 38, 38 }, drum_pitches(gm))
-    local roland = song:with_drums(seq, { pitches = kits.output_pitches(assert(kits.load "roland-td")) })
+    local roland = song:with_drums(seq, {
+      pitches = kits.output_pitches(assert(kits.load "roland-td")) })
     assert.same({ 36, 38, 38, 42 }, { table.unpack(drum_pitches(roland), 1, 4) })
   end)
 
@@ -275,18 +276,18 @@ describe("kit_in and kit_out", function()
       return err
     end
     assert.equal("", run())
-    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit does not know: "
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that are not in the kit: "
       .. "91 (2 hits), 95 (1)\n"):format(path), run("--bars", "3"))
     -- and they come back as they were
     assert.equal(2, assert(nd.song.load(out)):pitches()[91])
     local err = run("--kit-in", "battery", "--bars", "3")
-    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit map does not know: "
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that are not in the kit map: "
       .. "91 (2 hits), 95 (1)\n"):format(path), err)
     assert.equal(2, assert(nd.song.load(out)):pitches()[91])
     shell.write(folder .. "/small.kit", "36 36 kick\n38 38 snare\n42 42 hat\n49 49 crash\n")
     err = run("--kit-out", folder .. "/small.kit", "--extend", "1")
-    assert.matches("3 drum notes with pitches that the kit does not know", err)
-    assert.matches("written as in General MIDI: ", err)
+    assert.matches("3 drum notes with pitches that are not in the kit: ", err)
+    assert.matches("they have General MIDI's pitches: ", err)
     local status, _, why = shell.run(shell.tool, "drum", path, "-o", out, "--kit-in", "odd")
     assert.equal(1, status)
     assert.matches("no kit map is named 'odd'", why)

@@ -133,7 +133,7 @@ describe("score", function()
     local status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot", png)
     assert.equal("", err)
     assert.equal(0, status)
-    assert.matches("%+%d.%d+ bits a step for its own song; likelier with it than with 8 of 8", out)
+    assert.matches("fit %+%d.%d+ bits a step; more likely with its own song than with 8 of 8", out)
     assert.matches("bars that fit least:\n +5  %-", out)
     assert.equal("\137PNG", shell.read(png):sub(1, 4))
     assert.matches("^bar\tstep\tsteps\thits\tlikelihood\tothers\tfit\n1\t1\t16\t",

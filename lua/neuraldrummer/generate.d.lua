@@ -10,8 +10,6 @@
 ---@field tempo? number write the drums without the song, in 4/4 at this tempo
 ---@field length? number length of a drum note in steps (default 0.5)
 ---@field tail? number beats that the drum track continues after the song
----@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
---- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
 --- about twice as many hits; for all bars, or by bar (1-8:-1,9-16:-1>1)
 ---@field fills? string|integer|table<integer, boolean> where to play fills: sections (at their
@@ -58,6 +56,8 @@
 ---@field drum_channel? integer MIDI channel of the song's drums, 1 to 16 (default 10)
 ---@field kit_in? string|neuraldrummer.kit_map kit map of the instrument that the drums of the files
 --- are for: a name or a file (mine.kit) (default: General MIDI)
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field threads? integer threads to compute with (default 1)
 ---@field on_progress? fun(done: integer, total: integer) called after each draft
 ---@field pause? function called every few milliseconds of playing and ranking; it may yield
@@ -71,8 +71,6 @@
 ---@field out? string path of the MIDI file to write; default: none is written
 ---@field length? number length of a drum note in steps (default 0.5)
 ---@field tail? number beats that the drum track continues after the song
----@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
---- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field bars? integer number of bars to play (default 16)
 ---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
 --- about twice as many hits; for all bars, or by bar (1-8:-1,9-16:-1>1)
@@ -109,6 +107,8 @@
 ---@field drum_channel? integer MIDI channel of the song's drums, 1 to 16 (default 10)
 ---@field kit_in? string|neuraldrummer.kit_map kit map of the instrument that the drums of the files
 --- are for: a name or a file (mine.kit) (default: General MIDI)
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field threads? integer threads to compute with (default 1)
 ---@field pause? function called every few milliseconds of playing and ranking; it may yield
 ---@field max_bytes? integer size limit of a file that is read (default 256 MiB)
@@ -121,8 +121,6 @@
 ---@field out? string path of the MIDI file to write; default: none is written
 ---@field length? number length of a drum note in steps (default 0.5)
 ---@field tail? number beats that the drum track continues after the song
----@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
---- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field form? string sections and their bars; a section that returns takes up its groove (default
 --- intro4,verse8,chorus8,verse8,chorus8,outro4)
 ---@field bpm? number tempo (default 120)
@@ -159,6 +157,8 @@
 ---@field variation? number how much the temperature differs between bars, 0 to 1
 ---@field cutoff? number play every hit of at least this probability, instead of sampling
 ---@field forced? integer play the N most probable voices at every step as well
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
 ---@field threads? integer threads to compute with (default 1)
 ---@field pause? function called every few milliseconds of playing and ranking; it may yield
 

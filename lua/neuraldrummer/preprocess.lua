@@ -43,7 +43,7 @@ local KNOWN = {
   valid_every = "integer", threads = "integer", shard = "table", reasons = "boolean",
   on_progress = "function",
 }
-for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
+option.with_limits(KNOWN)
 
 ---@class neuraldrummer.preprocess_summary
 ---@field files integer looked at

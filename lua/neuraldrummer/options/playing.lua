@@ -40,12 +40,6 @@ playing.LIST = {
   { name = "length", type = "number", flag = "--length", value = "STEPS",
     range = { 1e-3, 1024 }, text = "length of a drum note in steps (default 0.5)" },
   { name = "tail", type = "number", text = "beats that the drum track continues after the song" },
-  { name = "kit_out", type = "string|table", annotation = "string|neuraldrummer.kit_map",
-    flag = "--kit-out", value = "MAP", suggests = kits.names,
-    text = "kit map of the instrument that plays the result: a name or a file (mine.kit); "
-      .. "`neuraldrummer kits` lists the names (default: General MIDI)",
-    reaper = { name = "kit", label = "Kit map", hint = "name of a map, or a .kit file",
-      choices = kits.names() } },
 
   { group = "Music", name = "form", type = "string", flag = "--form", value = "FORM",
     only = SKETCH, text = "sections and their bars; a section that returns takes up its groove "
@@ -156,6 +150,12 @@ playing.LIST = {
     flag = "--kit-in", value = "MAP", suggests = kits.names, only = FILES,
     text = "kit map of the instrument that the drums of the files are for: a name or a file "
       .. "(mine.kit) (default: General MIDI)" },
+  { name = "kit_out", type = "string|table", annotation = "string|neuraldrummer.kit_map",
+    flag = "--kit-out", value = "MAP", suggests = kits.names,
+    text = "kit map of the instrument that plays the result: a name or a file (mine.kit); "
+      .. "`neuraldrummer kits` lists the names (default: General MIDI)",
+    reaper = { name = "kit", label = "Kit map", hint = "name of a map, or a .kit file",
+      choices = kits.names() } },
   { name = "threads", type = "integer", flag = "--threads", value = "N", range = { 1, 256 },
     text = "threads to compute with (default 1)" },
   { name = "on_progress", type = "function", annotation = "fun(done: integer, total: integer)",
