@@ -9,7 +9,7 @@ package.path = package.path .. ";lua/?.lua;lua/?/init.lua"
 package.cpath = package.cpath .. ";build/lib/?.so"
 
 local lfs = require "lfs"
-local blocks = require "neuraldrummer.blocks"
+local sparkline = require "neuraldrummer.sparkline"
 local generate = require "neuraldrummer.generate"
 
 local folder = arg[1] or "build/examples"
@@ -122,7 +122,7 @@ local function report(name, result, wav)
   print(("  longest silence in it %.1f s; its end %s (%.0f dB, %.1f s after the last note)"):format(
     longest / 10, tail < QUIET and "rings out" or "is cut off", tail, #levels.pieces / 10 - last))
   for i, db in ipairs(seconds) do seconds[i] = math.max(db + 48, 0) end
-  print("  " .. blocks.columns_of(blocks.fit(seconds, 72), 0, 48))
+  print("  " .. sparkline.bars(sparkline.downsample(seconds, 72), 0, 48))
 end
 
 for _, name in ipairs(names) do

@@ -4,6 +4,7 @@ local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local form = require "spec.support.naive_form"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local METRICS <const> = 31  -- first inputs of a step; then given hits, then given cells
@@ -209,7 +210,7 @@ describe("batches", function()
 
   --- A small model whose lessons are drawn by these shares.
   local function taught(shares)
-    local file, model = os.tmpname(), small { dropout = 0 }
+    local file, model = temporary.name(), small { dropout = 0 }
     assert(model:save(file))
     model:close()
     local whole = safetensors.read(file)
@@ -392,7 +393,7 @@ describe("batches", function()
   end)
 
   it("go on in the middle of an epoch as if never stopped", function()
-    local file, step = os.tmpname(), { rate = 3e-3, clip = 1 }
+    local file, step = temporary.name(), { rate = 3e-3, clip = 1 }
     local function learn(model, batches, n)
       local list = {}
       for i = 1, n do
@@ -427,7 +428,7 @@ describe("batches", function()
 
   it("go on after a song that could not be read as if it always had been", function()
     local model <close> = small()
-    local spoilt, bytes = os.tmpname(), assert(files.read(path))
+    local spoilt, bytes = temporary.name(), assert(files.read(path))
     assert(files.write(spoilt, bytes))
     local handle = assert(io.open(spoilt, "r+b"))
     local function put(all)
@@ -473,7 +474,7 @@ describe("batches", function()
   end)
 
   it("do not go on with others than they were", function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = small()
     local batches <close> = corpus:batches { model = model, batch = 3, steps = 32, seed = 4 }
     batches:next()
@@ -529,7 +530,7 @@ describe("batches", function()
     refused(file .. ": the state of its training is broken", same)
     -- nor with songs that were spoilt since
     assert(model:save(file, { training = true, batches = batches }))
-    local spoilt, bytes = os.tmpname(), assert(files.read(path))
+    local spoilt, bytes = temporary.name(), assert(files.read(path))
     assert(files.write(spoilt, bytes:sub(1, 400) .. ("x"):rep(#bytes - 2400) .. bytes:sub(-2000)))
     local damaged <close> = assert(core.open_corpus(spoilt))
     local made, message = damaged:batches { batch = 3, steps = 32, seed = 4, resume = true,
@@ -636,10 +637,11 @@ describe("batches are refused", function()
     local batches <close> = corpus:batches { model = other, batch = 1, steps = 16 }
     batches:next()
     model:train_step(batches)
-    local file = os.tmpname()
+    local file = temporary.name()
+    assert(files.write(file, "before"))
     assert.has_error(function() model:save(file, { training = true, batches = batches }) end,
       "option 'batches': they are for another model")
-    assert.equal("", files.read(file))
+    assert.equal("before", files.read(file))
     os.remove(file)
     os.remove(path)
   end)

@@ -2,13 +2,14 @@
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local LATER <const> = { "encoder", "encoded", "causal", "touch", "given", "history_secret",
   "style_given", "groove_given", "asked", "style_noise", "deaf" }
 
 local path
-before_each(function() path = os.tmpname() end)
+before_each(function() path = temporary.name() end)
 after_each(function() os.remove(path) end)
 
 local function small(options)
@@ -247,8 +248,8 @@ describe("a checkpoint", function()
       for value, shown in pairs { [65505.5] = "65505.5", [-1e30] = "-1e+30" } do
         values[at] = value
         model:set_tensor(name, values)
-        local says = ("weight %d of tensor %s, %s, is none that training gives"):format(at - 1,
-          name, shown)
+        local says = ("tensor %s: value %s at index %d is out of range (max 65504)"):format(name,
+          shown, at - 1)
         assert.same({ nil, says }, { model:is_finite() })
         refused(says)
         refused(says, { half = true })
@@ -367,9 +368,9 @@ describe("a checkpoint is refused", function()
       setting("look_back", "1,2,3,4,8"))
     assert.equal("its inputs and voices do not fit its kit and features", setting("inputs", "135"))
     assert.equal("its inputs and voices do not fit its kit and features", setting("encoded", "52"))
-    assert.equal("a touch net has neither a window nor voices that see each other",
+    assert.equal("a touch net cannot have a window or voices that see each other",
       setting("touch", "true"))
-    assert.equal("a window net has neither an encoder nor wires to the hits",
+    assert.equal("a window net cannot have an encoder or skip connections",
       setting("window", "8"))
     assert.is_truthy(setting("kit", "gm9|kick"):find "^setting 'kit': ")
   end)
@@ -388,7 +389,7 @@ describe("a checkpoint is refused", function()
       "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
       "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing" }
     local function says(encoder, inputs)
-      local file = os.tmpname()
+      local file = temporary.name()
       local drummer <close> = core.model { hidden = 3, layers = 1, encoder = encoder }
       assert(drummer:save(file))
       local whole = safetensors.read(file)
@@ -439,7 +440,7 @@ describe("a checkpoint is refused", function()
           local t = tensors[name]
           t.data = t.data:sub(1, 4 * at) .. ("<f"):pack(value) .. t.data:sub(4 * at + 5)
         end)
-        assert.equal(("weight %d of tensor %s is not finite"):format(at, name), says)
+        assert.equal(("tensor %s: the value at index %d is not finite"):format(name, at), says)
       end
     end
     assert(model:save(path, { half = true }))
@@ -447,7 +448,7 @@ describe("a checkpoint is refused", function()
     local t = whole.tensors["out.w"]
     t.data = "\0\x7c" .. t.data:sub(3)  -- infinity in half precision
     safetensors.write(path, whole)
-    assert.equal("weight 0 of tensor out.w is not finite", complaint())
+    assert.equal("tensor out.w: the value at index 0 is not finite", complaint())
   end)
 
   it("when a weight is so large that it would play no numbers", function()
@@ -456,7 +457,7 @@ describe("a checkpoint is refused", function()
         local t = tensors["lstm.1.wx"]
         t.data = ("<f"):pack(value) .. t.data:sub(5)
       end)
-      assert.equal(("weight 0 of tensor lstm.1.wx, %s, is none that training gives")
+      assert.equal(("tensor lstm.1.wx: value %s at index 0 is out of range (max 65504)")
         :format(value > 0 and "100000" or "-1e+30"), says)
     end
   end)
@@ -599,7 +600,7 @@ describe("a spoilt checkpoint never does harm:", function()
 
   local bytes, length
   lazy_setup(function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = core.model { hidden = 1, layers = 1, encoder = 1,
       tokeniser = core.tokeniser { kit = { name = "two", { name = "kick", pitches = { 36 } },
         { name = "snare", pitches = { 38 } } } } }

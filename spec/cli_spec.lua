@@ -574,18 +574,18 @@ describe("the command-line tool", function()
     local out = folder .. "/fits.safetensors"
     works("train", path, "-o", out, "--hidden", "2", "--layers", "1", "--epochs", "1", "-q")
     local last, log = folder .. "/fits.last.safetensors", shell.read(folder .. "/fits.tsv")
-    local differs = (elsewhere .. " has kit basic6, "):gsub("%p", "%%%0")
-    fails(1, differs .. last .. " plays gm9\n$", "train", elsewhere, "-o", out, "--resume", "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "train", elsewhere, "-o", folder .. "/x", "--from",
+    local differs = (elsewhere .. " has kit basic6, but "):gsub("%p", "%%%0")
+    fails(1, differs .. last .. " plays kit gm9\n$", "train", elsewhere, "-o", out, "--resume", "-q")
+    fails(1, differs .. out .. " plays kit gm9\n$", "train", elsewhere, "-o", folder .. "/x", "--from",
       out, "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
-    fails(1, path .. " has kit gm9, " .. original .. " plays basic6\n$", "evaluate", original, path,
+    fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q")
+    fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
+    fails(1, path .. " has kit gm9, but " .. original .. " plays kit basic6\n$", "evaluate", original, path,
       "-q")
     local raw = folder .. "/raw.safetensors"
     assert(core.model { inputs = 4, voices = 9, hidden = 2 }:save(raw))
-    fails(1, raw .. " hears bare numbers", "evaluate", raw, path, "-q")
-    fails(1, raw .. " hears bare numbers", "train", path, "-o", folder .. "/x", "--from", raw, "-q")
+    fails(1, raw .. " takes plain numbers as inputs", "evaluate", raw, path, "-q")
+    fails(1, raw .. " takes plain numbers as inputs", "train", path, "-o", folder .. "/x", "--from", raw, "-q")
     -- nor with other options than they were made with, or out of their range
     fails(1, last .. ": option 'hidden' is 2 there, not 3\n$", "train", path, "-o", out, "--resume",
       "--hidden", "3", "-q")

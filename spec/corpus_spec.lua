@@ -1,6 +1,7 @@
 -- Corpora: what goes in comes out, and nothing hostile gets by.
 local core = require "neuraldrummer.core"
 local made = require "spec.support.made_songs"
+local temporary = require "spec.support.temporary"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -44,7 +45,7 @@ local function crc32(bytes)
 end
 
 describe("corpus", function()
-  local path = os.tmpname()
+  local path = temporary.name()
   local function fresh(tok, sequences, splits)
     local writer = assert(core.create_corpus(path, tok))
     for i, seq in ipairs(sequences) do assert.is_true(writer:add(seq, splits and splits[i])) end

@@ -1,6 +1,7 @@
 local core = require "neuraldrummer.core"
 local evaluate = require "neuraldrummer.evaluate"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local stock = {
@@ -54,7 +55,7 @@ describe("evaluate", function()
   end
 
   it("is of all songs, or none: not where one cannot be read", function()
-    local bytes, spoilt = safetensors.bytes(path), os.tmpname()
+    local bytes, spoilt = safetensors.bytes(path), temporary.name()
     safetensors.save(spoilt, bytes:sub(1, #bytes - 8000) .. ("x"):rep(4000) .. bytes:sub(-4000))
     local damaged <close> = assert(core.open_corpus(spoilt))
     local rows, message = evaluate.teacher(constant {}, damaged, { batch = 1 })

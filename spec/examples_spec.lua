@@ -2,6 +2,7 @@
 -- of their own and with a few epochs only; what they print must have the shape
 -- of what stands at their ends.
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 -- Lines without their numbers, spaces and paths: what is left is the shape.
 local function shape(text)
@@ -33,11 +34,8 @@ describe("examples", function()
     return assert(text, name .. ": no output at its end")
   end
 
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-  end)
-  teardown(function() os.execute("rm -rf " .. shell.quote(folder)) end)
+  setup(function() folder = temporary.name() end)
+  teardown(function() temporary.remove(folder) end)
 
   it("01 makes the songs and the corpus, and prints just what it says", function()
     local text = run "01_preprocess"

@@ -16,7 +16,7 @@ describe("a check of minutes, made short:", function()
   setup(function()
     folder = shell.folder()
     assert(dofile "examples/songs/all.lua".write(folder))
-    shell.sh(("cp spec/fuzz/seeds/smf/*.mid %s"):format(folder))
+    shell.sh(("cp spec/fuzz/regressions/smf/*.mid %s"):format(folder))
   end)
   teardown(function() shell.remove(folder) end)
 

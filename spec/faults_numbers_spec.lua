@@ -5,7 +5,7 @@ local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
 local tiny = require "spec.support.tiny"
 
-local SPOILT <const> = "the model's weights are spoilt: its odds are no numbers"
+local SPOILT <const> = "the model produced NaN probabilities; its weights are corrupt"
 local song = tiny.song { bars = 4, patterns = { { kick = "x...x...x...x...",
   bass = "x...x...x...x..." } } }
 

@@ -3,6 +3,7 @@
 local core = require "neuraldrummer.core"
 local formula = require "spec.support.formula"
 local naive = require "spec.support.naive_lstm"
+local temporary = require "spec.support.temporary"
 
 local ENTRIES = 24  -- of a tensor, at most
 
@@ -138,7 +139,7 @@ describe("gradients equal numeric ones", function()
   end)
 
   it("through dropout: of the encoder, of each layer, of the head", function()
-    local path = os.tmpname()
+    local path = temporary.name()
     for _, case in ipairs {
       { options = { preset = "drummer", layers = 2, hidden = 9, encoder = 11, encoded = 4 },
         size = { steps = 8, batch = 6, inputs = 7, voices = 4 } },

@@ -2,6 +2,7 @@
 local nd = require "neuraldrummer"
 local kits = require "neuraldrummer.kits"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 -- A song of a bass and one drum note a beat, of these pitches.
 local function song_of(pitches)
@@ -353,7 +354,7 @@ describe("for", function()
   end)
 
   it("goes through a corpus's songs, and names one that cannot be read", function()
-    local path = os.tmpname()
+    local path = temporary.name()
     do
       local writer <close> = assert(nd.corpus.create(path, nd.tokeniser()))
       assert(writer:add(seq) and writer:add(seq) and writer:finish())

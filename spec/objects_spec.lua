@@ -3,6 +3,7 @@
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local tokeniser = nd.tokeniser()
 local note = { tick = 0, duration = 96, pitch = 40, velocity = 90 }
@@ -10,7 +11,7 @@ local song = nd.song.new { ppq = 96, notes = { note } }
 local seq = assert(tokeniser:encode(song, "one"))
 local model = nd.model.new { hidden = 4, layers = 1, encoder = 2 }
 
-local path = os.tmpname()
+local path = temporary.name()
 local function corpus()
   local writer <close> = assert(nd.corpus.create(path, tokeniser))
   assert(writer:add(seq) and writer:finish())

@@ -468,26 +468,26 @@ describe("a picture", function()
   end)
 end)
 
-describe("blocks", function()
-  local blocks = require "neuraldrummer.blocks"
+describe("sparkline", function()
+  local sparkline = require "neuraldrummer.sparkline"
 
-  it("are columns, shades, and both ways", function()
-    assert.equal(" ▄█", blocks.columns_of { 0, 1, 2 })
-    assert.equal("▁█", blocks.columns_of({ 0.01, 8 }, 0))
-    assert.equal("  ", blocks.columns_of { 3, 3 })
-    assert.equal(" ░▒█", blocks.shades_of { 0, 1, 2, 4 })
-    local above, below = blocks.both_ways { 1, -1, 0.5, 0 }
+  it("draws columns, shades, and signed values on two lines", function()
+    assert.equal(" ▄█", sparkline.bars { 0, 1, 2 })
+    assert.equal("▁█", sparkline.bars({ 0.01, 8 }, 0))
+    assert.equal("  ", sparkline.bars { 3, 3 })
+    assert.equal(" ░▒█", sparkline.shades { 0, 1, 2, 4 })
+    local above, below = sparkline.signed { 1, -1, 0.5, 0 }
     assert.equal("█ ▄ ", above)
     assert.equal(" █  ", below)
   end)
 
-  it("are as many as there is room for", function()
-    assert.same({ 1.5, 3.5, 5 }, blocks.fit({ 1, 2, 3, 4, 5 }, 3))
-    assert.same({ 1, 2 }, blocks.fit({ 1, 2 }, 80))
-    assert.same({}, blocks.fit({}, 80))
+  it("reduces values to the width of the terminal", function()
+    assert.same({ 1.5, 3.5, 5 }, sparkline.downsample({ 1, 2, 3, 4, 5 }, 3))
+    assert.same({ 1, 2 }, sparkline.downsample({ 1, 2 }, 80))
+    assert.same({}, sparkline.downsample({}, 80))
   end)
 
-  it("are drawn on a terminal alone", function()
+  it("is drawn only on a terminal", function()
     local folder = shell.folder()
     local song = folder .. "/song.mid"
     assert(tiny.song { patterns = { bar, fill }, bars = 4 }:save(song))

@@ -3,6 +3,7 @@ local cli = require "neuraldrummer.cli"
 local progress = require "neuraldrummer.progress"
 local lfs = require "lfs"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local function output(...)
   local status, out, err = shell.run(shell.tool, ...)
@@ -81,7 +82,7 @@ describe("the manual page", function()
       assert.truthy(section:find(command.example, 1, true))
     end
     if shell.sh "command -v groff" == 0 then
-      local path = shell.write(os.tmpname(), text)
+      local path = shell.write(temporary.name(), text)
       local status, plain, err = shell.sh("groff -man -ww -Tutf8 " .. path)
       os.remove(path)
       assert.same({ 0, "" }, { status, err })
@@ -118,7 +119,7 @@ describe("progress", function()
 
   -- Runs Lua with a terminal as its stderr; what came there.
   local function on_a_terminal(code, columns)
-    local path = os.tmpname()
+    local path = temporary.name()
     local inner = ("stty cols %d; lua5.4 -e %s"):format(columns or 80, shell.quote(code))
     local status = shell.sh(("LUA_PATH=%s LUA_CPATH=%s script -qec %s %s"):format(
       shell.quote(package.path), shell.quote(package.cpath), shell.quote(inner), path))
@@ -151,7 +152,7 @@ describe("progress", function()
 
   it("is no wider than the terminal, however narrow: so are the blocks of score", function()
     if shell.sh "command -v script" ~= 0 then return pending "no script here" end
-    local song = os.tmpname()
+    local song = temporary.name()
     assert(dofile "examples/songs/waltz.lua":save(song))
     for _, columns in ipairs { "16", "3", "0", "-7" } do
       local status, out = shell.sh(("LC_ALL=C.UTF-8 COLUMNS=%s script -qec %s /dev/null"):format(

@@ -4,6 +4,7 @@ local smf = require "neuraldrummer.smf"
 local midi = require "spec.support.midi"
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local hex, track, file, meta = midi.hex, midi.track, midi.file, midi.meta
 
@@ -302,7 +303,7 @@ describe("libsmf held", function()
 end)
 
 describe("inputs that crash libsmf", function()
-  -- seeds of the fuzzer: name, outcome (notes and tracks), lossy
+  -- inputs of the fuzzer, too: name, outcome (notes and tracks), lossy
   local crashers = {
     A1_f7_escape = { 0, 1 }, A2_missing_eot = { 1, 1 }, A3_empty_mtrk = { 0, 2 },
     A4_rs_after_sysex = { 1, 1 }, A5_tick_overflow = { 1, 1, true }, A6_len_negative = { 0, 1 },
@@ -317,7 +318,7 @@ describe("inputs that crash libsmf", function()
   }
   for name, want in pairs(crashers) do
     it("are harmless: " .. name, function()
-      local path = "spec/fuzz/seeds/smf/" .. name .. ".mid"
+      local path = "spec/fuzz/regressions/smf/" .. name .. ".mid"
       local song, message = smf.load(path)
       if type(want) == "string" then
         assert.same({ nil, path .. ": " .. want }, { song, message })
@@ -331,14 +332,14 @@ describe("inputs that crash libsmf", function()
   end
 
   it("print nothing, even where glib makes its log fatal", function()
-    local script = os.tmpname()
+    local script = temporary.name()
     local out = assert(io.open(script, "w"))
     out:write([[require "neuraldrummer.core"
       local smf = require "neuraldrummer.smf"
       for i = 1, #arg do local song = smf.load(arg[i]) if song then song:bytes() end end]])
     out:close()
     local pipe = assert(io.popen(
-      "G_DEBUG=fatal-criticals lua5.4 " .. script .. " spec/fuzz/seeds/smf/*.mid 2>&1; echo $?"))
+      "G_DEBUG=fatal-criticals lua5.4 " .. script .. " spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"))
     local printed = pipe:read "a"
     pipe:close()
     os.remove(script)

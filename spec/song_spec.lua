@@ -1,6 +1,7 @@
 -- Songs from a host's notes.
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
+local temporary = require "spec.support.temporary"
 
 local function note(fields)
   local n = { tick = 0, duration = 48, pitch = 60, velocity = 90 }
@@ -178,7 +179,7 @@ describe("a host's song as a file", function()
   end)
 
   it("is saved whole, or not at all", function()
-    local path = os.tmpname()
+    local path = temporary.name()
     assert.is_true(host:save(path))
     local file = assert(io.open(path, "rb"))
     assert.equal(host:bytes(), file:read "a")

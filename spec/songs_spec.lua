@@ -1,6 +1,7 @@
 -- The songs of our own: what they must be to be a listener's first impression,
 -- and a training corpus. Read by a reader of its own, so that nothing of the
 -- product is needed.
+local temporary = require "spec.support.temporary"
 local all = dofile "examples/songs/all.lua"
 local score = dofile "examples/songs/score.lua"
 
@@ -143,7 +144,7 @@ describe("songs", function()
   end
 
   it("are written from the command line", function()
-    local path, bare = os.tmpname(), os.tmpname()
+    local path, bare = temporary.name(), temporary.name()
     assert.is_true(os.execute("lua5.4 examples/songs/rock.lua " .. path))
     assert.is_true(os.execute("lua5.4 examples/songs/rock.lua --no-drums " .. bare))
     local function content(name)

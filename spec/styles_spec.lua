@@ -3,6 +3,7 @@ local core = require "neuraldrummer.core"
 local form = require "spec.support.naive_form"
 local formula = require "spec.support.formula"
 local safetensors = require "spec.support.safetensors"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local grooves = {
@@ -201,7 +202,7 @@ describe("styles", function()
   end)
 
   it("are kept in a checkpoint, in half precision too", function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = small()
     model:learn_styles(corpus, "all")
     local seq = assert(tok:encode(song(3, false)))
@@ -227,14 +228,14 @@ describe("styles", function()
   end)
 
   it("that are broken in a checkpoint are refused", function()
-    local file = os.tmpname()
+    local file = temporary.name()
     local model <close> = small()
     model:learn_styles(corpus, "all")
     assert(model:save(file))
     local function load(change)
       local whole = safetensors.read(file)
       change(whole.tensors, whole.metadata)
-      local path_of = os.tmpname()
+      local path_of = temporary.name()
       safetensors.write(path_of, whole)
       local loaded, message = core.load_model(path_of)
       os.remove(path_of)
@@ -454,7 +455,7 @@ describe("the chooser of styles", function()
     corpus, path = tiny.corpus(tok, songs)
     model = small()
     assert.equal(2 * EACH, model:learn_styles(corpus))
-    file = os.tmpname()
+    file = temporary.name()
     assert(model:save(file))
     local tensors = safetensors.read(file).tensors
     assert.same({ TRAITS, 16 }, tensors["styles.near"].shape)
@@ -579,7 +580,7 @@ describe("the chooser of styles", function()
   end)
 
   it("does so from a file of half precision", function()
-    local other = os.tmpname()
+    local other = temporary.name()
     assert(model:save(other, { half = true }))
     local again <close> = assert(core.load_model(other))
     os.remove(other)
@@ -638,7 +639,7 @@ describe("the chooser of styles", function()
   it("learns the same from the same songs, and nothing from a few", function()
     local again <close> = small(7)
     again:learn_styles(corpus)
-    local other = os.tmpname()
+    local other = temporary.name()
     assert(again:save(other))
     assert.equal(safetensors.read(file).tensors["styles.near"].data,
       safetensors.read(other).tensors["styles.near"].data)

@@ -86,10 +86,9 @@ check-valgrind: test-deps
 	@$(MAKE) --no-print-directory all replays
 	@{ echo '#!/bin/sh'; echo 'exec $(VALGRIND) $(LUA) "$$@"'; } >$(BUILD)/valgrind-lua
 	@chmod 755 $(BUILD)/valgrind-lua
-	@for target in $(FUZZ_TARGETS); do echo $$target; \
-	  $(VALGRIND) $(BUILD)/fuzz/replay-$$target \
-	    $$(find spec/fuzz/regressions/$$target spec/fuzz/seeds/$$target -type f 2>/dev/null) \
-	    >$(BUILD)/valgrind.log 2>&1 || { tail -40 $(BUILD)/valgrind.log; exit 1; }; done
+	@$(foreach target,$(FUZZ_TARGETS),echo $(target); $(VALGRIND) $(BUILD)/fuzz/replay-$(target) \
+	  $$(find $(call fuzz_inputs,$(target)) -type f) >$(BUILD)/valgrind.log 2>&1 || \
+	  { tail -40 $(BUILD)/valgrind.log; exit 1; };)
 	@$(LUA) spec/run.lua $(BUILD)/valgrind-lua $(BUILD) \
 	  $(or $(SPEC),$(wildcard $(VALGRIND_SPECS:%=spec/%_spec.lua)))
 
@@ -153,9 +152,15 @@ TARGET ?= smf
 SECONDS ?= 60
 FUZZ_CC ?= clang
 
-# The harnesses without libFuzzer: every test run gives them the files that
-# were found worth keeping.
-replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
+# The harnesses without libFuzzer: every test run gives them the inputs in the
+# repository, see spec/fuzz/fuzz.h. The guard reads what the MIDI reader reads.
+fuzz_inputs = $(wildcard spec/fuzz/regressions/$(1:guard=smf)) $(BUILD)/fuzz/corpus/$1
+
+replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/corpus/%)
+
+$(BUILD)/fuzz/corpus/%: spec/fuzz/%.tar.gz
+	@rm -rf $@ $@.new && mkdir -p $@.new
+	@tar -xzf $< -C $@.new && touch $@.new && mv $@.new $@
 
 $(BUILD)/fuzz/replay-%: spec/fuzz/%.c spec/fuzz/replay.c spec/fuzz/fuzz.h $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)
@@ -168,14 +173,12 @@ $(BUILD)/fuzz/fuzzer-%: spec/fuzz/%.c spec/fuzz/fuzz.h $(FUZZ_OBJECTS)
 # Goes on from what earlier runs of the target found.
 FUZZER = $(BUILD)/clang/fuzz/fuzzer-$(TARGET)
 FOUND = $(BUILD)/fuzz/$(TARGET)
-# the guard's files are the reader's
-KEPT = $(wildcard spec/fuzz/regressions/$(TARGET) spec/fuzz/seeds/$(TARGET:guard=smf))
 FUZZ_OPTIONS = -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=4096
 
-fuzz: fuzzer
+fuzz: fuzzer $(BUILD)/fuzz/corpus/$(TARGET)
 	$(FUZZER) $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -print_final_stats=1 \
 	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET:guard=smf).dict)) \
-	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(KEPT)
+	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(call fuzz_inputs,$(TARGET))
 
 fuzzer:
 	@.ci/deps install $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
@@ -184,10 +187,16 @@ fuzzer:
 	  CFLAGS='-g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' \
 	  $(FUZZER)
 
-# Of all that was found, what reaches code that nothing kept reaches: kept too.
-fuzz-keep: fuzzer
-	@mkdir -p spec/fuzz/regressions/$(TARGET)
+# Adds what was found, and reaches code that no input in the archive reaches, to
+# the archive. The same inputs give the same bytes of an archive.
+fuzz-keep: fuzzer $(BUILD)/fuzz/corpus/$(TARGET)
 	$(FUZZER) $(FUZZ_OPTIONS) -merge=1 -use_counters=0 -max_len=2048 \
-	  spec/fuzz/regressions/$(TARGET) $(KEPT) $(FOUND)
+	  $(BUILD)/fuzz/corpus/$(TARGET) $(call fuzz_inputs,$(TARGET)) $(FOUND)
+	@$(MAKE) --no-print-directory fuzz-pack
 
-.PHONY: check-asan check-tsan check-valgrind check-mpi coverage tidy replays fuzz fuzzer fuzz-keep
+fuzz-pack:
+	tar --sort=name --format=ustar --mtime=@0 --owner=0 --group=0 --numeric-owner \
+	  --mode=a=rX,u+w -I 'gzip -9n' -cf spec/fuzz/$(TARGET).tar.gz -C $(BUILD)/fuzz/corpus/$(TARGET) .
+
+.PHONY: check-asan check-tsan check-valgrind check-mpi coverage tidy replays fuzz fuzzer fuzz-keep \
+  fuzz-pack

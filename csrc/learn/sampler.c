@@ -350,7 +350,7 @@ static void fill_stream(nd_sampler *s, int32_t b) {
     return;
   }
   b -= batch->shard.first;
-  batch->fresh[b] = begins;
+  batch->reset_state[b] = begins;
   for (int32_t t = 0; t < batch->steps; t++) {
     size_t row = (size_t)t * (size_t)batch->streams + (size_t)b;
     float *x = batch->x + row * (size_t)batch->inputs, *y = batch->y + row * (size_t)batch->y_width;

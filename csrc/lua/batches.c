@@ -197,7 +197,7 @@ static int core_batch(lua_State *L) {
     luaL_argcheck(L, lua_istable(L, -1), 2, "option 'reset': a list is needed");
     for (int32_t s = 0; s < B; s++) {
       lua_rawgeti(L, -1, s + 1);
-      b->own.fresh[s] = lua_toboolean(L, -1) ? 1 : 0;
+      b->own.reset_state[s] = lua_toboolean(L, -1) ? 1 : 0;
       lua_pop(L, 1);
     }
   }

@@ -410,7 +410,7 @@ static int generator_step(lua_State *L) {
   nd_generator_step(g->g, metrics, bar, hits);
   (void)nd_blas_threads(former);
   if (!nd_generator_is_finite(g->g))
-    return luaL_error(L, "the model's weights are spoilt: its probabilities are no numbers");
+    return luaL_error(L, "the model produced NaN probabilities; its weights are corrupt");
   lua_createtable(L, 0, 4);
   for (int32_t v = 0; v < kit->n_voices; v++) {
     if (hits[v] == 0) continue;

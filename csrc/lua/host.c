@@ -105,15 +105,18 @@ static int host_clock(lua_State *L) {
   return 1;
 }
 
-/* core.terminal() -> columns of the terminal behind stderr, or nil */
+/* core.terminal([stream]) -> columns of the terminal that "stderr" (the
+ * default) or "stdout" writes to, or nil where that is no terminal */
 static int host_terminal(lua_State *L) {
-  if (!isatty(STDERR_FILENO)) {
+  static const char *const streams[] = {"stderr", "stdout", NULL};
+  int fd = luaL_checkoption(L, 1, "stderr", streams) == 0 ? STDERR_FILENO : STDOUT_FILENO;
+  if (!isatty(fd)) {
     lua_pushnil(L);
     return 1;
   }
   struct winsize size;
   memset(&size, 0, sizeof size);
-  bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
   lua_pushinteger(L, known ? size.ws_col : 80);
   return 1;
 }

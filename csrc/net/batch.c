@@ -23,13 +23,13 @@ nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inp
   b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
   b->y = nd_calloc(out * (size_t)y_width, sizeof *b->y);
   b->mask = nd_calloc(out * (size_t)voices, sizeof *b->mask);
-  b->fresh = nd_calloc((size_t)streams, 1);
+  b->reset_state = nd_calloc((size_t)streams, 1);
   b->state = nd_calloc(nd_batch_state_size(b), sizeof *b->state);
-  if (!b->x || !b->y || !b->mask || !b->fresh || !b->state) {
+  if (!b->x || !b->y || !b->mask || !b->reset_state || !b->state) {
     nd_batch_clear(b);
     return nd_fail(err, ND_NOMEM, "out of memory");
   }
-  memset(b->fresh, 1, (size_t)streams);
+  memset(b->reset_state, 1, (size_t)streams);
   return ND_OK;
 }
 
@@ -44,7 +44,7 @@ void nd_batch_clear(nd_batch *b) {
   free(b->x);
   free(b->y);
   free(b->mask);
-  free(b->fresh);
+  free(b->reset_state);
   free(b->state);
   memset(b, 0, sizeof *b);
 }

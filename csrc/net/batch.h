@@ -14,14 +14,14 @@ typedef struct nd_batch {
   int32_t y_width;  /* V, or 2 V */
   float *mask;      /* (targets, B, V): 1 where the hit counts, 0 where there is no step
                      * or the hit is given */
-  uint8_t *fresh;   /* (B): the stream starts from nothing in this stretch */
+  uint8_t *reset_state;  /* (B): 1 where the stream starts from zero state */
   float *state;     /* (B, carried) by layer: h and c that each stream carries on */
   int32_t carried;  /* floats of state a stream */
   nd_shard shard;   /* `streams` of the whole batch's are here: all unless training is
                      * shared by several processes */
 } nd_batch;
 
-/* All zeroed, streams marked fresh, a whole batch. ND_LIMIT when the sizes overflow. */
+/* All zeroed, every stream starting from zero state, a whole batch. ND_LIMIT when the sizes overflow. */
 nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t inputs,
                         int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
                         nd_error *err);

@@ -8,19 +8,10 @@
 #include "packed.h"
 #include "../base/thread_pool.h"
 
-size_t nd_lstm_trace_size(int32_t hidden, int32_t steps, int32_t streams) {
-  size_t cells = (size_t)hidden * (size_t)streams;
-  return cells * (4 * (size_t)steps + 2 * ((size_t)steps + 1) + (size_t)steps);
-}
-
-nd_lstm_trace nd_lstm_trace_at(float *block, int32_t hidden, int32_t steps, int32_t streams) {
-  size_t cells = (size_t)hidden * (size_t)streams;
-  nd_lstm_trace t;
-  t.gates = block;
-  t.h = t.gates + 4 * cells * (size_t)steps;
-  t.c = t.h + cells * ((size_t)steps + 1);
-  t.tc = t.c + cells * ((size_t)steps + 1);
-  return t;
+nd_lstm_trace nd_lstm_trace_take(nd_arena *a, int32_t hidden, int32_t steps, int32_t streams) {
+  size_t row = (size_t)hidden * (size_t)streams, T = (size_t)steps;
+  return (nd_lstm_trace){.gates = nd_arena_floats(a, 4 * row * T), .h = nd_arena_floats(a, row * (T + 1)),
+                         .c = nd_arena_floats(a, row * (T + 1)), .tc = nd_arena_floats(a, row * T)};
 }
 
 /* ------------------------------------------------------------- by the stream */

@@ -8,7 +8,7 @@
 #ifndef ND_NET_LSTM_H
 #define ND_NET_LSTM_H
 
-#include "../base/nd.h"
+#include "../base/arena.h"
 
 typedef struct nd_lstm {
   int32_t inputs, hidden;
@@ -25,9 +25,8 @@ typedef struct nd_lstm_trace {
   float *tc;         /* (T, B, H): tanh of c */
 } nd_lstm_trace;
 
-/* Floats that a trace of T x B needs; nd_lstm_trace_at lays it into `block`. */
-size_t nd_lstm_trace_size(int32_t hidden, int32_t steps, int32_t streams);
-nd_lstm_trace nd_lstm_trace_at(float *block, int32_t hidden, int32_t steps, int32_t streams);
+/* A trace of T x B in an arena. */
+nd_lstm_trace nd_lstm_trace_take(nd_arena *a, int32_t hidden, int32_t steps, int32_t streams);
 
 /* A layer at work on a stretch. The streams of a batch don't know of each
  * other, so threads may each take some of them through all steps. */

@@ -1,95 +1,87 @@
 #include "saliency.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "blas.h"
 #include "kernels.h"
 
-/* One forward pass serves all targets; then each target is a row of one
- * backward pass, whose cells are the same for all rows. */
-typedef struct pass {
+/* One forward pass serves all targets. Each target is then one row of a batched
+ * backward pass: the gates, cells and weights are the same for all rows, only the
+ * gradients differ. */
+typedef struct saliency_ctx {
   const nd_net *net;
-  int32_t steps, n;
-  float *block;                      /* all of the below */
-  nd_lstm_trace read[2], trace[ND_MAX_LAYERS];
-  float *heard[2];                   /* (T, encoded), the second backwards */
-  float *front;                      /* (T, front) */
-  float *dread;                      /* (T, n, encoding) */
-  float *dh[ND_MAX_LAYERS], *dc[ND_MAX_LAYERS];   /* (n, H) */
-  float *gates, *c, *tc;             /* (n, 4H), (n, H), (n, H): cells, row by row */
-  float *dx;                         /* (n, widest input) */
-} pass;
+  int32_t steps, n;                  /* T, targets */
+  nd_arena arena;                    /* all of the below */
+  nd_lstm_trace encoder[2], layer[ND_MAX_LAYERS];
+  float *encoder_in[2];              /* (T, encoded), the second in reverse order */
+  float *decoder_in;                 /* (T, decoder inputs) */
+  float *d_encoder;                  /* (T, n, encoding) */
+  float *dh[ND_MAX_LAYERS], *dc[ND_MAX_LAYERS];   /* (n, widest layer) */
+  float *gates, *c, *tc;             /* (n, 4H), (n, H), (n, H): one step, once a row */
+  float *dx;                         /* (n, widest input), or the logits of a step */
+} saliency_ctx;
 
-static float *take(float **at, size_t n) {
-  float *here = *at;
-  if (here != NULL) *at += n;
-  return here;
-}
-
-/* Lays the pass into `at` (NULL: only counts). */
-static size_t lay_out(pass *p, float *at) {
-  const nd_net_config *c = &p->net->config;
-  size_t T = (size_t)p->steps, n = (size_t)p->n, H = (size_t)c->hidden, He = (size_t)c->encoder;
-  size_t most = H > He ? H : He, front = (size_t)nd_net_decoder_inputs(c), used = 0;
-  size_t input = front > H ? front : H;
-  if ((size_t)c->encoded > input) input = (size_t)c->encoded;
-#define TAKE(size) (used += (size), take(&at, (size)))
+static void lay_out(saliency_ctx *s, nd_arena *a) {
+  const nd_net_config *c = &s->net->config;
+  size_t T = (size_t)s->steps, n = (size_t)s->n, H = (size_t)c->hidden;
+  size_t decoder_inputs = (size_t)nd_net_decoder_inputs(c);
+  size_t units = c->encoder > c->hidden ? (size_t)c->encoder : H;
+  size_t inputs = decoder_inputs > H ? decoder_inputs : H;
+  if ((size_t)c->encoded > inputs) inputs = (size_t)c->encoded;
+  if ((size_t)c->voices > inputs) inputs = (size_t)c->voices;
   for (int32_t k = 0; k < nd_net_directions(c); k++) {
-    float *trace = TAKE(nd_lstm_trace_size(c->encoder, p->steps, 1));
-    if (trace != NULL) p->read[k] = nd_lstm_trace_at(trace, c->encoder, p->steps, 1);
-    p->heard[k] = TAKE(T * (size_t)c->encoded);
+    s->encoder[k] = nd_lstm_trace_take(a, c->encoder, s->steps, 1);
+    s->encoder_in[k] = nd_arena_floats(a, T * (size_t)c->encoded);
   }
-  p->front = TAKE(T * front);
-  p->dread = TAKE(T * n * (size_t)nd_net_encoding(c));
+  s->decoder_in = nd_arena_floats(a, T * decoder_inputs);
+  s->d_encoder = nd_arena_floats(a, T * n * (size_t)nd_net_encoding(c));
   for (int32_t l = 0; l < c->layers; l++) {
-    float *trace = TAKE(nd_lstm_trace_size(c->hidden, p->steps, 1));
-    if (trace != NULL) p->trace[l] = nd_lstm_trace_at(trace, c->hidden, p->steps, 1);
-    p->dh[l] = TAKE(n * most);
-    p->dc[l] = TAKE(n * most);
+    s->layer[l] = nd_lstm_trace_take(a, c->hidden, s->steps, 1);
+    s->dh[l] = nd_arena_floats(a, n * units);
+    s->dc[l] = nd_arena_floats(a, n * units);
   }
-  p->gates = TAKE(n * 4 * most);
-  p->c = TAKE(n * most);
-  p->tc = TAKE(n * most);
-  p->dx = TAKE(n * input);
-#undef TAKE
-  return used;
+  s->gates = nd_arena_floats(a, n * 4 * units);
+  s->c = nd_arena_floats(a, n * units);
+  s->tc = nd_arena_floats(a, n * units);
+  s->dx = nd_arena_floats(a, n * inputs);
 }
 
-static void forward(pass *p, const float *x) {
-  const nd_net_config *c = &p->net->config;
-  size_t T = (size_t)p->steps, I = (size_t)c->inputs, E = (size_t)c->encoded;
-  size_t He = (size_t)c->encoder, F = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c);
+static void forward(saliency_ctx *s, const float *x) {
+  const nd_net_config *c = &s->net->config;
+  size_t T = (size_t)s->steps, I = (size_t)c->inputs, E = c->encoder > 0 ? (size_t)c->encoded : 0;
+  size_t He = (size_t)c->encoder, D = (size_t)nd_net_decoder_inputs(c);
+  size_t encoding = (size_t)nd_net_encoding(c);
   for (int32_t k = 0; k < nd_net_directions(c); k++) {
     for (size_t i = 0; i < T; i++)
       /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): lay_out took it */
-      memcpy(p->heard[k] + i * E, x + (k == 0 ? i : T - 1 - i) * I, E * sizeof *x);
-    nd_lstm_forward(&p->net->encoder[k], p->steps, 1, p->heard[k], &p->read[k]);
+      memcpy(s->encoder_in[k] + i * E, x + (k == 0 ? i : T - 1 - i) * I, E * sizeof *x);
+    nd_lstm_forward(&s->net->encoder[k], s->steps, 1, s->encoder_in[k], &s->encoder[k]);
     for (size_t i = 0; i < T; i++)
-      memcpy(p->front + (k == 0 ? i : T - 1 - i) * F + (size_t)k * He, p->read[k].h + (i + 1) * He,
-             He * sizeof *x);
+      memcpy(s->decoder_in + (k == 0 ? i : T - 1 - i) * D + (size_t)k * He,
+             s->encoder[k].h + (i + 1) * He, He * sizeof *x);
   }
-  if (c->encoder == 0) E = 0;
   for (size_t t = 0; t < T; t++)
-    memcpy(p->front + t * F + encoding, x + t * I + E, (I - E) * sizeof *x);
+    memcpy(s->decoder_in + t * D + encoding, x + t * I + E, (I - E) * sizeof *x);
   for (int32_t l = 0; l < c->layers; l++)
-    nd_lstm_forward(&p->net->lstm[l], p->steps, 1, l == 0 ? p->front : p->trace[l - 1].h + c->hidden,
-                    &p->trace[l]);
+    nd_lstm_forward(&s->net->lstm[l], s->steps, 1,
+                    l == 0 ? s->decoder_in : s->layer[l - 1].h + c->hidden, &s->layer[l]);
 }
 
-/* One step back of all rows: dh (n, H), the gradient of the cell's output,
- * becomes that of the output before; dx (n, inputs). */
-static void step_back(pass *p, const nd_lstm *l, const nd_lstm_trace *trace, int32_t t, float *dh,
-                      float *dc, float *dx) {
+/* Back-propagates all rows through one step of a layer. dh (n, H) and dc (n, H): on
+ * entry the gradients of the cell's output and state after the step, on return those
+ * before it. dx (n, inputs): the gradient of its inputs. With dz the gradient of the
+ * gates (nd_cell_backward), dh = dz wh^T and dx = dz wx^T. */
+static void step_back(saliency_ctx *s, const nd_lstm *l, const nd_lstm_trace *trace, int32_t t,
+                      float *dh, float *dc, float *dx) {
   size_t H = (size_t)l->hidden, at = (size_t)t * H;
-  for (size_t r = 0; r < (size_t)p->n; r++) {
-    memcpy(p->gates + r * 4 * H, trace->gates + 4 * at, 4 * H * sizeof *dh);
-    memcpy(p->c + r * H, trace->c + at, H * sizeof *dh);
-    memcpy(p->tc + r * H, trace->tc + at, H * sizeof *dh);
+  for (size_t r = 0; r < (size_t)s->n; r++) {
+    memcpy(s->gates + r * 4 * H, trace->gates + 4 * at, 4 * H * sizeof *dh);
+    memcpy(s->c + r * H, trace->c + at, H * sizeof *dh);
+    memcpy(s->tc + r * H, trace->tc + at, H * sizeof *dh);
   }
-  nd_cell_backward(p->n, l->hidden, p->gates, p->c, p->tc, dh, dc);
-  nd_gemm(ND_N, ND_T, p->n, l->hidden, 4 * l->hidden, p->gates, l->wh, 0.0f, dh);
-  nd_gemm(ND_N, ND_T, p->n, l->inputs, 4 * l->hidden, p->gates, l->wx, 0.0f, dx);
+  nd_cell_backward(s->n, l->hidden, s->gates, s->c, s->tc, dh, dc);
+  nd_gemm(ND_N, ND_T, s->n, l->hidden, 4 * l->hidden, s->gates, l->wh, 0.0f, dh);
+  nd_gemm(ND_N, ND_T, s->n, l->inputs, 4 * l->hidden, s->gates, l->wx, 0.0f, dx);
 }
 
 static void add_row(size_t n, const float *from, float *to) {
@@ -97,81 +89,89 @@ static void add_row(size_t n, const float *from, float *to) {
   for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-/* The decoder: from the last target's step to the first step, all layers of a
- * step one after another. Leaves dread and the gradients of what the encoder
+/* The decoder, from the last target's step to the first step, all layers of a step
+ * before the next. Fills d_encoder and the gradients of the inputs that the encoder
  * does not read. */
-static void backward_layers(pass *p, const nd_target *targets, int32_t last, float *gradients) {
-  const nd_net_config *c = &p->net->config;
-  size_t T = (size_t)p->steps, n = (size_t)p->n, H = (size_t)c->hidden, I = (size_t)c->inputs;
-  size_t F = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c), V = (size_t)c->voices;
-  size_t E = c->encoder > 0 ? (size_t)c->encoded : 0;
+static void backward_layers(saliency_ctx *s, const nd_target *targets, int32_t last,
+                            float *gradients) {
+  const nd_net_config *c = &s->net->config;
+  size_t T = (size_t)s->steps, n = (size_t)s->n, H = (size_t)c->hidden, I = (size_t)c->inputs;
+  size_t D = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c);
+  size_t V = (size_t)c->voices, E = c->encoder > 0 ? (size_t)c->encoded : 0;
+  int32_t top = c->layers - 1;
   for (int32_t t = last; t >= 0; t--) {
-    int32_t top = c->layers - 1;
     for (size_t r = 0; r < n; r++)
       for (size_t j = 0; j < H && targets[r].step == t; j++)
-        p->dh[top][r * H + j] += p->net->hits.w[j * V + (size_t)targets[r].voice];
+        s->dh[top][r * H + j] += s->net->hits.w[j * V + (size_t)targets[r].voice];
     for (int32_t l = top; l >= 0; l--) {
-      step_back(p, &p->net->lstm[l], &p->trace[l], t, p->dh[l], p->dc[l], p->dx);
-      if (l > 0) add_row(n * H, p->dx, p->dh[l - 1]);
+      step_back(s, &s->net->lstm[l], &s->layer[l], t, s->dh[l], s->dc[l], s->dx);
+      if (l > 0) add_row(n * H, s->dx, s->dh[l - 1]);
     }
     for (size_t r = 0; r < n; r++) {
       if (encoding > 0)
-        memcpy(p->dread + ((size_t)t * n + r) * encoding, p->dx + r * F, encoding * sizeof *p->dx);
-      add_row(I - E, p->dx + r * F + encoding, gradients + (r * T + (size_t)t) * I + E);
+        memcpy(s->d_encoder + ((size_t)t * n + r) * encoding, s->dx + r * D, encoding * sizeof *s->dx);
+      add_row(I - E, s->dx + r * D + encoding, gradients + (r * T + (size_t)t) * I + E);
     }
   }
 }
 
-/* One reader, from the end of its own time, through all steps of it that lead
- * to what was read up to `last`. */
-static void backward_reader(pass *p, int32_t k, int32_t last, float *gradients) {
-  const nd_net_config *c = &p->net->config;
-  size_t T = (size_t)p->steps, n = (size_t)p->n, He = (size_t)c->encoder, I = (size_t)c->inputs;
+/* One direction of the encoder, against the order in which it runs. The forward one
+ * cannot depend on steps after `last`; the backward one starts at the song's end,
+ * and its outputs count up to `last`. */
+static void backward_encoder(saliency_ctx *s, int32_t k, int32_t last, float *gradients) {
+  const nd_net_config *c = &s->net->config;
+  size_t T = (size_t)s->steps, n = (size_t)s->n, He = (size_t)c->encoder, I = (size_t)c->inputs;
   size_t E = (size_t)c->encoded, encoding = (size_t)nd_net_encoding(c);
-  float *dh = p->dh[0], *dc = p->dc[0];
+  float *dh = s->dh[0], *dc = s->dc[0];  /* the layers are done with them */
   /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): lay_out took it */
   memset(dh, 0, n * He * sizeof *dh);
   memset(dc, 0, n * He * sizeof *dc);
-  for (int32_t i = k == 0 ? last : p->steps - 1; i >= 0; i--) {
-    int32_t t = k == 0 ? i : p->steps - 1 - i;
+  for (int32_t i = k == 0 ? last : s->steps - 1; i >= 0; i--) {
+    int32_t t = k == 0 ? i : s->steps - 1 - i;
     for (size_t r = 0; r < n && t <= last; r++)
-      add_row(He, p->dread + ((size_t)t * n + r) * encoding + (size_t)k * He, dh + r * He);
-    step_back(p, &p->net->encoder[k], &p->read[k], i, dh, dc, p->dx);
-    for (size_t r = 0; r < n; r++)
-      add_row(E, p->dx + r * E, gradients + (r * T + (size_t)t) * I);
+      add_row(He, s->d_encoder + ((size_t)t * n + r) * encoding + (size_t)k * He, dh + r * He);
+    step_back(s, &s->net->encoder[k], &s->encoder[k], i, dh, dc, s->dx);
+    for (size_t r = 0; r < n; r++) add_row(E, s->dx + r * E, gradients + (r * T + (size_t)t) * I);
   }
 }
 
+static nd_status check(const nd_net_config *c, int32_t steps, const nd_target *targets, int32_t n,
+                       int32_t *last, nd_error *err) {
+  if (c->window > 0 || c->n_dense > 0 || c->touch)
+    return nd_fail(err, ND_MISUSE, "explanations need a streaming model without dense layers");
+  for (int32_t r = 0; r < n; r++) {
+    const nd_target *t = &targets[r];
+    if (t->step < 0 || t->step >= steps || t->voice < 0 || t->voice >= c->voices)
+      return nd_fail(err, ND_MISUSE, "step %d, voice %d is outside the song", t->step, t->voice);
+    if (t->step > *last) *last = t->step;
+  }
+  return ND_OK;
+}
+
 nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const float *y,
-                       const nd_target *targets, int32_t n, float *logits, float *gradients,
-                       nd_error *err) {
+                      const nd_target *targets, int32_t n, float *logits, float *gradients,
+                      nd_error *err) {
   const nd_net_config *c = &net->config;
   size_t T = (size_t)steps, I = (size_t)c->inputs, V = (size_t)c->voices, H = (size_t)c->hidden;
-  if (c->window > 0 || c->n_dense > 0 || c->touch)
-    return nd_fail(err, ND_MISUSE, "only streaming nets whose hits follow the LSTM at once can be "
-                   "explained");
   int32_t last = 0;
-  for (int32_t r = 0; r < n; r++) {
-    if (targets[r].step < 0 || targets[r].step >= steps || targets[r].voice < 0 ||
-        targets[r].voice >= c->voices)
-      return nd_fail(err, ND_MISUSE, "a target is not within the stretch");
-    if (targets[r].step > last) last = targets[r].step;
-  }
-  pass p = {.net = net, .steps = steps, .n = n};
-  p.block = nd_calloc(lay_out(&p, NULL), sizeof *p.block);
-  if (p.block == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  (void)lay_out(&p, p.block);
-  forward(&p, x);
+  nd_status status = check(c, steps, targets, n, &last, err);
+  if (status != ND_OK) return status;
+  saliency_ctx s = {.net = net, .steps = steps, .n = n};
+  nd_arena counted = {0};
+  lay_out(&s, &counted);
+  if (!nd_arena_reserve(&s.arena, counted.used)) return nd_nomem(err);
+  lay_out(&s, &s.arena);
+  forward(&s, x);
   memset(gradients, 0, (size_t)n * T * I * sizeof *gradients);
   for (size_t r = 0; r < (size_t)n; r++) {
     size_t t = (size_t)targets[r].step;
-    nd_hits_forward(&net->hits, 1, p.trace[c->layers - 1].h + (t + 1) * H, x + t * I, y + t * V, p.dx);
-    logits[r] = p.dx[targets[r].voice];
+    nd_hits_forward(&net->hits, 1, s.layer[c->layers - 1].h + (t + 1) * H, x + t * I, y + t * V, s.dx);
+    logits[r] = s.dx[targets[r].voice];
     for (size_t j = 0; j < I && net->hits.skip != NULL; j++)
       gradients[(r * T + t) * I + j] = net->hits.skip[j * V + (size_t)targets[r].voice];
   }
-  backward_layers(&p, targets, last, gradients);
-  for (int32_t k = 0; k < nd_net_directions(c); k++) backward_reader(&p, k, last, gradients);
-  free(p.block);
+  backward_layers(&s, targets, last, gradients);
+  for (int32_t k = 0; k < nd_net_directions(c); k++) backward_encoder(&s, k, last, gradients);
+  nd_arena_clear(&s.arena);
   return ND_OK;
 }

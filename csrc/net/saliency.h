@@ -1,7 +1,8 @@
-/* saliency.h - what a network's answers rest on: the gradient of single
- * logits by every input of a stretch, exact, through the whole of it (Simonyan
- * et al. 2014; times the input: Shrikumar et al. 2016). For streaming nets
- * whose hits follow the LSTM at once. */
+/* saliency.h - which inputs a logit depends on: the exact gradient of single logits
+ * with respect to every input of a song (Simonyan et al. 2014), which explain.c
+ * multiplies by the input (Shrikumar et al. 2016). For streaming nets without
+ * dense layers.
+ */
 #ifndef ND_NET_SALIENCY_H
 #define ND_NET_SALIENCY_H
 
@@ -9,13 +10,15 @@
 
 typedef struct nd_target { int32_t step, voice; } nd_target;
 
-/* x (steps, inputs) from an empty state; y (steps, voices) the hits that voices
- * of one step see of each other. For each of `n` targets: its logit, and the
- * gradient (n, steps, inputs) of it by x. ND_MISUSE for a net with windows or
- * dense layers. Besides the result it takes about 4 steps (7 hidden + n
- * encoding) bytes a layer. */
+/* x (steps, inputs): the song's inputs, from zero state. y (steps, voices): hits,
+ * 0 or 1, through which the voices of one step see each other. For each of n
+ * targets: its logit (n), and that logit's gradient by x (n, steps, inputs).
+ *
+ * ND_MISUSE for nets with windows, dense layers or a touch output, and for targets
+ * outside the song; ND_NOMEM: besides the result about 4 steps (7 hidden + n
+ * encoding) bytes a layer are needed. */
 nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const float *y,
-                       const nd_target *targets, int32_t n, float *logits, float *gradients,
-                       nd_error *err);
+                      const nd_target *targets, int32_t n, float *logits, float *gradients,
+                      nd_error *err);
 
 #endif

@@ -43,6 +43,12 @@ static inline void nd_shard_sum(const nd_shard *s, double *values, int32_t n) {
   if (s->comm != NULL) s->comm->sum(s->comm->self, values, (size_t)n);
 }
 
+/* The same for n floats, begun here and complete after nd_shard_wait(); nobody may
+ * touch them until then. */
+static inline void nd_shard_begin_sum(const nd_shard *s, float *values, size_t n) {
+  if (s->comm != NULL) s->comm->begin(s->comm->self, values, n);
+}
+
 /* Waits for all sums. ND_IO when one of them failed. */
 static inline nd_status nd_shard_wait(const nd_shard *s, nd_error *err) {
   return s->comm != NULL ? s->comm->wait(s->comm->self, err) : ND_OK;

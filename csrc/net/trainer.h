@@ -1,54 +1,65 @@
-/* trainer.h - teaches a net: forward, backward, Adam. Everything that changes in
- * training is the trainer's, but for the weights. */
+/* trainer.h - trains a net: forward pass, back-propagation through time truncated to
+ * the batch's steps, Adam.
+ *
+ * The trainer owns everything that changes in training except the weights, which
+ * are the net's. One thread at a time may use it; it starts its own for a step.
+ * Results depend neither on the number of threads nor on how the streams of a batch
+ * are divided among processes, up to rounding.
+ */
 #ifndef ND_NET_TRAINER_H
 #define ND_NET_TRAINER_H
 
+#include "../base/arena.h"
+#include "../base/rng.h"
 #include "adam.h"
 #include "batch.h"
 #include "net.h"
 
 typedef struct nd_trainer {
-  nd_net *net;
-  int threads;                 /* of a step; what comes out does not depend on it */
-  float *gradient, *m, *v;     /* (n_trained) each */
+  nd_net *net;                 /* borrowed */
+  int threads;                 /* for a step, from 1 */
+  float *gradient, *m, *v;     /* (n_trained) each: m and v are Adam's moments */
+  nd_params grad;              /* views into `gradient` */
   int64_t step;                /* Adam steps taken */
-  nd_rng rng;                  /* of dropout */
-  float *work;                 /* activations, sized for the largest batch seen */
-  size_t work_size;
+  nd_rng rng;                  /* dropout's */
+  nd_arena arena;              /* activations, of the largest batch so far */
 } nd_trainer;
 
-/* Bytes of memory that training adds to a net, for batches of T x B: of floats,
+/* Bytes of memory that training adds to a net, for batches of T x B. In floats:
  *   3 P                       gradient and Adam's moments of P trained weights
- *   P'                        the layers' and the hits' weights once more, packed in
- *                             panels of nd_packed_width() columns, the last one filled
- *                             up; nothing where there are no kernels
- *   T B (L (7 + 2 d) H + H    per layer gates 4 H, h, c, tanh c, and with dropout
+ *   P'                        the LSTM's and the output layer's weights once more, in
+ *                             panels of nd_packed_width() columns, the last panel
+ *                             padded; none where there are no kernels
+ *   T B (L (7 + 2 d) H + H    per layer: gates 4 H, h, c, tanh c, and with dropout
  *                             (d = 1) outputs and mask; gradient of the outputs
- *      + R (8 + d) He + He    the same for R readers, whose gradient is apart
- *      + E + front)           inputs of readers and of the first layer, with an encoder
- *   B (2 (L H + R He) + H + He    the states before; the cells' gradients;
- *      + 2 (L H + He))            the state carried, should a step fail (He: of a reader)
+ *      + R (8 + d) He + He    the same for R encoder directions, with a gradient of
+ *                             their own
+ *      + E + D)               inputs of the encoder and of the first layer
+ *   B (2 (L H + R He) + H + He    states before the first step; the cells' gradients
+ *      + 2 (L H + He))            the carried state, in case the step fails
  *   rows (outputs + 2)        logits, losses as doubles; rows = T B, or B of windows
- *   rows (2 (sum of widths of the head's operations) + 3 widest)   with a dense head;
- *                             of its norms, a few rows' more,
- * each piece rounded up to a cache line. T B counts by far the most. */
+ *   rows (2 (sum of widths) + 3 widest)   at most, with dense layers
+ * each array rounded up to a cache line. T B counts by far the most. */
 size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams);
 
+/* A trainer at step 0, whose dropout is seeded by `seed`. ND_NOMEM. */
 nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err);
 void nd_trainer_clear(nd_trainer *t);
 
-/* Forward, backward, Adam. *loss: mean over the counted hits, nats, before the
- * step. The batch's carried state moves on. A loss or gradient that is not
- * finite is ND_FORMAT, and a step that fails leaves net, trainer and batch as
- * they were. With a batch that is shared
- * out, all processes take the one step that the whole batch asks for, and what
- * went wrong between them is ND_IO. */
+/* One training step. *loss: mean over the grid cells that count, in nats, before the
+ * step; *norm: the gradient's. The batch's carried state advances. The weights of
+ * the net change: packed copies of them must be dropped first.
+ *
+ * ND_FORMAT when the loss or the gradient is not finite; ND_MISUSE when the batch
+ * was made for another net; ND_LIMIT, ND_NOMEM. On failure net, trainer and batch
+ * are unchanged. With a shared batch all processes call this together and take the
+ * same step; ND_IO when communication fails. */
 nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,
                           double *loss, double *norm, nd_error *err);
 
-/* No dropout, no learning: *sum of the loss in nats over *count hits, of the
- * streams that are here. The batch's carried state moves on. When `logits` is
- * not NULL, they are copied there: (targets, B, outputs). */
+/* Evaluates without dropout or learning: *sum of the loss in nats over *count grid
+ * cells, of the local streams. The batch's carried state advances. Unless NULL,
+ * `logits` gets (targets, B, outputs). Errors as above. */
 nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,
                           float *logits, nd_error *err);
 

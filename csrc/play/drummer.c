@@ -105,7 +105,7 @@ nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_erro
     free(d);
     return status;
   }
-  nd_net_first_weights(&d->net, o->seed);
+  nd_net_initialise(&d->net, o->seed);
   *out = d;
   return ND_OK;
 }
@@ -346,7 +346,7 @@ static nd_status read_texts(nd_drummer *d, nd_net_config *net, const texts *t, n
 static nd_status copy_values(float **to, const nd_entry *e, nd_error *err) {
   for (size_t i = 0; i < e->size; i++)
     if (!isfinite(e->values[i])) return nd_fail(err, ND_FORMAT, "its styles are not finite");
-  if (!nd_all_usual(e->size, e->values))
+  if (!nd_all_in_range(e->size, e->values))
     return nd_fail(err, ND_FORMAT, "its styles are none that are learnt: too large");
   *to = nd_calloc(e->size, sizeof **to);
   if (*to == NULL) return nd_fail(err, ND_NOMEM, "out of memory");

@@ -122,7 +122,7 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
     status = nd_saliency(&d->net, steps, x, y, targets + from, many, logits, gradients, err);
     for (int32_t i = 0; i < many && status == ND_OK; i++)
       if (!isfinite(logits[i]))
-        status = nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+        status = nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
     for (int32_t i = 0; i < many && status == ND_OK; i++) {
       const nd_target *t = &targets[from + i];
       nd_reasons *r = &out[from + i];

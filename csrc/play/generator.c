@@ -902,7 +902,7 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   for (int32_t i = 0; i < p->n; i++) {
     const nd_direction *d = &p->directions[i];
     if (p->takes[i].unsound)
-      return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+      return nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
     if (nd_sequence_blank(&p->played[i], p->song) != ND_OK ||
         nd_sequence_set_masked(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
       return nd_fail(err, ND_NOMEM, "out of memory");

@@ -325,6 +325,6 @@ nd_status nd_likelihood_advance(nd_likelihood *j, double *left, bool *more, nd_e
   }
   for (int32_t i = 0; i < j->n; i++)
     if (!sound(j, i))
-      return nd_fail(err, ND_FORMAT, "the model's weights are spoilt: its odds are no numbers");
+      return nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
   return ND_OK;
 }

@@ -314,7 +314,7 @@ function model:config() end
 ---@return neuraldrummer.tokeniser
 function model:tokeniser() end
 --- One step of training: forward, backward, clip, Adam. Returns the loss (mean
---- binary cross-entropy a hit, in nats) before the step, and the gradient's norm.
+--- binary cross-entropy per grid cell, in nats) before the step, and the gradient's norm.
 --- With batches that processes share, all of them call it and take the same step.
 ---@param batch neuraldrummer.batches after its `next`
 ---@param options? {rate?: number, clip?: number, beta1?: number, beta2?: number, epsilon?: number}
@@ -322,8 +322,9 @@ function model:tokeniser() end
 --- other: all is as before the step
 ---@return number|string norm or message
 function model:train_step(batch, options) end
---- The loss of the streams that are here, without learning (no dropout), the
---- number of hits counted, and of these how many have a probability of at least 1/2, are struck, and are both.
+--- The loss of this process's streams without learning (no dropout), the
+--- number of grid cells counted (a voice at a step), and of these how many have a
+--- probability of at least 1/2, how many are hits, and how many are both.
 ---@param batch neuraldrummer.batches after its `next`
 ---@return number? loss
 ---@return integer|string count or message
@@ -605,9 +606,10 @@ function core.clock() end
 ---@return integer
 function core.processors() end
 
---- Columns of the terminal that stderr is; nil when it is none.
+--- Width of the terminal that a stream writes to; nil where it writes to none.
+---@param stream? "stderr"|"stdout" default "stderr"
 ---@return integer? columns
-function core.terminal() end
+function core.terminal(stream) end
 
 ---@class neuraldrummer.interrupt : userdata
 local interrupt = {}

@@ -14,7 +14,7 @@ local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"
 local players = require "neuraldrummer.evaluate.players"
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 ---@class neuraldrummer.modules.evaluate
 local evaluate = {}
@@ -63,7 +63,7 @@ end
 ---@field on_progress? fun(done: integer, total: integer)
 
 local function recorded_stretches(songs)
-  return classifier.stretches(songs, repertoire.recorded(songs))
+  return classifier.stretches(songs, evaluated.recorded(songs))
 end
 
 --- Lets the model play the songs.
@@ -74,7 +74,7 @@ end
 ---@return string? message
 function evaluate.free(model, corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   local played, seqs = players.model(model, songs, o)
   local name = o.name
@@ -83,7 +83,7 @@ function evaluate.free(model, corpus, options)
 end
 
 local function baselines_of(songs, o)
-  local real, real_rows, recorded = repertoire.recorded(songs), recorded_stretches(songs), {}
+  local real, real_rows, recorded = evaluated.recorded(songs), recorded_stretches(songs), {}
   for s, song in ipairs(songs) do recorded[s] = song.seq end
   local rows = { figures.measure("recorded drums", songs, real, nil, recorded) }
   local list = players.simple(o)
@@ -103,7 +103,7 @@ end
 ---@return string? message
 function evaluate.baselines(corpus, options)
   local o = settle(check(options, KNOWN))
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   return baselines_of(songs, o)
 end
@@ -212,7 +212,7 @@ function evaluate.table(entries, corpus, options)
   local o = with({ songs = MUCH, temperatures = {}, on_model = function() end },
     check(options, with(KNOWN, { temperatures = "table", on_model = "function" })))
   o = settle(o)
-  local songs, message = repertoire.songs(corpus, o)
+  local songs, message = evaluated.load(corpus, o)
   if not songs then return nil, message end
   o.on_model("recorded drums", "without a network")
   local rows = baselines_of(songs, o)
@@ -231,7 +231,7 @@ function evaluate.table(entries, corpus, options)
     matching = evaluate.matching(model, heard, plain)  -- nil where songs are few
     local here, real_here = songs, real_rows
     if entry.corpus then
-      here, message = repertoire.songs(heard, o)
+      here, message = evaluated.load(heard, o)
       if not here then return nil, message end
       real_here = recorded_stretches(here)
     end

@@ -1,6 +1,6 @@
 --- What the drums of a corpus are like: voices by place in the bar, and how
 --- many songs have which tempo and how many hits.
-local byte_less = require "neuraldrummer.core".byte_less
+local before = require "neuraldrummer.core".byte_less
 
 ---@class neuraldrummer.modules.statistics
 local statistics = {}
@@ -74,7 +74,7 @@ function statistics.run(corpus, on_progress)
   end
   table.sort(found.meters, function(a, b)
     if a.bars ~= b.bars then return a.bars > b.bars end
-    return byte_less(a.meter, b.meter)
+    return before(a.meter, b.meter)
   end)
   return found
 end

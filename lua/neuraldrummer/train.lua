@@ -10,10 +10,10 @@
 ---   m.safetensors.training  while it is trained: no other may
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
-local kept = require "neuraldrummer.train.kept"
+local compatible = require "neuraldrummer.compatible"
+local saved_state = require "neuraldrummer.train.state"
 local log = require "neuraldrummer.train.log"
-local misfit = require "neuraldrummer.fit"
-local sitting = require "neuraldrummer.train.sitting"
+local session = require "neuraldrummer.train.session"
 local check = require "neuraldrummer.options".check
 
 ---@class neuraldrummer.modules.train
@@ -150,7 +150,7 @@ local ALONE <const> = {
 local function outlook(mark, batches, valid, model, place, o)
   local config = model:config()
   local list = {}
-  for name, text in pairs(kept.write(o)) do list[#list + 1] = name .. "=" .. text end
+  for name, text in pairs(saved_state.write(o)) do list[#list + 1] = name .. "=" .. text end
   table.sort(list)
   return table.concat({ mark, batches:count(), valid and valid:count() or 0, config.parameters,
     config.styles, place.epoch or 0, place.batch or 0, table.unpack(list) }, " ")
@@ -160,8 +160,9 @@ end
 local function taught(corpus, path)
   local model, message = core.load_model(path)
   if not model then return nil, message end
-  message = misfit(corpus, model, path)
-  if message then return nil, message end
+  local ok
+  ok, message = compatible.check(corpus, model, path)
+  if not ok then return nil, message end
   if model:config().features == "whole" then
     local styles
     styles, message = model:learn_styles(corpus)
@@ -185,10 +186,11 @@ local function resumed(corpus, options, last, mark)
   if not model then return nil, message end
   local extra = model:extra()
   if not extra["train.epoch"] then return nil, last .. ": holds no training to go on with" end
-  local place = kept.read(extra)
+  local place = saved_state.read(extra)
   if not place then return nil, last .. ": the state of its training is broken" end
-  message = misfit(corpus, model, last)
-  if message then return nil, message end
+  local ok
+  ok, message = compatible.check(corpus, model, last)
+  if not ok then return nil, message end
   if place.songs ~= #corpus then
     return nil, ("%s: was trained on a corpus of %d songs, and %s has %d"):format(last, place.songs,
       corpus:path(), #corpus)
@@ -266,7 +268,7 @@ end
 function train.run(corpus, options)
   options = check(options, KNOWN)
   if not options.out then error("option 'out' is needed", 2) end
-  local message = kept.wrong(options)
+  local message = saved_state.wrong(options)
   if message then error(message, 2) end
   for _, name in ipairs(options.from and OF_NEW or {}) do
     if options[name] ~= nil then
@@ -324,7 +326,7 @@ function train.run(corpus, options)
     state = state, options = o, songs = #corpus, corpus = mark, batches = batches, valid = valid,
     log = rows, world = world, leads = leads, interrupt = interrupt, sum = place.sum or 0.0,
     before = state.seconds, started = core.clock(),
-  }, sitting):train()
+  }, session):train()
   if ended == nil then return nil, message end
   return state
 end

@@ -1,5 +1,5 @@
 --- A picture of panels side by side, each with curves and the limits of these.
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local HEIGHT <const>, TOP <const>, FOOT <const> = 640, 150, 560
 -- Shapes of points: curves are told apart without their colours as well.
@@ -8,7 +8,7 @@ local SHAPES <const> = { 7, 5, 9, 13, 11, 7 }
 ---@class bench.curve
 ---@field name? string nil: not in the key
 ---@field points number[][] x, y; nothing is drawn when there are none
----@field colour integer of paper.SERIES, from 1
+---@field colour integer of gnuplot.SERIES, from 1
 ---@field limit? boolean drawn as one: dashed, without points
 ---@field dots? boolean points alone
 
@@ -48,7 +48,7 @@ local function tics(axis, list)
   local words = {}
   for i, at in ipairs(list) do words[i] = ("'%s' %.8g"):format(short(at), at) end
   return ("set %stics (%s) scale 0 font 'sans,11' tc rgb '%s'%s"):format(axis,
-    table.concat(words, ", "), paper.INK, axis == "x" and " offset 0,0.3" or " offset 0.4,0")
+    table.concat(words, ", "), gnuplot.INK, axis == "x" and " offset 0,0.3" or " offset 0.4,0")
 end
 
 local function range(panel, column)
@@ -72,7 +72,7 @@ local function add_panel(add, index, panel, left, right)
     add("END")
   end
   add("set lmargin at screen %g\nset rmargin at screen %g", left, right)
-  paper.place(add, HEIGHT, TOP, FOOT)
+  gnuplot.place(add, HEIGHT, TOP, FOOT)
   add("unset logscale\nset autoscale")
   if log ~= "" then add("set logscale %s", log) end
   local x_low, x_high = range(panel, 1)
@@ -88,17 +88,17 @@ local function add_panel(add, index, panel, left, right)
     add(tics("y", marks(y_low, y_high)))
   else
     add("set yrange [%.8g:%.8g]", panel.ylow or 0, y_high * 1.08)
-    add("set ytics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0.4,0", paper.INK)
+    add("set ytics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0.4,0", gnuplot.INK)
     add "set format y '%.0s%c'"
   end
   add(tics("x", panel.xtics or marks(panel.xlow or x_low, panel.xhigh or x_high)))
   add("set grid xtics ytics lc rgb '#e6e8eb' lt 1 lw 1")
   add("set label 3 %s at graph 0,1.06 left noenhanced font 'sans Bold,13' tc rgb '%s'",
-    paper.label(panel.title), paper.INK)
-  add("set xlabel %s noenhanced font 'sans,12' tc rgb '%s' offset 0,0.1", paper.label(panel.x),
-    paper.INK)
-  add("set ylabel %s noenhanced font 'sans,12' tc rgb '%s' offset -0.6,0", paper.label(panel.y),
-    paper.INK)
+    gnuplot.label(panel.title), gnuplot.INK)
+  add("set xlabel %s noenhanced font 'sans,12' tc rgb '%s' offset 0,0.1", gnuplot.label(panel.x),
+    gnuplot.INK)
+  add("set ylabel %s noenhanced font 'sans,12' tc rgb '%s' offset -0.6,0", gnuplot.label(panel.y),
+    gnuplot.INK)
   local drawn = {}
   for k, curve in ipairs(panel.curves) do
     if #curve.points > 0 then
@@ -106,8 +106,8 @@ local function add_panel(add, index, panel, left, right)
         or curve.dots and ("points pt %d ps 0.8"):format(SHAPES[curve.colour])
         or ("linespoints lw 2.4 pt %d ps 1.3"):format(SHAPES[curve.colour])
       drawn[#drawn + 1] = ("$p%d_%d using 1:2 with %s lc rgb '%s' %s"):format(index, k, look,
-        paper.colour(paper.SERIES[curve.colour]),
-        curve.name and "title " .. paper.label(curve.name) or "notitle")
+        gnuplot.colour(gnuplot.SERIES[curve.colour]),
+        curve.name and "title " .. gnuplot.label(curve.name) or "notitle")
     end
   end
   add("plot %s", table.concat(drawn, ", "))
@@ -127,17 +127,17 @@ end
 ---@return boolean? ok
 ---@return string? message
 return function(out, figure, tsv)
-  local lines, add = paper.script()
+  local lines, add = gnuplot.script()
   local n = #figure.panels
-  local wide = (paper.RIGHT - paper.LEFT + 0.065) / n
+  local wide = (gnuplot.RIGHT - gnuplot.LEFT + 0.065) / n
   add("set multiplot")
-  paper.head(add, HEIGHT, figure.title, figure.facts)
+  gnuplot.head(add, HEIGHT, figure.title, figure.facts)
   for i, panel in ipairs(figure.panels) do
-    local left = paper.LEFT + (i - 1) * wide
+    local left = gnuplot.LEFT + (i - 1) * wide
     add("set key %s reverse Left noenhanced samplen 2.6 spacing 1.15 font 'sans,11.5' tc rgb '%s'",
-      panel.key or "inside left bottom", paper.INK)
+      panel.key or "inside left bottom", gnuplot.INK)
     add_panel(add, i, panel, left, left + wide - 0.065)
   end
   add("unset multiplot")
-  return paper.draw(out, paper.WIDTH, HEIGHT, lines, tsv)
+  return gnuplot.draw(out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end

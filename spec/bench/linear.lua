@@ -8,7 +8,7 @@
 --- kinds whose name holds the word. Exit status 1 where time is not in proportion.
 local core = require "neuraldrummer.core"
 local nd = require "neuraldrummer"
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local picture, only = arg[1] or "linear.png", arg[2] or ""
 local ROUNDS <const> = 3
@@ -120,9 +120,9 @@ end
 if #rows == 0 then error(("no kind is named like '%s'"):format(only)) end
 
 local tsv = require "neuraldrummer.files".ending(picture, ".tsv")
-assert(paper.tsv(tsv, { "kind", "size", "bytes", "seconds", "ns_a_byte" }, rows))
+assert(gnuplot.write_tsv(tsv, { "kind", "size", "bytes", "seconds", "ns_a_byte" }, rows))
 local HEIGHT <const> = 900
-local lines, add = paper.script()
+local lines, add = gnuplot.script()
 local plots = {}
 for number, kind in ipairs(KINDS) do
   add("$k%d << END", number)
@@ -136,24 +136,24 @@ for number, kind in ipairs(KINDS) do
   add("END")
   if any then
     plots[#plots + 1] = ("$k%d using 1:2 with linespoints pt 7 ps 0.9 lw 2 lc rgb '%s' title %s")
-      :format(number, paper.colour(paper.SERIES[(number - 1) % #paper.SERIES + 1]),
-        paper.label(("%s, up to %d"):format(kind[1], kind[2])))
+      :format(number, gnuplot.colour(gnuplot.SERIES[(number - 1) % #gnuplot.SERIES + 1]),
+        gnuplot.label(("%s, up to %d"):format(kind[1], kind[2])))
   end
 end
 plots[#plots + 1] = ("1e-8*x with lines dt 2 lw 1.5 lc rgb '%s' title 'ten nanoseconds a byte'")
-  :format(paper.GREY)
-paper.head(add, HEIGHT, "Time to read a song, by its bytes",
+  :format(gnuplot.GREY)
+gnuplot.head(add, HEIGHT, "Time to read a song, by its bytes",
   "from the file's bytes to a Sequence: lines as steep as the dashed one are in proportion", 0.09)
-paper.place(add, HEIGHT, 100, HEIGHT - 80)
-add("set lmargin at screen 0.09\nset rmargin at screen %g", paper.RIGHT)
+gnuplot.place(add, HEIGHT, 100, HEIGHT - 80)
+add("set lmargin at screen 0.09\nset rmargin at screen %g", gnuplot.RIGHT)
 add("set logscale xy\nset xrange [%d:%d]\nset key top left noenhanced font 'sans,12'",
   bytes_least // 2 + 1, bytes_most * 2)
-add("set border 3 lc rgb '%s'\nset grid lc rgb '#e6e8eb'", paper.GREY)
+add("set border 3 lc rgb '%s'\nset grid lc rgb '#e6e8eb'", gnuplot.GREY)
 for _, axis in ipairs { "x", "y" } do
-  add("set %stics nomirror format '10^{%%L}' tc rgb '%s'", axis, paper.GREY)
+  add("set %stics nomirror format '10^{%%L}' tc rgb '%s'", axis, gnuplot.GREY)
 end
-add("set xlabel 'bytes' tc rgb '%s'\nset ylabel 'seconds' tc rgb '%s'", paper.GREY, paper.GREY)
+add("set xlabel 'bytes' tc rgb '%s'\nset ylabel 'seconds' tc rgb '%s'", gnuplot.GREY, gnuplot.GREY)
 add("plot %s", table.concat(plots, ", \\\n  "))
-assert(paper.draw(picture, paper.WIDTH, HEIGHT, lines, tsv))
+assert(gnuplot.draw(picture, gnuplot.WIDTH, HEIGHT, lines, tsv))
 io.stderr:write(("%s: drawn; %s: the numbers\n"):format(picture, tsv))
-os.exit(bad == 0)
+os.exit(bad == 0, true)

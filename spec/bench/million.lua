@@ -21,6 +21,7 @@ package.path = "lua/?.lua;lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = settings.BUILD .. "/lib/?.so;" .. package.cpath
 local core = require "neuraldrummer.core"
 local nd = require "neuraldrummer"
+local temporary = require "spec.support.temporary"
 
 local function memory(which)
   for line in io.lines "/proc/self/status" do
@@ -41,7 +42,7 @@ local function read_files()
   local files = require "neuraldrummer.files"
   local all = assert(files.walk(want("FOLDER", "MIDI files to read"), { "mid", "midi" }))
   local count = math.min(#all, 400)
-  local tokeniser, path = nd.tokeniser {}, os.tmpname()
+  local tokeniser, path = nd.tokeniser {}, temporary.name()
   local writer = assert(nd.corpus.create(path, tokeniser))
   local bytes, kept, steps, start = 0, 0, 0, core.clock()
   for i = 1, count do
@@ -78,7 +79,7 @@ local function held(path)
 end
 
 local function index_of()
-  local tokeniser, path = nd.tokeniser {}, os.tmpname()
+  local tokeniser, path = nd.tokeniser {}, temporary.name()
   local song = require "spec.support.tiny".song { bars = 2, patterns = { {
     kick = "x...x...x...x...",
     bass = "x...x...x...x..." } } }

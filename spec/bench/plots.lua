@@ -10,14 +10,14 @@ local core = require "neuraldrummer.core"
 local figure = require "spec.bench.figure"
 local files = require "neuraldrummer.files"
 local nd = require "neuraldrummer"
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local curves = {}
 
 -- Writes the numbers of a picture, and draws it.
 local function draw(name, columns, rows, picture)
   local at = bench.settings.OUT .. "/" .. name
-  assert(paper.tsv(at .. ".tsv", columns, rows))
+  assert(gnuplot.write_tsv(at .. ".tsv", columns, rows))
   picture.facts = picture.facts .. "; " .. bench.machine()
   assert(figure(at .. ".png", picture, at .. ".tsv"))
   print(("%s.png, .tsv"):format(at))

@@ -6,11 +6,12 @@
 --- ordinary one with clocks around its parts: spec/bench/profile.c.
 local songs = dofile "spec/bench/songs.lua"  -- which loads all of neuraldrummer
 local core = require "neuraldrummer.core"
+local temporary = require "spec.support.temporary"
 local library = package.searchpath("neuraldrummer.core", package.cpath)
 local spent = assert(package.loadlib(library, "luaopen_profile"), "the module has no clocks")()
 
 local given = os.getenv "CORPUS" or ""
-local path = given ~= "" and given or os.tmpname()
+local path = given ~= "" and given or temporary.name()
 if path ~= given then songs.corpus(path, "drummer", 1) end
 local corpus = assert(core.open_corpus(path))
 if path ~= given then os.remove(path) end

@@ -7,6 +7,7 @@
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local nd = require "neuraldrummer"
+local temporary = require "spec.support.temporary"
 
 local bench = {}
 
@@ -86,18 +87,8 @@ end
 
 local function has(program) return os.execute("command -v " .. program .. " >/dev/null 2>&1") end
 
---- A new empty folder; `bench.remove` takes it away.
-function bench.folder()
-  local path = os.tmpname()
-  os.remove(path)
-  assert(os.execute("mkdir " .. bench.quote(path)))
-  return path
-end
-
-function bench.remove(folder)
-  assert(folder:find "^/tmp/.")
-  os.execute("rm -rf " .. bench.quote(folder))
-end
+--- A new empty folder; `bench.remove` removes it with all that is in it.
+bench.folder, bench.remove = temporary.folder, temporary.remove
 
 --- The command with one core to run on, where that can be had.
 function bench.on_one_core(command)
@@ -290,8 +281,7 @@ function bench.mb(bytes) return ("%.1f MB"):format(bytes / 1e6) end
 ---@param words string
 ---@return bench.peer?
 function bench.peer(script, words)
-  local way = os.tmpname()
-  os.remove(way)
+  local way = temporary.name()
   assert(os.execute("mkfifo " .. bench.quote(way)))
   local answers = assert(io.popen(("%s spec/bench/%s %s 2>/dev/null <%s"):format(
     bench.quote(bench.settings.PYTHON), script, words, bench.quote(way)), "r"))

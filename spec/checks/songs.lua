@@ -8,12 +8,12 @@
 ---
 --- The work is done in processes of their own, so that one that ends badly is
 --- counted, with the file that it had in hand.
-local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local mutate = require "spec.support.mutate"
 local reader = require "spec.support.reader"
 local smf = require "neuraldrummer.smf"
+local temporary = require "spec.support.temporary"
 
 local BATCH <const> = 64
 local COUNTS <const> = { "files", "refused", "round-tripped", "compared", "tracks", "mutants",
@@ -137,17 +137,15 @@ if not folder or not mutations then
   os.exit(2)
 end
 local paths = assert(files.walk(folder, { "mid", "midi", "kar", "rmi" }))
-local temporary = os.tmpname()
-os.remove(temporary)
-assert(lfs.mkdir(temporary))
+local scratch = temporary.folder()
 local total = {}
 for _, name in ipairs(COUNTS) do total[name] = 0 end
 
 local function batch(from)
-  local list = temporary .. "/list"
+  local list = scratch .. "/list"
   local out, last = {}, math.min(#paths, from + BATCH - 1)
   for i = from, last do
-    out[#out + 1] = ("%s\t%s\n"):format(paths[i], python and ("%s/%d"):format(temporary, i) or "")
+    out[#out + 1] = ("%s\t%s\n"):format(paths[i], python and ("%s/%d"):format(scratch, i) or "")
   end
   assert(files.write(list, table.concat(out)))
   local first = 1
@@ -170,17 +168,17 @@ end
 for from = 1, #paths, BATCH do
   batch(from)
   if python then
-    local process = assert(io.popen(("%s spec/checks/songs.py %s"):format(python, temporary)))
+    local process = assert(io.popen(("%s spec/checks/songs.py %s"):format(python, scratch)))
     for line in process:lines() do
       local name, count = line:match "^= (%S+) (%d+)$"
       line = line:gsub("(%d+)%.before", function(i) return paths[math.tointeger(i)] end)
       if name then total[name] = (total[name] or 0) + count else print(line) end
     end
     if not process:close() then total.bad = total.bad + 1 end
-    os.execute(("rm -f %s/*.*"):format(temporary))
+    os.execute(("rm -f %s/*.*"):format(scratch))
   end
 end
-os.execute("rm -rf " .. temporary)
+temporary.remove(scratch)
 
 print(("%d files, of which %d were refused with a reason and %d round-tripped; %d of these "
   .. "compared by another reader, %d tracks byte for byte"):format(total.files, total.refused,
@@ -198,4 +196,4 @@ end
 print(("%d mutants, %d bytes mutated, %d of the mutants read nevertheless"):format(total.mutants,
   total.bytes, total.mended))
 print(("%d ended badly"):format(total.bad))
-os.exit(total.bad == 0 and total.files > 0)
+os.exit(total.bad == 0 and total.files > 0, true)

@@ -1,6 +1,22 @@
-/* fuzz.h - what the harnesses share. Each has one function, which libFuzzer
- * calls with any bytes (`make fuzz TARGET=…`), and replay.c with the files of
- * seeds/ and regressions/. A harness aborts where a promise is broken.
+/* fuzz.h - what the harnesses share. Each has one function, which takes any bytes
+ * and aborts where the code breaks a promise. libFuzzer calls it with bytes that
+ * it makes up (`make fuzz TARGET=smf`), and replay.c with the inputs in the
+ * repository: `make test`, check-asan and check-valgrind replay them all.
+ *
+ * There are two kinds of inputs:
+ *  - regressions/TARGET/NAME: files that once failed, named after what was wrong.
+ *  - TARGET.tar.gz: inputs that reach code that no other input reaches. They are
+ *    unpacked into build/fuzz/corpus/TARGET.
+ *
+ * To add an input that failed: libFuzzer leaves it as build/fuzz/TARGET-crash-HASH
+ * (or -leak-, -timeout-, -oom-). Mend the code, and copy the file to
+ * regressions/TARGET/ under a name that says what was wrong. To add inputs that
+ * reach new code, run `make fuzz-keep TARGET=…`: it merges what `make fuzz` found
+ * into the archive. To add one of your own, put it into build/fuzz/corpus/TARGET
+ * and run `make fuzz-pack TARGET=…`.
+ *
+ * A program of the target lua picks functions by their place in the annotations, so
+ * that it calls others after one is added or removed: write a spec of what failed.
  */
 #ifndef FUZZ_H
 #define FUZZ_H

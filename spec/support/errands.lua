@@ -2,6 +2,7 @@
 --- writes, a piece a call. Returns true and a digest when all is done.
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local PATTERN <const> = { kick = "x.......x.......", snare = "....x.......x...",
@@ -43,7 +44,7 @@ for seed = 1, 5 do
   end
 end
 errands[#errands + 1] = function()
-  local file = os.tmpname()
+  local file = temporary.name()
   assert(model:save(file))
   local again = assert(core.load_model(file))
   os.remove(file)

@@ -11,6 +11,7 @@ local lfs = require "lfs"
 local core = require "neuraldrummer.core"
 local smf = require "neuraldrummer.smf"
 local annotations = require "spec.support.annotations"
+local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
 local modules = { ["neuraldrummer.core"] = core, ["neuraldrummer.smf"] = smf }
@@ -64,7 +65,7 @@ make["neuraldrummer.batches"] = function()
 end
 make["neuraldrummer.generator"] = function() return core.generator(core.model(SMALL)) end
 make["neuraldrummer.interrupt"] = function() return core.catch_interrupt() end
-make["neuraldrummer.lock"] = function() return assert(core.lock(os.tmpname())) end
+make["neuraldrummer.lock"] = function() return assert(core.lock(temporary.name())) end
 
 -- One of each, to be an argument.
 local given = {}
@@ -106,7 +107,7 @@ local right = {
   ["neuraldrummer.core.log_likelihood"] = function() return new "model", new "sequence", {} end,
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.catch_interrupt"] = function() return true end,
-  ["neuraldrummer.core.lock"] = function() return os.tmpname() end,
+  ["neuraldrummer.core.lock"] = function() return temporary.name() end,
   ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
   ["neuraldrummer.core.memory_rate"] = function() return 64 end,
   ["neuraldrummer.core.ingest"] = function()

@@ -1,5 +1,6 @@
---- Folders to play in and processes to watch, for specs.
+--- Files, folders and processes, for specs.
 local lfs = require "lfs"
+local temporary = require "spec.support.temporary"
 
 local shell = {}
 
@@ -27,18 +28,8 @@ end
 
 function shell.exists(path) return lfs.attributes(path, "mode") ~= nil end
 
---- A new empty folder; `shell.remove` takes it away.
-function shell.folder()
-  local path = os.tmpname()
-  os.remove(path)
-  assert(lfs.mkdir(path))
-  return path
-end
-
-function shell.remove(folder)
-  assert(folder:find "^/tmp/.")
-  os.execute("rm -rf " .. shell.quote(folder))
-end
+--- A new empty folder; `shell.remove` removes it with all that is in it.
+shell.folder, shell.remove = temporary.folder, temporary.remove
 
 --- What this process has read of files so far, in bytes: by calls, and by pages
 --- of memory that it touched for the first time.
@@ -50,7 +41,7 @@ end
 
 --- Runs a line of shell; exit status, stdout, stderr.
 function shell.sh(line)
-  local out, err = os.tmpname(), os.tmpname()
+  local out, err = temporary.name(), temporary.name()
   local _, how, status = os.execute(("{ %s\n} </dev/null >%s 2>%s"):format(line, out, err))
   local stdout, stderr = shell.read(out), shell.read(err)
   os.remove(out)
@@ -80,7 +71,7 @@ function shell.signalled(signal, file, ...)
     sh -c 'echo $$ >"$0"; exec "$@"' "$pid" %s
     status=$?
     rm "$pid"
-    (exit $status)]]):format(shell.quote(os.tmpname()), shell.quote(file .. ".nd-part"), signal,
+    (exit $status)]]):format(shell.quote(temporary.name()), shell.quote(file .. ".nd-part"), signal,
     table.concat(words, " ")))
 end
 

@@ -1,5 +1,6 @@
 --- Tiny songs from patterns, and corpora of them.
 local core = require "neuraldrummer.core"
+local temporary = require "spec.support.temporary"
 
 local tiny = {}
 
@@ -39,7 +40,7 @@ end
 ---@return neuraldrummer.corpus corpus
 ---@return string path for os.remove
 function tiny.corpus(tok, songs)
-  local path = os.tmpname()
+  local path = temporary.name()
   local writer = assert(core.create_corpus(path, tok))
   for i, pair in ipairs(songs) do
     local seq = pair[1]

@@ -1,8 +1,8 @@
 --- The commands that analyse the drums of a song with a model: score, explain.
 local nd = require "neuraldrummer"
-local blocks = require "neuraldrummer.blocks"
 local common = require "neuraldrummer.cli.common"
 local generate = require "neuraldrummer.generate"
+local sparkline = require "neuraldrummer.sparkline"
 
 local say, say_json = common.say, common.say_json
 
@@ -35,12 +35,12 @@ local LABEL_COLUMNS <const> = 16   -- beside the sparkline
 
 -- Prints the fit of each bar as a sparkline, if there is a terminal.
 local function say_sparkline(result)
-  local columns, fits = blocks.columns(), {}
+  local columns, fits = sparkline.terminal_columns(), {}
   if not columns then return end
   columns = math.max(1, columns - LABEL_COLUMNS)
   for i, bar in ipairs(result.bars) do fits[i] = bar.fit end
-  fits = blocks.fit(fits, columns)
-  local above, below = blocks.both_ways(fits)
+  fits = sparkline.downsample(fits, columns)
+  local above, below = sparkline.signed(fits)
   say("  fits its song %s", above)
   if below:find "[^ ]" then say("  fits another %s", below) end
   say("        bar 1-%-3d%s", #result.bars, #fits < #result.bars

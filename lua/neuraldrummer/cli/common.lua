@@ -217,7 +217,7 @@ end
 ---@return integer? status
 function common.check_outputs_with_picture(picture, inputs, outputs, numbers)
   if not picture then return common.check_outputs(inputs, outputs) end
-  local named, message = require "neuraldrummer.plot.paper".is_picture(picture)
+  local named, message = require "neuraldrummer.plot.gnuplot".is_picture(picture)
   if not named then return nil, message, common.MISUSED end
   if numbers == nil then numbers = files.ending(picture, ".tsv") end
   if numbers and log.is_log(numbers) then

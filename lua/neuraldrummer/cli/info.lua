@@ -1,7 +1,7 @@
 --- The command `info`: what is in a song, a corpus or a model; what the CPU has.
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
-local blocks = require "neuraldrummer.blocks"
+local sparkline = require "neuraldrummer.sparkline"
 local common = require "neuraldrummer.cli.common"
 local files = require "neuraldrummer.files"
 local option = require "neuraldrummer.options"
@@ -53,7 +53,7 @@ end
 -- A song by its bars, where there is a terminal to draw it on: how much is played
 -- beside the drums, and of them.
 local function sketch_song(song)
-  local columns = blocks.columns()
+  local columns = sparkline.terminal_columns()
   local seq = columns and nd.tokeniser():encode(song)
   if not seq then return end
   local bars, hits, voices = seq:bars(), seq:packed_hits(), #seq:voices()
@@ -63,15 +63,16 @@ local function sketch_song(song)
     song_bars[b] = energy[bar.first]
     drum_bars[b] = select(2, cells:gsub("[^\0]", "")) / (bar.last - bar.first + 1)
   end
-  song_bars, drum_bars = blocks.fit(song_bars, columns - 8), blocks.fit(drum_bars, columns - 8)
-  say("song    %s", blocks.columns_of(song_bars))
-  say("drums   %s", blocks.columns_of(drum_bars, 0))
+  song_bars = sparkline.downsample(song_bars, columns - 8)
+  drum_bars = sparkline.downsample(drum_bars, columns - 8)
+  say("song    %s", sparkline.bars(song_bars))
+  say("drums   %s", sparkline.bars(drum_bars, 0))
   say("bar 1-%d", #bars)
 end
 
 -- The drums of a corpus, likewise: voices by place in the bar, songs by tempo and density.
 local function sketch_corpus(corpus)
-  if not blocks.columns() then return true end
+  if not sparkline.terminal_columns() then return true end
   local statistics = require "neuraldrummer.statistics"
   local found, message = statistics.run(corpus)
   if not found then return nil, message end
@@ -79,7 +80,7 @@ local function sketch_corpus(corpus)
   for _, odds in ipairs(found.odds) do most = math.max(most, table.unpack(odds)) end
   for v = #found.voices, 1, -1 do
     local cells = {}
-    for k, odds in ipairs(found.odds[v]) do cells[k] = blocks.shades_of({ odds }, most):rep(2) end
+    for k, odds in ipairs(found.odds[v]) do cells[k] = sparkline.shades({ odds }, most):rep(2) end
     say("%12s  %s", found.voices[v], table.concat(cells))
   end
   if most > 0 then
@@ -91,7 +92,7 @@ local function sketch_corpus(corpus)
     local classes, songs = statistics.classes(kind[2], kind[3]), {}
     for i, class in ipairs(classes) do songs[i] = class[2] end
     if #songs > 0 then
-      say("%14s  %g %s %g", kind[1], classes[1][1], blocks.columns_of(songs, 0),
+      say("%14s  %g %s %g", kind[1], classes[1][1], sparkline.bars(songs, 0),
         classes[#classes][1])
     end
   end

@@ -1,10 +1,10 @@
 --- A classifier of four bars of drums, played or recorded: a drummer it cannot
 --- tell from the recorded ones plays as people do.
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 local classifier = {}
 
-local ones, bar_key = repertoire.ones, repertoire.bar_key
+local ones, bar_key = evaluated.count_bits, evaluated.bar_key
 local FOLDS <const> = 5  -- of the cross-validation
 
 --- What a classifier is shown of bars i..i+3.

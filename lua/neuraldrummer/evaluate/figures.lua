@@ -24,11 +24,11 @@
 ---   auc          how well a classifier tells four bars of it from four recorded
 ---                ones, cross-validated by song: 0.5 is human, 1 is plainly not
 local classifier = require "neuraldrummer.evaluate.classifier"
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 local figures = {}
 
-local ones = repertoire.ones
+local ones = evaluated.count_bits
 local SILENT <const> = 0.05  -- of the usual density: fewer than about 1 hit in 25 steps
 
 ---@class neuraldrummer.evaluate_row

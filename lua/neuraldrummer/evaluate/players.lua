@@ -1,7 +1,7 @@
 --- Who plays the songs: a model, and what needs no network. Each gives a
 --- song's hits as masks, one integer a step.
 local core = require "neuraldrummer.core"
-local repertoire = require "neuraldrummer.evaluate.repertoire"
+local evaluated = require "neuraldrummer.evaluate.songs"
 
 local players = {}
 
@@ -69,12 +69,12 @@ local function commonest_bar(song)
     local struck = false
     for t = bar.first, bar.last do struck = struck or song.real[t] ~= 0 end
     if struck then
-      local key = repertoire.bar_key(song.real, bar)
+      local key = evaluated.bar_key(song.real, bar)
       counts[key] = (counts[key] or 0) + 1
     end
   end
   for _, bar in ipairs(song.bars) do
-    local count = counts[repertoire.bar_key(song.real, bar)] or 0
+    local count = counts[evaluated.bar_key(song.real, bar)] or 0
     if count > most then best, most = bar, count end
   end
   local out = silence(song)
@@ -154,7 +154,7 @@ function players.model(model, songs, o)
     local blank = song.seq:with_hits(("\0"):rep(#song.seq * #song.seq:voices()))
     local seq = gen:play(blank, direction_of(song, model, o))
     if o.touch then seq = core.humanise(o.touch, seq, { seed = o.seed + s - 1 }) end
-    played[s], seqs[s] = repertoire.masks(seq, song.n), seq
+    played[s], seqs[s] = evaluated.masks(seq, song.n), seq
     o.on_progress(s, #songs)
   end
   return played, seqs

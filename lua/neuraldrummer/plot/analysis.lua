@@ -1,17 +1,17 @@
 --- Pictures of the analysis of drums by a model: how well they fit, and why they are likely.
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local analysis = {}
 
-local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
-  paper.GREY
-local HEIGHT <const> = paper.HEIGHT
+local LEFT <const>, RIGHT <const> = gnuplot.LEFT, gnuplot.RIGHT
+local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
+local HEIGHT <const> = gnuplot.HEIGHT
 -- Pixels: top and bottom of the upper panel, and of the drum roll.
 local TOP <const>, BOTTOM <const>, ROLL <const>, FOOT <const> = 90, 242, 266, 634
 
-local function side_of(x) return x < 0 and paper.AGAINST or paper.FOR end
+local function side_of(x) return x < 0 and gnuplot.AGAINST or gnuplot.FOR end
 
 ---@class neuraldrummer.plot_score_options
 ---@field out string path of the picture (PNG, SVG or PDF)
@@ -28,17 +28,18 @@ local function side_of(x) return x < 0 and paper.AGAINST or paper.FOR end
 function analysis.score(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
   if not options.out then error("options: out is needed", 2) end
-  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local rows = {}
   for i, bar in ipairs(result.bars) do
     rows[i] = { bar.bar, bar.step, bar.steps, bar.hits, bar.likelihood, bar.others, bar.fit }
   end
-  local ok, message = paper.tsv(tsv, { "bar", "step", "steps", "hits", "likelihood", "others",
+  local ok, message = gnuplot.write_tsv(tsv,
+    { "bar", "step", "steps", "hits", "likelihood", "others",
     "fit" }, rows)
   if not ok then return nil, message end
-  local lines, add = paper.script()
-  paper.add_roll(add, seq)
+  local lines, add = gnuplot.script()
+  gnuplot.add_roll(add, seq)
   add("$fit << END")
   local low, high = -0.1, 0.1
   for _, bar in ipairs(result.bars) do
@@ -51,20 +52,20 @@ function analysis.score(seq, result, options)
   local title = options.title or seq:name()
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
   add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
-  paper.head(add, HEIGHT, title == "" and "score" or title,
+  gnuplot.head(add, HEIGHT, title == "" and "score" or title,
     format("log-likelihood %.3f bits a step, %.3f under other songs: fit %+.3f, better than "
       .. "%d of %d", result.likelihood, result.others, result.fit, result.better, result.of))
-  paper.place(add, HEIGHT, TOP, BOTTOM)
+  gnuplot.place(add, HEIGHT, TOP, BOTTOM)
   add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
   add("set ylabel 'fit, bits a step' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
   add("plot $fit using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
     .. " 0 with lines lw 1 lc rgb '%s'", GREY)
   add("unset label\nset ylabel")
-  paper.place(add, HEIGHT, ROLL, FOOT)
-  paper.add_roll_panel(add, seq)
+  gnuplot.place(add, HEIGHT, ROLL, FOOT)
+  gnuplot.add_roll_panel(add, seq)
   add("unset multiplot")
-  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+  return gnuplot.draw(options.out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end
 
 -- Shares of the width: right end of the drum roll, left end of the chart of reasons.
@@ -100,13 +101,13 @@ function analysis.explain(seq, result, options)
     before = "integer", from = "table" })
   if not options.out then error("options: out is needed", 2) end
   local words = require "neuraldrummer.explain".words
-  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local rows = {}
   for i, reason in ipairs(result.reasons) do
     rows[i] = { reason.kind, reason.name, reason.weight }
   end
-  local ok, message = paper.tsv(tsv, { "kind", "name", "weight" }, rows)
+  local ok, message = gnuplot.write_tsv(tsv, { "kind", "name", "weight" }, rows)
   if not ok then return nil, message end
   local bars = seq:bars()
   local from = math.max(1, result.bar - (options.before or 4))
@@ -124,8 +125,8 @@ function analysis.explain(seq, result, options)
     explained[(hit.step - 1) << 8 | voice_of[hit.voice]] = true
   end
 
-  local lines, add = paper.script()
-  paper.add_roll(add, seq, function(step, voice)
+  local lines, add = gnuplot.script()
+  gnuplot.add_roll(add, seq, function(step, voice)
     local key = step << 8 | voice
     if explained[key] then return tonumber(INK:sub(2), 16) end
     return weight_colour(weights[key] or 0, max_weight)
@@ -144,7 +145,7 @@ function analysis.explain(seq, result, options)
   for i = 1, count do
     local reason = result.reasons[i]
     far = math.max(far, math.abs(reason.weight))
-    names[i] = ("%s %d"):format(paper.label(words(reason)), -i)
+    names[i] = ("%s %d"):format(gnuplot.label(words(reason)), -i)
     add("0 %d %.4g %.4g %.2f %.2f %d", -i, math.min(0, reason.weight),
       math.max(0, reason.weight), -i - 0.36, -i + 0.36, side_of(reason.weight))
   end
@@ -153,10 +154,10 @@ function analysis.explain(seq, result, options)
   local title = options.title or seq:name()
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, SPLIT)
   add("set multiplot\nset xrange [%d:%d]\nunset xtics", first, last)
-  paper.head(add, HEIGHT, title == "" and "reasons" or title,
+  gnuplot.head(add, HEIGHT, title == "" and "reasons" or title,
     ("what makes the %d hits of bar %d likely (blue) or unlikely (orange), mean log-odds")
       :format(#result.hits, result.bar))
-  paper.place(add, HEIGHT, TOP, BOTTOM)
+  gnuplot.place(add, HEIGHT, TOP, BOTTOM)
   add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
   add("set ylabel 'weight of the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
@@ -165,11 +166,11 @@ function analysis.explain(seq, result, options)
   add("plot $song using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
     .. " 0 with lines lw 1 lc rgb '%s'", GREY)
   add("unset object\nunset label\nset ylabel")
-  paper.place(add, HEIGHT, ROLL, FOOT)
-  paper.add_roll_panel(add, seq, to - from + 1)
+  gnuplot.place(add, HEIGHT, ROLL, FOOT)
+  gnuplot.add_roll_panel(add, seq, to - from + 1)
   add("unset object\nunset xlabel")
   add("set lmargin at screen %g\nset rmargin at screen %g", CHART, RIGHT)
-  paper.place(add, HEIGHT, TOP, FOOT)
+  gnuplot.place(add, HEIGHT, TOP, FOOT)
   add("set xrange [%.4g:%.4g]\nset yrange [%g:-0.4]", -far * 1.05, far * 1.05,
     -math.max(count, 8) - 0.6)
   add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s' offset 0.4,0",
@@ -178,7 +179,7 @@ function analysis.explain(seq, result, options)
   add("set arrow 1 from first 0, graph 0 to first 0, graph 1 nohead lc rgb '%s'", GREY)
   add("plot $reasons using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
   add("unset multiplot")
-  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+  return gnuplot.draw(options.out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end
 
 return analysis

@@ -2,7 +2,7 @@
 --- and by density.
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 local statistics = require "neuraldrummer.statistics"
 
 local HEIGHT <const> = 560
@@ -21,9 +21,9 @@ local function add_histogram(add, name, classes, width)
   add("set xrange [%g:%g]", classes[1][1] - width / 2, classes[#classes][1] + width * 1.5)
   -- songs are whole
   add("set ytics %s scale 0 font 'sans,10' tc rgb '%s' offset 0.4,0",
-    most < 5 and "1" or "autofreq", paper.GREY)
-  add("set xtics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3", paper.GREY)
-  add("plot $%s using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'", name, paper.colour(paper.SONG))
+    most < 5 and "1" or "autofreq", gnuplot.GREY)
+  add("set xtics autofreq scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3", gnuplot.GREY)
+  add("plot $%s using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'", name, gnuplot.colour(gnuplot.SONG))
 end
 
 ---@class neuraldrummer.plot_corpus_options
@@ -40,7 +40,7 @@ end
 return function(found, options)
   options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
   if not options.out then error("options: out is needed", 2) end
-  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local rows, songs = {}, 0
   local tempo = statistics.classes(found.tempo, statistics.TEMPO)
@@ -56,47 +56,48 @@ return function(found, options)
   for _, class in ipairs(density) do
     rows[#rows + 1] = { "songs by hits a step", format("%.1f", class[1]), class[2] }
   end
-  local ok, message = paper.tsv(tsv, { "what", "at", "value" }, rows)
+  local ok, message = gnuplot.write_tsv(tsv, { "what", "at", "value" }, rows)
   if not ok then return nil, message end
 
-  local lines, add = paper.script()
+  local lines, add = gnuplot.script()
   local n, most, names = #found.voices, 0, {}
   for v, voice in ipairs(found.voices) do
-    names[v] = ("%s %d"):format(paper.label((voice:gsub("_", " "))), v)
+    names[v] = ("%s %d"):format(gnuplot.label((voice:gsub("_", " "))), v)
     for _, odds in ipairs(found.odds[v]) do most = math.max(most, odds) end
   end
   add("$odds << END")
   for v, voice in ipairs(found.voices) do
-    local ramp = paper.is_metal(voice) and paper.METAL or paper.SKIN
+    local ramp = gnuplot.is_metal(voice) and gnuplot.METAL or gnuplot.SKIN
     for k, odds in ipairs(found.odds[v]) do
       add("%g %d %g %g %g %g %d", k, v, k - 0.47, k + 0.47, v - 0.45, v + 0.45,
-        paper.blend(WHITE, ramp[2], most > 0 and (odds / most) ^ 0.7 or 0))
+        gnuplot.blend(WHITE, ramp[2], most > 0 and (odds / most) ^ 0.7 or 0))
     end
   end
   add("END")
   add("set multiplot")
-  add("set lmargin at screen %g\nset rmargin at screen 0.53", paper.LEFT)
-  paper.head(add, HEIGHT, options.title or "corpus",
+  add("set lmargin at screen %g\nset rmargin at screen 0.53", gnuplot.LEFT)
+  gnuplot.head(add, HEIGHT, options.title or "corpus",
     format("%d songs; %d bars of 4/4, darkest: struck in %.0f %% of them", songs, found.bars,
       100 * most))
-  paper.place(add, HEIGHT, 92, 490)
+  gnuplot.place(add, HEIGHT, 92, 490)
   add("set xrange [0.4:%g]\nset yrange [0.5:%g]", statistics.PLACES + 0.6, n + 0.5)
   add("set ytics (%s) scale 0 noenhanced font 'sans,12' tc rgb '%s' offset 0.4,0",
-    table.concat(names, ", "), paper.INK)
+    table.concat(names, ", "), gnuplot.INK)
   add("set xtics ('1' 1, '2' 5, '3' 9, '4' 13) scale 0 font 'sans,11' tc rgb '%s' offset 0,0.3",
-    paper.GREY)
-  add("set xlabel 'beat of the bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+    gnuplot.GREY)
+  add("set xlabel 'beat of the bar' font 'sans,11.5' tc rgb '%s' offset 0,0.4", gnuplot.GREY)
   add("plot $odds using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable")
   add("unset label")
-  add("set lmargin at screen 0.6\nset rmargin at screen %g", paper.RIGHT)
-  add("set ylabel 'songs' font 'sans,11.5' tc rgb '%s' offset 0.6,0", paper.INK)
-  paper.place(add, HEIGHT, 50, 230)
+  add("set lmargin at screen 0.6\nset rmargin at screen %g", gnuplot.RIGHT)
+  add("set ylabel 'songs' font 'sans,11.5' tc rgb '%s' offset 0.6,0", gnuplot.INK)
+  gnuplot.place(add, HEIGHT, 50, 230)
   add("set xlabel 'beats a minute%s' font 'sans,11.5' tc rgb '%s' offset 0,0.4",
-    found.tempo[statistics.FAST] and (" (%d: and more)"):format(statistics.FAST) or "", paper.GREY)
+    found.tempo[statistics.FAST] and (" (%d: and more)"):format(statistics.FAST) or "",
+    gnuplot.GREY)
   add_histogram(add, "tempo", tempo, statistics.TEMPO)
-  paper.place(add, HEIGHT, 310, 490)
-  add("set xlabel 'hits a step' font 'sans,11.5' tc rgb '%s' offset 0,0.4", paper.GREY)
+  gnuplot.place(add, HEIGHT, 310, 490)
+  add("set xlabel 'hits a step' font 'sans,11.5' tc rgb '%s' offset 0,0.4", gnuplot.GREY)
   add_histogram(add, "density", density, statistics.DENSITY)
   add("unset multiplot")
-  return paper.draw(options.out, paper.WIDTH, HEIGHT, lines, tsv)
+  return gnuplot.draw(options.out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end

@@ -3,11 +3,11 @@
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 local sections = require "neuraldrummer.sections"
 
-local LEFT <const>, RIGHT <const>, INK <const>, GREY <const> = paper.LEFT, paper.RIGHT, paper.INK,
-  paper.GREY
+local LEFT <const>, RIGHT <const> = gnuplot.LEFT, gnuplot.RIGHT
+local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
 local ASKED <const>, PLAYED <const> = 0xf1d9ae, 0x9a4f0d   -- of fills
 local KEPT <const> = 0xdfe9dc
 local SECTIONS <const> = { 0xdbe4f0, 0xf3e6cd, 0xdcebe4, 0xeadfe9, 0xf0e0d8, 0xe3e3e3 }
@@ -49,7 +49,7 @@ local function write_tsv(path, seq, intensity, facts)
   table.move(voices, 1, #voices, 5, names)
   table.move({ "section", "fill", "asked_fill", "asked_energy", "kept" }, 1, 5, #names + 1, names)
   local per_beat, step, bar, section = seq:settings().steps_per_beat, 0, 1, 1
-  return paper.tsv(path, names, function()
+  return gnuplot.write_tsv(path, names, function()
     step = step + 1
     if step > #seq then return nil end
     while bars[bar + 1] and bars[bar + 1].first <= step do bar = bar + 1 end
@@ -98,7 +98,7 @@ local function add_heard(add, seq, bars, intensity)
     if bars[at + 1] and bars[at + 1].first <= step then at = at + 1 end
     lengths[step] = bars[at].last - bars[at].first + 1
   end
-  local curve = paper.smooth(intensity, function(step) return lengths[step] end)
+  local curve = gnuplot.smooth(intensity, function(step) return lengths[step] end)
   add("$intensity << END")
   for i, value in ipairs(curve) do add("%g %.4g %.4g", i - 0.5, intensity[i], value) end
   add("END")
@@ -111,7 +111,7 @@ local function add_heard(add, seq, bars, intensity)
   add("set yrange [%.4g:%.4g]", bottom, top)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
   add("set ylabel 'intensity of the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
-  local song = paper.colour(paper.SONG)
+  local song = gnuplot.colour(gnuplot.SONG)
   add("plot $bars using 1:(%.4g):(0):(%.4g):5 with vectors nohead lw 1 lc rgb variable,"
     .. " $intensity using 1:(%.4g):(0):($2-(%.4g)) with vectors nohead lw %.2f lc rgb '#bdd1cb',"
     .. " $intensity using 1:3 with filledcurves y=%.4g fc rgb '%s' fs transparent solid 0.14,"
@@ -141,8 +141,8 @@ local function strips(seq, facts)
       SECTIONS[(section.kind - 1) % #SECTIONS + 1])
     local from, to = bars[section.first].first - 1, bars[section.last].last
     local name = section_name(section)
-    if (to - from) / #seq * paper.WIDTH > 9 * #name then
-      texts[#texts + 1] = format("%g %g %s", (from + to) / 2, (low + high) / 2, paper.quote(name))
+    if (to - from) / #seq * gnuplot.WIDTH > 9 * #name then
+      texts[#texts + 1] = format("%g %g %s", (from + to) / 2, (low + high) / 2, gnuplot.quote(name))
     end
   end
   low, high = strip("fills", 1)
@@ -156,7 +156,7 @@ local function strips(seq, facts)
     for b in ipairs(bars) do
       local x = facts.energy[b]
       if x then
-        box(b, b, middle, middle + x / 3 * 0.95, x < 0 and paper.AGAINST or paper.FOR)
+        box(b, b, middle, middle + x / 3 * 0.95, x < 0 and gnuplot.AGAINST or gnuplot.FOR)
         box(b, b, middle - 0.02, middle + 0.02, 0x8a9099)
       end
     end
@@ -166,7 +166,7 @@ local function strips(seq, facts)
     for b, share in ipairs(facts.open) do
       if share > 0 then
         box(b, b, low + 0.3, high - 0.3,
-          paper.blend({ 0xd5, 0xd8, 0xdd }, { 0x2b, 0x2f, 0x36 }, share))
+          gnuplot.blend({ 0xd5, 0xd8, 0xdd }, { 0x2b, 0x2f, 0x36 }, share))
       end
     end
   end
@@ -199,7 +199,7 @@ local function add_kept(add, seq, known)
     end
   end
   add("%d 0 %d %d 0 0\nEND", -#seq, -#seq, -#seq)
-  return ("$kept using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'"):format(paper.colour(KEPT))
+  return ("$kept using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'"):format(gnuplot.colour(KEPT))
 end
 
 -- The legend of strokes, from right to left, and of what is kept.
@@ -220,7 +220,7 @@ local function add_legend(add, height, kept)
     text("loud", x)
     for i = 0, 4 do
       local left = x - 0.026 - (5 - i) * 0.013
-      swatch(left, left + 0.0115, paper.stroke(family[2], 20 + i * 25))
+      swatch(left, left + 0.0115, gnuplot.stroke(family[2], 20 + i * 25))
     end
     text("soft", x - 0.096)
     text(family[1], x - 0.124)
@@ -263,15 +263,15 @@ return function(seq, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
     sections = "table", direction = "table", from = "table" })
   if not options.out and not options.tsv then error("options: out or tsv is needed", 2) end
-  local tsv, why = paper.beside(options.out, options.tsv, options.from)
+  local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local intensity, facts = seq:metric "intensity", by_bar(seq, options)
   local ok, message = write_tsv(tsv, seq, intensity, facts)
   if not ok then return nil, message end
   if not options.out then return true end
 
-  local lines, add = paper.script()
-  local drawn = paper.add_roll(add, seq)
+  local lines, add = gnuplot.script()
+  local drawn = gnuplot.add_roll(add, seq)
   local meters = meter_labels(facts.bars, #seq)
   local boxes, texts, names, high = strips(seq, facts)
   local strips_at = TOP + HEARD + (#meters > 1 and 24 or 8)
@@ -280,20 +280,20 @@ return function(seq, options)
   local title = options.title or seq:name()
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
   add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
-  paper.head(add, height, title == "" and "drum roll" or title,
+  gnuplot.head(add, height, title == "" and "drum roll" or title,
     facts_line(facts, meters, #seq, drawn))
   add_legend(add, height, facts.known)
   for i = 1, #meters > 1 and #meters or 0 do
     add("set label %d '%s' at first %d, screen %g left font 'sans Bold,11' tc rgb '%s'",
       100 + i, meters[i][2], meters[i][1], 1 - (TOP + HEARD + 12) / height, INK)
   end
-  paper.place(add, height, TOP, TOP + HEARD)
+  gnuplot.place(add, height, TOP, TOP + HEARD)
   add_heard(add, seq, facts.bars, intensity)
-  paper.place(add, height, strips_at, strips_at + high * STRIP)
+  gnuplot.place(add, height, strips_at, strips_at + high * STRIP)
   add_strips(add, boxes, texts, names, high)
   local below = facts.known and add_kept(add, seq, facts.known)
-  paper.place(add, height, roll_at, roll_at + ROLL)
-  paper.add_roll_panel(add, seq, nil, below)
+  gnuplot.place(add, height, roll_at, roll_at + ROLL)
+  gnuplot.add_roll_panel(add, seq, nil, below)
   add("unset multiplot")
-  return paper.draw(options.out, paper.WIDTH, height, lines, tsv)
+  return gnuplot.draw(options.out, gnuplot.WIDTH, height, lines, tsv)
 end

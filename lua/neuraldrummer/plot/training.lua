@@ -2,12 +2,12 @@
 --- trainings side by side, and the figures of several players.
 local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.numbers".format
-local paper = require "neuraldrummer.plot.paper"
+local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local training = {}
 
-local INK <const>, GREY <const> = paper.INK, paper.GREY
-local WIDTH <const>, HEIGHT <const> = 1200, paper.HEIGHT
+local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
+local WIDTH <const>, HEIGHT <const> = 1200, gnuplot.HEIGHT
 
 -- Columns of a training log as numbers; what isn't one is left out.
 local function read_log(path)
@@ -65,7 +65,7 @@ function training.loss(log, out)
   end
   if #losses + #valids == 0 then return nil, log .. ": no losses in it" end
 
-  local lines, add = paper.script()
+  local lines, add = gnuplot.script()
   local function block(name, list)
     add("$%s << END", name)
     for _, point in ipairs(list) do add("%.8g %.8g", point[1], point[2]) end
@@ -75,7 +75,7 @@ function training.loss(log, out)
   for i, point in ipairs(losses) do plain[i] = point[2] end
   local means = {}
   local width = math.max(1, #plain // 50)
-  for i, mean in ipairs(paper.smooth(plain, function() return width end)) do
+  for i, mean in ipairs(gnuplot.smooth(plain, function() return width end)) do
     means[i] = { losses[i][1], mean }
   end
   block("losses", losses)
@@ -93,7 +93,7 @@ function training.loss(log, out)
   local best = math.huge
   for _, point in ipairs(valids) do best = math.min(best, point[2]) end
   add("set label 2 %s at screen 0.085,0.9 left noenhanced font 'sans,11.5' tc rgb '%s'",
-    paper.label(("%s, best validation %s"):format(#losses > 0 and format("%d batches, last %.4f",
+    gnuplot.label(("%s, best validation %s"):format(#losses > 0 and format("%d batches, last %.4f",
       #losses, means[#means][2]) or "no batches",
       best < math.huge and format("%.4f", best) or "none")), GREY)
   add("set tmargin at screen 0.86\nset bmargin at screen %g", #rates > 1 and 0.31 or 0.1)
@@ -125,7 +125,7 @@ function training.loss(log, out)
       .. " $rates using 1:2 with lines lw 1.6 lc rgb '%s'", GREY)
   end
   add("unset multiplot")
-  return paper.draw(out, WIDTH, HEIGHT, lines, log)
+  return gnuplot.draw(out, WIDTH, HEIGHT, lines, log)
 end
 
 -- Shapes of points: curves are told apart without their colours as well.
@@ -165,7 +165,7 @@ function training.compare(logs, out)
     end
     if #valids == 0 then
       local width = math.max(1, #plain // 50)
-      for k, mean in ipairs(paper.smooth(plain, function() return width end)) do
+      for k, mean in ipairs(gnuplot.smooth(plain, function() return width end)) do
         valids[k] = { at[k], mean }
       end
     end
@@ -175,12 +175,12 @@ function training.compare(logs, out)
     end
     curves[i] = valids
   end
-  local tsv, why = paper.beside(out, nil, logs)
+  local tsv, why = gnuplot.data_path(out, nil, logs)
   if not tsv then return nil, why end
-  local ok, message = paper.tsv(tsv, { "model", "epoch", "loss" }, table_rows)
+  local ok, message = gnuplot.write_tsv(tsv, { "model", "epoch", "loss" }, table_rows)
   if not ok then return nil, message end
 
-  local lines, add = paper.script()
+  local lines, add = gnuplot.script()
   local parts, best, last = {}, {}, 0
   for i, curve in ipairs(curves) do
     local least = math.huge
@@ -193,12 +193,12 @@ function training.compare(logs, out)
     best[i] = format("%s %.4f", names[i], least)
     parts[i] = ("$c%d using 1:2 with linespoints lw 2.4 pt %d ps 1.1 lc rgb '%s' title %s"):format(
       i, POINTS[(i - 1) % #POINTS + 1],
-      paper.colour(paper.SERIES[(i - 1) % #paper.SERIES + 1]), paper.label(names[i]))
+      gnuplot.colour(gnuplot.SERIES[(i - 1) % #gnuplot.SERIES + 1]), gnuplot.label(names[i]))
   end
   add("set lmargin at screen 0.085\nset rmargin at screen 0.975")
-  paper.head(add, HEIGHT, "Loss on the validation songs", "best: " .. table.concat(best, ", "),
+  gnuplot.head(add, HEIGHT, "Loss on the validation songs", "best: " .. table.concat(best, ", "),
     0.085)
-  paper.place(add, HEIGHT, 98, 630)
+  gnuplot.place(add, HEIGHT, 98, 630)
   add("set xrange [0:%.8g]", last)
   add("set grid ytics lc rgb '#e6e8eb' lt 1")
   add("set ytics scale 0 font 'sans,11' tc rgb '%s'\nset xtics scale 0 font 'sans,11' tc rgb '%s'",
@@ -206,7 +206,7 @@ function training.compare(logs, out)
   add("set xlabel 'epoch' tc rgb '%s'", GREY)
   add("set key inside right top noenhanced samplen 2 font 'sans,12' tc rgb '%s'", INK)
   add("plot %s", table.concat(parts, ", "))
-  return paper.draw(out, WIDTH, HEIGHT, lines, tsv)
+  return gnuplot.draw(out, WIDTH, HEIGHT, lines, tsv)
 end
 
 -- Figures of evaluate's rows that are drawn, with their titles; percentages as such.
@@ -259,12 +259,12 @@ function training.figures(rows, out, from)
     data[i] = { row.name }
     for k, figure in ipairs(shown) do data[i][k + 1] = tonumber(row[figure[1]]) end
   end
-  local tsv, why = paper.beside(out, nil, from)
+  local tsv, why = gnuplot.data_path(out, nil, from)
   if not tsv then return nil, why end
-  local ok, message = paper.tsv(tsv, names, data)
+  local ok, message = gnuplot.write_tsv(tsv, names, data)
   if not ok then return nil, message end
 
-  local lines, add = paper.script()
+  local lines, add = gnuplot.script()
   local across = math.min(4, #shown)
   local down = (#shown + across - 1) // across
   local panel = 54 + 22 * #rows
@@ -272,7 +272,7 @@ function training.figures(rows, out, from)
   local height = top - 10 + down * panel
   local facts, labels, places, recorded_row = {}, {}, {}, nil
   for i, row in ipairs(rows) do
-    labels[i] = ("%s %d"):format(paper.label(tostring(row.name)), -i)
+    labels[i] = ("%s %d"):format(gnuplot.label(tostring(row.name)), -i)
     places[i] = ("'' %d"):format(-i)
     if row.name == "recorded drums" then recorded_row = row end
   end
@@ -280,7 +280,7 @@ function training.figures(rows, out, from)
   if of.songs then facts[1] = ("%d songs"):format(of.songs) end
   if of.steps then facts[#facts + 1] = ("%d steps"):format(of.steps) end
   if recorded_row then facts[#facts + 1] = "dashed: the recorded drums" end
-  paper.head(add, height, "Players side by side", table.concat(facts, ", "), 0.02)
+  gnuplot.head(add, height, "Players side by side", table.concat(facts, ", "), 0.02)
   add("set multiplot")
   for k, figure in ipairs(shown) do
     local key, title, factor = table.unpack(figure)
@@ -294,16 +294,16 @@ function training.figures(rows, out, from)
         value = value * (factor or 1)
         low, high = math.min(low, value), math.max(high, value)
         if row.name == "recorded drums" then recorded = value end
-        add("%.8g %d %d", value, -i, paper.SERIES[(i - 1) % #paper.SERIES + 1])
+        add("%.8g %d %d", value, -i, gnuplot.SERIES[(i - 1) % #gnuplot.SERIES + 1])
       end
     end
     add("END")
     local room = high > low and (high - low) * 0.12 or math.max(math.abs(high) * 0.1, 0.1)
     add("set lmargin at screen %g\nset rmargin at screen %g", left,
       left + 0.825 / across - 0.025)
-    paper.place(add, height, top + line * panel, top + line * panel + 22 * #rows)
+    gnuplot.place(add, height, top + line * panel, top + line * panel + 22 * #rows)
     add("set xrange [%.8g:%.8g]\nset yrange [%g:-0.4]", low - room, high + room, -#rows - 0.6)
-    add("set title %s font 'sans,11.5' tc rgb '%s' offset 0,-0.6", paper.label(title), INK)
+    add("set title %s font 'sans,11.5' tc rgb '%s' offset 0,-0.6", gnuplot.label(title), INK)
     add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s'",
       table.concat(column == 0 and labels or places, ", "), INK)
     add("set xtics (%s) scale 0 font 'sans,10' tc rgb '%s' offset 0,0.5",
@@ -318,7 +318,7 @@ function training.figures(rows, out, from)
     if k == 1 then add("unset label") end  -- the head, once
   end
   add("unset multiplot")
-  return paper.draw(out, paper.WIDTH, height, lines, tsv)
+  return gnuplot.draw(out, gnuplot.WIDTH, height, lines, tsv)
 end
 
 return training

@@ -1,11 +1,12 @@
 --- Memory that training takes, against the formula for it, and on a corpus that
 --- is larger than what a process may hold of it.
 local bench = require "spec.bench.support"
+local temporary = require "spec.support.temporary"
 local songs = dofile "spec/bench/songs.lua"
 
 --- A training on a corpus of so many bytes; `words` as growth.lua takes them.
 local function row(name, bytes, words, limit)
-  local path = os.tmpname()
+  local path = temporary.name()
   songs.corpus(path, words:match " (%S+)", bytes)
   local text = bench.output(("%s spec/bench/growth.lua %s %s"):format(bench.lua, path, words))
   local grown, formula = (text or ""):match "^(%d+) (%d+)"

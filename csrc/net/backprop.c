@@ -1,0 +1,372 @@
+/* Forward and backward pass over a batch. The streams of a batch are independent
+ * of each other, so each thread takes some of them through all layers and steps
+ * (forward_streams, backward_streams). The gradients of the weights are sums over
+ * all streams: they are shared out by columns (gradient_columns). Every sum is
+ * formed by one thread in a fixed order, so that the results do not depend on the
+ * number of threads. */
+#include <string.h>
+
+#include "dense.h"
+#include "kernels.h"
+#include "train_ctx.h"
+
+static const nd_net_config *config_of(const train_ctx *x) { return &x->trainer->net->config; }
+
+/* Copies the first `n` columns of each row. */
+static void copy_columns(int32_t rows, int32_t n, const float *from, int32_t from_width, float *to,
+                         int32_t to_width) {
+  for (int32_t r = 0; r < rows; r++, from += from_width, to += to_width)
+    memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+/* ---------------------------------------------------------------- carried state
+ * A layer's state in the batch begins `at` floats into it: h of all streams (B, H),
+ * then c (B, H). */
+
+static void load_state(const nd_batch *b, size_t at, bool zero, const nd_lstm_work *w, int32_t from,
+                       int32_t to) {
+  size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams;
+  size_t row = w->backwards ? n * (size_t)b->steps : 0;
+  for (int32_t s = from; s < to; s++) {
+    float *h = w->trace.h + row + (size_t)s * H, *c = w->trace.c + row + (size_t)s * H;
+    if (zero || b->reset_state[s]) {
+      memset(h, 0, H * sizeof *h);
+      memset(c, 0, H * sizeof *c);
+    } else {
+      memcpy(h, b->state + at + (size_t)s * H, H * sizeof *h);
+      memcpy(c, b->state + at + n + (size_t)s * H, H * sizeof *c);
+    }
+  }
+}
+
+static void store_state(nd_batch *b, size_t at, const nd_lstm_work *w, int32_t from, int32_t to) {
+  size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams, last = n * (size_t)b->steps;
+  size_t first = (size_t)from * H, bytes = (size_t)(to - from) * H * sizeof *b->state;
+  memcpy(b->state + at + first, w->trace.h + last + first, bytes);
+  memcpy(b->state + at + n + first, w->trace.c + last + first, bytes);
+}
+
+/* --------------------------------------------------------------------- forward */
+
+/* Reserves the random numbers of every mask before threads start: a thread can
+ * then draw the part of its streams, and the numbers do not depend on how streams
+ * are divided among threads or processes. */
+static void reserve_masks(train_ctx *x) {
+  const nd_net_config *c = config_of(x);
+  nd_rng *rng = &x->trainer->rng;
+  uint64_t rows = (uint64_t)x->batch->steps * (uint64_t)x->batch->shard.total;
+  if (x->layer[0].mask == NULL) return;
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
+    x->encoder[k].mask_rng = *rng;
+    nd_rng_skip(rng, nd_dropout_draws(rows * (uint64_t)c->encoder));
+  }
+  for (int32_t l = 0; l < c->layers; l++) {
+    x->layer[l].mask_rng = *rng;
+    nd_rng_skip(rng, nd_dropout_draws(rows * (uint64_t)c->hidden));
+  }
+}
+
+/* Copies a layer's outputs, streams from..to-1, to rows of `out_width`, through
+ * dropout if there is a mask. The mask is drawn in the order in which the layer
+ * runs: the backward direction starts with the last step. */
+static void apply_dropout(const train_ctx *x, const train_layer *layer, int32_t from, int32_t to,
+                          float *out, int32_t out_width) {
+  const nd_lstm_work *w = &layer->work;
+  const nd_shard *shard = &x->batch->shard;
+  size_t B = (size_t)w->streams, n = (size_t)w->layer.hidden;
+  const float *h = nd_lstm_outputs(w);
+  for (int32_t t = 0; t < w->steps; t++) {
+    size_t row = (size_t)t * B + (size_t)from;
+    const float *in = h + row * n;
+    float *y = out + row * (size_t)out_width;
+    if (layer->mask == NULL) {
+      copy_columns(to - from, (int32_t)n, in, (int32_t)n, y, out_width);
+      continue;
+    }
+    float *mask = layer->mask + row * n;
+    size_t drawn_row = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)shard->total +
+                       (size_t)(shard->first + from);
+    nd_dropout_mask(&layer->mask_rng, config_of(x)->dropout, drawn_row * n,
+                    (to - from) * (int32_t)n, mask);
+    for (int32_t r = from; r < to; r++, in += n, mask += n, y += out_width)
+      nd_product((int32_t)n, in, mask, y);
+  }
+}
+
+/* The encoder over the batch's steps. The forward direction carries its state from
+ * batch to batch; the backward one starts at the last step of each batch. */
+static void encode(train_ctx *x, int32_t from, int32_t to) {
+  const nd_net_config *c = config_of(x);
+  nd_batch *b = x->batch;
+  int32_t E = c->encoded, I = c->inputs, D = nd_net_decoder_inputs(c), encoding = nd_net_encoding(c);
+  size_t state_at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)b->streams;
+  for (int32_t t = 0; t < b->steps; t++) {
+    size_t row = (size_t)t * (size_t)b->streams + (size_t)from;
+    const float *in = b->x + row * (size_t)I;
+    copy_columns(to - from, E, in, I, x->encoder_in + row * (size_t)E, E);
+    copy_columns(to - from, I - E, in + E, I, x->decoder_in + row * (size_t)D + encoding, D);
+  }
+  for (int32_t k = 0; k < nd_net_directions(c); k++) {
+    const nd_lstm_work *w = &x->encoder[k].work;
+    load_state(b, state_at, k == 1, w, from, to);
+    nd_lstm_forward_streams(w, from, to);
+    if (k == 0) store_state(b, state_at, w, from, to);
+    apply_dropout(x, &x->encoder[k], from, to, x->decoder_in + (size_t)k * (size_t)c->encoder, D);
+  }
+}
+
+/* The loss of some rows to x->sums; their logits become its gradient, if wanted. */
+static void compute_loss(const train_ctx *x, int32_t row, int32_t rows) {
+  const nd_net_config *c = config_of(x);
+  size_t at = (size_t)row;
+  const float *y = x->batch->y + at * (size_t)x->batch->y_width;
+  const float *mask = x->batch->mask + at * (size_t)c->voices;
+  float *logits = x->logits + at * (size_t)nd_net_outputs(c);
+  (c->touch ? nd_touch_loss : nd_hits_loss)(rows, c->voices, y, mask, logits, x->scale, x->sums + row);
+}
+
+/* Steps that the head sees: all, or a window's last one. */
+static int32_t head_steps(const train_ctx *x) { return x->rows / x->batch->streams; }
+
+static void forward_streams(void *job, int part, int parts) {
+  train_ctx *x = job;
+  const nd_net *net = x->trainer->net;
+  const nd_net_config *c = &net->config;
+  nd_batch *b = x->batch;
+  int32_t from = nd_partition_begin(b->streams, 1, part, parts);
+  int32_t to = nd_partition_begin(b->streams, 1, part + 1, parts);
+  if (from == to) return;
+  if (c->encoder > 0) encode(x, from, to);
+  for (int32_t l = 0; l < c->layers; l++) {
+    train_layer *layer = &x->layer[l];
+    size_t state_at = 2 * (size_t)l * (size_t)c->hidden * (size_t)b->streams;
+    load_state(b, state_at, c->window > 0, &layer->work, from, to);
+    nd_lstm_forward_streams(&layer->work, from, to);
+    store_state(b, state_at, &layer->work, from, to);
+    if (layer->mask != NULL) apply_dropout(x, layer, from, to, layer->out, c->hidden);
+  }
+  if (x->n_ops > 0) return;  /* dense layers follow; a norm's statistics need all streams */
+  size_t first = (size_t)from;
+  nd_hits_forward_blocks(&net->hits, x->hits_packed, head_steps(x), b->streams, to - from,
+                         x->features + first * (size_t)c->hidden, b->x + first * (size_t)c->inputs,
+                         b->y + first * (size_t)b->y_width,
+                         x->logits + first * (size_t)nd_net_outputs(c));
+  for (int32_t t = 0; t < head_steps(x); t++) compute_loss(x, t * b->streams + from, to - from);
+}
+
+static void forward_norm(train_ctx *x, train_head_op *h, bool training, float *out) {
+  const nd_norm_params *p = &x->trainer->net->params.norm[h->op.index];
+  if (training)
+    nd_norm_train(&x->batch->shard, x->rows, h->op.in, p->gamma, p->beta, h->moments, out, h->saved,
+                  h->inverse);
+  else
+    nd_norm_apply(x->rows, h->op.in, p->gamma, p->beta, p->mean, p->var, out);
+}
+
+/* The dense layers, all rows at once on the calling thread: BLAS has the threads. */
+static void forward_head(train_ctx *x, bool training) {
+  nd_trainer *t = x->trainer;
+  const nd_net *net = t->net;
+  float dropout = net->config.head_dropout;
+  memcpy(x->head[0].in, x->features,
+         (size_t)x->rows * (size_t)net->config.hidden * sizeof *x->features);
+  for (int32_t k = 0; k < x->n_ops; k++) {
+    train_head_op *h = &x->head[k];
+    float *out = k + 1 < x->n_ops ? x->head[k + 1].in : x->head_out;
+    if (h->op.kind == ND_HEAD_DENSE) {
+      const nd_dense_params *p = &net->params.dense[h->op.index];
+      nd_dense_forward(x->rows, h->op.in, h->op.out, h->in, p->w, p->b, out);
+      continue;
+    }
+    memcpy(out, h->in, (size_t)x->rows * (size_t)h->op.in * sizeof *out);
+    if (h->op.kind == ND_HEAD_NORM) forward_norm(x, h, training, out);
+    else if (training && dropout > 0.0f)
+      nd_dropout(&x->batch->shard, head_steps(x), x->batch->streams * h->op.in, dropout, &t->rng,
+                 h->saved, out);
+  }
+  x->features = x->head_out;
+  nd_hits_forward(&net->hits, x->rows, x->features, x->batch->x, x->batch->y, x->logits);
+  compute_loss(x, 0, x->rows);
+}
+
+static void pack_weights(void *job, int part, int parts) {
+  train_ctx *x = job;
+  const nd_net_config *c = config_of(x);
+  for (int32_t k = 0; k < nd_net_directions(c); k++)
+    nd_lstm_pack(&x->encoder[k].work, x->backward, part, parts);
+  for (int32_t l = 0; l < c->layers; l++)
+    nd_lstm_pack(&x->layer[l].work, x->backward, part, parts);
+  if (part == parts - 1 && !x->backward) nd_hits_pack(&x->trainer->net->hits, x->hits_packed);
+}
+
+double nd_train_forward(train_ctx *x, bool training, double *count) {
+  const nd_net_config *c = config_of(x);
+  *count = (double)nd_hits_count(x->rows, c->voices, x->batch->mask);
+  if (training) nd_shard_sum(&x->batch->shard, count, 1);
+  x->scale = training && *count > 0 ? 1.0f / (float)*count : 0.0f;
+  x->features = x->layer[c->layers - 1].out;
+  if (c->window > 0)
+    x->features += (size_t)(x->batch->steps - 1) * (size_t)x->batch->streams * (size_t)c->hidden;
+  reserve_masks(x);
+  x->backward = false;
+  nd_thread_pool_run(x->pool, pack_weights, x);
+  nd_thread_pool_run(x->pool, forward_streams, x);
+  if (x->n_ops > 0) forward_head(x, training);
+  double sum = 0;
+  for (int32_t r = 0; r < x->rows; r++) sum += x->sums[r];
+  return sum;
+}
+
+/* -------------------------------------------------------------------- backward */
+
+/* The output layer and the dense layers, in reverse: leaves the gradient of the last
+ * LSTM layer's outputs (rows, H) in d_head. */
+static void backward_head(train_ctx *x) {
+  const nd_net *net = x->trainer->net;
+  const nd_params *grad = &x->trainer->grad;
+  nd_hits_backward_blocks(&net->hits, x->hits_packed, 1, x->rows, x->rows, x->logits, x->d_head);
+  for (int32_t k = x->n_ops - 1; k >= 0; k--) {
+    const train_head_op *h = &x->head[k];
+    float *d = x->d_head;
+    if (h->op.kind == ND_HEAD_DENSE) {
+      const nd_dense_params *g = &grad->dense[h->op.index];
+      nd_dense_backward(x->rows, h->op.in, h->op.out, h->in, net->params.dense[h->op.index].w, d,
+                        g->w, g->b, x->d_swap);
+      x->d_head = x->d_swap;
+      x->d_swap = d;
+    } else if (h->op.kind == ND_HEAD_NORM) {
+      const nd_norm_params *g = &grad->norm[h->op.index];
+      nd_norm_backward(&x->batch->shard, x->rows, h->op.in, net->params.norm[h->op.index].gamma,
+                       h->saved, h->inverse, g->gamma, g->beta, d);
+    } else if (net->config.head_dropout > 0.0f) {
+      nd_multiply(x->rows * h->op.in, h->saved, d);
+    }
+  }
+}
+
+/* The gradient of the last layer's outputs for streams from..from+rows-1: from the
+ * dense layers if there are any, else from the logits. Of a window, only the last
+ * step's output is used; the gradient of the others is 0. */
+static void gradient_of_features(train_ctx *x, int32_t from, int32_t rows) {
+  const nd_net *net = x->trainer->net;
+  const nd_net_config *c = &net->config;
+  int32_t B = x->batch->streams, T = x->batch->steps;
+  size_t H = (size_t)c->hidden, row = (size_t)B * H, first = (size_t)from * H;
+  size_t bytes = (size_t)rows * H * sizeof(float);
+  float *d = x->layer[0].work.dh;
+  if (c->window > 0)
+    for (int32_t t = 0; t < T - 1; t++, d += row) memset(d + first, 0, bytes);
+  if (x->n_ops > 0)
+    for (int32_t t = 0; t < head_steps(x); t++)
+      memcpy(d + (size_t)t * row + first, x->d_head + (size_t)t * row + first, bytes);
+  else
+    nd_hits_backward_blocks(&net->hits, x->hits_packed, head_steps(x), B, rows,
+                            x->logits + (size_t)from * (size_t)nd_net_outputs(c), d + first);
+}
+
+/* The gradient of one direction's outputs is a range of columns of d_encoder. */
+static void backward_encoder(train_ctx *x, int32_t k, int32_t from, int32_t to) {
+  const nd_net_config *c = config_of(x);
+  const train_layer *e = &x->encoder[k];
+  int32_t He = c->encoder, encoding = nd_net_encoding(c);
+  for (int32_t t = 0; t < x->batch->steps; t++) {
+    size_t row = (size_t)t * (size_t)x->batch->streams + (size_t)from;
+    float *dh = e->work.dh + row * (size_t)He;
+    const float *d = x->d_encoder + row * (size_t)encoding + (size_t)k * (size_t)He;
+    copy_columns(to - from, He, d, encoding, dh, He);
+    if (e->mask != NULL) nd_multiply((to - from) * He, e->mask + row * (size_t)He, dh);
+  }
+  nd_lstm_backward_streams(&e->work, from, to);
+}
+
+/* Back-propagation through time for some streams, layer by layer from the top. The
+ * layers share one dh: each turns it in place into that of the layer below. */
+static void backward_streams(void *job, int part, int parts) {
+  train_ctx *x = job;
+  const nd_net_config *c = config_of(x);
+  int32_t B = x->batch->streams, T = x->batch->steps;
+  int32_t from = nd_partition_begin(B, 1, part, parts), to = nd_partition_begin(B, 1, part + 1, parts);
+  if (from == to) return;
+  gradient_of_features(x, from, to - from);
+  for (int32_t l = c->layers - 1; l >= 0; l--) {
+    const train_layer *y = &x->layer[l];
+    for (int32_t t = 0; t < T && y->mask != NULL; t++) {
+      size_t at = ((size_t)t * (size_t)B + (size_t)from) * (size_t)c->hidden;
+      nd_multiply((to - from) * c->hidden, y->mask + at, y->work.dh + at);
+    }
+    nd_lstm_backward_streams(&y->work, from, to);
+  }
+  for (int32_t k = 0; k < nd_net_directions(c); k++) backward_encoder(x, k, from, to);
+}
+
+/* ------------------------------------------------------- gradients of the weights
+ * In the order of the block: the encoder's directions, the layers, the output layer. */
+
+static int32_t gradient_count(const nd_net *net) {
+  return nd_net_directions(&net->config) + net->config.layers + 1;
+}
+
+/* Where gradient i begins in the block. */
+static const float *gradient_begin(const train_ctx *x, int32_t i) {
+  const nd_net_config *c = config_of(x);
+  const nd_params *grad = &x->trainer->grad;
+  int32_t l = i - nd_net_directions(c);
+  return l < 0 ? grad->encoder[i].wx : l < c->layers ? grad->lstm[l].wx : grad->out.w;
+}
+
+static void gradient_columns(void *job, int part, int parts) {
+  const train_ctx *x = job;
+  const nd_net *net = x->trainer->net;
+  const nd_params *grad = &x->trainer->grad;
+  int32_t directions = nd_net_directions(&net->config);
+  for (int32_t i = x->gradient_from; i < x->gradient_to; i++) {
+    int32_t l = i - directions;
+    if (l < 0) {
+      /* the column count may not divide evenly: the two directions give the larger
+       * parts to opposite ends, so that no thread gets both */
+      const nd_lstm_params *g = &grad->encoder[i];
+      nd_lstm_gradient(&x->encoder[i].work, i == 0 ? parts - 1 - part : part, parts, g->wx, g->wh, g->b);
+    } else if (l < net->config.layers) {
+      const nd_lstm_params *g = &grad->lstm[l];
+      nd_lstm_gradient(&x->layer[l].work, part, parts, g->wx, g->wh, g->b);
+    } else if (part == 0) {
+      const nd_output_params *g = &grad->out;
+      nd_hits_gradient(&net->hits, x->rows, x->features, x->batch->x, x->batch->y, x->logits, g->w,
+                       g->b, g->skip, g->mix);
+    }
+  }
+}
+
+static void compute_gradients(train_ctx *x, int32_t from, int32_t to) {
+  x->gradient_from = from;
+  x->gradient_to = to;
+  nd_thread_pool_run(x->pool, gradient_columns, x);
+}
+
+/* The same for processes that share a batch: from the end of the block, so that the
+ * sum of one layer's gradient over all processes overlaps the computation of the
+ * next one's. */
+static void compute_shared_gradients(train_ctx *x) {
+  float *gradient = x->trainer->gradient;
+  size_t end = x->trainer->net->n_trained;
+  for (int32_t i = gradient_count(x->trainer->net) - 1; i >= 0; i--) {
+    compute_gradients(x, i, i + 1);
+    size_t at = (size_t)(gradient_begin(x, i) - gradient);
+    nd_shard_begin_sum(&x->batch->shard, gradient + at, end - at);
+    end = at;
+  }
+}
+
+void nd_train_backward(train_ctx *x) {
+  const nd_net *net = x->trainer->net;
+  float *gradient = x->trainer->gradient;
+  /* gradients of LSTM layers are overwritten, those after them are added to */
+  size_t added = (size_t)(x->trainer->grad.lstm[net->config.layers - 1].b - gradient);
+  memset(gradient + added, 0, (net->n_trained - added) * sizeof *gradient);
+  x->backward = true;
+  nd_thread_pool_run(x->pool, pack_weights, x);
+  if (x->n_ops > 0) backward_head(x);
+  nd_thread_pool_run(x->pool, backward_streams, x);
+  if (x->batch->shard.comm != NULL) compute_shared_gradients(x);
+  else compute_gradients(x, 0, gradient_count(net));
+}

@@ -1,0 +1,78 @@
+#include "config.h"
+
+#include "output.h"
+
+static bool is_dropout(float p) { return p >= 0.0f && p < 1.0f; }
+
+static nd_status check_range(const char *name, int32_t value, int32_t min, int32_t max,
+                             nd_error *err) {
+  if (value >= min && value <= max) return ND_OK;
+  return nd_fail(err, ND_MISUSE, "%s: %d is not in %d..%d", name, value, min, max);
+}
+
+nd_status nd_net_config_check(const nd_net_config *c, nd_error *err) {
+  nd_status status = check_range("inputs", c->inputs, 1, ND_MAX_INPUTS, err);
+  if (status == ND_OK) status = check_range("voices", c->voices, 1, ND_MAX_VOICES, err);
+  if (status == ND_OK) status = check_range("layers", c->layers, 1, ND_MAX_LAYERS, err);
+  if (status == ND_OK) status = check_range("hidden", c->hidden, 1, ND_MAX_UNITS, err);
+  if (status == ND_OK) status = check_range("window", c->window, 0, ND_MAX_WINDOW, err);
+  if (status == ND_OK) status = check_range("dense layers", c->n_dense, 0, ND_MAX_DENSE, err);
+  for (int32_t k = 0; status == ND_OK && k < c->n_dense; k++)
+    status = check_range("dense", c->dense[k], 1, ND_MAX_UNITS, err);
+  if (status == ND_OK) status = check_range("encoder", c->encoder, 0, ND_MAX_UNITS, err);
+  if (status == ND_OK && c->encoder > 0)
+    status = check_range("encoded", c->encoded, 1, c->inputs, err);
+  if (status != ND_OK) return status;
+  if (!is_dropout(c->dropout) || !is_dropout(c->head_dropout))
+    return nd_fail(err, ND_MISUSE, "dropout must be at least 0 and less than 1");
+  if (c->touch && (c->mix || c->window > 0))
+    return nd_fail(err, ND_MISUSE, "a touch net cannot have a window or voices that see each other");
+  if (c->window > 0 && (c->skip || c->encoder > 0))
+    return nd_fail(err, ND_MISUSE, "a window net cannot have an encoder or skip connections");
+  return ND_OK;
+}
+
+int32_t nd_net_directions(const nd_net_config *c) {
+  return c->encoder == 0 ? 0 : c->causal ? 1 : 2;
+}
+
+int32_t nd_net_encoding(const nd_net_config *c) { return nd_net_directions(c) * c->encoder; }
+
+int32_t nd_net_decoder_inputs(const nd_net_config *c) {
+  return c->encoder == 0 ? c->inputs : c->inputs - c->encoded + nd_net_encoding(c);
+}
+
+int32_t nd_net_carried(const nd_net_config *c) { return 2 * (c->layers * c->hidden + c->encoder); }
+
+int32_t nd_net_features(const nd_net_config *c) {
+  return c->n_dense > 0 ? c->dense[c->n_dense - 1] : c->hidden;
+}
+
+int32_t nd_net_outputs(const nd_net_config *c) {
+  return c->touch ? ND_TOUCH_OUTPUTS * c->voices : c->voices;
+}
+
+int32_t nd_net_targets(const nd_net_config *c) {
+  return c->touch ? ND_TOUCH_TARGETS * c->voices : c->voices;
+}
+
+int32_t nd_head_ops(const nd_net_config *c, nd_head_op *ops) {
+  if (c->n_dense == 0) return 0;
+  int32_t n = 0, width = c->hidden, drops = 0, norms = 0;
+  ops[n++] = (nd_head_op){ND_HEAD_DROPOUT, width, width, drops++};
+  if (c->norm) ops[n++] = (nd_head_op){ND_HEAD_NORM, width, width, norms++};
+  for (int32_t k = 0; k < c->n_dense; k++) {
+    ops[n++] = (nd_head_op){ND_HEAD_DENSE, width, c->dense[k], k};
+    width = c->dense[k];
+    ops[n++] = (nd_head_op){ND_HEAD_DROPOUT, width, width, drops++};
+  }
+  if (c->norm) ops[n++] = (nd_head_op){ND_HEAD_NORM, width, width, norms++};
+  return n;
+}
+
+int32_t nd_head_widest(const nd_net_config *c) {
+  int32_t width = c->hidden;
+  for (int32_t k = 0; k < c->n_dense; k++)
+    if (c->dense[k] > width) width = c->dense[k];
+  return width;
+}
