@@ -234,7 +234,7 @@ describe("explain", function()
     refuses("no bar 7: the last is 6", { bar = 7 })
     refuses("no voice 'cowbell'; choose from kick", { bar = 1, voice = "cowbell" })
     refuses("crash has no hits in bar 1", { bar = 1, voice = "crash" })
-    refuses("bar 1 has no hits 1", { bar = 1 },
+    refuses("bar 1 has no hits", { bar = 1 },
       seq:with_hits(("\0"):rep(#seq * VOICES)))
     assert.has_error(function() explain.run(model, seq, {}) end)
     local function raises(pattern, ...)

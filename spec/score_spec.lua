@@ -134,7 +134,7 @@ describe("score", function()
     assert.equal("", err)
     assert.equal(0, status)
     assert.matches("fit %+%d.%d+ bits a step; more likely with its own song than with 8 of 8", out)
-    assert.matches("bars that fit least:\n +5  %-", out)
+    assert.matches("bars that fit worst:\n +5  %-", out)
     assert.equal("\137PNG", shell.read(png):sub(1, 4))
     assert.matches("^bar\tstep\tsteps\thits\tlikelihood\tothers\tfit\n1\t1\t16\t",
       shell.read(folder .. "/score.tsv"))
