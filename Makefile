@@ -45,39 +45,34 @@ once = $(eval $1 := $2)$($1)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(strip $(if $(LUA_INCDIR),-I$(LUA_INCDIR),\
   $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null))))
 CORE_CFLAGS = $(call once,CORE_CFLAGS,$(shell $(PKG_CONFIG) --cflags openblas 2>/dev/null))
-CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas 2>/dev/null)) -lm
+CORE_LIBS = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs openblas 2>/dev/null) -lm)
 SMF_CFLAGS = $(call once,SMF_CFLAGS,$(shell $(PKG_CONFIG) --cflags smf glib-2.0 2>/dev/null))
-SMF_LIBS = $(call once,SMF_LIBS,$(shell $(PKG_CONFIG) --libs smf glib-2.0 2>/dev/null)) -lm
 MPI_CFLAGS = $(call once,MPI_CFLAGS,$(shell $(PKG_CONFIG) --cflags ompi-c 2>/dev/null))
 MPI_LIBS = $(call once,MPI_LIBS,$(shell $(PKG_CONFIG) --libs ompi-c 2>/dev/null))
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
 else
-# nodelete: OpenBLAS's and glib's threads and handlers outlive a Lua state
+# nodelete: OpenBLAS's threads and handlers outlive a Lua state
 SHARED = -shared -Wl,-z,nodelete
 endif
 
-# Only smf.so links libsmf and glib, only mpi.so (with MPI=1) links MPI; core.so
-# is the rest. Each module has its own copy of the small shared files.
+# Only mpi.so (with MPI=1) links MPI; core.so is the rest. Each module has its own
+# copy of the small shared files.
 SOURCES := $(sort $(wildcard csrc/*/*.c))
-SMF_ONLY := csrc/lua/smf.c csrc/midi/smf.c csrc/midi/smf_sandbox.c
-SMF_SOURCES := $(SMF_ONLY) csrc/midi/guard.c \
-  csrc/music/song.c csrc/base/nd.c csrc/base/file.c csrc/lua/limits.c csrc/lua/lnd.c
 MPI_ONLY := csrc/lua/mpi.c $(wildcard csrc/mpi/*.c)
 MPI_SOURCES := $(MPI_ONLY) csrc/base/nd.c csrc/lua/lnd.c
-CORE_SOURCES := $(filter-out $(SMF_ONLY) $(MPI_ONLY),$(SOURCES))
+CORE_SOURCES := $(filter-out $(MPI_ONLY),$(SOURCES))
 CORE_OBJECTS := $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-SMF_OBJECTS := $(SMF_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MPI_OBJECTS := $(MPI_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE := $(BUILD)/lib/neuraldrummer/core.so
-SMF := $(BUILD)/lib/neuraldrummer/smf.so
+LIBSMF := $(BUILD)/libsmf/libsmf.a
 MPI_MODULE := $(if $(MPI),$(BUILD)/lib/neuraldrummer/mpi.so)
-MODULES := $(CORE) $(SMF) $(MPI_MODULE)
+MODULES := $(CORE) $(MPI_MODULE)
 TOOL := $(BUILD)/bin/neuraldrummer
 LUA_FOLDERS := $(patsubst lua/%/,%,$(sort $(dir $(wildcard lua/*/*.lua lua/*/*/*.lua))))
 
-BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev libopenblas-dev pkg-config
+BUILD_PACKAGES = lua5.4 liblua5.4-dev libsmf-dev binutils libopenblas-dev pkg-config
 RUN_PACKAGES = lua-argparse lua-dkjson lua-filesystem gnuplot-nox
 TEST_PACKAGES = lua-busted lua-check luarocks zip liblua5.3-dev gringo mle
 MPI_PACKAGES = openmpi-bin libopenmpi-dev
@@ -98,13 +93,9 @@ all: $(MODULES) $(wildcard $(BUILD)/lib/neuraldrummer/mpi.so) $(TOOL)
 include spec/tools.mk
 include spec/checks/all.mk
 
-$(CORE): $(CORE_OBJECTS)
+$(CORE): $(CORE_OBJECTS) $(LIBSMF)
 	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CORE_OBJECTS) $(CORE_LIBS)
-
-$(SMF): $(SMF_OBJECTS)
-	@mkdir -p $(@D)
-	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(SMF_OBJECTS) $(SMF_LIBS)
+	$(CC) $(SHARED) $(SANITIZE) $(LDFLAGS) -o $@ $(CORE_OBJECTS) $(LINK_LIBSMF) $(CORE_LIBS)
 
 $(BUILD)/lib/neuraldrummer/mpi.so: $(MPI_OBJECTS)
 	@mkdir -p $(@D)
@@ -121,35 +112,36 @@ LAYOUT = $(shell cat $(SHARED_FILES) | cksum | cut -d' ' -f1)
 $(BUILD)/obj/lua/lnd.o: EXTRA = $(LUA_CFLAGS) -DLND_LAYOUT='"$(LAYOUT)"'
 $(BUILD)/obj/lua/lnd.o: $(SHARED_FILES)
 $(BUILD)/obj/net/blas.o: EXTRA = $(CORE_CFLAGS)
-$(BUILD)/obj/midi/smf.o $(BUILD)/obj/midi/smf_sandbox.o: EXTRA = $(SMF_CFLAGS) $(HELD)
+$(BUILD)/obj/midi/smf_sandbox.o: EXTRA = $(SMF_CFLAGS)
 $(BUILD)/obj/mpi/%.o: EXTRA = $(MPI_CFLAGS)
 
-# libsmf held, see csrc/midi/smf_sandbox.h: a copy of libsmf.a whose calls come to us,
-# where there is one that can be linked so; else nothing, and the shared one is.
-# HELD= has the shared one in any case.
-HELD_CALLS = malloc calloc realloc free g_log $(addprefix g_ptr_array_,new add free remove \
+# The libsmf that csrc/midi/smf_sandbox.c runs: a copy of libsmf.a whose calls to
+# malloc, assert and glib are renamed to functions of that file. The build fails
+# if it calls anything else of glib. Without libsmf (LIBSMF=, and ND_NO_LIBSMF
+# defined) the module cannot read MIDI files; examples/reaper builds it so.
+LIBSMF_CALLS = malloc calloc realloc free g_log $(addprefix g_ptr_array_,new add free remove \
   remove_index sort)
-$(BUILD)/held.mk: Makefile
-	@mkdir -p $(BUILD)/held && cd $(BUILD)/held && rm -f * && { \
-	  a=$$($(CC) -print-file-name=libsmf.a) && ar x "$$a" && for o in *.o; do \
-	    objcopy --redefine-sym __assert_fail=nd_held_assert_fail \
-	      $(foreach call,$(HELD_CALLS),--redefine-sym $(call)=nd_held_$(call)) $$o; done && \
-	  ! nm -u *.o | grep ' U g_' && ar rcs libsmf.a *.o && \
-	  $(CC) -shared -o try.so *.o && rm -f *.o try.so && \
-	  printf '%s\n' 'HELD ?= -DND_HELD' 'ifneq ($$(HELD),)' \
-	    'SMF_LIBS = $$(BUILD)/held/libsmf.a -Wl,--exclude-libs,libsmf.a -lm' endif >../held.new && \
-	  mv ../held.new ../held.mk; } >/dev/null 2>&1 || true
--include $(BUILD)/held.mk
+LINK_LIBSMF = $(LIBSMF) $(LIBSMF:%=-Wl,--exclude-libs,libsmf.a)
+
+$(BUILD)/libsmf/libsmf.a: Makefile | $(BUILD)/flags
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@archive=$$($(CC) -print-file-name=libsmf.a) && cd $(@D) && ar x "$$archive" && \
+	for object in *.o; do objcopy --redefine-sym __assert_fail=nd_libsmf_assert_fail \
+	  $(foreach call,$(LIBSMF_CALLS),--redefine-sym $(call)=nd_libsmf_$(call)) $$object || exit; \
+	done && \
+	if nm -u *.o | grep ' U g_'; then \
+	  echo "$$archive calls functions of glib that csrc/midi/smf_sandbox.c lacks" >&2; exit 1; fi && \
+	ar rcs libsmf.a *.o && rm -f *.o
 
 # Other flags than last time: everything is compiled again. Says what is
 # missing before the first compiler error could.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@.ci/deps check $(BUILD_PACKAGES) $(if $(MPI),$(MPI_PACKAGES))
-	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' | cmp -s - $@ || \
-	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS) $(HELD)' >$@
+	@CC='$(CC)' .ci/deps check $(BUILD_PACKAGES) $(if $(MPI),$(MPI_PACKAGES))
+	@echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	  echo '$(COMPILE) $(LUA_CFLAGS) $(LDFLAGS)' >$@
 
--include $(sort $(CORE_OBJECTS:.o=.d) $(SMF_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
+-include $(sort $(CORE_OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d))
 
 # The tool finds its Lua files and modules from where it lies.
 define write_tool
@@ -199,11 +191,12 @@ bench-profile: deps
 	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/profile/?.so;$(BUILD)/lib/?.so;;' \
 	  $(LUA) spec/bench/profile.lua
 
-$(PROFILE): $(CORE_OBJECTS) spec/bench/profile.c
+$(PROFILE): $(CORE_OBJECTS) $(LIBSMF) spec/bench/profile.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) -c -o $(BUILD)/profile/profile.o spec/bench/profile.c
 	wrap=$$(nm $(BUILD)/profile/profile.o | sed -n 's/^ *U __real_/-Wl,--wrap=/p') && \
-	$(CC) $(SHARED) $(LDFLAGS) $$wrap -o $@ $(CORE_OBJECTS) $(BUILD)/profile/profile.o $(CORE_LIBS)
+	$(CC) $(SHARED) $(LDFLAGS) $$wrap -o $@ $(CORE_OBJECTS) $(BUILD)/profile/profile.o \
+	  $(LINK_LIBSMF) $(CORE_LIBS)
 
 # Models and kit maps lie beside the Lua files, where the module looks for them.
 install: all

@@ -7,8 +7,9 @@ description = {
   detailed = [[
     Reads a song from a MIDI file or from a host's notes, and plays drums to it
     with a recurrent network. The network is trained here as well.
-    The C modules need libsmf, glib and OpenBLAS, found by pkg-config. The
-    command-line tool needs argparse, dkjson and LuaFileSystem, from rocks or
+    The C module links OpenBLAS. To build it, pkg-config must find openblas and
+    smf (libsmf's static library, and glib's headers for its types; neither is
+    needed to run it), and binutils must be installed. The command-line tool needs argparse, dkjson and LuaFileSystem, from rocks or
     from the system's packages.]],
   license = "MIT",
 }

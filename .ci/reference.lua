@@ -14,7 +14,7 @@ local MODULES <const> = {
   { "plot", "plot/song.lua", "plot/corpus.lua", "plot/analysis.lua", "plot/training.lua",
     "plot.lua" },
   { "preprocess" }, { "statistics" }, { "train" }, { "evaluate" },
-  { "progress" }, { "shards" }, { "smf", "smf.d.lua" }, { "mpi", "mpi.d.lua" },
+  { "progress" }, { "shards" }, { "mpi", "mpi.d.lua" },
 }
 
 ---@class reference.entry

@@ -39,16 +39,14 @@ print(#song:bytes() > 1000)                   --> true
 song:close()
 print(song)                                   --> song (closed)
 
---: neuraldrummer.song.load smf.load
+--: neuraldrummer.song.load core.load_song
 song = assert(nd.song.load(path))
 print(nd.song.load "nowhere.mid")             --> nil	nowhere.mid: No such file or directory
 
---: neuraldrummer.song.parse smf.parse
+--: neuraldrummer.song.parse core.parse_song
 local file <close> = assert(io.open(path, "rb"))
 local same = assert(nd.song.parse(file:read "a", { strict = true }))
 print(same:bytes() == song:bytes())           --> true
-local smf = require "neuraldrummer.smf"       -- the same, without the module around it
-print(#smf.parse(song:bytes()) == #smf.load(path))     --> true
 
 --: song:ppq song:length song:seconds
 print(song:ppq(), song:length())              --> 480	30720
@@ -152,8 +150,7 @@ end
 do
   assert(song:save(folder .. "/taken.mid"))
   local list = { { path = folder .. "/taken.mid", name = "taken" } }
-  local results = assert(core.ingest(list, { tokeniser = tokeniser, threads = 2,
-    reader = require "neuraldrummer.smf".reader }))
+  local results = assert(core.ingest(list, { tokeniser = tokeniser, threads = 2 }))
   print(results[1].steps == #seq, results[1].message)  --> true	nil
 end
 

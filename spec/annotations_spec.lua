@@ -40,9 +40,8 @@ local function missing(from, within)
 end
 
 describe("the annotations of the C side", function()
-  local there = registered { ["neuraldrummer.core"] = require "neuraldrummer.core",
-    ["neuraldrummer.smf"] = require "neuraldrummer.smf" }
-  local described = annotated { "lua/neuraldrummer/core.d.lua", "lua/neuraldrummer/smf.d.lua" }
+  local there = registered { ["neuraldrummer.core"] = require "neuraldrummer.core" }
+  local described = annotated { "lua/neuraldrummer/core.d.lua" }
 
   it("are read", function()
     assert.is_true(described["neuraldrummer.core.song"])

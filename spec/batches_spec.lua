@@ -225,8 +225,8 @@ describe("batches", function()
   end
 
   it("tell of the past, but for the share of it that is erased", function()
-    local model <close> = taught { history_all = 0.4, history_secret = 0.5, history_step = 0.1,
-      given = 0 }
+    local model <close> = taught { history_all = 0.4, history_hidden = 0.5, history_step = 0.1,
+      fixed_given = 0 }
     local V = #tok:voices()
     local told = METRICS + 2 * V + 4 + 1
     local past = { told + 1, told + V * (2 + #model:config().look_back) }  -- before, back, alike
@@ -346,7 +346,7 @@ describe("batches", function()
   end)
 
   it("tell a style with its groove or without", function()
-    local model <close> = taught { style_given = 0.6, groove_given = 0.7, given = 0 }
+    local model <close> = taught { style_given = 0.6, groove_given = 0.7, fixed_given = 0 }
     local V, inputs = #tok:voices(), model:config().inputs
     local groove, style = inputs, inputs - V - 1  -- whether they are given
     local function share(...)
@@ -652,7 +652,7 @@ describe("batches are refused", function()
       assert.has_error(function() corpus:batches { model = model } end, want)
       model:close()
     end
-    raises("the corpus has another grid than the model (4 and 6 steps a beat)",
+    raises("the corpus has 4 steps per quarter note, the model needs 6 per quarter note",
       core.model { tokeniser = core.tokeniser { steps_per_beat = 6 }, hidden = 2 })
     raises("the corpus has kit 'gm9', the model plays 'full17'",
       core.model { tokeniser = core.tokeniser { kit = "full17" }, hidden = 2 })

@@ -391,7 +391,8 @@ describe("the command-line tool", function()
     refused(2, "option 'energy'", "--energy", "4")
     refused(2, "option 'style': the model has 2 styles", "--style", "3")
     refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
-    refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1", "--no-style")
+    refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1",
+      "--no-style")
     refused(2, "option 'vary'", "--vary", "2")
     refused(1, "none.mid: has no drums", "--style-of", none)
     refused(1, "none.mid: has no drums", "--loop", none)
@@ -575,17 +576,21 @@ describe("the command-line tool", function()
     works("train", path, "-o", out, "--hidden", "2", "--layers", "1", "--epochs", "1", "-q")
     local last, log = folder .. "/fits.last.safetensors", shell.read(folder .. "/fits.tsv")
     local differs = (elsewhere .. " has kit basic6, but "):gsub("%p", "%%%0")
-    fails(1, differs .. last .. " plays kit gm9\n$", "train", elsewhere, "-o", out, "--resume", "-q")
-    fails(1, differs .. out .. " plays kit gm9\n$", "train", elsewhere, "-o", folder .. "/x", "--from",
+    fails(1, differs .. last .. " plays kit gm9\n$", "train", elsewhere, "-o", out, "--resume",
+      "-q")
+    fails(1, differs .. out .. " plays kit gm9\n$", "train", elsewhere, "-o", folder .. "/x",
+      "--from",
       out, "-q")
     fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q")
     fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
-    fails(1, path .. " has kit gm9, but " .. original .. " plays kit basic6\n$", "evaluate", original, path,
+    fails(1, path .. " has kit gm9, but " .. original .. " plays kit basic6\n$", "evaluate",
+      original, path,
       "-q")
     local raw = folder .. "/raw.safetensors"
     assert(core.model { inputs = 4, voices = 9, hidden = 2 }:save(raw))
     fails(1, raw .. " takes plain numbers as inputs", "evaluate", raw, path, "-q")
-    fails(1, raw .. " takes plain numbers as inputs", "train", path, "-o", folder .. "/x", "--from", raw, "-q")
+    fails(1, raw .. " takes plain numbers as inputs", "train", path, "-o", folder .. "/x",
+      "--from", raw, "-q")
     -- nor with other options than they were made with, or out of their range
     fails(1, last .. ": option 'hidden' is 2 there, not 3\n$", "train", path, "-o", out, "--resume",
       "--hidden", "3", "-q")

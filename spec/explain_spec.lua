@@ -97,7 +97,7 @@ describe("explain", function()
         end
         near(derivative(model, t, rows), hit.metrics[name], 2e-3)
       end
-      for m, name in ipairs { "contrast", "return", "turn", "progress" } do
+      for m, name in ipairs { "contrast", "recurrence", "novelty", "progress" } do
         local rows = { ["out.skip"] = { 27 + m } }
         if encoder == 0 then
           rows["lstm.1.wx"] = { 27 + m }
@@ -105,7 +105,7 @@ describe("explain", function()
           rows["encoder.1.wx"] = { 27 + m }
           if not causal then rows["encoder.2.wx"] = { 27 + m } end
         end
-        if whole and name == "return" then  -- of that bar by itself, too
+        if whole and name == "recurrence" then  -- of that bar by itself, too
           local at = first + past * VOICES + 1
           table.insert(rows["out.skip"], read + at)
           rows["lstm.1.wx"] = { front + at }
@@ -160,12 +160,12 @@ describe("explain", function()
     for _, hit in ipairs(core.explain(model, seq, 17, #seq)) do
       local bar = (hit.step - 1) // 16 + 1
       local from = (of[bar] - bar) * 16 + hit.step
-      near(3 * how[bar], hit.metrics["return"], 1e-4)
+      near(3 * how[bar], hit.metrics.recurrence, 1e-4)
       for v, voice in ipairs(tok:voices()) do
         near(5 * rows[from][v], hit.voices[voice], 1e-4)
         explained = explained + rows[from][v]
       end
-      for name, x in pairs(hit.metrics) do assert.is_true(name == "return" or x == 0) end
+      for name, x in pairs(hit.metrics) do assert.is_true(name == "recurrence" or x == 0) end
       for _, earlier in ipairs(hit.earlier) do assert.equal(from, earlier.step) end
     end
     assert.is_true(explained > 50)
@@ -247,7 +247,7 @@ describe("explain", function()
     raises("no such step", model, seq, 5, #seq + 1)
     local old <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1 }
     local heard = old:tokeniser():encode(tiny.song { patterns = bars, bars = 2 })
-    raises("only streaming nets", old, heard, 1, 2)
+    raises("explanations need a streaming model without dense layers", old, heard, 1, 2)
     local touch <close> = core.model { preset = "touch", hidden = 4, layers = 1 }
     raises("touch model", touch, seq, 1, 2)
   end)

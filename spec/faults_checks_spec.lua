@@ -32,10 +32,9 @@ describe("a check of minutes, made short:", function()
 
   it("what ends a process badly is found", function()
     shell.write(folder .. "/bad.lua", [[
-      require "neuraldrummer.core"
-      local smf = require "neuraldrummer.smf"
-      local parse, n = smf.parse, 0
-      function smf.parse(...)
+      local core = require "neuraldrummer.core"
+      local parse, n = core.parse_song, 0
+      function core.parse_song(...)
         n = n + 1
         if n == 100 then os.exit(139) end
         return parse(...)

@@ -4,7 +4,6 @@ local core = require "neuraldrummer.core"
 local faulty = require "spec.support.faulty"
 local midi = require "spec.support.midi"
 local shell = require "spec.support.shell"
-local smf = require "neuraldrummer.smf"
 
 local hex <const> = midi.hex
 local NOTE <const> = hex "00903C40 60803C40"
@@ -21,7 +20,7 @@ end
 
 --- All that is done with a song; the song, or nil and why not.
 local function live_through(bytes, options)
-  local song, message = smf.parse(bytes, options)
+  local song, message = core.parse_song(bytes, options)
   if not song then
     assert.is_string(message)
     return nil, message
@@ -41,7 +40,7 @@ local function live_through(bytes, options)
         if x ~= x then error "an intensity that is no number" end
       end
       local out = song:with_drums(seq)
-      assert.is_truthy(smf.parse(out:bytes(), { max_tracks = 65535 }))
+      assert.is_truthy(core.parse_song(out:bytes(), { max_tracks = 65535 }))
       assert.is_string(seq:tokens())
     end
   end
@@ -79,7 +78,7 @@ describe("a hostile neighbour:", function()
     assert.equal(1, #song:tracks())
     local bytes = midi.file(1, 96, { one:rep(65535) }, 65535)
     says("more than 4096 tracks (max_tracks) at byte 49166", bytes)
-    assert.equal(65535, #assert(smf.parse(bytes, { max_tracks = 65535 })):tracks())
+    assert.equal(65535, #assert(core.parse_song(bytes, { max_tracks = 65535 })):tracks())
     says("more than 65535 tracks (max_tracks) at byte 786434", midi.file(1, 96, { one:rep(65536) },
       65535), { max_tracks = 65535 })
   end)
@@ -109,7 +108,7 @@ describe("a hostile neighbour:", function()
     assert.is_true(song:seconds() > 100 * 365 * 86400)
     assert.equal("x: the song is longer than 1048576 steps (max_steps)", why)
     -- 100,000 of them at once, as long as a Sequence may be
-    song = assert(smf.parse(file(hex("00903C40"):rep(100000) .. midi.vlq(262000) ..
+    song = assert(core.parse_song(file(hex("00903C40"):rep(100000) .. midi.vlq(262000) ..
       hex "903C00", 1)))
     assert.equal(262000, song:length())
     assert.equal(1048000, #tokenisers[1]:encode(song))
@@ -144,7 +143,7 @@ describe("a hostile neighbour:", function()
       "\x1B[2J", "%s%n", "" } do
       local song = assert(live_through(file("\0" .. midi.meta(3, name) .. NOTE)))
       assert.equal(name:match "^[^\0]*", song:tracks()[1])
-      local again = assert(smf.parse(song:with_drums(tokenisers[1]:encode(song)):bytes()))
+      local again = assert(core.parse_song(song:with_drums(tokenisers[1]:encode(song)):bytes()))
       assert.equal(song:tracks()[1], again:tracks()[1])
     end
   end)
@@ -161,7 +160,7 @@ describe("a hostile neighbour:", function()
     local song = assert(live_through(file(hex
       "00903C40 00903C40 00903C40 60803C40 00FF0100 60FF0100")))
     assert.equal(3, #song:notes())
-    assert.equal(0, #assert(smf.parse(file(hex "00803C40 00903C00"))):notes())
+    assert.equal(0, #assert(core.parse_song(file(hex "00803C40 00903C00"))):notes())
     local all = {}
     for channel = 0, 15 do
       for pitch = 0, 127 do all[#all + 1] = string.char(0, 0x90 + channel, pitch, 1) end
@@ -184,7 +183,7 @@ describe("a hostile neighbour:", function()
     for a = 0, 255, 3 do
       for b = 0, 255, 15 do
         for _, c in ipairs { 0, 1, 0x2F, 0x7F, 0x80, 0xFF } do
-          local song = smf.parse(file(string.char(0, a, b, c) .. NOTE))
+          local song = core.parse_song(file(string.char(0, a, b, c) .. NOTE))
           assert.is_truthy(song)
           song:close()
           tried = tried + 1
@@ -214,18 +213,18 @@ describe("a path that is no MIDI file:", function()
       [folder .. "/loop.mid"] = "Too many levels of symbolic links",
       [folder .. "/" .. ("n"):rep(300)] = "File name too long",
     } do
-      assert.same({ nil, name .. ": " .. message }, { smf.load(name) })
+      assert.same({ nil, name .. ": " .. message }, { core.load_song(name) })
       assert.same({ nil, name .. ": " .. message }, { core.open_corpus(name) })
       assert.same({ nil, name .. ": " .. message }, { core.load_model(name) })
     end
     local empty = shell.write(folder .. "/empty.mid", "")
     assert.same({ nil, empty .. ": too short for a MIDI file: ends at byte 0" },
-      { smf.load(empty) })
+      { core.load_song(empty) })
     -- root may read all: the system call is told to refuse
     local script = shell.write(folder .. "/shut.lua", [[
       local faults = require "faults"
-      local core, smf = require "neuraldrummer.core", require "neuraldrummer.smf"
-      for _, load in ipairs { smf.load, core.open_corpus, core.load_model } do
+      local core = require "neuraldrummer.core"
+      for _, load in ipairs { core.load_song, core.open_corpus, core.load_model } do
         faults.disk(1, false, 13)
         local ok, message = load(arg[1])
         faults.stop()
@@ -242,10 +241,10 @@ describe("a path that is no MIDI file:", function()
     shell.sh("truncate -s 300M " .. path)
     local before = shell.bytes_read()
     assert.same({ nil, path .. ": 314572800 bytes, over the limit of 268435456 (max_bytes)" },
-      { smf.load(path) })
+      { core.load_song(path) })
     assert.is_true(shell.bytes_read() - before < 4 << 20)
     assert.same({ nil, path .. ": 314572800 bytes, over the limit of 5 (max_bytes)" },
-      { smf.load(path, { max_bytes = 5 }) })
+      { core.load_song(path, { max_bytes = 5 }) })
   end)
 
   it("folders full of them are gone through, and each is named with its reason", function()

@@ -5,7 +5,7 @@ local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
 local tiny = require "spec.support.tiny"
 
-local SPOILT <const> = "the model produced NaN probabilities; its weights are corrupt"
+local CORRUPT <const> = "the model produced NaN probabilities; its weights are corrupt"
 local song = tiny.song { bars = 4, patterns = { { kick = "x...x...x...x...",
   bass = "x...x...x...x..." } } }
 
@@ -46,7 +46,7 @@ describe("numbers that are none", function()
           assert.is_true(x == x and x < math.huge and x > -math.huge)
         end
         local function refused_or(ok, what)
-          if not ok then assert.matches(SPOILT, what, 1, true) end
+          if not ok then assert.matches(CORRUPT, what, 1, true) end
           return ok
         end
         local generator = core.generator(model, { seed = 3 })
@@ -75,7 +75,7 @@ describe("numbers that are none", function()
       -- and they are refused indeed where nothing else is left
       local worst = blow_up(core.model(options), 3e38)
       local seq = assert(worst:tokeniser():encode(song))
-      assert.error_matches(function() core.generator(worst):play(seq) end, SPOILT, 1, true)
+      assert.error_matches(function() core.generator(worst):play(seq) end, CORRUPT, 1, true)
     end
   end)
 

@@ -42,12 +42,12 @@ describe("a step played live", function()
     if SANITIZED or not has("cc", "pkg-config") then return pending "no C compiler here" end
     local folder, objects = shell.folder(), {}
     for path in run "ls csrc/*/*.c":gmatch "csrc/(%S+)%.c" do
-      if not path:find "^lua/" and not path:find "^mpi/" and path ~= "midi/smf"
-        and path ~= "midi/smf_sandbox" then
+      if not path:find "^lua/" and not path:find "^mpi/" then
         objects[#objects + 1] = ("%s/obj/%s.o"):format(shell.build, path)
       end
     end
     -- with the flags that the objects are linked with, such as --coverage
+    objects[#objects + 1] = shell.build .. "/libsmf/libsmf.a"
     run(("cc -std=gnu11 -O2 -Icsrc spec/support/step.c %s -o %s/step $(pkg-config --libs openblas) "
       .. "-lm $LDFLAGS"):format(table.concat(objects, " "), folder))
     local asked, struck = run(folder .. "/step models/drummer-live.safetensors 2000")
@@ -111,6 +111,17 @@ describe("the module that depends on nothing", function()
     local wanted = run("nm -D --undefined-only " .. core)
     assert.matches("U lua_newuserdatauv", wanted)
     assert.not_matches("luaL_", wanted)
+  end)
+
+  it("reads no MIDI file, and says why", function()
+    if not there() then return end
+    local script = shell.write(folder .. "/read.lua", [[
+      local nd = require "neuraldrummer"
+      print(nd.song.parse "MThd")
+      print(nd.song.load(arg and arg[0] or "/dev/null"))]])
+    local linked = host("linked", "-llua5.4")
+    local out = run(("cd / && %s %s 1 %s"):format(paths(libraries), linked, script))
+    assert.matches("^nil\tMIDI files cannot be read: built without libsmf\nnil\t", out)
   end)
 
   it("plays in a host that exports lua_* only, all of Lua, or links it", function()

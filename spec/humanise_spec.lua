@@ -274,10 +274,13 @@ describe("touch", function()
     assert.has_error(function() core.humanise(raw, played) end,
       "not a touch model: its preset is 'touch'")
     local model <close> = small()
-    for _, options in ipairs { { kit = "basic6" }, { steps_per_beat = 6 } } do
+    for message, options in pairs {
+      ["the sequence has kit 'basic6', the model plays 'gm9'"] = { kit = "basic6" },
+      ["the sequence has 6 steps per quarter note, the model needs 4 per quarter note"] =
+        { steps_per_beat = 6 },
+    } do
       local seq = assert(core.tokeniser(options):encode(song(grooves, 1, flat)))
-      assert.has_error(function() core.humanise(model, seq) end,
-        "the sequence has another kit or grid than the touch model")
+      assert.has_error(function() core.humanise(model, seq) end, message)
     end
     assert.has_error(function() core.humanise(model, played, { amount = 2 }) end)
   end)

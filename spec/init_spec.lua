@@ -27,27 +27,6 @@ describe("neuraldrummer", function()
     assert.matches("nil\n$", out)
   end)
 
-  it("does without libsmf for a host's notes, and says what MIDI files want", function()
-    local lib = folder .. "/lib/neuraldrummer"
-    shell.run("mkdir", "-p", lib)
-    shell.run("cp", shell.build .. "/lib/neuraldrummer/core.so", lib)
-    local status, out = lua([[
-      local nd = require "neuraldrummer"
-      local song = nd.song.new { ppq = 96, notes = { { tick = 0, duration = 96, pitch = 60,
-        velocity = 90 } } }
-      print(#song:notes())
-      print(nd.song.load "x.mid")
-      print(package.loaded["neuraldrummer.smf"])]], nil, folder .. "/lib/?.so")
-    assert.equal(0, status)
-    assert.equal("1\nnil\tMIDI files cannot be read, because libsmf or glib is missing: the module "
-      .. "neuraldrummer.smf is not installed beside neuraldrummer.core\nnil\n", out)
-    shell.write(lib .. "/smf.so", "no library")
-    local _, why = lua([[print(require "neuraldrummer".song.parse "x")]], nil,
-      folder .. "/lib/?.so")
-    assert.matches("^nil\tMIDI files cannot be read, because libsmf or glib is missing: "
-      .. ".*smf.so: ", why)
-  end)
-
   it("does without MPI, and says how training with other processes comes by it", function()
     local lib = folder .. "/without/neuraldrummer"
     shell.run("mkdir", "-p", lib)
@@ -59,15 +38,6 @@ describe("neuraldrummer", function()
     shell.write(lib .. "/mpi.so", "no library")
     _, out = lua([[print(require "neuraldrummer".join())]], nil, folder .. "/without/?.so")
     assert.matches("^nil\tseveral processes .* neuraldrummer.mpi: .*mpi.so: ", out)
-  end)
-
-  it("loads libsmf only when a file is read", function()
-    local _, out = lua [[
-      local nd = require "neuraldrummer"
-      print(package.loaded["neuraldrummer.smf"])
-      print(nd.song.load "/nowhere/x.mid")
-      print(package.loaded["neuraldrummer.smf"] ~= nil)]]
-    assert.matches("^nil\nnil\t/nowhere/x.mid: [^\n]+\ntrue\n$", out)
   end)
 
   it("finds its model from where it is installed", function()

@@ -188,8 +188,9 @@ describe("log_likelihood", function()
     end
     local eighths = core.tokeniser { steps_per_beat = 2 }
     local coarse = eighths:encode(tiny.song { patterns = rock, bars = 2 })
-    refuses("another grid", model, coarse)
-    refuses("the song: another grid", model, seq, { song = coarse })
+    refuses("the sequence has 2 steps per quarter note, the model needs 4", model, coarse)
+    refuses("the song has 2 steps per quarter note, the model needs 4", model, seq,
+      { song = coarse })
     refuses("'from'", model, seq, { from = #seq + 1 })
     refuses("'steps'", model, seq, { from = 2, steps = #seq })
     refuses("'song_step'", model, seq, { song_step = 0 })

@@ -1,4 +1,3 @@
-local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
 
 -- Without the flags and the job server of the make that runs the specs.
@@ -41,44 +40,27 @@ describe("make", function()
     assert.not_matches(" -o ", out)
   end)
 
-  it("makes modules that refuse those of another build", function()
-    -- the same sources, as if a header of theirs were another
-    local status, _, err = shell.sh(("%s make --no-print-directory BUILD=%s/other LAYOUT=other "
-      .. "CFLAGS=-O0 %s/other/lib/neuraldrummer/smf.so"):format(CLEAN, folder, folder))
-    assert.equal(0, status, err)
-    local _, out = shell.sh(("%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"):format(CLEAN,
-      shell.quote "lua/?.lua;lua/?/init.lua", shell.quote(("%s/other/lib/?.so;%s/lib/?.so"):format(
-        folder, shell.build)), shell.quote [[print(require "neuraldrummer".song.parse "x")]]))
-    assert.matches("^nil\t.*: neuraldrummer.smf is of [%d.]+, layout other, and neuraldrummer.core "
-      .. "of [%d.]+, layout %d+: both are to be built anew\n$", out)
-  end)
-
   it("writes the Lua reference and the manual page", function()
     assert.equal(0, (make "doc"))
     assert.matches("<h3 id=\"song:ppq\">", shell.read(shell.build .. "/doc/reference.html"))
     assert.matches("^%.TH NEURALDRUMMER 1 ", shell.read(shell.build .. "/doc/neuraldrummer.1"))
   end)
 
-  it("exports nothing but the openers, and links what belongs to each module", function()
+  it("exports nothing but the opener, and links OpenBLAS and no libsmf or glib", function()
     if shell.sh "command -v nm objdump readelf" ~= 0 then return pending "no nm here" end
-    -- libsmf is in smf.so itself where it is held, and glib nowhere
-    local shared = faulty.held and {} or { "libsmf", "libglib" }
-    for name, libraries in pairs { core = { "openblas" }, smf = shared } do
-      local path = ("%s/lib/neuraldrummer/%s.so"):format(shell.build, name)
-      local _, symbols = shell.run("nm", "-D", "--defined-only", path)
-      local found = {}
-      for symbol in symbols:gmatch "%w+ [TDBRV] ([%w_]+)" do found[#found + 1] = symbol end
-      assert.same({ "luaopen_neuraldrummer_" .. name }, found)
-      local _, needs = shell.run("objdump", "-p", path)
-      for _, library in ipairs(libraries) do assert.matches("NEEDED +%S*" .. library, needs) end
-      assert.not_matches("NEEDED +liblua", needs)
-      if name ~= "smf" or faulty.held then
-        assert.not_matches("NEEDED +libsmf", needs)
-        assert.not_matches("NEEDED +libglib", needs)
-      end
-      local _, flags = shell.run("readelf", "-d", path)
-      assert.matches("NODELETE", flags)
+    local path = shell.build .. "/lib/neuraldrummer/core.so"
+    local _, symbols = shell.run("nm", "-D", "--defined-only", path)
+    local found = {}
+    for symbol in symbols:gmatch "%w+ [TDBRV] ([%w_]+)" do found[#found + 1] = symbol end
+    assert.same({ "luaopen_neuraldrummer_core" }, found)
+    local _, needs = shell.run("objdump", "-p", path)
+    assert.matches("NEEDED +%S*openblas", needs)
+    -- libsmf is inside, in its sandbox, and glib nowhere
+    for _, library in ipairs { "lua", "smf", "glib" } do
+      assert.not_matches("NEEDED +lib" .. library, needs)
     end
+    local _, flags = shell.run("readelf", "-d", path)
+    assert.matches("NODELETE", flags)
   end)
 
   it("installs what runs from any folder with its model", function()
@@ -86,9 +68,7 @@ describe("make", function()
     local status, _, err = make("install DESTDIR=" .. root .. " PREFIX=/opt/nd")
     assert.equal("", err)
     assert.equal(0, status)
-    for _, name in ipairs { "core", "smf" } do
-      assert.is_true(shell.exists(("%s/opt/nd/lib/lua/5.4/neuraldrummer/%s.so"):format(root, name)))
-    end
+    assert.is_true(shell.exists(root .. "/opt/nd/lib/lua/5.4/neuraldrummer/core.so"))
     assert.equal(lua_files "lua", lua_files(root .. "/opt/nd/share/lua/5.4"))
     shell.run("mv", root .. "/opt/nd", folder .. "/nd")
     local out
@@ -123,7 +103,8 @@ describe(".ci/deps", function()
     local status, out, err = shell.run(".ci/deps", "check", "lua5.4", "frobnicate", "zonk")
     assert.equal(1, status)
     assert.equal("", out)
-    assert.matches("^These are needed and not there: frobnicate zonk\n", err)
+    assert.equal("Missing (names of Debian packages): frobnicate zonk. `make deps` installs them "
+      .. "with apt.\n", err)
   end)
 
   it("names it, and stops, where there is no apt", function()

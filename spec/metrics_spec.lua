@@ -35,8 +35,9 @@ describe("metrics", function()
     table.sort(names)
     assert.are.same({ "bar_cos", "bar_sin", "bass", "beat_cos", "beat_sin", "contrast", "downbeat",
       "endings", "energy", "guitars", "harmony", "intensity", "loudness", "melody", "meter",
-      "on_beat", "onsets_high", "onsets_low", "onsets_mid", "phrase_cos", "phrase_sin", "playing",
-      "progress", "return", "root", "sounding", "strings", "synths", "tempo", "turn", "winds" },
+      "novelty", "on_beat", "onsets_high", "onsets_low", "onsets_mid", "phrase_cos", "phrase_sin",
+      "playing", "progress", "recurrence", "root", "sounding", "strings", "synths", "tempo",
+      "winds" },
       names)
     assert.has_error(function() seq:metric "volume" end)
     assert.has_error(function() seq:metrics(0) end)

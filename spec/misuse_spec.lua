@@ -22,7 +22,7 @@ describe("every function of the C side", function()
   end)
 
   it("was called", function()
-    local all = #select(2, annotations.modules("core", "smf"))
+    local all = #select(2, annotations.modules "core")
     local functions, calls = out:match "(%d+) functions, (%d+) calls\n$"
     assert.equal(all, math.tointeger(functions))
     assert.is_true(math.tointeger(calls) > 100 * all)

@@ -263,7 +263,7 @@ false
     if shell.sh "command -v nm objdump" ~= 0 then return end
     local _, symbols = shell.run("nm", "-D", "--defined-only", build .. "/lib/neuraldrummer/mpi.so")
     assert.matches("^%x+ T luaopen_neuraldrummer_mpi\n$", symbols)
-    for name, needs in pairs { mpi = true, core = false, smf = false } do
+    for name, needs in pairs { mpi = true, core = false } do
       local path = ("%s/lib/neuraldrummer/%s.so"):format(build, name)
       local _, links = shell.run("objdump", "-p", path)
       assert.equal(needs, links:find "NEEDED +libmpi" ~= nil)

@@ -132,8 +132,8 @@ end)
 local METRICS = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass", "loudness",
   "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos", "phrase_sin",
   "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing", "melody", "endings", "root",
-  "guitars", "strings", "winds", "synths", "contrast", "return", "turn", "progress" }
-local AHEAD = { contrast = true, ["return"] = true, turn = true, progress = true }
+  "guitars", "strings", "winds", "synths", "contrast", "recurrence", "novelty", "progress" }
+local AHEAD = { contrast = true, recurrence = true, novelty = true, progress = true }
 
 --- A song in two meters by turns, so that a bar back is not a fixed count.
 local function song_of(tok)

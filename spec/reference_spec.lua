@@ -39,9 +39,8 @@ describe("the reference", function()
       for _, name in ipairs(example.names) do
         local owner, method = name:match "^(.-)[.:]([%w_]+)$"
         local code = example.code
-        -- core's constructors go by the names that nd has for them; a reader's own by nd.song
-        local known = owner == "core" or owner == "smf" or owner == "mpi"
-          or name:find "^neuraldrummer"
+        -- core's constructors go by the names that nd has for them
+        local known = owner == "core" or owner == "mpi" or name:find "^neuraldrummer"
         assert.truthy(known or code:find("[.:]" .. method .. "%f[%W]"),
           name .. " is not in its example")
       end
@@ -77,7 +76,7 @@ describe("the reference", function()
   it("knows every function that a public module has", function()
     local names = public()
     for _, section in ipairs(sections) do
-      if section.name ~= "neuraldrummer" and section.name ~= "core" and section.name ~= "smf"
+      if section.name ~= "neuraldrummer" and section.name ~= "core"
         and section.name ~= "mpi" then
         for key, value in pairs(require("neuraldrummer." .. section.name)) do
           local name = section.name .. "." .. key
@@ -127,7 +126,7 @@ describe("the reference", function()
       assert.is_true(ids[target], target)
     end
     assert.is_true(links > 300)
-    assert.truthy(page:find('<a href="#neuraldrummer.song_options">', 1, true))
+    assert.truthy(page:find('<a href="#neuraldrummer.load_options">', 1, true))
     assert.truthy(page:find('<a href="#song:ppq">neuraldrummer.song</a>', 1, true))
   end)
 end)

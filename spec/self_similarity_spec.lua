@@ -106,29 +106,29 @@ describe("self_similarity", function()
     for i, seq in ipairs(sequences) do
       local alike, starts = form.self_similarity(seq), form.starts(seq)
       local n = #starts - 1
-      local contrast, turn = seq:metric "contrast", seq:metric "turn"
+      local contrast, novelty = seq:metric "contrast", seq:metric "novelty"
       for b = 1, n do
         for t = starts[b], starts[b + 1] - 1 do
           local where = ("song %d, bar %d"):format(i, b)
           near(b > 1 and 1 - alike(b, b - 1) or 0, contrast[t], 2e-3, where)
-          near(form.turn(alike, b, n), turn[t], 2e-3, where)
+          near(form.novelty(alike, b, n), novelty[t], 2e-3, where)
         end
-        if turn[starts[b]] > 0.3 then turned = turned + 1 end
+        if novelty[starts[b]] > 0.3 then turned = turned + 1 end
       end
     end
     assert.is_true(turned > 10)
     -- verse, chorus, verse: it turns there most
-    local turn = song("AAAAAAAABBBBBBBBAAAAAAAA"):metric "turn"
-    local least = math.min(turn[8 * 16 + 1], turn[16 * 16 + 1])
+    local novelty = song("AAAAAAAABBBBBBBBAAAAAAAA"):metric "novelty"
+    local least = math.min(novelty[8 * 16 + 1], novelty[16 * 16 + 1])
     for b = 1, 24 do
-      if b ~= 9 and b ~= 17 then assert.is_true(turn[b * 16 - 15] < least - 0.1, "bar " .. b) end
+      if b ~= 9 and b ~= 17 then assert.is_true(novelty[b * 16 - 15] < least - 0.1, "bar " .. b) end
     end
   end)
 
   it("says how like each bar is to the one that it is the return of", function()
     for i, seq in ipairs(sequences) do
       local of, how, lead = form.returns(seq)
-      local starts, returns = form.starts(seq), seq:metric "return"
+      local starts, returns = form.starts(seq), seq:metric "recurrence"
       for b = 1, #starts - 1 do
         -- of two as good either may be taken
         if not of[b] or lead[b] > 1e-4 then
@@ -143,12 +143,12 @@ describe("self_similarity", function()
   it("never takes a bar of another length for a return", function()
     -- of equal length there is no earlier one at all, then only an unlike one
     local seq = song("AAAA", function(b) return 1 + b end)
-    for _, x in ipairs(seq:metric "return") do assert.equal(0, x) end
+    for _, x in ipairs(seq:metric "recurrence") do assert.equal(0, x) end
     seq = song("ZAA", function(b) return b == 2 and 3 or 4 end)
     local starts = form.starts(seq)
     assert.equal(16, starts[4] - starts[3])
-    near(form.self_similarity(seq)(3, 1), seq:metric "return"[starts[3]], 2e-3)
-    assert.is_true(seq:metric "return"[starts[3]] < 0.2)
+    near(form.self_similarity(seq)(3, 1), seq:metric "recurrence"[starts[3]], 2e-3)
+    assert.is_true(seq:metric "recurrence"[starts[3]] < 0.2)
   end)
 
   it("looks 64 bars back, no further", function()
@@ -157,7 +157,7 @@ describe("self_similarity", function()
       for i = 1, far - 2 do between[i] = string.char(128 + i) end
       -- a bar's harmony has to do with the one before it
       local seq = song("ZA" .. table.concat(between) .. "ZAQ")
-      local last = seq:metric "return"[#seq - 24]
+      local last = seq:metric "recurrence"[#seq - 24]
       assert.equal(found, last > 0.999, ("%d bars back: %g"):format(far, last))
     end
   end)

@@ -1,6 +1,5 @@
 -- The reader of MIDI files: what it reads, repairs, and refuses.
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local midi = require "spec.support.midi"
 local faulty = require "spec.support.faulty"
 local shell = require "spec.support.shell"
@@ -30,7 +29,7 @@ local function body(bytes) return file(1, 96, { midi.chunk(hex(bytes)) }) end
 
 describe("a MIDI file", function()
   it("gives notes, tempos, meters and names", function()
-    local song = assert(smf.parse(file(1, 96, {
+    local song = assert(core.parse_song(file(1, 96, {
       track { 0, meta(3, "Song"), 0, meta(0x51, hex "07A120"), 0, meta(0x58, hex "03021808"),
         192, meta(0x51, hex "0F4240"), 0, meta(0x58, hex "07031808") },
       track { 0, meta(3, "Bass"), 0, hex "C021", 0, hex "902440", 96, hex "802440",
@@ -53,7 +52,7 @@ describe("a MIDI file", function()
   end)
 
   it("pairs ends with beginnings first in, first out, by track, channel and pitch", function()
-    local song = assert(smf.parse(file(1, 96, {
+    local song = assert(core.parse_song(file(1, 96, {
       track { 0, hex "903C40", 10, hex "903C41", 10, hex "803C00", 10, hex "803C00",
         10, hex "803C00" },
       track { 0, hex "903C42", 1, hex "913C43", 99, hex "803C00", 0, hex "813E00",
@@ -65,7 +64,7 @@ describe("a MIDI file", function()
 
   it("follows programs across tracks, from their tick on", function()
     assert.same({ "0 30 60 64 1 0 1", "10 20 61 64 1 5 1", "20 10 62 64 1 5 1" },
-      notes(assert(smf.parse(file(1, 96, {
+      notes(assert(core.parse_song(file(1, 96, {
         track { 0, hex "903C40", 10, hex "903D40", 10, hex "903E40", 10, midi.eot },
         track { 10, hex "C005", 5, hex "C107" },
       })))))
@@ -73,12 +72,13 @@ describe("a MIDI file", function()
 
   it("takes long names whole and the first of them", function()
     local long = ("x"):rep(300) .. "\xE9"
-    local song = assert(smf.parse(file(0, 96, { track { 0, meta(3, long), 0, meta(3, "other") } })))
+    local song = assert(core.parse_song(file(0, 96, {
+      track { 0, meta(3, long), 0, meta(3, "other") } })))
     assert.same({ long }, song:tracks())
   end)
 
   it("lets the last tempo and meter of a tick win, and puts the defaults at 0", function()
-    local song = assert(smf.parse(file(1, 96, {
+    local song = assert(core.parse_song(file(1, 96, {
       track { 96, meta(0x51, hex "07A120"), 0, meta(0x51, hex "0F4240") },
       track { 96, meta(0x58, hex "03021808") },
     })))
@@ -92,7 +92,7 @@ describe("a MIDI file", function()
       { "E728", 1000, 60.0 }, { "E850", 1920, 60.0 }, { "E250", 2400, 60.0 },
       { "E302", 60, 60 / 1.001 },
     } do
-      local song = assert(smf.parse(file(0, hex(case[1]), {
+      local song = assert(core.parse_song(file(0, hex(case[1]), {
         track { 0, meta(0x51, hex "030D40"), case[2], hex "903C40", 0, hex "803C40" },
       })))
       assert.equal(case[2], song:ppq())
@@ -104,15 +104,15 @@ describe("a MIDI file", function()
 
   it("of format 2 is read with one track and refused with several", function()
     local one = track { 0, hex "903C40", 9, hex "803C40" }
-    assert.equal(1, #assert(smf.parse(file(2, 96, { one }))):notes())
+    assert.equal(1, #assert(core.parse_song(file(2, 96, { one }))):notes())
     assert.same({ nil, "format 2 with 2 tracks, which are songs of their own, at byte 8" },
-      { smf.parse(file(2, 96, { one, one })) })
+      { core.parse_song(file(2, 96, { one, one })) })
   end)
 end)
 
 describe("drums", function()
   local function song(name, channel, other, options)
-    return assert(smf.parse(file(1, 96, {
+    return assert(core.parse_song(file(1, 96, {
       track { 0, meta(3, name), 0, string.char(0x90 + channel - 1) .. "\x24\x40", 9,
         string.char(0x80 + channel - 1) .. "\x24\x40" },
       track { 0, meta(3, "Piano"), 0, string.char(0x90 + other - 1) .. "\x3C\x40", 9,
@@ -201,7 +201,7 @@ describe("a broken file", function()
         "23 track 1: meta event of a type above 127, set aside (1 of them)" },
     }
     for _, case in ipairs(cases) do
-      local song, message = smf.parse(case[2], { strict = true })
+      local song, message = core.parse_song(case[2], { strict = true })
       assert.is_truthy(song, ("%s: %s"):format(case[1], message))
       assert.same({ case[3] }, repairs(song), case[1])
       assert.equal("0 9 60 64 1 0 1", notes(song)[1], case[1])
@@ -231,10 +231,10 @@ describe("a broken file", function()
         "track 1: time signature that says nothing valid, set aside (1 of them)" },
     }
     for _, case in ipairs(cases) do
-      local song = assert(smf.parse(body(case[2])))
+      local song = assert(core.parse_song(body(case[2])))
       assert.equal(("%d lossy %s"):format(case[3], case[4]), repairs(song)[1], case[1])
       assert.same({ nil, ("%s at byte %d"):format(case[4], case[3]) },
-        { smf.parse(body(case[2]), { strict = true }) }, case[1])
+        { core.parse_song(body(case[2]), { strict = true }) }, case[1])
     end
   end)
 
@@ -254,23 +254,23 @@ describe("a broken file", function()
       { header "00000006 0001 0001 FF28", "a SMPTE division of 1 frames of 40 ticks at byte 12" },
       { file(1, 96, { "no tracks here" }), "no track (MTrk) at byte 14 or after it" },
     } do
-      assert.same({ nil, case[2] }, { smf.parse(case[1]) })
+      assert.same({ nil, case[2] }, { core.parse_song(case[1]) })
     end
   end)
 
   it("is refused over the caller's limits", function()
     local sound = track { 0, hex "903C40", 9, hex "803C40" }
     local bytes = file(1, 96, { sound, sound })
-    assert.is_truthy(smf.parse(bytes, { max_bytes = #bytes, max_tracks = 2, max_events = 6 }))
+    assert.is_truthy(core.parse_song(bytes, { max_bytes = #bytes, max_tracks = 2, max_events = 6 }))
     assert.same({ nil, "54 bytes, over the limit of 53 (max_bytes)" },
-      { smf.parse(bytes, { max_bytes = 53 }) })
+      { core.parse_song(bytes, { max_bytes = 53 }) })
     assert.same({ nil, "more than 1 tracks (max_tracks) at byte 34" },
-      { smf.parse(bytes, { max_tracks = 1 }) })
+      { core.parse_song(bytes, { max_tracks = 1 }) })
     assert.same({ nil, "more than 5 events (max_events) at byte 50" },
-      { smf.parse(bytes, { max_events = 5 }) })
+      { core.parse_song(bytes, { max_events = 5 }) })
     -- bytes behind a track are no events, however many they would be
     bytes = file(1, 96, { midi.chunk(hex "00903C40 09803C40") }) .. ("\0"):rep(512)
-    assert.equal(1, #assert(smf.parse(bytes, { max_events = 10 })):notes())
+    assert.equal(1, #assert(core.parse_song(bytes, { max_events = 10 })):notes())
   end)
 
   it("is read in time that grows with its bytes", function()
@@ -280,21 +280,20 @@ describe("a broken file", function()
     for _ = 1, 200000 do opened[#opened + 1] = "\0\x90\x3C\x40" end
     for i = 1, 4000 do tracks[i] = track { 0, hex "903C40", 9, hex "803C40" } end
     local clock = os.clock()
-    assert.equal(60001, #assert(smf.parse(file(1, 96, {
+    assert.equal(60001, #assert(core.parse_song(file(1, 96, {
       midi.chunk(table.concat(opened) .. "\9" .. midi.eot),
       midi.chunk(table.concat(tempos) .. "\0" .. midi.eot),
     }))):tempos())
-    assert.equal(4000, #assert(smf.parse(file(1, 96, tracks))):notes())
+    assert.equal(4000, #assert(core.parse_song(file(1, 96, tracks))):notes())
     assert.is_true(os.clock() - clock < 10)  -- minutes where it is quadratic
   end)
 end)
 
-describe("libsmf held", function()
+describe("the sandbox of libsmf", function()
   it("ends the call, and not the process", function()
-    if not faulty.held then return pending "here is no libsmf.a to be held" end
-    local program = faulty.program("spec/support/held.c", "held", ("-DND_HELD -Icsrc "
-      .. "$(pkg-config --cflags smf glib-2.0) csrc/midi/smf_sandbox.c %s/held/libsmf.a -lm")
-      :format(shell.quote(shell.build)))
+    local program = faulty.program("spec/support/sandbox.c", "sandbox", ("-Icsrc "
+      .. "$(pkg-config --cflags smf glib-2.0) csrc/base/nd.c csrc/midi/smf_sandbox.c "
+      .. "%s/libsmf/libsmf.a -lm"):format(shell.quote(shell.build)))
     local status, out, err = shell.sh(program)
     assert.equal("", err)
     assert.equal(0, status)
@@ -319,7 +318,7 @@ describe("inputs that crash libsmf", function()
   for name, want in pairs(crashers) do
     it("are harmless: " .. name, function()
       local path = "spec/fuzz/regressions/smf/" .. name .. ".mid"
-      local song, message = smf.load(path)
+      local song, message = core.load_song(path)
       if type(want) == "string" then
         assert.same({ nil, path .. ": " .. want }, { song, message })
         return
@@ -334,12 +333,12 @@ describe("inputs that crash libsmf", function()
   it("print nothing, even where glib makes its log fatal", function()
     local script = temporary.name()
     local out = assert(io.open(script, "w"))
-    out:write([[require "neuraldrummer.core"
-      local smf = require "neuraldrummer.smf"
-      for i = 1, #arg do local song = smf.load(arg[i]) if song then song:bytes() end end]])
+    out:write([[local core = require "neuraldrummer.core"
+      for i = 1, #arg do local song = core.load_song(arg[i]) if song then song:bytes() end end]])
     out:close()
     local pipe = assert(io.popen(
-      "G_DEBUG=fatal-criticals lua5.4 " .. script .. " spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"))
+      "G_DEBUG=fatal-criticals lua5.4 " .. script
+      .. " spec/fuzz/regressions/smf/*.mid 2>&1; echo $?"))
     local printed = pipe:read "a"
     pipe:close()
     os.remove(script)
@@ -349,25 +348,15 @@ end)
 
 describe("the reader's face", function()
   it("refuses unknown options and wrong types by name", function()
-    assert.has_error(function() smf.parse("", { strickt = true }) end,
+    assert.has_error(function() core.parse_song("", { strickt = true }) end,
       "unknown option 'strickt'; did you mean 'strict'?")
-    assert.has_error(function() smf.parse("", { drum_channel = 17 }) end,
+    assert.has_error(function() core.parse_song("", { drum_channel = 17 }) end,
       "option 'drum_channel': 17 is not in 1..16")
-    assert.has_error(function() smf.parse(nil) end)
+    assert.has_error(function() core.parse_song(nil) end)
   end)
 
   it("names the file that can't be opened", function()
-    assert.same({ nil, "no/such.mid: No such file or directory" }, { smf.load "no/such.mid" })
-    assert.same({ nil, "spec: is a folder" }, { smf.load "spec" })
-  end)
-
-  it("is of core's version", function() assert.equal(core.version, smf.version) end)
-
-  it("needs core before it", function()
-    local pipe = assert(io.popen([[lua5.4 -e 'print(pcall(require, "neuraldrummer.smf"))' 2>&1]]))
-    local printed = pipe:read "a"
-    pipe:close()
-    assert.matches("neuraldrummer.smf needs neuraldrummer.core to be loaded before it", printed, 1,
-      true)
+    assert.same({ nil, "no/such.mid: No such file or directory" }, { core.load_song "no/such.mid" })
+    assert.same({ nil, "spec: is a folder" }, { core.load_song "spec" })
   end)
 end)

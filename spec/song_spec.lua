@@ -1,6 +1,5 @@
 -- Songs from a host's notes.
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local temporary = require "spec.support.temporary"
 
 local function note(fields)
@@ -166,7 +165,7 @@ describe("a host's song as a file", function()
   }
 
   it("is read again as it was", function()
-    local s = assert(smf.parse(host:bytes(), { strict = true }))
+    local s = assert(core.parse_song(host:bytes(), { strict = true }))
     assert.same({}, s:repairs())
     assert.same(lines(host), lines(s))
     assert.same(host:tempos(), s:tempos())

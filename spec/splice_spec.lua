@@ -1,6 +1,5 @@
 -- Drums put into a song: everything else stays byte for byte.
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local midi = require "spec.support.midi"
 
 local hex, track, file, meta = midi.hex, midi.track, midi.file, midi.meta
@@ -17,7 +16,7 @@ local function kicks(song, n)
 end
 
 local function with(bytes, options, parse_options, n)
-  local song = assert(smf.parse(bytes, parse_options))
+  local song = assert(core.parse_song(bytes, parse_options))
   return song:with_drums(kicks(song, n or 1), options), song
 end
 
@@ -181,7 +180,7 @@ describe("drums put into a file", function()
     for _, options in ipairs { {}, { keep_drums = true } } do
       local out, song = with(file(1, 96, { bass, drums }), options, nil, 0)
       assert.equal(1, #song:notes "others")
-      local again = assert(smf.parse(out:bytes()))
+      local again = assert(core.parse_song(out:bytes()))
       for _, which in ipairs { "drums", "others" } do
         assert.same(again:notes(which), out:notes(which))
       end
@@ -193,13 +192,13 @@ describe("drums put into a file", function()
   it("end where time does", function()
     local last <const> = 0x0FFFFFFF
     local long = track { 0, hex "903C40", last, hex "803C40" }
-    local song = assert(smf.parse(file(1, 32767, { long })))
+    local song = assert(core.parse_song(file(1, 32767, { long })))
     local seq, hits = assert(tok:encode(song)), {}
     for step = 1, #seq do hits[step] = {} end
     hits[#seq].kick = 0.5
     local out = song:with_drums(seq:with_hits(hits), { tail = 64 })
     assert.equal(last, out:length())
-    local again = assert(smf.parse(out:bytes(), { strict = true }))
+    local again = assert(core.parse_song(out:bytes(), { strict = true }))
     assert.same({}, again:repairs())
     assert.equal(last, again:length())
     assert.equal(1, #again:notes "drums")
@@ -215,7 +214,7 @@ describe("drums put into a file", function()
     assert.same({ "0 903C40", "9 803C00", "9 FF2F00" }, chunks[3].events)
     assert.same({ "0 903E40", "9 803E00", "9 FF2F00" }, chunks[4].events)
     assert.same({ "0 904040", "0 FF2F00" }, chunks[5].events)
-    assert.same({}, assert(smf.parse(out:bytes(), { strict = true })):repairs())
+    assert.same({}, assert(core.parse_song(out:bytes(), { strict = true })):repairs())
     -- a length too long is put right, and what it covered is as it was
     out = with(file(1, 96, { (conductor:gsub("\0\0\0\19", "\0\0\0\23", 1)), piano }))
     assert.equal(conductor, midi.chunk(midi.chunks(out:bytes())[2].body))
@@ -236,7 +235,7 @@ describe("drums put into a file", function()
     local out = with(file(1, 96, {
       conductor, track { 0, meta(3, "Old"), 0, hex "992640", 9, hex "892640" }, piano,
     }), nil, nil, 3)
-    local again = assert(smf.parse(out:bytes(), { strict = true }))
+    local again = assert(core.parse_song(out:bytes(), { strict = true }))
     assert.same(again:notes(), out:notes())
     assert.same(again:tracks(), out:tracks())
     assert.same(again:tempos(), out:tempos())
@@ -265,7 +264,7 @@ describe("drums put into a host's song", function()
     assert.same({ "0 C005", "0 903C50", "96 803C40", "96 FF2F00" }, chunks[3].events)
     assert.same(our_kick, chunks[4].events)
     assert.equal(4, #chunks)
-    assert.same(assert(smf.parse(out:bytes())):notes(), out:notes())
+    assert.same(assert(core.parse_song(out:bytes())):notes(), out:notes())
     assert.equal(3, #host:with_drums(kicks(host, 1), { keep_drums = true }):notes())
   end)
 end)

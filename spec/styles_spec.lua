@@ -191,7 +191,7 @@ describe("styles", function()
             n = n + 1
             if n == pauses then model:learn_styles(corpus, "valid") end
           end)
-        end, "the model has learnt other styles meanwhile")
+        end, "the model's styles changed while it was playing")
         assert.equal(pauses, n)
         -- as it was, and it plays on with those that there are
         model:learn_styles(corpus, "all")
@@ -251,8 +251,8 @@ describe("styles", function()
     for _, change in ipairs {
       function(t) t["styles.style"] = nil end,
       function(t) t["styles.song"] = nil end,
-      function(t) t["styles.near"] = nil end,  -- as one of older models, without a groove
-      function(t) rows(t["styles.near"], -1) end,
+      function(t) t["styles.projection"] = nil end,  -- as one of older models, without a groove
+      function(t) rows(t["styles.projection"], -1) end,
       function(t)
         local style, n, traits = t["styles.style"], t["styles.style"].shape[1], 12
         style.shape, style.data = { n, traits }, style.data:sub(1, 4 * n * traits)
@@ -276,21 +276,22 @@ describe("styles", function()
       function(t) t["styles.style"].shape = { #t["styles.style"].data // 4 } end,
       function(t) t["styles.song"].shape = { #t["styles.song"].data // 4 } end,
     } do
-      assert.same({ nil, "its styles are broken", n = 2 }, table.pack(load(change)))
+      assert.same({ nil, "the styles are incomplete, or their shapes do not match", n = 2 },
+        table.pack(load(change)))
     end
-    for _, name in ipairs { "styles.style", "styles.song", "styles.near" } do
+    for _, name in ipairs { "styles.style", "styles.song", "styles.projection" } do
       for _, value in ipairs { 0 / 0, math.huge, -math.huge } do
         local loaded, message = load(function(t)
           t[name].data = t[name].data:sub(1, -5) .. ("<f"):pack(value)
         end)
         assert.is_nil(loaded)
-        assert.equal("its styles are not finite", message)
+        assert.equal(("tensor %s has values that are not finite"):format(name), message)
       end
       local function of(value)
         return load(function(t) t[name].data = ("<f"):pack(value):rep(#t[name].data // 4) end)
       end
       for _, value in ipairs { 65505, -65505, 3e38, -3e38 } do
-        assert.same({ nil, "its styles are none that are learnt: too large" }, { of(value) })
+        assert.same({ nil, ("tensor %s has values out of range"):format(name) }, { of(value) })
       end
       -- what is let in ends in odds, however far it is from any style
       for _, value in ipairs { 65504, -65504 } do
@@ -432,7 +433,7 @@ describe("the chooser of styles", function()
   local METRICS <const> = { "intensity", "onsets_low", "onsets_mid", "onsets_high", "bass",
     "loudness", "sounding", "harmony", "tempo", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
     "phrase_sin", "phrase_cos", "downbeat", "on_beat", "meter", "energy", "playing", "melody",
-    "endings", "root", "guitars", "strings", "winds", "synths", "contrast", "return", "turn",
+    "endings", "root", "guitars", "strings", "winds", "synths", "contrast", "recurrence", "novelty",
     "progress" }
 
   local function matrix(t)
@@ -458,8 +459,8 @@ describe("the chooser of styles", function()
     file = temporary.name()
     assert(model:save(file))
     local tensors = safetensors.read(file).tensors
-    assert.same({ TRAITS, 16 }, tensors["styles.near"].shape)
-    near, traits_of = matrix(tensors["styles.near"]), matrix(tensors["styles.song"])
+    assert.same({ TRAITS, 16 }, tensors["styles.projection"].shape)
+    near, traits_of = matrix(tensors["styles.projection"]), matrix(tensors["styles.song"])
     styles = matrix(tensors["styles.style"])
   end)
   teardown(function()
@@ -641,14 +642,14 @@ describe("the chooser of styles", function()
     again:learn_styles(corpus)
     local other = temporary.name()
     assert(again:save(other))
-    assert.equal(safetensors.read(file).tensors["styles.near"].data,
-      safetensors.read(other).tensors["styles.near"].data)
+    assert.equal(safetensors.read(file).tensors["styles.projection"].data,
+      safetensors.read(other).tensors["styles.projection"].data)
     local songs = {}
     for n = 1, 7 do songs[n] = { song_of_kind(n % 2 + 1, n, true), "train" } end
     local few <close>, few_path = tiny.corpus(tok, songs)
     assert.equal(7, again:learn_styles(few))
     assert(again:save(other))
-    local tensor = safetensors.read(other).tensors["styles.near"]
+    local tensor = safetensors.read(other).tensors["styles.projection"]
     assert.equal(("\0"):rep(#tensor.data), tensor.data)
     -- all are as near then: it matters not which song asks
     local odds = {}

@@ -55,10 +55,9 @@ check-asan:
 	@$(MAKE) --no-print-directory test SAN=1 BUILD=$(BUILD)/san \
 	  $(if $(filter quick,$(SPEC)),SPEC="$(wildcard $(QUICK:%=spec/%_spec.lua))")
 
-# A host of our own, so that the sanitizer sees its threads begin. OpenBLAS and
-# glib are not compiled with it, and taken to be right within themselves; glib
-# must not hand memory from thread to thread by locks that nobody sees.
-TSAN = G_SLICE=always-malloc LUA_PATH='./?.lua' LUA_CPATH='$(BUILD)/lib/?.so' OPENBLAS_NUM_THREADS=2 \
+# A host of our own, so that the sanitizer sees its threads begin. OpenBLAS is not
+# compiled with it, and assumed to be right.
+TSAN = LUA_PATH='./?.lua' LUA_CPATH='$(BUILD)/lib/?.so' OPENBLAS_NUM_THREADS=2 \
   TSAN_OPTIONS=suppressions=spec/support/threads.supp:halt_on_error=1:print_suppressions=0 \
   $(BUILD)/states
 
@@ -76,7 +75,7 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(CC) -std=gnu11 $(CFLAGS) $(LUA_CFLAGS) -Wl,-E -o $@ $< $(LUA_LIBS) -lpthread
 
 # Reads outside of what was allocated, use of what was never written, and memory
-# that nothing points to any more; OpenBLAS's and glib's threads and tables stay.
+# that nothing points to any more; OpenBLAS's threads and tables stay.
 VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
 VALGRIND_SPECS = song smf splice tokens tokeniser sequence corpus checkpoint generator touch
@@ -123,7 +122,7 @@ endif
 # and pointers for null that are not; clang's, which does, and the sanitizers
 # watch over these.
 ANALYSE = -Icsrc $(if $(filter csrc/base/nd.c,$<),,-include spec/support/analyse.h) \
-  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS) $(HELD)
+  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SMF_CFLAGS) $(MPI_CFLAGS)
 FANALYZER = -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value \
   -Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 
@@ -145,9 +144,9 @@ $(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/
 # ---------------------------------------------------------------- fuzzing
 
 FUZZ_TARGETS = guard smf tokens corpus checkpoint lua
-FUZZ_OBJECTS = $(CORE_OBJECTS) $(SMF_ONLY:csrc/%.c=$(BUILD)/obj/%.o)
+FUZZ_OBJECTS = $(CORE_OBJECTS) $(LIBSMF)
 FUZZ_COMPILE = $(COMPILE) -Icsrc $(LUA_CFLAGS)
-FUZZ_LIBS = $(CORE_LIBS) $(SMF_LIBS) $(LUA_LIBS)
+FUZZ_LIBS = $(CORE_LIBS) $(LUA_LIBS)
 TARGET ?= smf
 SECONDS ?= 60
 FUZZ_CC ?= clang

@@ -91,7 +91,8 @@ describe("train", function()
     local basic <close> = assert(nd.corpus.open(folder .. "/basic.ndc"))
     local state, message = train.run(basic, { out = folder .. "/no.safetensors", from = first.out })
     assert.is_nil(state)
-    assert.equal(("%s/basic.ndc has kit basic6, but %s plays kit gm9"):format(folder, first.out), message)
+    assert.equal(("%s/basic.ndc has kit basic6, but %s plays kit gm9"):format(folder, first.out),
+      message)
     assert.is_nil(io.open(folder .. "/no.safetensors"))
     state, message = train.run(corpus, { out = folder .. "/no.safetensors",
       from = folder .. "/none" })
@@ -226,7 +227,8 @@ describe("train", function()
       end
       local state = assert(train.run(corpus, o))
       assert.is_true(state.diverged)
-      assert.matches("^tensor out%.b: value 1e%+09 at index 0 is out of range %(max 65504%)$", state.why)
+      assert.matches("^tensor out%.b: value 1e%+09 at index 0 is out of range %(max 65504%)$",
+        state.why)
       assert.equal(2, state.epoch)
       assert.equal(every > 0 and every or state.batches, state.batch)
       assert.equal("1", assert(nd.model.load(o.out)):extra()["train.best_epoch"])

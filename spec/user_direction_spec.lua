@@ -177,7 +177,7 @@ describe("what is kept", function()
     misuse("^option 'loop': ", direction.fixed_hits, seq, { loop = loop, keep = "kick" })
     local waltz = assert(core.tokeniser():encode(tiny.song { patterns = { { kick =
       "x...........", bass = "x..........." } }, bars = 2, numerator = 3 }))
-    misuse("^option 'loop': its bars do not match those of the song: bar 1 has 16 steps, and bar ",
+    misuse("^option 'loop': its bars do not match those of the song: bar 1 has 16 steps, but bar ",
       direction.fixed_hits, seq, { loop = waltz })
   end)
 

@@ -1,5 +1,6 @@
 #include "half.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 uint16_t nd_half_from_float(float x) {
@@ -41,6 +42,13 @@ float nd_half_to_float(uint16_t h) {
   return x;
 }
 
+static bool big_endian(void) {
+  const uint16_t one = 1;
+  uint8_t first;
+  memcpy(&first, &one, 1);
+  return first == 0;
+}
+
 /* Without a branch, so that compilers make vectors of it. Nor is a float made on
  * the way that a host which flushes the smallest to zero would lose. */
 void nd_halves_to_floats(size_t n, const void *halves, float *out) {
@@ -50,6 +58,8 @@ void nd_halves_to_floats(size_t n, const void *halves, float *out) {
   for (size_t some; n > 0; n -= some, from += 2 * some, out += some) {
     some = n < SOME ? n : SOME;
     memcpy(h, from, some * sizeof *h);
+    if (big_endian())
+      for (size_t i = 0; i < some; i++) h[i] = (uint16_t)(h[i] << 8 | h[i] >> 8);
     for (size_t i = 0; i < some; i++) {
       uint32_t sign = (uint32_t)(h[i] & 0x8000u) << 16, rest = h[i] & 0x7FFFu, least;
       float small = (float)(int32_t)rest * 0x1p-24f;

@@ -13,7 +13,7 @@ float nd_half_round(float x);
  * bytes each, the lower one first. */
 void nd_half_round_all(float *x, size_t n);
 void nd_half_pack(uint8_t *to, const float *x, size_t n);
-/* `n` of them, stored one after another at any address. */
+/* `n` of them, two bytes each as above, at any address. */
 void nd_halves_to_floats(size_t n, const void *halves, float *out);
 
 #endif

@@ -49,19 +49,19 @@ void nd_augmentation_draw(nd_augmentation *a, const nd_drummer *d, nd_rng *rng,
                           const float *style, int32_t bar, int32_t n_bars) {
   *a = (nd_augmentation){.active = true};
   a->hide_history = chance(rng, d->history_all);
-  a->hidden_as_empty = a->hide_history && chance(rng, d->history_secret);
+  a->hidden_as_empty = a->hide_history && chance(rng, d->history_hidden);
   a->hide_previous_step = chance(rng, d->history_back);
   for (int32_t k = 0; k < ND_MAX_BACK; k++) a->hide_back[k] = chance(rng, d->history_back);
   a->hide_recurrence = chance(rng, d->history_back);
   if (d->features.kind != ND_FEATURES_WHOLE) return;
   a->show_style = chance(rng, d->style_given);
-  a->show_density = chance(rng, d->asked);
-  a->show_fill = chance(rng, d->asked);
+  a->show_density = chance(rng, d->controls_given);
+  a->show_fill = chance(rng, d->controls_given);
   a->hash_seed = nd_rng_u32(rng);
   for (int k = 0; k < ND_N_METRICS; k++)
-    a->drop_metric[k] = !nd_metric_is_place(k) && chance(rng, d->deaf);
+    a->drop_metric[k] = !nd_metric_is_position(k) && chance(rng, d->metric_dropout);
   if (a->show_style) draw_style(a, d, rng, style);
-  if (chance(rng, d->given)) draw_fixed_hits(a, rng, d->net.config.voices, bar, n_bars);
+  if (chance(rng, d->fixed_given)) draw_fixed_hits(a, rng, d->net.config.voices, bar, n_bars);
 }
 
 /* Whether a bar belongs to the share of fixed bars: a hash of its index, so

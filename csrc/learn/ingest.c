@@ -103,7 +103,7 @@ static nd_status read_file(const nd_ingest *in, nd_ingest_file *f, nd_encoded_so
     /* by content, so that copies of a song under two names are not split up */
     f->split = every > 0 && (hash_content(bytes, n) >> 8) % every == 0 ? ND_VALID : ND_TRAIN;
   }
-  if (status == ND_OK) status = in->reader(&song, bytes, n, -1, &in->limits, &f->why);
+  if (status == ND_OK) status = nd_smf_parse(&song, bytes, n, -1, &in->limits, &f->why);
   free(bytes);
   if (status == ND_OK && song->drum_channel < 0) status = nd_fail(&f->why, ND_FORMAT, "no drums");
   if (status == ND_OK) {

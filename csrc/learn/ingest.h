@@ -5,12 +5,8 @@
 #ifndef ND_LEARN_INGEST_H
 #define ND_LEARN_INGEST_H
 
-#include "../midi/guard.h"
+#include "../midi/smf.h"
 #include "../music/corpus.h"
-
-/* The MIDI parser, nd_smf_parse. */
-typedef nd_status nd_parse_song_fn(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
-                                 const nd_midi_limits *limits, nd_error *err);
 
 /* What a kit map holds for a pitch that is no General MIDI drum: the map says
  * that it is no drum, or does not know it. */
@@ -18,7 +14,6 @@ enum { ND_NO_DRUM = -1, ND_UNKNOWN_DRUM = -2 };
 
 typedef struct nd_ingest {
   const nd_tokeniser *tok;
-  nd_parse_song_fn *reader;
   nd_midi_limits limits;     /* of each file */
   nd_corpus_writer *into;    /* of the same tokeniser; NULL: make token text */
   const int16_t *kit_map;    /* (128) General MIDI pitches; NULL: they are already */

@@ -70,7 +70,7 @@ static nd_status make(nca_state *s, const nd_styles *styles, nd_error *err) {
  * whole; the meter does, although it is one of them. */
 static bool is_position(int trait) {
   int metric = trait / 2;  /* two traits a metric: mean and deviation */
-  return trait < 2 * ND_N_METRICS && nd_metric_is_place(metric) && metric != ND_M_METER;
+  return trait < 2 * ND_N_METRICS && nd_metric_is_position(metric) && metric != ND_M_METER;
 }
 
 static void standardise(nca_state *s, const nd_styles *styles) {
@@ -182,7 +182,7 @@ nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
   /* The scale is folded in, so that the projection applies to raw traits. The
    * mean is not needed: it cancels in the difference of two songs. */
   for (size_t k = 0; k < T && finite; k++)
-    for (size_t i = 0; i < K; i++) styles->near[k * K + i] = s.w[k * K + i] * s.scale[k];
+    for (size_t i = 0; i < K; i++) styles->projection[k * K + i] = s.w[k * K + i] * s.scale[k];
   clear(&s);
   return ND_OK;
 }

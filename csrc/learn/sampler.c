@@ -99,15 +99,14 @@ static nd_status count_batches(nd_sampler *s, nd_error *err) {
 }
 
 static nd_status check_tokeniser(const nd_corpus *corpus, const nd_drummer *d, nd_error *err) {
-  const nd_tokeniser *a = nd_corpus_tokeniser(corpus), *b = &d->tokeniser;
+  const nd_tokeniser *settings = nd_corpus_tokeniser(corpus);
   if (d->features.kind == ND_FEATURES_RAW)
     return nd_fail(err, ND_MISUSE, "a raw model has no features to fill from a corpus");
-  if (!nd_kit_equal(&a->kit, &b->kit))
-    return nd_fail(err, ND_MISUSE, "the corpus has kit '%s', the model plays '%s'", a->kit.name, b->kit.name);
-  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat || a->original != b->original)
-    return nd_fail(err, ND_MISUSE, "the corpus has another grid than the model (%d and %d steps a beat)",
-                   a->steps_per_beat, b->steps_per_beat);
-  return ND_OK;
+  if (settings->original != d->tokeniser.original)
+    return nd_fail(err, ND_MISUSE, "the corpus was encoded %s the 2023 system's rules, the model "
+                   "needs one %s them", settings->original ? "by" : "without",
+                   settings->original ? "without" : "by");
+  return nd_drummer_accepts(d, settings, "the corpus", err);
 }
 
 /* Whether batches are made of a song. */
@@ -124,8 +123,7 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   for (int32_t i = 0; i < n; i++)
     if (is_used(s, i)) s->songs[s->n_songs++] = i;
   if (s->n_songs > 0) return ND_OK;
-  static const char *const splits[] = {"all", "train", "valid"};
-  const char *split = splits[s->options.split + 1];
+  const char *split = s->options.split < 0 ? "all" : nd_split_names[s->options.split];
   const int window = s->drummer->net.config.window;
   if (window > 0)
     return nd_fail(err, ND_FORMAT, "no song of the split '%s' is longer than %d steps", split, window);
@@ -221,26 +219,26 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
     metrics[k] = a->drop_metric[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
   nd_step_context context = {.metrics = metrics,
                              .style = a->show_style ? a->style : NULL,
-                             .into = w->step - seq->grid.bars[w->bar].step,
-                             .beat = seq->settings.steps_per_beat,
+                             .step_in_bar = w->step - seq->grid.bars[w->bar].step,
+                             .steps_per_beat = seq->settings.steps_per_beat,
                              .density = a->show_density ? w->density[w->bar] : NAN,
                              .fill = a->show_fill ? w->fill[w->bar] : NAN};
   bool hidden = nd_augmentation_hides_step(a, d, &s->rng);
   if (!a->hide_history && !hidden) {
-    bool recurs = w->recurrence.of != NULL && !a->hide_recurrence;
-    int32_t source = recurs ? w->recurrence.of[w->bar] : -1;
-    if (source >= 0) context.likeness = w->recurrence.how[w->bar];
-    context.past = nd_features_history(&d->features, &seq->grid, V, seq->hits, w->step, w->bar, source);
+    bool recurs = w->recurrence.bar != NULL && !a->hide_recurrence;
+    int32_t source = recurs ? w->recurrence.bar[w->bar] : -1;
+    if (source >= 0) context.similarity = w->recurrence.similarity[w->bar];
+    context.history = nd_features_history(&d->features, &seq->grid, V, seq->hits, w->step, w->bar, source);
     for (int32_t k = 0; k < d->features.n_back; k++)
-      if (a->hide_back[k]) context.past.back[k] = NULL;
-    if (a->hide_previous_step) context.past.before = NULL;
+      if (a->hide_back[k]) context.history.back[k] = NULL;
+    if (a->hide_previous_step) context.history.before = NULL;
   }
-  if (a->hidden_as_empty) context.past.told = true;
+  if (a->hidden_as_empty) context.history.available = true;
   nd_augmentation_mask(a, &s->rng, w->bar, V, fixed_mask);
   for (int32_t v = 0; v < V; v++) fixed_hits[v] = fixed_mask[v] ? hits[v] : 0;
-  context.known = fixed_mask;
+  context.fixed_mask = fixed_mask;
   /* a touch net is always shown the hits: it predicts how they are played */
-  context.given = d->net.config.touch ? hits : fixed_hits;
+  context.fixed_hits = d->net.config.touch ? hits : fixed_hits;
   nd_features_row(&d->features, V, &context, x);
   if (y == NULL) return;
   if (d->net.config.touch) {

@@ -1,4 +1,4 @@
-/* core.c - opens neuraldrummer.core: every userdata but the file reader. */
+/* core.c - opens neuraldrummer.core: every userdata but the world of mpi.c. */
 #include "lnd.h"
 
 __attribute__((visibility("default"))) int luaopen_neuraldrummer_core(lua_State *L);
@@ -9,6 +9,7 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lua_pushliteral(L, ND_VERSION);   /* core,version */
   lua_setfield(L, -2, "version");
   lnd_open_song(L);
+  lnd_open_smf(L);
   lnd_open_tokeniser(L);
   lnd_open_sequence(L);
   lnd_open_corpus(L);

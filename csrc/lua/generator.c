@@ -385,9 +385,8 @@ static bool read_metrics(lua_State *L, int arg, float *metrics) {
     if (strcmp(key, "bar") == 0) {
       bar = lua_toboolean(L, -1);
     } else {
-      int m = 0;
-      while (m < ND_N_METRICS && strcmp(nd_metric_name(m), key) != 0) m++;
-      if (m == ND_N_METRICS) no_metric(L, arg, key);
+      int m = nd_metric_find(key);
+      if (m < 0) no_metric(L, arg, key);
       double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : (double)NAN;
       if (!(v >= -1e6 && v <= 1e6))
         luaL_argerror(L, arg, lua_pushfstring(L, "metric '%s' is not a finite number", key));

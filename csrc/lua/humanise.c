@@ -21,8 +21,10 @@ static int humanise_on(lua_State *L, int called, lua_KContext context) {
     lnd_check_open(L, &box, 1);
     lnd_check_open(L, w->boxes, 2);
     int former = nd_blas_threads(1);
-    more = nd_humanise_advance(box->p, &products);
+    nd_error wrong;
+    nd_status went = nd_humanise_advance(box->p, &products, &more, &wrong);
     (void)nd_blas_threads(former);
+    if (went != ND_OK) return lnd_raise(L, &wrong);
     if (more) {
       lnd_push_pause(L, PAUSE, products);
       lua_callk(L, 1, 0, context, humanise_on);

@@ -10,7 +10,6 @@
 
 #define LND_INGEST "neuraldrummer.ingest"
 
-static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
 
 /* The files of one call, for the collector to free if Lua raises. */
 typedef struct batch { size_t n; nd_ingest_file files[]; } batch;
@@ -21,11 +20,8 @@ static void release(void *p) {
   free(b);
 }
 
-/* Readers are smf.so's, and static there. */
-static void keep(void *reader) { (void)reader; }
-
 /* On the stack, where no finaliser can take them from us. */
-enum { FILES = 1, OPTIONS, READER, TOKENISER, INTO, TEXTS };
+enum { FILES = 1, OPTIONS, TOKENISER, INTO, TEXTS };
 
 /* The field of the item on top. */
 static const char *text_field(lua_State *L, lua_Integer i, const char *key, bool needed) {
@@ -47,8 +43,8 @@ static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
   f->name = text_field(L, i, "name", true);
   const char *split = text_field(L, i, "split", false);
   f->split = ND_BY_CONTENT;
-  for (int k = 0; split != NULL && splits[k] != NULL; k++)
-    if (strcmp(split, splits[k]) == 0) f->split = k;
+  for (int k = 0; split != NULL && nd_split_names[k] != NULL; k++)
+    if (strcmp(split, nd_split_names[k]) == 0) f->split = k;
   if (split != NULL && f->split == ND_BY_CONTENT)
     luaL_error(L, "files[%I].split: '%s' is neither train nor valid", (LUAI_UACINT)i, split);
   lua_pop(L, 1);
@@ -98,7 +94,7 @@ static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *
   }
   lua_pushinteger(L, f->steps);
   lua_setfield(L, -2, "steps");
-  lua_pushstring(L, splits[f->split]);
+  lua_pushstring(L, nd_split_names[f->split]);
   lua_setfield(L, -2, "split");
   push_counts(L, f->hits, in->tok->kit.n_voices, 1, true);
   lua_setfield(L, -2, "hits");
@@ -112,15 +108,13 @@ static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *
 
 /* core.ingest(files, options): a table of each file */
 static int ingest(lua_State *L) {
-  static const char *const keys[] = {"tokeniser", "reader", "into", "pitches", "min_steps",
-                                     "valid_every", "threads", "max_bytes", "max_events",
-                                     "max_tracks", NULL};
+  static const char *const keys[] = {"tokeniser", "into", "pitches", "min_steps", "valid_every",
+                                     "threads", "max_bytes", "max_events", "max_tracks", NULL};
   int16_t reads[128];
   luaL_checktype(L, FILES, LUA_TTABLE);
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
   lua_settop(L, OPTIONS);
   lnd_opts(L, OPTIONS, keys);
-  nd_parse_song_fn *const *reader = opt_object(L, "reader", LND_READER);
   const nd_tokeniser *tok = opt_object(L, "tokeniser", LND_TOKENISER);
   nd_corpus_writer *into = opt_object(L, "into", LND_CORPUS_WRITER);
   nd_ingest in = {
@@ -133,8 +127,6 @@ static int ingest(lua_State *L) {
     .threads = (int32_t)lnd_opt_int(L, OPTIONS, "threads", 1, 1, ND_MAX_PARTS),
   };
   if (in.tok == NULL) return luaL_error(L, "option 'tokeniser' is missing");
-  if (reader == NULL) return luaL_error(L, "option 'reader' is missing: neuraldrummer.smf has it");
-  in.reader = *reader;
 
   const lua_Integer n = (lua_Integer)lua_rawlen(L, FILES);
   lua_newtable(L);                                        /* texts */
@@ -161,7 +153,6 @@ static int ingest(lua_State *L) {
 void lnd_open_ingest(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lnd_type(L, LND_INGEST, NULL, none, release);
-  lnd_type(L, LND_READER, NULL, none, keep);
   lua_pushcfunction(L, ingest);
   lua_setfield(L, -2, "ingest");                          /* core */
 }

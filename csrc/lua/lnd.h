@@ -23,7 +23,6 @@
 #define LND_SEQUENCE "neuraldrummer.sequence"
 #define LND_CORPUS "neuraldrummer.corpus"
 #define LND_CORPUS_WRITER "neuraldrummer.corpus_writer"
-#define LND_READER "neuraldrummer.reader"  /* smf.so's nd_parse_song_fn, for core.so */
 #define LND_BATCHES "neuraldrummer.batches"
 #define LND_MODEL "neuraldrummer.model"
 #define LND_GENERATOR "neuraldrummer.generator"
@@ -184,6 +183,7 @@ double lnd_seconds(void);
 
 /* Each glue file's opener: makes its type and adds its constructors to the
  * module table on top of the stack. */
+void lnd_open_smf(lua_State *L);
 void lnd_open_song(lua_State *L);
 void lnd_open_tokeniser(lua_State *L);
 void lnd_open_sequence(lua_State *L);

@@ -143,7 +143,7 @@ static int core_load_model(lua_State *L) {
   }
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  nd_checkpoint_keep(&m->rest, "streams");
+  nd_checkpoint_drop_except(&m->rest, "streams");
   lnd_grew(L, m->drummer->net.size * sizeof(float));
   return 1;
 }
@@ -250,13 +250,12 @@ static void set_number(lua_State *L, const char *key, double v) {
 }
 
 static int model_config(lua_State *L) {
-  static const char *const features[] = {"drummer", "original", "raw", "whole", "touch"};
   const nd_drummer *d = check(L, 1)->drummer;
   const nd_net_config *c = &d->net.config;
   lua_newtable(L);
   lua_pushstring(L, d->preset);
   lua_setfield(L, -2, "preset");
-  lua_pushstring(L, features[d->features.kind]);
+  lua_pushstring(L, nd_features_names[d->features.kind]);
   lua_setfield(L, -2, "features");
   set_integer(L, "inputs", c->inputs);
   set_integer(L, "voices", c->voices);
@@ -304,10 +303,9 @@ static int model_threads(lua_State *L) {
 
 /* model:learn_styles(corpus, split, most): how many */
 static int model_learn_styles(lua_State *L) {
-  static const char *const splits[] = {"train", "valid", "all", NULL};
   model *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
-  int split = luaL_checkoption(L, 3, "train", splits);
+  int split = luaL_checkoption(L, 3, "train", nd_split_options);
   lua_Integer most = luaL_optinteger(L, 4, ND_MAX_STYLES);
   luaL_argcheck(L, most >= 1 && most <= ND_MAX_STYLES, 4, "a number of styles is in 1..4096");
   nd_error err;

@@ -1,35 +1,41 @@
-/* smf.c - opens neuraldrummer.smf: MIDI file bytes to Songs. A library of its
- * own, so that a host that has notes needs neither libsmf nor glib. The Songs'
- * type belongs to neuraldrummer.core, which must have been loaded. */
+/* smf.c - core.parse_song and core.load_song: MIDI files to Songs; and the limits
+ * of a MIDI file as options, which core.ingest has too. */
 #include "../midi/smf.h"
 
 #include <stdlib.h>
 
-#include "../learn/ingest.h"
 #include "lnd.h"
 
-__attribute__((visibility("default"))) int luaopen_neuraldrummer_smf(lua_State *L);
-
 typedef struct options { nd_midi_limits limits; int drum_channel; } options;
+
+nd_midi_limits lnd_opt_limits(lua_State *L, int arg) {
+  nd_midi_limits limits = nd_midi_default_limits;
+  limits.max_bytes = (size_t)lnd_opt_int(L, arg, "max_bytes", ND_MAX_FILE_BYTES, 0, INT32_MAX);
+  limits.max_events = (size_t)lnd_opt_int(L, arg, "max_events", ND_MAX_EVENTS, 0, INT32_MAX);
+  limits.max_tracks = (int32_t)lnd_opt_int(L, arg, "max_tracks", ND_MAX_TRACKS, 0, UINT16_MAX);
+  return limits;
+}
 
 static options read_options(lua_State *L, int arg) {
   static const char *const keys[] = {"drum_channel", "strict",     "max_bytes",
                                      "max_events",   "max_tracks", NULL};
   lnd_opts(L, arg, keys);
   options o = {.limits = lnd_opt_limits(L, arg)};
+  /* 1..16 in Lua; 0 in Lua, -1 here: to be found */
   o.drum_channel = (int)lnd_opt_int(L, arg, "drum_channel", 0, 1, 16) - 1;
   o.limits.strict = lnd_opt_bool(L, arg, "strict", false);
   return o;
 }
 
-/* Fills the box on top, which keeps the Song from being lost if Lua raises. */
-static int filled(lua_State *L, lnd_box *box, nd_song *song) {
+/* Fills the box on top, which frees the Song if Lua raises an error. */
+static int fill(lua_State *L, lnd_box *box, nd_song *song) {
   box->p = song;
   lnd_grew(L, song->n_bytes + song->n_notes * sizeof *song->notes);
   return 1;
 }
 
-static int smf_parse(lua_State *L) {
+/* core.parse_song(bytes, options) */
+static int parse_song(lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 1, &n);
   const options o = read_options(L, 2);
@@ -38,10 +44,11 @@ static int smf_parse(lua_State *L) {
   nd_error err;
   if (nd_smf_parse(&song, (const uint8_t *)bytes, n, o.drum_channel, &o.limits, &err) != ND_OK)
     return lnd_fail(L, &err, NULL);
-  return filled(L, box, song);
+  return fill(L, box, song);
 }
 
-static int smf_load(lua_State *L) {
+/* core.load_song(path, options) */
+static int load_song(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const options o = read_options(L, 2);
   lnd_box *box = lnd_push(L, LND_SONG, 0);
@@ -55,20 +62,11 @@ static int smf_load(lua_State *L) {
     free(bytes);
   }
   if (status != ND_OK) return lnd_fail(L, &err, path);
-  return filled(L, box, song);
+  return fill(L, box, song);
 }
 
-/* For core.ingest, which reads files by it on threads of its own. */
-static nd_parse_song_fn *const reader = nd_smf_parse;
-
-int luaopen_neuraldrummer_smf(lua_State *L) {
-  static const luaL_Reg functions[] = {{"parse", smf_parse}, {"load", smf_load}, {NULL, NULL}};
-  luaL_checkversion(L);
-  lnd_check_core(L, "neuraldrummer.smf");
-  luaL_newlib(L, functions);         /* smf */
-  lnd_push(L, LND_READER, 0)->p = (void *)&reader;
-  lua_setfield(L, -2, "reader");
-  lua_pushliteral(L, ND_VERSION);
-  lua_setfield(L, -2, "version");
-  return 1;
+void lnd_open_smf(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"parse_song", parse_song}, {"load_song", load_song}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
 }

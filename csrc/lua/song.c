@@ -1,4 +1,4 @@
-/* The Song: notes in time, from the file reader (smf.so) or from a host's
+/* The Song: notes in time, from a MIDI file (smf.c) or from a host's
  * table, and back to a MIDI file. */
 #include "../music/song.h"
 

@@ -10,6 +10,7 @@
 #define ND_MIDI_GUARD_H
 
 #include "../music/song.h"
+#include "smf_sandbox.h"
 
 typedef struct nd_midi_limits {
   size_t max_bytes;     /* ND_MAX_FILE_BYTES */
@@ -95,7 +96,7 @@ void nd_midi_close(nd_midi_file *file);
  * slice a file of its own with one track. So libsmf holds a few kilobytes,
  * however long the song is, and gets them from where malloc is fast; glib's
  * array of so many events stays below a kilobyte. */
-enum { ND_MIDI_SLICE = 63 };
+enum { ND_MIDI_SLICE = ND_SANDBOX_EVENTS };
 
 typedef struct nd_midi_guard {
   const nd_midi_file *file;

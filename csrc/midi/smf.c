@@ -10,12 +10,11 @@ typedef struct program { int32_t tick; uint8_t channel, number; } program;
 typedef struct reader {
   const nd_midi_file *file;
   nd_midi_guard guard;
-  nd_hold hold;
+  nd_sandbox *sandbox;
   nd_song *song;
   nd_error *err;
   program *programs;
   size_t n_programs, capacity, sounding;
-  size_t took;          /* bytes, since libsmf's room was last made sure of */
   /* Notes that sound, per channel and pitch, first in first out: indices into
    * song->notes, linked through their durations while they last. */
   int32_t first[16][128], last[16][128];
@@ -24,12 +23,6 @@ typedef struct reader {
 enum { NONE = -1 };
 
 static nd_status nomem(const reader *r) { return nd_fail(r->err, ND_NOMEM, "out of memory"); }
-
-/* Counts what an array takes that doubles when its n items fill it. */
-static void take(reader *r, size_t n, size_t size) {
-  if (n == 0) r->took += 16 * size;
-  else if ((n & (n - 1)) == 0) r->took += 2 * n * size;
-}
 
 /* There is room for every note that the file can have. */
 static void note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
@@ -56,17 +49,13 @@ static void note_off(reader *r, int32_t tick, int channel, int pitch) {
 static nd_status read_parked(reader *r, const nd_midi_event *e) {
   int32_t us;
   nd_meter meter;
-  take(r, r->song->n_tempos, sizeof *r->song->tempos);
-  take(r, r->song->n_meters, sizeof *r->song->meters);
   if (r->file->fixed_tempo == 0 && nd_midi_tempo(r->file->bytes, e, &us))
     return nd_song_add_tempo(r->song, (nd_tempo){.tick = e->tick, .us_per_quarter = us}, r->err);
   if (nd_midi_meter(r->file->bytes, e, &meter)) return nd_song_add_meter(r->song, meter, r->err);
   return ND_OK;
 }
 
-static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event) {
-  const uint8_t *m = event->midi_buffer;
-  const int32_t tick = r->guard.base + event->time_pulses;
+static nd_status read_event(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
   switch (m[0] & 0xF0) {
     case 0x90:
       if (m[2] > 0) {
@@ -78,7 +67,6 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
       note_off(r, tick, m[0] & 0xF, m[1]);
       return ND_OK;
     case 0xC0: {
-      take(r, r->n_programs, sizeof *r->programs);
       if (!ND_GROW(r->programs, r->n_programs + 1, r->capacity)) return nomem(r);
       r->programs[r->n_programs++] =
           (program){.tick = tick, .channel = m[0] & 0xF, .number = m[1]};
@@ -91,21 +79,15 @@ static nd_status read_event(reader *r, uint16_t track, const smf_event_t *event)
 
 /* libsmf reads a slice. */
 static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
-  const bool ask = r->took > ND_HOLD_SPARE;
-  smf_t *smf;
-  nd_status status = nd_hold_load(&r->hold, r->guard.bytes, r->guard.n, ask, &smf);
-  if (status == ND_NOMEM) return nomem(r);
-  if (ask) r->took = 0;
-  status = ND_OK;
-  size_t taken = 0;
-  for (guint t = 0; smf != NULL && t < smf->tracks_array->len; t++) {
-    const smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
-    for (guint i = 0; i < track->events_array->len && status == ND_OK; i++, taken++)
-      status = read_event(r, number, g_ptr_array_index(track->events_array, i));
+  const int n = nd_sandbox_load(r->sandbox, r->guard.bytes, r->guard.n);
+  if (n != (int)r->guard.n_events + 1)  /* and the end of track */
+    return nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
+  nd_status status = ND_OK;
+  for (int i = 0; i < n && status == ND_OK; i++) {
+    int32_t tick;
+    const uint8_t *event = nd_sandbox_event(r->sandbox, i, &tick);
+    status = read_event(r, number, r->guard.base + tick, event);
   }
-  if (smf != NULL) nd_hold_let_go(&r->hold, smf);
-  if (status == ND_OK && taken != r->guard.n_events + 1)
-    status = nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
   return status;
 }
 
@@ -132,8 +114,6 @@ static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chu
     for (int p = 0; p < 128; p++)
       while (r->first[c][p] != NONE) note_off(r, end, c, p);
   if (end > r->song->end_tick) r->song->end_tick = end;
-  take(r, r->song->n_tracks, sizeof *r->song->track_names);
-  r->took += name_end - name + 64;
   return nd_song_add_track(r->song, (const char *)r->file->bytes + name, name_end - name, r->err);
 }
 
@@ -154,18 +134,15 @@ static nd_status set_programs(reader *r) {
 static nd_status read_tracks(reader *r) {
   nd_status status = ND_OK;
   uint16_t number = 0;
-  nd_hold_begin(&r->hold);
   for (size_t i = 0; i < r->file->n_chunks && status == ND_OK; i++)
     if (r->file->chunks[i].kind == ND_MIDI_TRACK)
       status = read_track(r, number++, &r->file->chunks[i]);
-  nd_hold_end(&r->hold);
   return status;
 }
 
 static nd_status read_song(reader *r) {
   for (int c = 0; c < 16; c++)
     for (int p = 0; p < 128; p++) r->first[c][p] = NONE;
-  r->took = SIZE_MAX / 2;
   if (r->file->n_strikes > INT32_MAX) return nd_fail(r->err, ND_LIMIT, "too many notes");
   if (!nd_song_reserve_notes(r->song, r->file->n_strikes)) return nomem(r);
   /* the song has its defaults at tick 0, which what the file says replaces */
@@ -184,6 +161,7 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
   nd_song *song = nd_song_new(1);
   nd_status status = ND_OK;
   if (r == NULL || song == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
+  if (status == ND_OK) status = nd_sandbox_new(&r->sandbox, err);
   if (status == ND_OK) status = nd_midi_open(&file, bytes, n, limits, song, err);
   if (status == ND_OK) {
     song->ppq = file.ppq;
@@ -203,7 +181,10 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
     *out = song;
     song = NULL;
   }
-  if (r != NULL) free(r->programs);
+  if (r != NULL) {
+    nd_sandbox_free(r->sandbox);
+    free(r->programs);
+  }
   free(r);
   nd_song_free(song);
   nd_midi_close(&file);

@@ -1,5 +1,5 @@
-/* smf.h - MIDI file bytes to a Song, by libsmf behind the guard. The only
- * room that links libsmf and glib (built into smf.so). */
+/* smf.h - the bytes of a MIDI file to a Song: checked and repaired, then parsed by
+ * libsmf in its sandbox. */
 #ifndef ND_MIDI_SMF_H
 #define ND_MIDI_SMF_H
 

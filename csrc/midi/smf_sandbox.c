@@ -1,33 +1,75 @@
 #include "smf_sandbox.h"
 
 #include <stdlib.h>
+
+#ifdef ND_NO_LIBSMF
+
+nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err) {
+  (void)out;
+  return nd_fail(err, ND_IO, "MIDI files cannot be read: built without libsmf");
+}
+
+void nd_sandbox_free(nd_sandbox *box) { (void)box; }
+
+int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n) {
+  (void)box;
+  (void)bytes;
+  (void)n;
+  return -1;
+}
+
+const uint8_t *nd_sandbox_event(const nd_sandbox *box, int i, int32_t *tick) {
+  (void)box;
+  (void)i;
+  *tick = 0;
+  return NULL;
+}
+
+#else
+
+#include <setjmp.h>
+#include <smf.h>
 #include <string.h>
 
-#ifdef ND_HELD
+/* What a file takes: each event is a struct, its bytes, and a slot in an array
+ * that doubles without freeing the old one; every block has its size in front.
+ * The 8 KiB are for the file, its track and its tempo. */
+enum { BUFFER_BYTES = (ND_SANDBOX_EVENTS + 1) * (int)(sizeof(smf_event_t) + 128) + 8192 };
 
-/* What libsmf calls, by the names that the Makefile gives these in it. It hands
- * no state along, so that which room they work in is this thread's. */
-void *nd_held_malloc(size_t n);
-void *nd_held_calloc(size_t n, size_t size);
-void *nd_held_realloc(void *p, size_t n);
-void nd_held_free(void *p);
-_Noreturn void nd_held_assert_fail(const char *what, const char *file, unsigned line,
-                                   const char *function);
-void nd_held_g_log(const gchar *domain, GLogLevelFlags level, const gchar *format, ...);
-GPtrArray *nd_held_g_ptr_array_new(void);
-void nd_held_g_ptr_array_add(GPtrArray *array, gpointer p);
-gpointer *nd_held_g_ptr_array_free(GPtrArray *array, gboolean all);
-gboolean nd_held_g_ptr_array_remove(GPtrArray *array, gpointer p);
-gpointer nd_held_g_ptr_array_remove_index(GPtrArray *array, guint i);
-_Noreturn void nd_held_g_ptr_array_sort(GPtrArray *array, GCompareFunc compare);
+struct nd_sandbox {
+  size_t used;
+  const smf_track_t *track;  /* of the file last loaded, within the buffer */
+  jmp_buf failed;
+  _Alignas(max_align_t) unsigned char buffer[BUFFER_BYTES];
+};
 
-static _Thread_local nd_hold *entered;
+/* What libsmf calls in place of the C library and glib, under the names that the
+ * Makefile gives these calls. */
+void *nd_libsmf_malloc(size_t n);
+void *nd_libsmf_calloc(size_t n, size_t size);
+void *nd_libsmf_realloc(void *p, size_t n);
+void nd_libsmf_free(void *p);
+_Noreturn void nd_libsmf_assert_fail(const char *what, const char *file, unsigned line,
+                                      const char *function);
+void nd_libsmf_g_log(const gchar *domain, GLogLevelFlags level, const gchar *format, ...);
+GPtrArray *nd_libsmf_g_ptr_array_new(void);
+void nd_libsmf_g_ptr_array_add(GPtrArray *array, gpointer p);
+gpointer *nd_libsmf_g_ptr_array_free(GPtrArray *array, gboolean all);
+gboolean nd_libsmf_g_ptr_array_remove(GPtrArray *array, gpointer p);
+gpointer nd_libsmf_g_ptr_array_remove_index(GPtrArray *array, guint i);
+_Noreturn void nd_libsmf_g_ptr_array_sort(GPtrArray *array, GCompareFunc compare);
 
-static _Noreturn void leave(void) { longjmp(entered->out, 1); }
+/* The sandbox that this thread is in: libsmf passes no context to these calls.
+ * Set only while libsmf runs, so it carries nothing from one call to the next. */
+static _Thread_local nd_sandbox *entered;
+
+static _Noreturn void leave(void) { longjmp(entered->failed, 1); }
 
 /* ------------------------------------------------------------------- memory */
 
-enum { UNIT = sizeof(max_align_t) };  /* of a block, and of the size in front of it */
+/* A bump allocator. Each block has its size in the UNIT bytes before it, for
+ * realloc; nothing is freed before the next load empties the buffer. */
+enum { UNIT = sizeof(max_align_t) };
 
 static size_t size_of(const void *p) {
   size_t n;
@@ -35,34 +77,34 @@ static size_t size_of(const void *p) {
   return n;
 }
 
-void *nd_held_malloc(size_t n) {
-  nd_hold *hold = entered;
-  if (n > ND_HOLD_BYTES - 2 * UNIT) leave();
-  const size_t whole = UNIT + (n + UNIT - 1) / UNIT * UNIT;
-  if (whole > ND_HOLD_BYTES - hold->used) leave();
-  unsigned char *p = hold->room + hold->used;
+void *nd_libsmf_malloc(size_t n) {
+  nd_sandbox *box = entered;
+  if (n > BUFFER_BYTES - 2 * UNIT) leave();  /* so that the sum below cannot overflow */
+  const size_t block = UNIT + (n + UNIT - 1) / UNIT * UNIT;
+  if (block > BUFFER_BYTES - box->used) leave();
+  unsigned char *p = box->buffer + box->used;
   memcpy(p, &n, sizeof n);
-  hold->used += whole;
+  box->used += block;
   return p + UNIT;
 }
 
-void *nd_held_calloc(size_t n, size_t size) {
-  if (size > 0 && n > ND_HOLD_BYTES / size) leave();
-  return memset(nd_held_malloc(n * size), 0, n * size);
+void *nd_libsmf_calloc(size_t n, size_t size) {
+  if (size > 0 && n > BUFFER_BYTES / size) leave();
+  return memset(nd_libsmf_malloc(n * size), 0, n * size);
 }
 
-void *nd_held_realloc(void *p, size_t n) {
-  void *to = nd_held_malloc(n);
+void *nd_libsmf_realloc(void *p, size_t n) {
+  void *to = nd_libsmf_malloc(n);
   if (p != NULL) memcpy(to, p, size_of(p) < n ? size_of(p) : n);
   return to;
 }
 
-/* The room is emptied as a whole. */
-void nd_held_free(void *p) { (void)p; }
+void nd_libsmf_free(void *p) { (void)p; }
 
-/* ------------------------------------------------------- what it says, asserts */
+/* ------------------------------------------------------- assertions and logs */
 
-void nd_held_assert_fail(const char *what, const char *file, unsigned line, const char *function) {
+void nd_libsmf_assert_fail(const char *what, const char *file, unsigned line,
+                            const char *function) {
   (void)what;
   (void)file;
   (void)line;
@@ -70,7 +112,8 @@ void nd_held_assert_fail(const char *what, const char *file, unsigned line, cons
   leave();
 }
 
-void nd_held_g_log(const gchar *domain, GLogLevelFlags level, const gchar *format, ...) {
+/* glib would print. The result of the load tells enough. */
+void nd_libsmf_g_log(const gchar *domain, GLogLevelFlags level, const gchar *format, ...) {
   (void)domain;
   (void)level;
   (void)format;
@@ -78,24 +121,25 @@ void nd_held_g_log(const gchar *domain, GLogLevelFlags level, const gchar *forma
 
 /* ------------------------------------------------------------- glib's arrays */
 
-typedef struct array { GPtrArray seen; guint capacity; } array;
+/* GPtrArray with its hidden capacity: libsmf reads pdata and len directly. */
+typedef struct array { GPtrArray public; guint capacity; } array;
 
-GPtrArray *nd_held_g_ptr_array_new(void) { return nd_held_calloc(1, sizeof(array)); }
+GPtrArray *nd_libsmf_g_ptr_array_new(void) { return nd_libsmf_calloc(1, sizeof(array)); }
 
-void nd_held_g_ptr_array_add(GPtrArray *given, gpointer p) {
+void nd_libsmf_g_ptr_array_add(GPtrArray *given, gpointer p) {
   array *a = (array *)given;
   if (given->len == a->capacity) {
     a->capacity = a->capacity > 0 ? 2 * a->capacity : 16;
-    given->pdata = nd_held_realloc(given->pdata, a->capacity * sizeof *given->pdata);
+    given->pdata = nd_libsmf_realloc(given->pdata, a->capacity * sizeof *given->pdata);
   }
   given->pdata[given->len++] = p;
 }
 
-gpointer *nd_held_g_ptr_array_free(GPtrArray *given, gboolean all) {
+gpointer *nd_libsmf_g_ptr_array_free(GPtrArray *given, gboolean all) {
   return all ? NULL : given->pdata;
 }
 
-gpointer nd_held_g_ptr_array_remove_index(GPtrArray *given, guint i) {
+gpointer nd_libsmf_g_ptr_array_remove_index(GPtrArray *given, guint i) {
   if (i >= given->len) leave();
   gpointer p = given->pdata[i];
   given->len--;
@@ -103,17 +147,17 @@ gpointer nd_held_g_ptr_array_remove_index(GPtrArray *given, guint i) {
   return p;
 }
 
-gboolean nd_held_g_ptr_array_remove(GPtrArray *given, gpointer p) {
+gboolean nd_libsmf_g_ptr_array_remove(GPtrArray *given, gpointer p) {
   for (guint i = 0; i < given->len; i++) {
     if (given->pdata[i] != p) continue;
-    (void)nd_held_g_ptr_array_remove_index(given, i);
+    (void)nd_libsmf_g_ptr_array_remove_index(given, i);
     return TRUE;
   }
   return FALSE;
 }
 
-/* Of events out of order, which a file cannot have. */
-void nd_held_g_ptr_array_sort(GPtrArray *given, GCompareFunc compare) {
+/* Called for events that are out of order, which a file cannot contain. */
+void nd_libsmf_g_ptr_array_sort(GPtrArray *given, GCompareFunc compare) {
   (void)given;
   (void)compare;
   leave();
@@ -121,89 +165,30 @@ void nd_held_g_ptr_array_sort(GPtrArray *given, GCompareFunc compare) {
 
 /* ---------------------------------------------------------------------- calls */
 
-void nd_hold_begin(nd_hold *hold) { hold->used = 0; }
-void nd_hold_end(nd_hold *hold) { hold->used = 0; }
+nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err) {
+  *out = malloc(sizeof **out);
+  return *out != NULL ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+}
 
-nd_status nd_hold_load(nd_hold *hold, const uint8_t *bytes, size_t n, bool ask, smf_t **out) {
-  (void)ask;
-  hold->used = 0;
-  entered = hold;
-  *out = NULL;
-  if (setjmp(hold->out) == 0) *out = smf_load_from_memory(bytes, (int)n);
+void nd_sandbox_free(nd_sandbox *box) { free(box); }
+
+int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n) {
+  /* volatile: set between setjmp and longjmp */
+  smf_t *volatile smf = NULL;
+  box->used = 0;
+  box->track = NULL;
+  entered = box;
+  if (setjmp(box->failed) == 0) smf = smf_load_from_memory(bytes, (int)n);
   entered = NULL;
-  return *out != NULL ? ND_OK : ND_FORMAT;
+  if (smf == NULL || smf->tracks_array->len != 1) return -1;
+  box->track = g_ptr_array_index(smf->tracks_array, 0);
+  return (int)box->track->events_array->len;
 }
 
-void nd_hold_let_go(nd_hold *hold, smf_t *smf) {
-  (void)smf;
-  hold->used = 0;
-}
-
-#else
-
-/* libsmf tells its troubles to glib's log, which prints. Behind the guard it
- * has none; should it have one after all, our error says so. */
-static void discard(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer data) {
-  (void)domain;
-  (void)level;
-  (void)text;
-  (void)data;
-}
-
-/* glib gives the number of a new handler back after it has let go of its lock:
- * of two threads at once, both may get the same, and one handler would stay for
- * good. So they take turns; the lock is all that is shared, and holds nothing.
- * Once a song, and not left behind: a host may unload us. */
-static GMutex turns;
-
-void nd_hold_begin(nd_hold *hold) {
-  g_mutex_lock(&turns);
-  hold->handler = g_log_set_handler(
-      "libsmf", (GLogLevelFlags)(G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION), discard, NULL);
-  g_mutex_unlock(&turns);
-}
-
-void nd_hold_end(nd_hold *hold) { g_log_remove_handler("libsmf", hold->handler); }
-
-/* libsmf and glib don't outlive the end of memory: the one crashes, the other
- * aborts. So what they will want for a slice is asked for beforehand, and given
- * back. An event there is a struct, its bytes, and its place in an array. More
- * than that is asked for, so that it need not be done again before so much has
- * been taken: a block of this size makes malloc tidy up all that is free. */
-static bool has_room(void) {
-  enum { OVERHEAD = 32 };  /* of a block: malloc's own, and rounding */
-  const size_t event = sizeof(smf_event_t) + 4 * sizeof(void *) + 2 * OVERHEAD;
-  void *room = malloc((ND_MIDI_SLICE + 1) * event + sizeof(smf_t) + sizeof(smf_track_t) +
-                      sizeof(smf_tempo_t) + 4096 + ND_HOLD_SPARE);
-  free(room);
-  return room != NULL;
-}
-
-nd_status nd_hold_load(nd_hold *hold, const uint8_t *bytes, size_t n, bool ask, smf_t **out) {
-  (void)hold;
-  *out = NULL;
-  if (ask && !has_room()) return ND_NOMEM;
-  *out = smf_load_from_memory(bytes, (int)n);
-  return *out != NULL ? ND_OK : ND_FORMAT;
-}
-
-/* smf_delete looks every event up before it frees it, and moves the rest. */
-void nd_hold_let_go(nd_hold *hold, smf_t *smf) {
-  (void)hold;
-  for (guint t = 0; t < smf->tracks_array->len; t++) {
-    smf_track_t *track = g_ptr_array_index(smf->tracks_array, t);
-    for (guint i = 0; i < track->events_array->len; i++) {
-      smf_event_t *event = g_ptr_array_index(track->events_array, i);
-      free(event->midi_buffer);
-      free(event);
-    }
-    (void)g_ptr_array_free(track->events_array, TRUE);
-    free(track);
-  }
-  (void)g_ptr_array_free(smf->tracks_array, TRUE);
-  for (guint i = 0; i < smf->tempo_array->len; i++) free(g_ptr_array_index(smf->tempo_array, i));
-  (void)g_ptr_array_free(smf->tempo_array, TRUE);
-  free(smf);
+const uint8_t *nd_sandbox_event(const nd_sandbox *box, int i, int32_t *tick) {
+  const smf_event_t *event = g_ptr_array_index(box->track->events_array, i);
+  *tick = event->time_pulses;
+  return event->midi_buffer;
 }
 
 #endif

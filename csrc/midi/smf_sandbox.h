@@ -1,50 +1,36 @@
-/* smf_sandbox.h - libsmf, held: it asserts, its memory may run out under it, and glib
- * aborts the process then. Where libsmf.a is there (HELD, see the Makefile) it
- * is linked into us, with its memory, its asserts and the few functions of glib
- * that it calls taken from here: it works in a room of fixed size, and what
- * goes wrong within ends the call instead of the process. Where it is not, the
- * shared one is called, after what it will want has been asked for.
+/* smf_sandbox.h - runs libsmf in a sandbox. libsmf calls assert(), and glib ends
+ * the process when malloc fails; a module in somebody else's process may do
+ * neither. The Makefile therefore links a copy of libsmf.a whose calls to malloc,
+ * assert, g_log and GPtrArray are renamed to functions of smf_sandbox.c: libsmf
+ * allocates from a fixed buffer, and any failure longjmps out of the call. glib
+ * itself is not linked; only its headers are needed, for types.
  *
- * Either way one slice of the guard's at a time (ND_MIDI_SLICE events). */
+ * Only smf_sandbox.c includes smf.h. Compiled with ND_NO_LIBSMF it does without
+ * libsmf, and nd_sandbox_new fails.
+ *
+ * A sandbox is used by one thread at a time; several may run in parallel.
+ */
 #ifndef ND_MIDI_SMF_SANDBOX_H
 #define ND_MIDI_SMF_SANDBOX_H
 
-#include <smf.h>
+#include "../base/nd.h"
 
-#include "guard.h"
+/* Events of one file that is passed to libsmf, besides its end of track. The
+ * buffer is sized for this many. */
+enum { ND_SANDBOX_EVENTS = 63 };
 
-#ifdef ND_HELD
+typedef struct nd_sandbox nd_sandbox;
 
-#include <setjmp.h>
-#include <stddef.h>
+/* ND_NOMEM, or ND_IO: built without libsmf. */
+nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err);
+void nd_sandbox_free(nd_sandbox *box);  /* NULL is fine */
 
-/* What a slice takes: an event there is a struct, its bytes and its place in an
- * array that doubles; each block has its size in front. */
-enum { ND_HOLD_BYTES = (ND_MIDI_SLICE + 1) * (int)(sizeof(smf_event_t) + 128) + 8192 };
+/* libsmf parses a MIDI file of one track. Returns the number of its events, or
+ * -1 when libsmf refused the file or exceeded the buffer. */
+int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n);
 
-typedef struct nd_hold {
-  size_t used;
-  jmp_buf out;
-  _Alignas(max_align_t) unsigned char room[ND_HOLD_BYTES];
-} nd_hold;
-
-#else
-
-typedef struct nd_hold { guint handler; } nd_hold;
-
-#endif
-
-/* Before the first slice of a song, and after its last. */
-void nd_hold_begin(nd_hold *hold);
-void nd_hold_end(nd_hold *hold);
-
-/* Bytes that may be taken elsewhere before memory has to be asked for again. */
-enum { ND_HOLD_SPARE = 1 << 16 };
-
-/* libsmf's reading of a file with one track: ND_NOMEM, or ND_FORMAT when it
- * did not take it. To be let go before the next. `ask`: more than ND_HOLD_SPARE
- * bytes were taken since it was last asked for. */
-nd_status nd_hold_load(nd_hold *hold, const uint8_t *bytes, size_t n, bool ask, smf_t **out);
-void nd_hold_let_go(nd_hold *hold, smf_t *smf);
+/* Event `i` of the file last loaded: its bytes (status first, running status
+ * expanded), valid until the next load, and its tick. */
+const uint8_t *nd_sandbox_event(const nd_sandbox *box, int i, int32_t *tick);
 
 #endif

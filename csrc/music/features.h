@@ -1,25 +1,20 @@
-/* features.h - from what is heard and what was played to one input row of a
- * network: the same function for training and for playing.
+/* features.h - turns what a network may know at a step into one input row. The
+ * same function serves training and playing, so that they cannot differ.
  *
- *   ND_FEATURES_WHOLE     for a net with an encoder. Encoded: all metrics of
- *                         the step, the hits that are given there and which of
- *                         its cells are given, the density and fill asked of
- *                         its bar. Behind them: whether the past is told; the hits one step before and
- *                         those one bar back, two, four …; those of the bar
- *                         that this one is the return of, and how like it is;
- *                         the style's traits, and its groove at this place.
- *   ND_FEATURES_DRUMMER   all metrics of the step to be played, the hits one
- *                         step before, and those one bar back, two, four …
- *   ND_FEATURES_ORIGINAL  the hits one step before, and the intensity of the
+ *   ND_FEATURES_WHOLE     for a net with an encoder, which reads the whole
+ *                         song before it plays
+ *   ND_FEATURES_DRUMMER   for a net without one: metrics of the step to be
+ *                         played, and history
+ *   ND_FEATURES_ORIGINAL  the hits of the step before and the intensity of the
  *                         step to be played (stored one step early, this is
  *                         one row of the 2023 system's window)
- *   ND_FEATURES_TOUCH     for a net that says how known hits are struck: the
- *                         place in beat, bar and phrase, the tempo, and the
- *                         hits of the step; all encoded
- *   ND_FEATURES_RAW       none of ours: rows come from the caller
+ *   ND_FEATURES_TOUCH     for a net that predicts velocities and offsets of
+ *                         known hits: position, tempo and the hits of the step
+ *   ND_FEATURES_RAW       no features: rows come from the caller
  *
- * "A bar back" is by bars of the meter: the same place in a bar of another
- * length, nothing where that bar is shorter.
+ * A row is made of parts (nd_part); nd_features_layout says which parts a kind
+ * has, and where. "A bar back" is counted in bars of the meter: the same step
+ * of an earlier bar, or nothing where that bar is shorter.
  */
 #ifndef ND_MUSIC_FEATURES_H
 #define ND_MUSIC_FEATURES_H
@@ -33,55 +28,86 @@ typedef enum nd_features_kind {
   ND_FEATURES_TOUCH
 } nd_features_kind;
 
+/* By kind, ended by NULL: "drummer", "original", … as checkpoints have them. */
+extern const char *const nd_features_names[];
+
 enum { ND_MAX_BACK = 6 };
 
 typedef struct nd_features {
   nd_features_kind kind;
   int32_t n_back;
-  int32_t back[ND_MAX_BACK];   /* bars, ascending */
-  bool causal;                 /* nothing that lies ahead is heard: no metric of the whole
-                                * song, no return */
+  int32_t back[ND_MAX_BACK];   /* look-back, in bars, ascending */
+  bool causal;                 /* nothing later than the step is used: metrics that need
+                                * the whole song are 0, and there is no recurrence */
 } nd_features;
 
-/* Rows of hits (voices) that lie behind a step; NULL where there is none. */
-typedef struct nd_history {
-  bool told;                           /* whether there may be any: no hits are rests then */
-  const uint8_t *before;               /* the step before */
-  const uint8_t *back[ND_MAX_BACK];    /* the same place so many bars ago */
-  const uint8_t *alike;                /* ... in the bar that this one is the return of */
-} nd_history;
+/* Parts of a row. Controls and styles end in a flag: 1 where they are given. */
+typedef enum nd_part {
+  ND_PART_METRICS,         /* (ND_N_METRICS); fewer for ORIGINAL and TOUCH */
+  ND_PART_FIXED_HITS,      /* (voices) 1 where a fixed hit stands */
+  ND_PART_FIXED_MASK,      /* (voices) 1 where the cell is fixed, hit or not */
+  ND_PART_DENSITY,         /* (2) of the bar */
+  ND_PART_FILL,            /* (2) of the bar */
+  ND_PART_HAS_HISTORY,     /* (1) 0: the hits below are unknown, not silent */
+  ND_PART_BEFORE,          /* (voices) hits one step before */
+  ND_PART_BACK,            /* (n_back, voices) hits `back` bars ago */
+  ND_PART_RECURRENCE,      /* (voices) hits in the bar that this one repeats */
+  ND_PART_SIMILARITY,      /* (1) of the two bars */
+  ND_PART_TRAITS,          /* (nd_style_traits + 1) */
+  ND_PART_GROOVE,          /* (voices + 1) of the style, at this sixteenth of the bar */
+  ND_N_PARTS
+} nd_part;
 
-/* All that a step's row is made of. */
-typedef struct nd_step_context {
-  const float *metrics;     /* (ND_N_METRICS) */
-  nd_history past;
-  const uint8_t *given;     /* (voices) hits that are given; NULL: none */
-  const uint8_t *known;     /* (voices) 1 where a cell is given, hit or not */
-  float likeness;           /* of this bar to the one that it is the return of */
-  const float *style;       /* (nd_style_size); NULL: not given */
-  int32_t into, beat;       /* steps since the bar began; steps a beat */
-  float density;            /* of the bar, log2 of its share of the mean; NAN: not given */
-  float fill;               /* 1: the bar is to be a fill, 0: not; NAN: not given */
-} nd_step_context;
+/* Where each part stands in a row. The encoder takes the first `encoded`. */
+typedef struct nd_layout {
+  int32_t at[ND_N_PARTS], size[ND_N_PARTS];   /* size 0: the row has no such part */
+  int32_t inputs, encoded;
+} nd_layout;
 
+nd_layout nd_features_layout(const nd_features *f, int32_t voices);
+
+/* Widths of a row, and of what the encoder takes of it; both 0 for RAW. */
 int32_t nd_features_inputs(const nd_features *f, int32_t voices);
 int32_t nd_features_encoded(const nd_features *f, int32_t voices);
 
-/* Fills `row` (inputs). */
-void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *heard, float *row);
+/* Earlier rows of hits (voices); NULL where there is none. */
+typedef struct nd_history {
+  bool available;                      /* no hits are then silence, else unknown */
+  const uint8_t *before;               /* one step before */
+  const uint8_t *back[ND_MAX_BACK];    /* the same step, `back` bars ago */
+  const uint8_t *recurrence;           /* ... of the bar that this one repeats */
+} nd_history;
 
-/* The past of `step` in hits (n_steps, voices) on a grid; `bar` is the index
- * of the step's bar, `alike` that of the bar that it is the return of, or
+/* Everything that the row of one step is computed from. */
+typedef struct nd_step_context {
+  const float *metrics;       /* (ND_N_METRICS) */
+  nd_history history;
+  const uint8_t *fixed_hits;  /* (voices) velocities; NULL: none are fixed */
+  const uint8_t *fixed_mask;  /* (voices) 1 where a cell is fixed, hit or not; or NULL */
+  float similarity;           /* of this bar to the one that it repeats, 0..1 */
+  const float *style;         /* (nd_style_size); NULL: not given */
+  int32_t step_in_bar, steps_per_beat;
+  float density;              /* of the bar, log2 of its hits over the mean; NAN: not given */
+  float fill;                 /* 1: the bar is to be a fill, 0: not; NAN: not given */
+} nd_step_context;
+
+/* Fills `row` (inputs). Not for ND_FEATURES_RAW. */
+void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *context,
+                     float *row);
+
+/* The history of `step`, as pointers into `hits` (n_steps, voices). `bar` is
+ * the index of the step's bar, `repeats` that of the bar that it repeats, or
  * negative. */
 nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_t voices,
-                         const uint8_t *hits, int32_t step, int32_t bar, int32_t alike);
+                               const uint8_t *hits, int32_t step, int32_t bar, int32_t repeats);
 
-/* The returns of a song's bars, where the features hear them: of which bar
- * each is the return, and how like it is. */
-typedef struct nd_recurrence { int32_t *of; float *how; } nd_recurrence;
+/* For each bar of a song (n_bars): the earlier bar that it repeats, or -1, and
+ * how similar the two are (self_similarity.h). All -1 where the features have
+ * no such part. nd_recurrence_clear() may be called twice. */
+typedef struct nd_recurrence { int32_t *bar; float *similarity; } nd_recurrence;
 
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
-                          const nd_grid *grid, nd_error *err);
+                             const nd_grid *grid, nd_error *err);
 void nd_recurrence_clear(nd_recurrence *r);
 
 #endif

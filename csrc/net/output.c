@@ -8,7 +8,8 @@
 #include "kernels.h"
 #include "packed.h"
 
-/* What the voices before a voice do to it. */
+/* Adds hits mix. Hits are sparse (about one voice in six), so rows of `mix` are added
+ * only for the voices that are hit; below the diagonal there is nothing to add. */
 static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, float *logits) {
   int32_t V = head->voices;
   if (head->mix == NULL) return;
@@ -39,8 +40,10 @@ void nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *
     for (int32_t v = 0; v < voices; v++) {
       float z = logits[v], e = expf(-fabsf(z));
       bool counts = mask[v] > 0.0f;
-      /* max(z, 0) - z y + ln(1 + e^-|z|): no overflow for any z */
+      /* -y ln s(z) - (1 - y) ln(1 - s(z)) = max(z, 0) - z y + ln(1 + e^-|z|), where s is
+       * the sigmoid: this form does not overflow for any z */
       if (counts) sum += (double)((z > 0.0f ? z : 0.0f) - z * hits[v] + log1pf(e));
+      /* its derivative is s(z) - y */
       if (scale > 0.0f)
         logits[v] = counts ? ((z >= 0.0f ? 1.0f : e) / (1.0f + e) - hits[v]) * scale : 0.0f;
     }
@@ -48,19 +51,25 @@ void nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *
   }
 }
 
-static const float least_log = -5.0f, most_log = 1.0f;
+/* Bounds of the logarithms of deviations: below, a few exact hits would dominate the
+ * loss; above, nothing is learnt. */
+static const float min_log = -5.0f, max_log = 1.0f;
 
 float nd_touch_deviation(float logarithm) {
-  return expf(fminf(fmaxf(logarithm, least_log), most_log));
+  return expf(fminf(fmaxf(logarithm, min_log), max_log));
 }
 
-/* One value under one normal; `mean` and `log` become gradients. */
+/* -ln N(y; mean, e^s) = s + z^2 / 2 + ln(2 pi) / 2 with z = (y - mean) / e^s, where s is
+ * *log within its bounds. With `gradient`, *mean and *log become its derivatives:
+ * d/dmean = -z / e^s, d/ds = 1 - z^2. */
 static double normal_loss(float y, float *mean, float *log, bool gradient, float scale) {
-  float s = fminf(fmaxf(*log, least_log), most_log), z = (y - *mean) * expf(-s);
-  bool free = *log > least_log && *log < most_log;  /* a clamped one stays where it is pushed */
+  float s = fminf(fmaxf(*log, min_log), max_log), z = (y - *mean) * expf(-s);
+  bool inside = *log > min_log && *log < max_log;
   if (gradient) {
     *mean = -z * expf(-s) * scale;
-    *log = free || (*log <= least_log) == (z * z > 1.0f) ? (1.0f - z * z) * scale : 0.0f;
+    /* at a bound, only a gradient that leads back inside passes: at the lower one, that
+     * asks for a larger deviation (z^2 > 1) */
+    *log = inside || (*log <= min_log) == (z * z > 1.0f) ? (1.0f - z * z) * scale : 0.0f;
   }
   return (double)(s + 0.5f * z * z + 0.918938533f);
 }
@@ -85,7 +94,7 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
 }
 
 /* ------------------------------------------------------------------- training
- * Packed lie w, then its transpose, then skip. */
+ * The packed block holds w, then its transpose, then skip. */
 
 size_t nd_hits_packed_size(const nd_hits_head *head) {
   return nd_packed_size(head->features, head->voices) + nd_packed_size(head->voices, head->features) +

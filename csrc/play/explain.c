@@ -4,138 +4,131 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONE = -1, WIDTH = 1024 };
+/* Inputs and gradient of one step, and where the parts of a row stand. */
+typedef struct step_gradient {
+  const nd_layout *layout;
+  const float *x, *gradient;   /* (inputs) */
+  int32_t voices;
+} step_gradient;
 
-/* Where in an input row each thing stands, found by asking for rows that
- * differ in it alone: how rows are laid out is features.c's affair. */
-typedef struct places {
-  int32_t metric[ND_N_METRICS];
-  int32_t before[ND_MAX_VOICES], back[ND_MAX_BACK][ND_MAX_VOICES], alike[ND_MAX_VOICES];
-  int32_t likeness;
-  int32_t style[2 * ND_MAX_VOICES + ND_STYLE_TRAITS + 2], n_style;   /* and what of it is given */
-} places;
-
-/* The n-th input, from 0, in which the row of `heard` differs from the empty one. */
-static int32_t place_of(const nd_drummer *d, const nd_step_context *heard, int32_t n) {
-  static const float silence[ND_N_METRICS] = {0};
-  float row[WIDTH], empty[WIDTH];
-  nd_step_context nothing = {.metrics = silence, .beat = 1, .density = NAN, .fill = NAN};
-  nd_features_row(&d->features, d->net.config.voices, &nothing, empty);
-  nd_features_row(&d->features, d->net.config.voices, heard, row);
-  for (int32_t i = 0; i < d->net.config.inputs; i++)
-    if (row[i] != empty[i] && n-- == 0) return i;
-  return NONE;
+/* What input `k` of a part contributed. */
+static float contribution(const step_gradient *s, nd_part part, int32_t k) {
+  int32_t i = s->layout->at[part] + k;
+  return s->x[i] * s->gradient[i];
 }
 
-static void find_places(const nd_drummer *d, places *p) {
-  float metrics[ND_N_METRICS] = {0}, style[ND_MAX_STYLE_SIZE];
-  uint8_t hits[ND_MAX_VOICES] = {0};
-  nd_step_context heard = {.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
-  for (int32_t m = 0; m < ND_N_METRICS; m++) {
-    metrics[m] = 1.0f;
-    p->metric[m] = place_of(d, &heard, 0);
-    metrics[m] = 0.0f;
-  }
-  for (int32_t v = 0; v < d->net.config.voices; v++) {
-    hits[v] = 1;
-    heard.past.before = hits;
-    p->before[v] = place_of(d, &heard, 0);
-    heard.past.before = NULL;
-    for (int32_t k = 0; k < d->features.n_back; k++) {
-      heard.past.back[k] = hits;
-      p->back[k][v] = place_of(d, &heard, 0);
-      heard.past.back[k] = NULL;
-    }
-    heard.past.alike = hits;
-    p->alike[v] = place_of(d, &heard, 0);
-    heard.past.alike = NULL;
-    hits[v] = 0;
-  }
-  heard.past.alike = hits;
-  heard.likeness = 1.0f;
-  p->likeness = place_of(d, &heard, 0);
-  heard.past.alike = NULL;
-  for (size_t i = 0; i < sizeof style / sizeof *style; i++) style[i] = 1.0f;
-  heard.style = style;
-  p->n_style = 0;
-  for (int32_t n = 0; n < (int32_t)(sizeof p->style / sizeof *p->style); n++) {
-    int32_t at = place_of(d, &heard, n);
-    if (at != NONE) p->style[p->n_style++] = at;
+static float sum_part(const step_gradient *s, nd_part part, float sum) {
+  for (int32_t k = 0; k < s->layout->size[part]; k++) sum += contribution(s, part, k);
+  return sum;
+}
+
+/* Adds what voice `v` of an earlier row of hits contributed to where that row
+ * stands among all hits. One row may be several inputs: the step before is in
+ * a song of very short bars also a bar back. */
+static void add_hit(const step_gradient *s, nd_part part, int32_t row, const uint8_t *earlier,
+                    const uint8_t *hits, int32_t v, float *out) {
+  if (earlier != NULL && s->layout->size[part] > 0)
+    out[(earlier - hits) + v] += contribution(s, part, row * s->voices + v);
+}
+
+static void add_history(const step_gradient *s, const nd_features *f, const nd_history *h,
+                        const uint8_t *hits, float *out) {
+  for (int32_t v = 0; v < s->voices; v++) {
+    add_hit(s, ND_PART_BEFORE, 0, h->before, hits, v, out);
+    for (int32_t k = 0; k < f->n_back; k++)
+      add_hit(s, ND_PART_BACK, k, h->back[k], hits, v, out);
+    add_hit(s, ND_PART_RECURRENCE, 0, h->recurrence, hits, v, out);
   }
 }
 
-/* Gradient times input, each sent to where it came from. */
-static void gather(const nd_drummer *d, const nd_sequence *seq, const places *p,
-                   const nd_recurrence *returns, const float *x, const float *gradient,
-                   nd_reasons *out) {
+/* Attributes the gradient (steps, inputs) times x to metrics, hits and style. */
+static void attribute(const nd_drummer *d, const nd_sequence *seq, const nd_recurrence *recurrence,
+                      const float *x, const float *gradient, nd_reasons *out) {
   const nd_grid *grid = &seq->grid;
-  size_t V = (size_t)nd_sequence_voices(seq), I = (size_t)d->net.config.inputs;
+  int32_t V = nd_sequence_voices(seq), I = d->net.config.inputs, bar = 0;
   size_t T = (size_t)grid->n_steps;
+  nd_layout layout = nd_features_layout(&d->features, V);
   memset(out->song, 0, T * ND_N_METRICS * sizeof *out->song);
-  memset(out->hits, 0, T * V * sizeof *out->hits);
+  memset(out->hits, 0, T * (size_t)V * sizeof *out->hits);
   out->style = 0.0f;
-  int32_t bar = 0;
-  for (size_t t = 0; t < T; t++, x += I, gradient += I) {
-    while (bar + 1 < grid->n_bars && grid->bars[bar + 1].step <= (int32_t)t) bar++;
-    for (size_t m = 0; m < ND_N_METRICS; m++)
-      if (p->metric[m] != NONE)
-        out->song[t * ND_N_METRICS + m] = x[p->metric[m]] * gradient[p->metric[m]];
-    for (int32_t i = 0; i < p->n_style; i++) out->style += x[p->style[i]] * gradient[p->style[i]];
-    nd_history past = nd_features_history(&d->features, grid, (int32_t)V, seq->hits, (int32_t)t, bar,
-                                    returns->of[bar]);
-    for (size_t v = 0; v < V; v++) {
-      if (past.before != NULL && p->before[v] != NONE)
-        out->hits[(size_t)(past.before - seq->hits) + v] += x[p->before[v]] * gradient[p->before[v]];
-      for (int32_t k = 0; k < d->features.n_back; k++)
-        if (past.back[k] != NULL && p->back[k][v] != NONE)
-          out->hits[(size_t)(past.back[k] - seq->hits) + v] += x[p->back[k][v]] * gradient[p->back[k][v]];
-      if (past.alike != NULL && p->alike[v] != NONE)
-        out->hits[(size_t)(past.alike - seq->hits) + v] += x[p->alike[v]] * gradient[p->alike[v]];
-    }
-    if (p->likeness != NONE)
-      out->song[t * ND_N_METRICS + ND_M_RETURN] += x[p->likeness] * gradient[p->likeness];
+  for (int32_t t = 0; t < grid->n_steps; t++, x += I, gradient += I) {
+    step_gradient s = {.layout = &layout, .x = x, .gradient = gradient, .voices = V};
+    float *song = out->song + (size_t)t * ND_N_METRICS;
+    while (bar + 1 < grid->n_bars && grid->bars[bar + 1].step <= t) bar++;
+    for (int32_t m = 0; m < layout.size[ND_PART_METRICS]; m++)
+      song[m] = contribution(&s, ND_PART_METRICS, m);
+    /* the similarity of the bar that repeats is both a metric and an input of its own */
+    if (layout.size[ND_PART_SIMILARITY] > 0)
+      song[ND_M_RECURRENCE] += contribution(&s, ND_PART_SIMILARITY, 0);
+    out->style = sum_part(&s, ND_PART_TRAITS, out->style);
+    out->style = sum_part(&s, ND_PART_GROOVE, out->style);
+    nd_history history =
+        nd_features_history(&d->features, grid, V, seq->hits, t, bar, recurrence->bar[bar]);
+    add_history(&s, &d->features, &history, seq->hits, out->hits);
   }
+}
+
+/* The contribution of voices of the same step, through the triangular matrix. */
+static void explain_beside(const nd_hits_head *head, const nd_target *t, const float *y,
+                           nd_reasons *out) {
+  int32_t V = head->voices;
+  for (int32_t v = 0; v < V; v++)
+    out->beside[v] = v < t->voice && head->mix != NULL
+                         ? head->mix[v * V + t->voice] * y[t->step * V + v] : 0.0f;
+}
+
+/* Memory of one call, and what all targets share. */
+typedef struct explain_state {
+  float *x, *y, *gradients;    /* (steps, inputs), (steps, voices), (BATCH, steps, inputs) */
+  nd_recurrence recurrence;
+} explain_state;
+
+enum { BATCH = 8 };   /* targets whose gradients go through the network together */
+
+static nd_status prepare(explain_state *s, const nd_drummer *d, const nd_sequence *seq,
+                         const float *style, nd_error *err) {
+  size_t steps = (size_t)nd_sequence_steps(seq), V = (size_t)nd_sequence_voices(seq);
+  size_t values = steps * (size_t)d->net.config.inputs;
+  nd_case all = {.drums = seq, .steps = (int32_t)steps, .style = style};
+  s->x = nd_calloc(values, sizeof *s->x);
+  s->y = nd_calloc(steps * V, sizeof *s->y);
+  s->gradients = nd_calloc(values, BATCH * sizeof *s->gradients);
+  if (s->x == NULL || s->y == NULL || s->gradients == NULL)
+    return nd_nomem(err);
+  nd_status status = nd_likelihood_rows(d, &all, s->x, err);
+  if (status != ND_OK) return status;
+  for (size_t i = 0; i < steps * V; i++) s->y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;
+  return nd_recurrence_make(&s->recurrence, &d->features, seq->metrics, &seq->grid, err);
+}
+
+/* Explains at most BATCH targets. */
+static nd_status explain_batch(const explain_state *s, const nd_drummer *d, const nd_sequence *seq,
+                               const nd_target *targets, int32_t n, nd_reasons *out,
+                               nd_error *err) {
+  int32_t steps = nd_sequence_steps(seq);
+  size_t values = (size_t)steps * (size_t)d->net.config.inputs;
+  float logits[BATCH];
+  nd_status status = nd_saliency(&d->net, steps, s->x, s->y, targets, n, logits, s->gradients, err);
+  if (status != ND_OK) return status;
+  for (int32_t i = 0; i < n; i++)
+    if (!isfinite(logits[i])) return nd_drummer_is_corrupt(err);
+  for (int32_t i = 0; i < n; i++) {
+    out[i].logit = logits[i];
+    explain_beside(&d->net.hits, &targets[i], s->y, &out[i]);
+    attribute(d, seq, &s->recurrence, s->x, s->gradients + (size_t)i * values, &out[i]);
+  }
+  return ND_OK;
 }
 
 nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *style,
                      const nd_target *targets, int32_t n, nd_reasons *out, nd_error *err) {
-  enum { SIDE = 8 };   /* targets at once */
-  int32_t steps = nd_sequence_steps(seq), V = nd_sequence_voices(seq), I = d->net.config.inputs;
-  nd_case all = {.drums = seq, .steps = steps, .style = style};
-  if (I > WIDTH) return nd_fail(err, ND_LIMIT, "a model of %d inputs is too wide", I);
-  size_t cells = (size_t)steps * (size_t)I;
-  float *x = nd_calloc(cells, sizeof *x), *y = nd_calloc((size_t)steps * (size_t)V, sizeof *y);
-  float *gradients = nd_calloc(cells, SIDE * sizeof *gradients);
-  nd_status status = x && y && gradients ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) status = nd_likelihood_rows(d, &all, x, err);
-  places p;
-  nd_recurrence returns = {NULL, NULL};
-  if (status == ND_OK) {
-    find_places(d, &p);
-    status = nd_recurrence_make(&returns, &d->features, seq->metrics, &seq->grid, err);
-  }
-  for (size_t i = 0; status == ND_OK && i < (size_t)steps * (size_t)V; i++)
-    y[i] = seq->hits[i] > 0 ? 1.0f : 0.0f;
-  for (int32_t from = 0; from < n && status == ND_OK; from += SIDE) {
-    int32_t many = n - from < SIDE ? n - from : SIDE;
-    float logits[SIDE];
-    status = nd_saliency(&d->net, steps, x, y, targets + from, many, logits, gradients, err);
-    for (int32_t i = 0; i < many && status == ND_OK; i++)
-      if (!isfinite(logits[i]))
-        status = nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
-    for (int32_t i = 0; i < many && status == ND_OK; i++) {
-      const nd_target *t = &targets[from + i];
-      nd_reasons *r = &out[from + i];
-      r->logit = logits[i];
-      for (int32_t v = 0; v < V; v++)
-        r->beside[v] = v < t->voice && d->net.hits.mix != NULL
-                           ? d->net.hits.mix[v * V + t->voice] * y[t->step * V + v] : 0.0f;
-      gather(d, seq, &p, &returns, x, gradients + (size_t)i * cells, r);
-    }
-  }
-  nd_recurrence_clear(&returns);
-  free(x);
-  free(y);
-  free(gradients);
+  explain_state s = {.x = NULL};
+  nd_status status = prepare(&s, d, seq, style, err);
+  for (int32_t at = 0; at < n && status == ND_OK; at += BATCH)
+    status = explain_batch(&s, d, seq, targets + at, n - at < BATCH ? n - at : BATCH, out + at, err);
+  nd_recurrence_clear(&s.recurrence);
+  free(s.x);
+  free(s.y);
+  free(s.gradients);
   return status;
 }

@@ -63,17 +63,6 @@ nd_generator_options nd_generator_defaults(const nd_drummer *d) {
                                 .playable = !original, .always = original};
 }
 
-static nd_status check_sequence(const nd_drummer *d, const nd_sequence *s, const char *what,
-                                nd_error *err) {
-  const nd_tokeniser *a = &s->settings, *b = &d->tokeniser;
-  if (!nd_kit_equal(&a->kit, &b->kit))
-    return nd_fail(err, ND_MISUSE, "%s has kit '%s', the model plays '%s'", what, a->kit.name, b->kit.name);
-  if (a->steps_per_beat != b->steps_per_beat || a->beat != b->beat)
-    return nd_fail(err, ND_MISUSE, "%s has another grid than the model (%d and %d steps a beat)", what,
-                   a->steps_per_beat, b->steps_per_beat);
-  return ND_OK;
-}
-
 static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *err) {
   const nd_net_config *c = &d->net.config;
   *k = (desk){.drummer = d, .n = n, .rows = c->window > 0 ? c->window : 1};
@@ -83,7 +72,7 @@ static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *er
   k->floats = 2 * cells + rows * 4 * H + many * (size_t)c->inputs + (many + 2) * reader + 2 * wide +
               many * (size_t)c->voices;
   k->block = nd_calloc(k->floats, sizeof *k->block);
-  if (k->block == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (k->block == NULL) return nd_nomem(err);
   k->h = k->block;
   k->c = k->h + cells;
   k->z = k->c + cells;
@@ -99,20 +88,18 @@ static nd_status desk_make(desk *k, const nd_drummer *d, int32_t n, nd_error *er
 static nd_status take_make(take *t, const nd_generator *g, nd_error *err) {
   *t = (take){.options = &g->options, .chosen = -1};
   t->ring = nd_calloc((size_t)RING * (size_t)g->drummer->net.config.voices, 1);
-  return t->ring != NULL ? ND_OK : nd_fail(err, ND_NOMEM, "out of memory");
+  return t->ring != NULL ? ND_OK : nd_nomem(err);
 }
 
 nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
                             const nd_generator_options *options, const nd_sequence *prime,
                             nd_error *err) {
-  if (d->features.kind == ND_FEATURES_RAW)
-    return nd_fail(err, ND_MISUSE, "a raw model has no features to play by");
-  if (d->net.config.touch)
-    return nd_fail(err, ND_MISUSE, "a touch model says how hits are struck, not which");
-  nd_status status = prime != NULL ? check_sequence(d, prime, "the prime", err) : ND_OK;
+  nd_status status = nd_drummer_predicts_hits(d, err);
+  if (status == ND_OK && prime != NULL)
+    status = nd_drummer_accepts(d, &prime->settings, "the prime", err);
   if (status != ND_OK) return status;
   nd_generator *g = nd_calloc(1, sizeof *g);
-  if (g == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (g == NULL) return nd_nomem(err);
   g->drummer = d;
   g->options = *options;
   status = take_make(&g->take, g, err);
@@ -120,7 +107,7 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
   if (status == ND_OK && prime != NULL) {
     status = nd_sequence_blank(&g->prime, prime);
     if (status == ND_OK) status = nd_sequence_set_hits(g->prime, prime->hits, prime->offsets);
-    if (status != ND_OK) status = nd_fail(err, ND_NOMEM, "out of memory");
+    if (status != ND_OK) status = nd_nomem(err);
   }
   if (status != ND_OK) {
     nd_generator_free(g);
@@ -146,7 +133,7 @@ static uint8_t *row(const desk *k, const take *t, int64_t step) {
 }
 
 static nd_history look_back(const desk *k, const take *t) {
-  nd_history past = {.told = true};
+  nd_history past = {.available = true};
   const nd_features *f = &k->drummer->features;
   if (t->steps > 0) past.before = row(k, t, t->steps - 1);
   int64_t bar = t->bars - 1, place = t->steps - t->bar_start[bar % BARS];
@@ -166,10 +153,10 @@ static nd_history look_back(const desk *k, const take *t) {
 static void lay_inputs(desk *k, int32_t at, const take *t, const nd_step_context *heard) {
   nd_step_context all = *heard;
   const nd_net_config *c = &k->drummer->net.config;
-  all.past = look_back(k, t);
-  all.past.alike = heard->past.alike;
-  all.into = (int32_t)(t->steps - t->bar_start[(t->bars - 1) % BARS]);
-  all.beat = k->drummer->tokeniser.steps_per_beat;
+  all.history = look_back(k, t);
+  all.history.recurrence = heard->history.recurrence;
+  all.step_in_bar = (int32_t)(t->steps - t->bar_start[(t->bars - 1) % BARS]);
+  all.steps_per_beat = k->drummer->tokeniser.steps_per_beat;
   if (t->has_style) all.style = t->style;
   nd_features_row(&k->drummer->features, c->voices, &all, k->x + (size_t)at * (size_t)c->inputs);
 }
@@ -258,8 +245,8 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
                       : t->odds[v] >= o->cutoff;
     struck = struck && !silent;
     hits[v] = struck ? o->velocity : 0;
-    if (heard->known != NULL && heard->known[v]) {
-      hits[v] = heard->given[v];
+    if (heard->fixed_mask != NULL && heard->fixed_mask[v]) {
+      hits[v] = heard->fixed_hits[v];
       struck = hits[v] > 0;
     }
     if (struck && mix != NULL)
@@ -271,9 +258,9 @@ static void choose(const desk *k, take *t, float *logits, const nd_step_context 
     for (int32_t v = 0; v < V; v++)
       if (!taken[v] && (best < 0 || t->odds[v] > t->odds[best])) best = v;
     taken[best] = true;
-    if (heard->known == NULL || !heard->known[best]) hits[best] = o->velocity;
+    if (heard->fixed_mask == NULL || !heard->fixed_mask[best]) hits[best] = o->velocity;
   }
-  if (o->playable) nd_limbs_fit(&k->drummer->tokeniser.kit, t->odds, heard->known, hits);
+  if (o->playable) nd_playability_limit(&k->drummer->tokeniser.kit, t->odds, heard->fixed_mask, hits);
 }
 
 /* Draws whether a bar is steady or free. */
@@ -296,7 +283,7 @@ static void end_step(const desk *k, take *t, const uint8_t *hits) {
 }
 
 static nd_step_context only(const float *metrics) {
-  return (nd_step_context){.metrics = metrics, .beat = 1, .density = NAN, .fill = NAN};
+  return (nd_step_context){.metrics = metrics, .steps_per_beat = 1, .density = NAN, .fill = NAN};
 }
 
 /* A step whose hits are given: the state hears it, nothing is drawn. */
@@ -450,14 +437,14 @@ void nd_generator_reset(nd_generator *g) {
 int32_t nd_generator_style(const nd_generator *g, const float **numbers) {
   const take *t = &g->take;
   *numbers = t->has_style ? t->style : NULL;
-  return t->edition == g->drummer->styles.edition ? t->chosen : -1;
+  return t->edition == g->drummer->styles.generation ? t->chosen : -1;
 }
 
 /* ------------------------------------------------------------------- the style */
 
 static void take_up(take *t, const nd_styles *s, int32_t i) {
   t->chosen = i;
-  t->edition = s->edition;
+  t->edition = s->generation;
   t->has_style = true;
   memcpy(t->style, s->style + (size_t)i * (size_t)s->size, (size_t)s->size * sizeof *t->style);
 }
@@ -494,7 +481,7 @@ static nd_status draw_style(const nd_drummer *drummer, take *t, const nd_sequenc
   const nd_styles *s = &drummer->styles;
   if (*odds == NULL) {
     *odds = nd_calloc((size_t)s->n, sizeof **odds);
-    if (*odds == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+    if (*odds == NULL) return nd_nomem(err);
     nd_status status = nd_styles_weights(s, song, *odds, err);
     if (status != ND_OK) return status;
   }
@@ -507,7 +494,7 @@ nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
                               const nd_direction *direction, nd_error *err) {
   static const nd_direction none = {0};
   float *odds = NULL;
-  nd_status status = check_sequence(g->drummer, song, "the song", err);
+  nd_status status = nd_drummer_accepts(g->drummer, &song->settings, "the song", err);
   if (status != ND_OK) return status;
   nd_generator_reset(g);
   if (commit(g->drummer, &g->take, direction != NULL ? direction : &none))
@@ -571,8 +558,8 @@ static nd_step_context heard_at(const nd_sequence *song, const nd_direction *d, 
   size_t at = (size_t)t * (size_t)nd_sequence_voices(song);
   nd_step_context h = only(song->metrics + (size_t)t * ND_N_METRICS);
   if (d->known != NULL) {
-    h.given = kept + at;
-    h.known = d->known + at;
+    h.fixed_hits = kept + at;
+    h.fixed_mask = d->known + at;
   }
   if (d->density != NULL) h.density = d->density[bar];
   if (d->fill != NULL) h.fill = d->fill[bar];
@@ -620,13 +607,13 @@ static nd_status make_readings(nd_performance *p, nd_error *err) {
   }
   size_t rows = AHEAD * (size_t)p->n_readings;
   p->ahead = nd_calloc(rows * (encoding + 4 * (size_t)c->hidden), sizeof *p->ahead);
-  if (p->ahead == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (p->ahead == NULL) return nd_nomem(err);
   p->products = p->ahead + rows * encoding;
   for (int32_t r = 0; r < p->n_readings; r++) {
     p->lengths[r] = (int32_t)steps;
     p->rows[r] = nd_calloc(steps * (size_t)c->encoded, sizeof **p->rows);
     p->readings[r] = nd_calloc(steps * encoding, sizeof **p->readings);
-    if (p->rows[r] == NULL || p->readings[r] == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+    if (p->rows[r] == NULL || p->readings[r] == NULL) return nd_nomem(err);
   }
   return nd_encoder_run_make(&p->reading, &p->drummer->net, p->n_readings, p->lengths,
                          (const float *const *)p->rows, (size_t)c->encoded, p->readings, err);
@@ -651,7 +638,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
   p->enter = nd_calloc(5 * n, sizeof *p->enter);
   if (!p->takes || !p->desks || !p->hits || !p->kept || !p->played || !p->silent || !p->heard || !p->struck ||
       !p->share || !p->rows || !p->readings || !p->enter)
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   p->leave = p->enter + n;
   p->reading_of = p->leave + n;
   p->reader = p->reading_of + n;
@@ -664,7 +651,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
     p->hits[i] = nd_calloc(cells, 1);
     p->kept[i] = kept_hits(&p->directions[i], cells);
     if (status == ND_OK && (p->hits[i] == NULL || p->kept[i] == NULL))
-      status = nd_fail(err, ND_NOMEM, "out of memory");
+      status = nd_nomem(err);
     p->leave[i] = nd_sequence_steps(p->song);
     if (!p->generators[i]->options.always) find_band(p->song, &p->enter[i], &p->leave[i]);
     if (status == ND_OK) begin_take(&p->takes[i]);
@@ -675,7 +662,7 @@ static nd_status make_takes(nd_performance *p, nd_error *err) {
 nd_status nd_performance_make(nd_performance **out, nd_generator *const *generators, int32_t n,
                           const nd_sequence *song, const nd_direction *directions, nd_error *err) {
   const nd_drummer *drummer = generators[0]->drummer;
-  nd_status status = check_sequence(drummer, song, "the song", err);
+  nd_status status = nd_drummer_accepts(drummer, &song->settings, "the song", err);
   for (int32_t i = 0; i < n && status == ND_OK; i++) {
     const nd_direction *d = &directions[i];
     if (generators[i]->drummer != drummer)
@@ -690,9 +677,9 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
   }
   if (status != ND_OK) return status;
   nd_performance *p = nd_calloc(1, sizeof *p);
-  if (p == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (p == NULL) return nd_nomem(err);
   p->drummer = drummer;
-  p->edition = drummer->styles.edition;
+  p->edition = drummer->styles.generation;
   p->song = song;
   p->n = n;
   p->generators = generators;
@@ -808,10 +795,10 @@ static void play_all(nd_performance *p) {
   if (p->n_readings > 0 && t % AHEAD == 0) look_ahead(p);
   for (int32_t i = 0; i < p->n; i++) {
     p->heard[i] = heard_at(p->song, &p->directions[i], p->kept[i], t, p->bar);
-    if (p->returns.of[p->bar] >= 0) {
-      p->heard[i].past = nd_features_history(f, &p->song->grid, V, p->hits[i], t, p->bar,
-                                          p->returns.of[p->bar]);
-      p->heard[i].likeness = p->returns.how[p->bar];
+    if (p->returns.bar[p->bar] >= 0) {
+      p->heard[i].history = nd_features_history(f, &p->song->grid, V, p->hits[i], t, p->bar,
+                                          p->returns.bar[p->bar]);
+      p->heard[i].similarity = p->returns.similarity[p->bar];
     }
     p->silent[i] = t < p->enter[i] || t >= p->leave[i];
     p->struck[i] = p->hits[i] + (size_t)t * (size_t)V;
@@ -831,8 +818,8 @@ nd_status nd_performance_advance(nd_performance *p, double *left, bool *more, nd
   double step = nd_net_macs(&d->net) * p->n, rows = row_cost * p->n_readings;
   nd_inference_weights borrowed;
   /* odds, and indices in directions, are of the styles that it began with */
-  if (d->styles.edition != p->edition)
-    return nd_fail(err, ND_MISUSE, "the model has learnt other styles meanwhile");
+  if (d->styles.generation != p->edition)
+    return nd_fail(err, ND_MISUSE, "the model's styles changed while it was playing");
   while (p->phase != DONE && products > 0) {
     nd_status status = ND_OK;
     switch (p->phase) {
@@ -902,10 +889,10 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   for (int32_t i = 0; i < p->n; i++) {
     const nd_direction *d = &p->directions[i];
     if (p->takes[i].unsound)
-      return nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
+      return nd_drummer_is_corrupt(err);
     if (nd_sequence_blank(&p->played[i], p->song) != ND_OK ||
         nd_sequence_set_masked(p->played[i], p->hits[i], NULL, d->given, d->known) != ND_OK)
-      return nd_fail(err, ND_NOMEM, "out of memory");
+      return nd_nomem(err);
   }
   for (int32_t i = 0; i < p->n; i++) hand_over(p, i);
   return ND_OK;
@@ -915,4 +902,14 @@ nd_sequence *nd_performance_take(nd_performance *p, int32_t i) {
   nd_sequence *played = p->played[i];
   p->played[i] = NULL;
   return played;
+}
+
+static nd_status advance_job(void *self, double *macs, bool *more, nd_error *err) {
+  return nd_performance_advance(self, macs, more, err);
+}
+
+static void free_job(void *self) { nd_performance_free(self); }
+
+nd_job nd_performance_job(nd_performance *p) {
+  return (nd_job){.self = p, .advance = advance_job, .free = free_job};
 }

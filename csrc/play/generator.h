@@ -12,6 +12,7 @@
 #ifndef ND_PLAY_GENERATOR_H
 #define ND_PLAY_GENERATOR_H
 
+#include "../base/job.h"
 #include "drummer.h"
 
 typedef struct nd_generator nd_generator;
@@ -98,6 +99,7 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
  * less than 0 by the last few steps. *more: it is not done yet. ND_MISUSE when the
  * drummer's styles were replaced since it began. */
 nd_status nd_performance_advance(nd_performance *p, double *products, bool *more, nd_error *err);
+nd_job nd_performance_job(nd_performance *p);
 
 /* The generators then have what they played behind them, and each Sequence may
  * be taken, once. ND_FORMAT when odds were no numbers. */

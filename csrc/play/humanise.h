@@ -1,29 +1,35 @@
-/* humanise.h - how hard and when: velocities and offsets for hits that are
- * known, by a touch net that learnt them from people.
+/* humanise.h - velocities and offsets for hits that are known, by a touch
+ * model, which was trained on recorded drummers.
  *
- * Each is drawn from the normal that the net gives for it. Half of the
- * variance is the performance's own, one draw a voice (a hand that is light
- * today), half the hit's.
+ * The model predicts a normal distribution for each velocity and offset. Half of
+ * the variance is drawn once per voice for the whole performance (one hand is
+ * lighter today), the other half for each hit.
  */
 #ifndef ND_PLAY_HUMANISE_H
 #define ND_PLAY_HUMANISE_H
 
+#include "../base/job.h"
 #include "drummer.h"
 
-/* In slices: made for `seq`, which stays until the end; gone on with for about
- * *products multiply-adds at a time while that says that there is more; ended.
- * ND_MISUSE when the drummer is no touch net or plays another kit or grid. */
 typedef struct nd_humanise nd_humanise;
 
+/* Starts work on `seq`, which must stay until nd_humanise_free(), as the model
+ * must. ND_MISUSE when the drummer is no touch model, or has another kit or
+ * grid. */
 nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_sequence *seq,
                            nd_error *err);
-bool nd_humanise_advance(nd_humanise *t, double *products);
 
-/* A copy of `seq` with touch. `amount` 0: as it is; 1: as learnt; between:
- * between. Cells with a byte above 0 in `known` (n_steps, voices; may be
- * NULL) stay as they are. The same seed gives the same touch. */
-nd_status nd_humanise_end(const nd_humanise *t, float amount, uint64_t seed, const uint8_t *known,
-                          nd_sequence **out, nd_error *err);
-void nd_humanise_free(nd_humanise *t);
+/* A slice of the work, see nd_job. */
+nd_status nd_humanise_advance(nd_humanise *h, double *macs, bool *more, nd_error *err);
+nd_job nd_humanise_job(nd_humanise *h);
+
+/* After the last slice: a copy of the Sequence with new velocities and offsets,
+ * which the caller frees. `amount` 0..1 interpolates from the velocities and
+ * offsets that are there to the predicted ones. Cells that are not 0 in
+ * `fixed_mask` (n_steps, voices; may be NULL) stay as they are. The same seed
+ * gives the same result. May be called again with other arguments. */
+nd_status nd_humanise_end(const nd_humanise *h, float amount, uint64_t seed,
+                          const uint8_t *fixed_mask, nd_sequence **out, nd_error *err);
+void nd_humanise_free(nd_humanise *h);
 
 #endif

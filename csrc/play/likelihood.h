@@ -1,43 +1,46 @@
-/* likelihood.h - how likely a drummer finds drums that were played: the drums of
- * one Sequence, and the song that is heard with them, which may be another.
- * The likelihood under the own song, in excess of that under other songs, says
- * how well the drums fit.
+/* likelihood.h - how probable a drummer finds recorded drums: the
+ * log-likelihood of the drums of one Sequence together with the music of
+ * another, or of its own. By how much it exceeds the likelihood under other
+ * songs tells how well the drums fit the song.
  *
- * Teacher-forced: the hits that were played are the history, and voices of one
- * step are judged one after another, each given those before it. Nothing is
- * given to an encoder, which reads all that is heard of the stretch.
+ * Teacher forcing: the recorded hits are the history, and each voice of a step
+ * is conditioned on the voices before it. No cell is fixed for the network.
  */
 #ifndef ND_PLAY_LIKELIHOOD_H
 #define ND_PLAY_LIKELIHOOD_H
 
+#include "../base/job.h"
 #include "drummer.h"
 
 typedef struct nd_case {
   const nd_sequence *drums;
-  int32_t from, steps;       /* the stretch judged */
-  const nd_sequence *song;   /* whose music is heard; NULL: that of `drums` */
-  int32_t at;                /* its step heard with `from`; it goes round at its end */
+  int32_t from, steps;       /* the excerpt of the drums */
+  const nd_sequence *song;   /* whose metrics are used; NULL: those of `drums` */
+  int32_t at;                /* the song's step that goes with `from`; the song is repeated
+                              * from its beginning after its end */
   const float *style;        /* (nd_style_size); NULL: not given */
-  bool no_history;           /* what was played before is not told */
+  bool no_history;           /* the hits before each step are hidden */
 } nd_case;
 
-/* Cases side by side, in slices: out[i] (cases[i].steps) gets the log-likelihood
- * of each step's hits in nats. Places in beat, bar and phrase are those of the
- * drums' own grid, whatever song is heard. Cases without history whose songs,
- * styles and grids are the same, as those of several takes for a song are, cost
- * hardly more than one of them. ND_MISUSE when kit or grid are not the drummer's.
- *
- * `cases`, what they point to, and `out` stay until the end. */
 typedef struct nd_likelihood nd_likelihood;
 
-nd_status nd_likelihood_make(nd_likelihood **out, const nd_drummer *d, const nd_case *cases, int32_t n,
-                          float *const *values, nd_error *err);
+/* Starts work on `n` cases: values[i] (cases[i].steps) gets the log-likelihood
+ * of each step's hits, in nats. Beat, bar and phrase are those of the drums'
+ * grid, whichever song is used. `cases`, `values` and all they point to are the
+ * caller's and must stay until nd_likelihood_free().
+ *
+ * Cases without history that share song, style and grid, as several takes for
+ * one song do, share one run of the network. ND_MISUSE when kit or grid are
+ * not the drummer's, or the excerpt is not within the drums. */
+nd_status nd_likelihood_make(nd_likelihood **out, const nd_drummer *d, const nd_case *cases,
+                             int32_t n, float *const *values, nd_error *err);
 
-/* As nd_performance_advance() of generator.h. */
-nd_status nd_likelihood_advance(nd_likelihood *j, double *products, bool *more, nd_error *err);
-void nd_likelihood_free(nd_likelihood *j);
+/* A slice of the work, see nd_job. ND_FORMAT when a likelihood is not finite. */
+nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_error *err);
+nd_job nd_likelihood_job(nd_likelihood *l);
+void nd_likelihood_free(nd_likelihood *l);
 
-/* All input rows (steps, inputs) of a case. */
+/* Fills x (steps, inputs) with the input rows of a case. */
 nd_status nd_likelihood_rows(const nd_drummer *d, const nd_case *c, float *x, nd_error *err);
 
 #endif

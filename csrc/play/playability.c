@@ -1,26 +1,30 @@
 #include "playability.h"
 
-bool nd_limbs_foot(const nd_kit *kit, int32_t voice) {
+enum { HANDS = 2, FEET = 2, BASS_DRUM_2 = 35, BASS_DRUM_1 = 36, PEDAL_HAT = 44 };
+
+/* Whether a foot plays the voice, by the pitch that is written for it. */
+static bool is_pedal(const nd_kit *kit, int32_t voice) {
   uint8_t pitch = kit->pitch_of[voice];
-  return pitch == 35 || pitch == 36 || pitch == 44;
+  return pitch == BASS_DRUM_2 || pitch == BASS_DRUM_1 || pitch == PEDAL_HAT;
 }
 
-static void fit(const nd_kit *kit, bool feet, int32_t limbs, const float *odds,
-                const uint8_t *known, uint8_t *hits) {
+static void limit(const nd_kit *kit, bool feet, int32_t max, const float *probabilities,
+                  const uint8_t *fixed_mask, uint8_t *hits) {
   for (;;) {
-    int32_t struck = 0, least = -1;
+    int32_t count = 0, worst = -1;
     for (int32_t v = 0; v < kit->n_voices; v++) {
-      if (hits[v] == 0 || nd_limbs_foot(kit, v) != feet) continue;
-      struck++;
-      bool kept = known != NULL && known[v] != 0;
-      if (!kept && (least < 0 || odds[v] < odds[least])) least = v;
+      if (hits[v] == 0 || is_pedal(kit, v) != feet) continue;
+      count++;
+      bool fixed = fixed_mask != NULL && fixed_mask[v] != 0;
+      if (!fixed && (worst < 0 || probabilities[v] < probabilities[worst])) worst = v;
     }
-    if (struck <= limbs || least < 0) return;
-    hits[least] = 0;
+    if (count <= max || worst < 0) return;
+    hits[worst] = 0;
   }
 }
 
-void nd_limbs_fit(const nd_kit *kit, const float *odds, const uint8_t *known, uint8_t *hits) {
-  fit(kit, false, ND_HANDS, odds, known, hits);
-  fit(kit, true, ND_FEET, odds, known, hits);
+void nd_playability_limit(const nd_kit *kit, const float *probabilities, const uint8_t *fixed_mask,
+                          uint8_t *hits) {
+  limit(kit, false, HANDS, probabilities, fixed_mask, hits);
+  limit(kit, true, FEET, probabilities, fixed_mask, hits);
 }

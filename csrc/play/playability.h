@@ -1,17 +1,15 @@
-/* playability.h - what one drummer can strike at once: two hands and two feet. */
+/* playability.h - whether one drummer can play a step: at most two hands and
+ * two feet strike at once.
+ */
 #ifndef ND_PLAY_PLAYABILITY_H
 #define ND_PLAY_PLAYABILITY_H
 
 #include "../music/kit.h"
 
-enum { ND_HANDS = 2, ND_FEET = 2 };
-
-/* Whether a foot strikes the voice: a bass drum or a pedal hat, by the pitch
- * that is written for it. */
-bool nd_limbs_foot(const nd_kit *kit, int32_t voice);
-
-/* Takes hits (voices) away until hands and feet suffice, the least likely by
- * `odds` (voices) first. What is `known` (may be NULL) always stays. */
-void nd_limbs_fit(const nd_kit *kit, const float *odds, const uint8_t *known, uint8_t *hits);
+/* Removes hits (voices) until hands and feet suffice, the least probable by
+ * `probabilities` (voices) first. Cells of `fixed_mask` (voices; may be NULL)
+ * are counted, but never removed: they are the user's. */
+void nd_playability_limit(const nd_kit *kit, const float *probabilities, const uint8_t *fixed_mask,
+                          uint8_t *hits);
 
 #endif

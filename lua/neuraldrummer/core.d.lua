@@ -27,6 +27,28 @@ local song = {}
 ---@return neuraldrummer.song
 function core.song(spec) end
 
+---@class neuraldrummer.load_options
+---@field drum_channel? integer 1..16; default: 10 when it has notes, else by a track's name
+---@field strict? boolean refuse files of which events would be lost (default false: repair, report)
+---@field max_bytes? integer default 256 MiB
+---@field max_events? integer default 8,000,000
+---@field max_tracks? integer default 4,096
+
+--- Reads the bytes of a MIDI file. `song:repairs()` lists what was repaired; bytes
+--- that cannot be read are refused with "reason at byte N".
+---@param bytes string
+---@param options? neuraldrummer.load_options
+---@return neuraldrummer.song? song
+---@return string? message
+function core.parse_song(bytes, options) end
+
+--- Reads a MIDI file; a message begins with its path.
+---@param path string
+---@param options? neuraldrummer.load_options
+---@return neuraldrummer.song? song
+---@return string? message
+function core.load_song(path, options) end
+
 ---@return integer ppq ticks a quarter note
 function song:ppq() end
 --- Notes as tables, in order of time. `which`: "all" (default), "drums", "others".
@@ -219,7 +241,6 @@ function writer:close() end
 
 ---@class neuraldrummer.ingest_options
 ---@field tokeniser neuraldrummer.tokeniser
----@field reader userdata neuraldrummer.smf's
 ---@field into? neuraldrummer.corpus_writer of the same settings; without one, token text is made
 ---@field pitches? table<integer, integer|false> a kit map's `reads`
 ---@field min_steps? integer songs of so many steps or fewer are not kept (default 0)

@@ -47,7 +47,7 @@ local nd = {
   generator = core.generator,
   corpus = { create = core.create_corpus, open = core.open_corpus },
   model = { new = core.model, load = core.load_model },
-  song = { new = core.song },
+  song = { new = core.song, load = core.load_song, parse = core.parse_song },
 }
 
 local MODULES <const> = { "core", "generate", "sketch", "direction", "sections", "styles", "swing",
@@ -77,41 +77,6 @@ local function reason(why)
   why = tostring(why)
   if why:find "^module '[^']*' not found" then return nil end
   return why:match "error loading module [^\n]*\n%s*([^\n]+)" or why:match "[^\n]*"
-end
-
--- libsmf and glib are linked by a module of their own, loaded when a MIDI file is first
--- read: a host that has notes does not need them.
-local function reader()
-  local ok, smf = pcall(require, "neuraldrummer.smf")
-  if ok then return smf end
-  return nil, "MIDI files cannot be read, because libsmf or glib is missing: " .. (reason(smf)
-    or "the module neuraldrummer.smf is not installed beside neuraldrummer.core")
-end
-
----@class neuraldrummer.song_options
----@field drum_channel? integer channel of the drums, 1..16 (default 10)
----@field strict? boolean refuse a damaged file if a part of it would be lost
-
---- Reads a MIDI file.
----@param path string
----@param options? neuraldrummer.song_options
----@return neuraldrummer.song? song
----@return string? message
-function nd.song.load(path, options)
-  local smf, message = reader()
-  if not smf then return nil, message end
-  return smf.load(path, options)
-end
-
---- Reads a MIDI file from its bytes.
----@param bytes string
----@param options? neuraldrummer.song_options
----@return neuraldrummer.song? song
----@return string? message
-function nd.song.parse(bytes, options)
-  local smf, message = reader()
-  if not smf then return nil, message end
-  return smf.parse(bytes, options)
 end
 
 --- Joins the processes that mpirun started together, to train one model. A process that

@@ -106,7 +106,7 @@ end
 --- The reader's options, from options that have its limits.
 ---@param given table
 ---@param drum_channel? integer
----@return neuraldrummer.smf_options
+---@return neuraldrummer.load_options
 function options.reading(given, drum_channel)
   return { drum_channel = drum_channel, max_bytes = given.max_bytes,
     max_events = given.max_events, max_tracks = given.max_tracks }

@@ -203,8 +203,6 @@ function preprocess.run(folder, out, options)
   }
   local map, why_not = kits.open(options.kit_in)
   if why_not then return nil, why_not end
-  local found, smf = pcall(require, "neuraldrummer.smf")
-  if not found then return nil, select(2, nd.song.parse "") end
 
   local list, left_out, row
   if options.manifest then
@@ -226,7 +224,7 @@ function preprocess.run(folder, out, options)
   local tally = new_tally(total, left_out, #tokeniser:voices())
   local on_progress = options.on_progress or function() end
   local ingest = {
-    tokeniser = tokeniser, reader = smf.reader, into = not original and writer or nil,
+    tokeniser = tokeniser, into = not original and writer or nil,
     pitches = map and map.reads, min_steps = options.min_steps or 32,
     valid_every = options.valid_every or 10, threads = options.threads or 1,
     max_bytes = options.max_bytes, max_events = options.max_events,

@@ -32,10 +32,10 @@ end
 
 -- The bars at which sections begin.
 local function boundaries(seq, bars)
-  local n, novelty, turn = #bars, {}, seq:metric "turn"
+  local n, novelty, change = #bars, {}, seq:metric "novelty"
   local shift = sections.pickup(seq)
   for b = 2, n do
-    local x = turn[bars[b].first]
+    local x = change[bars[b].first]
     -- most phrases are four bars long
     novelty[b] = (b - 1 - shift) % 4 == 0 and x * 1.25 or x
   end

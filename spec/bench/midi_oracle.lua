@@ -7,7 +7,7 @@
 --- file that both read is not the same in both.
 
 require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
+local core = require "neuraldrummer.core"
 
 local folder, table_path = arg[1], arg[2]
 if not table_path then
@@ -28,7 +28,7 @@ end
 local note_fields = { "tick", "channel", "pitch", "velocity", "duration" }
 
 local function ours(path)
-  local song, message = smf.load(path)
+  local song, message = core.load_song(path)
   if not song then return nil, message end
   local notes, tempos, meters = song:notes(), song:tempos(), song:meters()
   for _, note in ipairs(notes) do note.channel = note.channel - 1 end

@@ -4,7 +4,6 @@
 ---     make check-long [SONGS=10000] [STEPS=100000]
 ---     lua5.4 spec/checks/long.lua SONGS STEPS
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local tiny = require "spec.support.tiny"
 
 local songs, steps = math.tointeger(arg[1] or 10000), math.tointeger(arg[2] or 100000)
@@ -49,12 +48,12 @@ for i = 1, 16 do
     :bytes()
 end
 grows("songs read, encoded and written, left to the collector", songs, function(i)
-  local song = assert(smf.parse(bytes[i % 16 + 1]))
+  local song = assert(core.parse_song(bytes[i % 16 + 1]))
   local seq = assert(tok:encode(song))
   assert(#song:with_drums(seq):bytes() > #seq:tokens() / 1000)
 end)
 grows("songs refused", songs, function(i)
-  assert(not smf.parse((bytes[i % 16 + 1]:gsub("MTrk", "mTrk"))))
+  assert(not core.parse_song((bytes[i % 16 + 1]:gsub("MTrk", "mTrk"))))
   assert(not tok:parse "36,x")
 end)
 
@@ -66,7 +65,7 @@ grows("steps played", steps, function(i)
   generator:step(metrics)
   if i % 100 == 0 then generator:probabilities() end
 end)
-local seq = assert(tok:encode(assert(smf.parse(bytes[1]))))
+local seq = assert(tok:encode(assert(core.parse_song(bytes[1]))))
 grows("songs played", math.max(steps // #seq, 20), function(i)
   core.generator(model, { seed = i }):play(seq)
 end)

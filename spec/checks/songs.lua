@@ -12,7 +12,6 @@ local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local mutate = require "spec.support.mutate"
 local reader = require "spec.support.reader"
-local smf = require "neuraldrummer.smf"
 local temporary = require "spec.support.temporary"
 
 local BATCH <const> = 64
@@ -25,7 +24,7 @@ local function round_trip(path, bytes, n, tok, keep)
     n.bad = n.bad + 1
     print(path .. ": " .. what)
   end
-  local song, message = smf.parse(bytes)
+  local song, message = core.parse_song(bytes)
   if not song then
     n.refused = n.refused + 1
     if type(message) ~= "string" then bad "refused without a reason" end
@@ -53,7 +52,7 @@ local function round_trip(path, bytes, n, tok, keep)
     for i, repair in ipairs(song:repairs()) do mended[i] = repair.text end
     assert(files.write(keep .. ".mended", table.concat(mended, "; ")))
   end
-  if out:bytes() ~= assert(smf.parse(made)):bytes() then bad "its bytes are not its bytes" end
+  if out:bytes() ~= assert(core.parse_song(made)):bytes() then bad "its bytes are not its bytes" end
   if #out:notes "others" ~= #song:notes "others" then bad "other notes" end
 
   local before, after = reader.read(bytes), reader.read(made)
@@ -82,7 +81,7 @@ local function spoil(path, bytes, n, tokenisers, mutations)
     local mutant, count = mutate.bytes(bytes)
     n.mutants, n.bytes = n.mutants + 1, n.bytes + count
     local clock = os.clock()
-    local song, message = smf.parse(mutant)
+    local song, message = core.parse_song(mutant)
     if song then
       n.mended = n.mended + 1
       local seq = tokenisers[i % #tokenisers + 1]:encode(song)

@@ -12,7 +12,6 @@
 #include <lualib.h>
 
 int luaopen_neuraldrummer_core(lua_State *L);
-int luaopen_neuraldrummer_smf(lua_State *L);
 
 static lua_State *state;
 static fuzz_name folder;
@@ -28,7 +27,6 @@ static void start(void) {
   if (L == NULL || (mkdir(folder.path, 0700) != 0 && errno != EEXIST)) exit(1);
   luaL_openlibs(L);
   luaL_requiref(L, "neuraldrummer.core", luaopen_neuraldrummer_core, 0);
-  luaL_requiref(L, "neuraldrummer.smf", luaopen_neuraldrummer_smf, 0);
   lua_settop(L, 0);
   if (luaL_loadfile(L, "spec/fuzz/lua.lua") != LUA_OK) fuzz_broken(lua_tostring(L, -1));
   lua_pushstring(L, folder.path);

@@ -7,12 +7,11 @@ local folder = ...
 package.path = "./?.lua;" .. package.path
 
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
-local modules = { ["neuraldrummer.core"] = core, ["neuraldrummer.smf"] = smf }
+local modules = { ["neuraldrummer.core"] = core }
 local annotations = require "spec.support.annotations"
 local tiny = require "spec.support.tiny"
 
-local classes, functions = annotations.modules("core", "smf")
+local classes, functions = annotations.modules "core"
 
 local NAMES <const> = { "a", "b", "c", "d" }
 local paths = {}

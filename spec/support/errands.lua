@@ -1,7 +1,6 @@
 --- What states.c runs in each of its states: reads a song, trains, plays and
 --- writes, a piece a call. Returns true and a digest when all is done.
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local temporary = require "spec.support.temporary"
 local tiny = require "spec.support.tiny"
 
@@ -15,7 +14,7 @@ end
 
 local errands = {
   function()
-    song = assert(smf.parse(tiny.song { patterns = { PATTERN }, bars = 8 }:bytes()))
+    song = assert(core.parse_song(tiny.song { patterns = { PATTERN }, bars = 8 }:bytes()))
     seq = assert(core.tokeniser():encode(song))
     keep(seq:tokens())
   end,

@@ -3,13 +3,12 @@
  * from now on fails, or it and all after it.
  *
  *   local faults = require "faults"
- *   faults.memory("engine", n, on)    allocations of "engine" (our libraries),
- *                                     "lua" or "libsmf"
+ *   faults.memory("engine", n, on)    allocations of "engine" (core.so) or "lua"
  *   faults.disk(n, on, errno)         opening, looking at, writing, flushing, closing,
  *                                     cutting, locking, renaming of files
  *   faults.no_locks(errno)            every locking of a file
  *   faults.stop() -> calls, failed    since then; all is well again
- *   faults.live() -> blocks, bytes    of the engine and of libsmf, not yet freed
+ *   faults.live() -> blocks, bytes    of the engine, not yet freed
  *
  * A failing write first writes half of its bytes; a failing close closes. With
  * -DDISK_ONLY the allocator stays as it is (sanitizers have their own).
@@ -28,7 +27,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-enum { NOBODY, ENGINE, LUA, LIBSMF, DISK };
+enum { NOBODY, ENGINE, LUA, DISK };
 
 static _Atomic int armed = NOBODY;
 static _Atomic long calls, failing_call, failed;
@@ -59,9 +58,8 @@ static int note_module(struct dl_phdr_info *info, size_t size, void *first) {
   (void)size;
   const char *name = strrchr(info->dlpi_name, '/');
   name = name != NULL ? name + 1 : info->dlpi_name;
-  int who = strcmp(name, "core.so") == 0 || strcmp(name, "smf.so") == 0 ? ENGINE
-            : strncmp(name, "libsmf", 6) == 0                          ? LIBSMF
-            : *(bool *)first || strncmp(name, "liblua", 6) == 0        ? LUA : NOBODY;
+  int who = strcmp(name, "core.so") == 0                          ? ENGINE
+            : *(bool *)first || strncmp(name, "liblua", 6) == 0 ? LUA : NOBODY;
   *(bool *)first = false;  /* the program itself comes first */
   for (int i = 0; who != NOBODY && i < info->dlpi_phnum && n_ranges < 32; i++) {
     const ElfW(Phdr) *p = &info->dlpi_phdr[i];
@@ -80,7 +78,7 @@ static int caller_of(const void *address) {
   return NOBODY;
 }
 
-/* Blocks of the engine and of libsmf that are not freed: open addressing. */
+/* Blocks of the engine that are not freed: open addressing. */
 enum { SLOTS = 1 << 20 };
 static struct { void *p; size_t n; } slots[SLOTS];
 static void *const GONE = &slots;
@@ -122,7 +120,7 @@ static bool allowed(const void *caller, bool *kept) {
   *kept = false;
   if (n_ranges == 0) return true;
   int who = caller_of(caller);
-  *kept = who == ENGINE || who == LIBSMF;
+  *kept = who == ENGINE;
   if (who == NOBODY || who != armed || !strikes()) return true;
   errno = ENOMEM;
   return false;
@@ -245,7 +243,7 @@ static void arm(int who, lua_Integer n, bool on) {
 }
 
 static int l_memory(lua_State *L) {
-  static const char *const names[] = {"engine", "lua", "libsmf", NULL};
+  static const char *const names[] = {"engine", "lua", NULL};
   int who = ENGINE + luaL_checkoption(L, 1, NULL, names);
   lua_Integer n = luaL_checkinteger(L, 2);
 #ifndef DISK_ONLY

@@ -33,9 +33,6 @@ function faulty.program(source, name, flags)
     .. (flags or "") .. (SANITIZED and " -fsanitize=address,undefined" or ""))
 end
 
---- Whether libsmf is held in smf.so (csrc/midi/smf_sandbox.h).
-faulty.held = shell.exists(shell.build .. "/held/libsmf.a")
-
 --- What a process needs to find the modules, faults.so among them.
 function faulty.paths()
   return ("LUA_PATH=%s LUA_CPATH=%s"):format(

@@ -7,7 +7,6 @@
 --- MODE is swap, replace, gc, finalise, rob, collect or coroutines.
 local lfs = require "lfs"
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local tiny = require "spec.support.tiny"
 
 assert(lfs.chdir(arg[1]))
@@ -31,7 +30,7 @@ end
 -- A whole set of objects, each standing on others as in life.
 local written = 0
 local function world()
-  local w = { song = assert(smf.parse(bytes)), tokeniser = core.tokeniser() }
+  local w = { song = assert(core.parse_song(bytes)), tokeniser = core.tokeniser() }
   w.sequence = assert(w.tokeniser:encode(w.song, "x"))
   w.corpus = assert(core.open_corpus "corpus.ndc")
   w.model = assert(core.load_model "model.safetensors")
@@ -54,7 +53,7 @@ local deeds = {
   function(w) return w.song:bytes() end,
   function(w) return w.song:save "out.mid" end,
   function(w) return w.song:with_drums(w.sequence, { track_name = "x" }):bytes() end,
-  function() return smf.parse(bytes, { strict = true }), smf.load "out.mid" end,
+  function() return core.parse_song(bytes, { strict = true }), core.load_song "out.mid" end,
   function(w) return w.tokeniser:encode(w.song, "name") end,
   function(w) return w.tokeniser:parse(w.sequence:tokens()) end,
   function(w) return w.tokeniser:settings(), w.tokeniser:voices() end,
@@ -348,9 +347,9 @@ local function held_by_tables(w)
       { { fixed = like() }, { style = like() } } },
     { core.ingest,
       { { path = "out.mid", name = long "one" }, { path = "out.mid", name = long "two" } },
-      { tokeniser = core.tokeniser { kit = "full17" }, reader = smf.reader } },
+      { tokeniser = core.tokeniser { kit = "full17" } } },
     { core.ingest, { { path = "out.mid", name = long "one" } },
-      { tokeniser = core.tokeniser(), reader = smf.reader,
+      { tokeniser = core.tokeniser(),
         into = assert(core.create_corpus("taken.ndc", core.tokeniser())) } },
   }
 end

@@ -59,7 +59,7 @@ end
 ---@param alike fun(a: integer, b: integer): number
 ---@param b integer
 ---@param n integer bars of the song
-function form.turn(alike, b, n)
+function form.novelty(alike, b, n)
   local reach = math.min(4, b - 1, n - b + 1)
   if reach < 2 then return 0 end
   local sums, counts = { [true] = 0, [false] = 0 }, { [true] = 0, [false] = 0 }

@@ -9,7 +9,6 @@ local lfs = require "lfs"
 local faults = require "faults"
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
-local smf = require "neuraldrummer.smf"
 local preprocess = require "neuraldrummer.preprocess"
 local train = require "neuraldrummer.train"
 local tiny = require "spec.support.tiny"
@@ -133,7 +132,7 @@ end
 -- {path, what reads it, and gives a string of what it found}
 local readers = {
   { "songs/1.mid", function(path)
-    local read_song, message = smf.load(path)
+    local read_song, message = core.load_song(path)
     return read_song and read_song:bytes(), message
   end },
   { "read.ndc", function(path)

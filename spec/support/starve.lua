@@ -3,14 +3,13 @@
 --- was taken must be given back. Run by faults_memory_spec, with faults.so
 --- preloaded, as a process of its own:
 ---
----     lua5.4 spec/support/starve.lua FOLDER [engine|lua|libsmf]
+---     lua5.4 spec/support/starve.lua FOLDER [engine|lua]
 ---
 --- Works in FOLDER; prints a line for each fault, then "N cases, N allocations
 --- failed".
 local lfs = require "lfs"
 local faults = require "faults"
 local core = require "neuraldrummer.core"
-local smf = require "neuraldrummer.smf"
 local tiny = require "spec.support.tiny"
 
 local who = arg[2] or "engine"
@@ -82,18 +81,19 @@ end
 -- it fails}: `done` gets what `needs` gave, and must give the same when it is done
 -- again.
 local cases = {
-  { "song.load", function() end, function() return assert(smf.load "song.mid") end,
+  { "song.load", function() end, function() return assert(core.load_song "song.mid") end,
     function(s) return s:bytes() end },
-  { "song.parse of broken bytes", function() end, function() return assert(smf.parse(broken)) end,
+  { "song.parse of broken bytes", function() end,
+    function() return assert(core.parse_song(broken)) end,
     function(s) return #s:notes() .. " " .. #s:repairs() end },
   { "song.new", function() end, function()
     return tiny.song { patterns = { PATTERN }, bars = 2, name = "two" }
   end, function(s) return s:bytes() end },
-  { "song's lists", function() return assert(smf.load "song.mid") end, function(s)
+  { "song's lists", function() return assert(core.load_song "song.mid") end, function(s)
     return { s:notes(), s:tempos(), s:meters(), s:tracks(), s:repairs(), tostring(s) }
   end, function(t) return #t[1] .. t[6] end },
   { "bytes of a host's song", function() return song end, song.bytes, tostring },
-  { "with_drums", function() return assert(smf.load "song.mid"), four_bars end,
+  { "with_drums", function() return assert(core.load_song "song.mid"), four_bars end,
     function(s, seq) return s:with_drums(seq) end, function(s) return s:bytes() end },
   { "song:save", function() return song end, function(s)
     assert(s:save "out.mid")

@@ -196,7 +196,7 @@ function common.check_outputs(inputs, outputs)
     local path, what = file[1], file[2]
     for _, other in ipairs(path and others or {}) do
       if other[1] and other[1] ~= file.over and files.same(path, other[1]) then
-        return nil, ("%s is %s; choose another file for %s"):format(path, other[2], what),
+        return nil, ("%s: is %s; choose another file for %s"):format(path, other[2], what),
           common.MISUSED
       end
     end
