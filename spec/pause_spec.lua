@@ -234,8 +234,8 @@ describe("takes that play side by side", function()
       assert.not_same(judged[1][1], judged[2][1])
     end
     assert.same(core.log_likelihood(model, takes[2]), core.log_likelihood(model, takes)[2])
-    local worths = score.worths(model, takes)
-    for k, drums in ipairs(takes) do assert.equal(score.worth(model, drums), worths[k]) end
+    local ranks = score.rank(model, takes)
+    for k, drums in ipairs(takes) do assert.equal(score.rank(model, { drums })[1], ranks[k]) end
   end)
 
   it("are of one model, each of a generator of its own", function()
