@@ -307,8 +307,9 @@ describe("other programs with Lua in them", function()
       or not shell.exists "/usr/lib/lighttpd/mod_magnet.so" then
       return pending "no lighttpd with mod_magnet here, or a sanitizer"
     end
-    -- a port that nobody else is likely to have
+    -- a port at which nobody answers
     local port = shell.read "/proc/self/stat":match "%d+" % 10000 + 18000
+    while shell.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/" .. port) == 0 do port = port + 1 end
     shell.sh(("sed 's/port = .*/port = %d/' %s/lighttpd.conf >%s/lighttpd.conf"):format(port,
       shell.quote(hosts), folder))
     shell.sh(("cp %s/lighttpd.lua %s"):format(shell.quote(hosts), folder))

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lists every matrix of the net, each packed or borrowed by `prepare`. The rows of wx[0]
+ * are split: the encoder's outputs are dense, and for a song that is known their
+ * products are made in advance; the other inputs are mostly 0. */
 static void list(const nd_net *net, nd_matrix (*prepare)(int32_t k, int32_t n, const float *w),
                  nd_inference_weights *out) {
   const nd_net_config *c = &net->config;
@@ -28,6 +31,7 @@ void nd_inference_weights_borrow(const nd_net *net, nd_inference_weights *out) {
   list(net, nd_matrix_borrow, out);
 }
 
+/* A matrix for which nd_matrix_pack() finds no memory stays borrowed: slower, not wrong. */
 nd_inference_weights *nd_inference_weights_pack(const nd_net *net) {
   nd_inference_weights *w = nd_calloc(1, sizeof *w);
   if (w != NULL) list(net, nd_matrix_pack, w);
@@ -51,6 +55,8 @@ void nd_inference_weights_free(nd_inference_weights *w) {
   free(w);
 }
 
+/* wx_input and encoder_wx are left out, because only the rows of non-zero inputs are
+ * read: a few of them. */
 size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
   size_t bytes = nd_matrix_bytes(&w->out) + nd_matrix_bytes(&w->skip);
   if (live) bytes += nd_matrix_bytes(&w->wx_encoder) + nd_matrix_bytes(&w->encoder_wh[0]);
@@ -61,6 +67,7 @@ size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
 void nd_inference_logits(const nd_net *net, const nd_inference_weights *w, int32_t rows,
                          const float *features, const float *x, float *logits) {
   size_t n = (size_t)net->hits.voices;
+  /* the bias first, then products are added to it */
   for (size_t r = 0; r < (size_t)rows; r++) memcpy(logits + r * n, net->hits.b, n * sizeof *logits);
   nd_matmul(&w->out, rows, features, true, logits);
   if (net->hits.skip != NULL) nd_matmul(&w->skip, rows, x, true, logits);
