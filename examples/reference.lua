@@ -179,7 +179,7 @@ local preprocess = require "neuraldrummer.preprocess"
 os.execute(("mkdir -p '%s/songs' && cp '%s' '%s/songs'"):format(folder, path, folder))
 local summary = assert(preprocess.run(folder .. "/songs", folder .. "/songs.ndc",
   { valid_every = 0, on_progress = function(done, total) assert(done <= total) end }))
-print(summary.kept > 0, summary.voices[1].name)  --> true	kick
+print(summary.accepted > 0, summary.voices[1].name)  --> true	kick
 
 --: shards.merge
 local shards, parts = require "neuraldrummer.shards", {}
@@ -188,7 +188,7 @@ for k = 1, 2 do
   assert(preprocess.run(folder .. "/songs", parts[k], { shard = { k, 2 }, valid_every = 0 }))
 end
 local merged = assert(shards.merge(parts, folder .. "/merged.ndc"))
-print(merged.kept == summary.kept)            --> true
+print(merged.accepted == summary.accepted)            --> true
 
 --: statistics.run statistics.classes
 local statistics = require "neuraldrummer.statistics"

@@ -162,7 +162,7 @@ describe("the command-line tool", function()
     fails(2, "no kit is named 'rock'", "tokens", song, "--kit", "rock")
     fails(2, "'%-%-where' needs '%-%-manifest'", "preprocess", folder, "-o", "x", "--where", "a=b")
     fails(2, "COLUMN=VALUE", "preprocess", folder, "-o", "x", "--where", "a")
-    fails(2, "option '%-%-where': 'a' is wanted twice", "preprocess", folder, "-o", "x",
+    fails(2, "option '%-%-where': column 'a' is given twice", "preprocess", folder, "-o", "x",
       "--manifest", "m.csv", "--where", "a=b", "--where", "c=d", "--where", "a=e")
     fails(2, "option '%-%-seed': 'nan' is not a whole number", "drum", song, "--seed", "nan")
     fails(2, "option '%-%-shard': '1/99999999999999999999' is not K/N", "preprocess", folder, "-o",
@@ -418,7 +418,7 @@ describe("the command-line tool", function()
     fails(1, "is not a style", "drum", song, "-o", out, "--style",
       file("deep.style", ("["):rep(300000)))
     fails(1, "is not a style", "drum", song, "-o", out, "--style", file("odd.style", "\xFF\0"))
-    fails(1, "is not what evaluate %-%-json says", "plot", "-o", folder .. "/x.png",
+    fails(1, "is not a result of evaluate %-%-json", "plot", "-o", folder .. "/x.png",
       file("deep.json", ("["):rep(300000)))
     assert.is_false(shell.exists(out))
   end)
@@ -449,7 +449,7 @@ describe("the command-line tool", function()
     end
     local status, said, err = tool("preprocess", none, "-o", out .. ".ndc", "-q", "--list-skipped")
     assert.equal(1, status)
-    assert.matches("none: no song to keep in 3 files %(3 skipped: too short for a MIDI file", err)
+    assert.matches("none: no usable song in 3 files %(3 skipped: too short for a MIDI file", err)
     assert.equal(3, select(2, said:gsub("/none/[abc].mid: too short", "")))
     fails(1, "%(3 skipped: too short", "preprocess", none, "-o", out .. ".ndc", "-q")
     -- a song that is small enough, and one that is not
@@ -525,7 +525,7 @@ describe("the command-line tool", function()
     assert.matches("\n[^\n]*songs/broken.mid: [^\n]+\n$", out)
     local summary = json.decode(works("preprocess", folder .. "/songs", "-o", corpus, "--json",
       "--valid-every", "3"))
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     assert.equal("kick", summary.voices[1].name)
 
     local trained = folder .. "/trained.safetensors"
@@ -627,7 +627,7 @@ describe("the command-line tool", function()
     works("info", corpus, "--plot", folder .. "/corpus.pdf")
     assert.matches("^what\tat\tvalue\nkick\t1\t", shell.read(folder .. "/corpus.tsv"))
     fails(2, "of a model's training there is something", "info", model, "--plot", png)
-    fails(2, "several files are drawn together", "plot", song, song, "-o", png)
+    fails(2, "several files can be drawn together", "plot", song, song, "-o", png)
     fails(2, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
     local log = folder .. "/one.tsv"
     shell.write(log, "epoch\tloss\tvalid\n1\t0.5\t0.6\n2\t0.4\t0.5\n")
@@ -635,7 +635,7 @@ describe("the command-line tool", function()
     fails(2, "option '%-%-tsv'", "plot", log, "-o", png, "--tsv", tsv)
     local figures = folder .. "/figures.json"
     shell.write(figures, '[{"name":"a","f1":0.3,"auc":0.8},{"name":"b","f1":0.4,"auc":0.9}]')
-    assert.matches("figures.png: 2 players side by side", works("plot", figures, "-o",
+    assert.matches("figures.png: figures of 2 players", works("plot", figures, "-o",
       folder .. "/figures.png"))
     -- of two runs: players of both once, models by their files, the recorded drums last
     local more = folder .. "/more.json"
@@ -646,8 +646,8 @@ describe("the command-line tool", function()
     works("plot", figures, more, "-o", folder .. "/both.png")
     assert.equal("name\tf1\nfigures, teacher forcing\t0.7\nfigures\t0.3\nsilence\t0\nmore\t0.4\n"
       .. "more, temperature 2\t0.2\nrecorded drums\t1\n", shell.read(folder .. "/both.tsv"))
-    fails(2, "several files are drawn together", "plot", figures, song, "-o", png)
-    fails(1, "is not what evaluate %-%-json says", "plot", shell.write(figures, "[1]"), "-o", png)
+    fails(2, "several files can be drawn together", "plot", figures, song, "-o", png)
+    fails(1, "is not a result of evaluate %-%-json", "plot", shell.write(figures, "[1]"), "-o", png)
   end)
 
   it("tells songs, corpora and models apart by what is in them", function()
