@@ -521,7 +521,7 @@ describe("a checkpoint is refused", function()
     end
   end)
 
-  it("when the state of its training is broken", function()
+  it("when its training state is damaged", function()
     local spec = formula.batch(0, { steps = 4, batch = 2, inputs = model:config().inputs,
       voices = model:config().voices })
     local batch <close> = core.batch(model, spec)
@@ -536,7 +536,7 @@ describe("a checkpoint is refused", function()
       return complaint()
     end
     assert.is_nil(training(function() end))
-    local broken = "the state of its training is broken"
+    local broken = "its training state is damaged"
     assert.equal(broken, training(function(t) t["adam.m"] = nil end))
     assert.equal(broken, training(function(t) t["adam.v"] = nil end))
     assert.equal(broken, training(function(t)

@@ -59,7 +59,7 @@ void nd_augmentation_draw(nd_augmentation *a, const nd_drummer *d, nd_rng *rng,
   a->show_fill = chance(rng, d->controls_given);
   a->hash_seed = nd_rng_u32(rng);
   for (int k = 0; k < ND_N_METRICS; k++)
-    a->drop_metric[k] = !nd_metric_is_place(k) && chance(rng, d->metric_dropout);
+    a->drop_metric[k] = !nd_metric_is_position(k) && chance(rng, d->metric_dropout);
   if (a->show_style) draw_style(a, d, rng, style);
   if (chance(rng, d->fixed_given)) draw_fixed_hits(a, rng, d->net.config.voices, bar, n_bars);
 }

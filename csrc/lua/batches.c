@@ -87,14 +87,14 @@ static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpo
   nd_batch *batch = nd_sampler_batch(b->sampler);
   *of_corpus = false;
   if (place == NULL || streams == NULL || nd_checkpoint_string(rest, "training") == NULL)
-    return nd_fail(err, ND_FORMAT, "holds no training to go on with");
+    return nd_fail(err, ND_FORMAT, "holds no training state to resume");
   *of_corpus = true;
   nd_status status = nd_sampler_restore(b->sampler, place, err);
   if (status != ND_OK) return status;
   *of_corpus = false;
   bool sound = streams->size == nd_stream_state_size(batch);
   for (size_t i = 0; sound && i < streams->size; i++) sound = isfinite(streams->values[i]);
-  if (!sound) return nd_fail(err, ND_FORMAT, "the state of its training is broken");
+  if (!sound) return nd_fail(err, ND_FORMAT, "its training state is damaged");
   nd_stream_state_take(batch, config, streams->values);
   return ND_OK;
 }
@@ -111,7 +111,6 @@ static batches *push(lua_State *L, lnd_box **box) {
 int lnd_corpus_batches(lua_State *L) {
   static const char *const names[] = {"model", "split", "batch", "steps", "seed", "shuffle",
                                       "history_dropout", "resume", "world", NULL};
-  static const char *const splits[] = {"train", "valid", "all", NULL};
   const nd_corpus *corpus = lnd_check(L, 1, LND_CORPUS);
   luaL_checktype(L, 2, LUA_TTABLE);
   lnd_opts(L, 2, names);
@@ -119,7 +118,7 @@ int lnd_corpus_batches(lua_State *L) {
   lnd_opt(L, 2, "model");                                      /* model at 3 */
   if (lua_isnil(L, 3)) return luaL_error(L, "option 'model': whose inputs are to be filled");
   nd_drummer *d = lnd_check_drummer(L, 3);
-  int split = lnd_opt_choice(L, 2, "split", 0, splits);
+  int split = lnd_opt_choice(L, 2, "split", 0, nd_split_options);
   nd_sampler_options o = {.split = split == 2 ? -1 : split};
   o.batch = (int32_t)lnd_opt_int(L, 2, "batch", 0, 1, 65536);
   o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);

@@ -116,10 +116,10 @@ static nd_status restore_training(model *m, nd_error *err) {
   if (am == NULL || av == NULL || am->size != n || av->size != n ||
       sscanf(text, "%" SCNd64 " %" SCNu64 " %" SCNu64 "%n", &step, &state, &stream, &used) != 3 ||
       text[used] != '\0' || step < 0 || step > most_steps)
-    return nd_fail(err, ND_FORMAT, "the state of its training is broken");
+    return nd_fail(err, ND_FORMAT, "its training state is damaged");
   for (size_t i = 0; i < n; i++)
     if (!isfinite(am->values[i]) || !(av->values[i] >= 0.0f) || !isfinite(av->values[i]))
-      return nd_fail(err, ND_FORMAT, "the state of its training is broken");
+      return nd_fail(err, ND_FORMAT, "its training state is damaged");
   nd_status status = nd_trainer_make(&m->trainer, &m->drummer->net, 0, err);
   if (status != ND_OK) return status;
   memcpy(m->trainer.m, am->values, n * sizeof(float));
@@ -303,10 +303,9 @@ static int model_threads(lua_State *L) {
 
 /* model:learn_styles(corpus, split, most): how many */
 static int model_learn_styles(lua_State *L) {
-  static const char *const splits[] = {"train", "valid", "all", NULL};
   model *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
-  int split = luaL_checkoption(L, 3, "train", splits);
+  int split = luaL_checkoption(L, 3, "train", nd_split_options);
   lua_Integer most = luaL_optinteger(L, 4, ND_MAX_STYLES);
   luaL_argcheck(L, most >= 1 && most <= ND_MAX_STYLES, 4, "a number of styles is in 1..4096");
   nd_error err;

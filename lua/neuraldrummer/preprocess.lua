@@ -9,6 +9,7 @@ local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
 local shard_summary = require "neuraldrummer.shards.summary"
 
+---@class neuraldrummer.modules.preprocess
 local preprocess = {}
 
 ---@class neuraldrummer.preprocess_options
@@ -43,7 +44,7 @@ local KNOWN = {
   valid_every = "integer", threads = "integer", shard = "table", reasons = "boolean",
   on_progress = "function",
 }
-for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
+option.with_limits(KNOWN)
 
 ---@class neuraldrummer.preprocess_summary
 ---@field files integer files looked at
@@ -55,7 +56,7 @@ for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 ---@field steps integer grid steps of all songs
 ---@field voices {name: string, hits: integer, rate: number, weight: number}[] rate: hits per step;
 --- weight: balanced class weight, the mean rate of all voices divided by this voice's rate
----@field unknown neuraldrummer.unknown_pitch[] drum notes of accepted songs that no voice stands
+---@field unknown neuraldrummer.pitch_count[] drum notes of accepted songs that no voice stands
 --- for, by pitch, most frequent first; its field `hits` is their number
 ---@field seconds number
 

@@ -7,6 +7,7 @@ local files = require "neuraldrummer.files"
 local check = require "neuraldrummer.options".check
 local summary = require "neuraldrummer.shards.summary"
 
+---@class neuraldrummer.modules.shards
 local shards = {}
 
 -- Songs copied between two calls of on_progress.

@@ -2,6 +2,7 @@
 --- histograms of the songs' tempo and density.
 local byte_less = require "neuraldrummer.core".byte_less
 
+---@class neuraldrummer.modules.statistics
 local statistics = {}
 
 local PLACES <const> = 16          -- sixteenths of a bar of 4/4

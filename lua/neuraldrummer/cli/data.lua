@@ -15,8 +15,8 @@ data.tokens = {
   summary = "Print a song as a line of tokens.",
   example = "neuraldrummer tokens song.mid",
   takes = {
-    { "song", "SONG.mid", "a MIDI file." },
-    { "--original", "use the grid and intensity of the 2023 system." },
+    { "song", "SONG.mid", "a MIDI file" },
+    { "--original", "use the grid and intensity of the 2023 system" },
     common.GRID, common.DRUM_CHANNEL, common.KIT_IN, common.LIMITS,
   },
   run = function(args)
@@ -71,7 +71,7 @@ local function say_summary(args, summary, unknown_to)
   end
   if summary.unknown.hits > 0 then
     say("%d drum notes with pitches that the %s does not know: %s", summary.unknown.hits,
-      unknown_to, kits.text(summary.unknown))
+      unknown_to, kits.describe(summary.unknown))
   end
   if args.list_skipped then say_skipped(summary.reasons) end
 end
@@ -90,19 +90,19 @@ local function report(args, summary, unknown_to)
     "message" })
 end
 
-local LIST_SKIPPED <const> = { "--list-skipped", "print each skipped file and the reason." }
-local JSON <const> = { "--json", "print the summary as JSON." }
+local LIST_SKIPPED <const> = { "--list-skipped", "print each skipped file and the reason" }
+local JSON <const> = { "--json", "print the summary as JSON" }
 
 data.preprocess = {
   summary = "Make a corpus from a folder of MIDI files.",
   example = "neuraldrummer preprocess my-songs -o my-songs.ndc",
   takes = {
-    { "folder", "DIR", "folder of songs; its subfolders are searched too." },
-    { "-o --output", "FILE", "the corpus to write, or the text with --original.", count = 1 },
-    { "--original", "write token text, as the 2023 system does (saved.txt)." },
+    { "folder", "DIR", "folder of songs; its subfolders are searched too" },
+    { "-o --output", "FILE", "the corpus to write, or the text with --original", count = 1 },
+    { "--original", "write token text, as the 2023 system does (saved.txt)" },
     common.GRID, common.KIT_IN, common.LIMITS,
-    { "--include-drums", "count the song's drums in its intensity." },
-    { "--min-steps", "N", "skip songs of N steps or fewer (default 32).", common.natural },
+    { "--include-drums", "count the song's drums in its intensity" },
+    { "--min-steps", "N", "skip songs of N steps or fewer (default 32)", common.natural },
     { "--manifest", "FILE.csv",
       "a CSV table with the columns 'file' (path from the table's folder) and 'split'." },
     { "--where", "COLUMN=VALUE",
@@ -110,7 +110,7 @@ data.preprocess = {
     { "--valid-every", "N",
       "without a manifest: use one song in N for validation (default 10; 0: none).",
       common.natural },
-    { "--threads", "N", "1-64; default: one per processor. The result is the same.",
+    { "--threads", "N", "1-64; default: one per processor. The result is the same",
       common.positive },
     { "--shard", "K/N", "process only the K-th of N parts of the sorted files, for `merge`; also "
       .. "writes a summary, FILE.json.", shard_of },
@@ -131,7 +131,7 @@ data.preprocess = {
         where[pair[1]] = pair[2]
       end
     end
-    local apart, why, status = common.keep_apart({ { args.manifest, "the manifest" } },
+    local apart, why, status = common.check_outputs({ { args.manifest, "the manifest" } },
       { { args.output, args.original and "the text" or "the corpus" } })
     if not apart then return nil, why, status end
     local bar
@@ -168,8 +168,8 @@ data.merge = {
   summary = "Merge shards, made by preprocess --shard, into one corpus.",
   example = "neuraldrummer merge part-1.ndc part-2.ndc -o my-songs.ndc",
   takes = {
-    { "shard", "SHARD", "the shards, in any order; all are needed.", args = "+" },
-    { "-o --output", "FILE", "the corpus to write, or the text if the shards are text.",
+    { "shard", "SHARD", "the shards, in any order; all are needed", args = "+" },
+    { "-o --output", "FILE", "the corpus to write, or the text if the shards are text",
       count = 1 },
     LIST_SKIPPED, common.QUIET, JSON,
   },
@@ -264,8 +264,8 @@ data.plot = {
   takes = {
     { "song", "FILE", "a MIDI file; or one or several training logs (.tsv); or one or several "
       .. "results of evaluate --json.", args = "+" },
-    { "-o --output", "FILE", "the picture to write: a PNG, SVG or PDF.", count = 1 },
-    { "--tsv", "FILE", "where to write a song's numbers; default: the picture's name with .tsv." },
+    { "-o --output", "FILE", "the picture to write: a PNG, SVG or PDF", count = 1 },
+    { "--tsv", "FILE", "where to write a song's numbers; default: the picture's name with .tsv" },
     common.GRID, common.DRUM_CHANNEL, common.LIMITS,
   },
   run = function(args)
@@ -280,7 +280,7 @@ data.plot = {
     end
     local numbers = args.tsv
     if #args.song == 1 and #logs == 1 then numbers = false end  -- the log has them already
-    local apart, why, status = common.keep_apart_picture(args.output, read, {}, numbers)
+    local apart, why, status = common.check_outputs_with_picture(args.output, read, {}, numbers)
     if not apart then return nil, why, status end
     if evaluations == #args.song then return draw_figures(args, plot) end
     if #logs < #args.song and #args.song > 1 then

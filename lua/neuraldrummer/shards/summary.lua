@@ -99,7 +99,7 @@ function summary.public(tally, voices)
   return {
     files = tally.files, accepted = tally.accepted, valid = tally.valid, skipped = tally.skipped,
     reasons = tally.reasons, left_out = tally.left_out, steps = tally.steps, voices = list,
-    unknown = kits.listed(tally.unknown), seconds = tally.seconds,
+    unknown = kits.sort_counts(tally.unknown), seconds = tally.seconds,
   }
 end
 
@@ -195,7 +195,7 @@ function summary.write(path, shard, tally)
   local fields = {}
   for key, value in pairs(shard) do fields[key] = value end
   for key, value in pairs(tally) do fields[key] = value end
-  fields.bytes, fields.unknown, fields.reasons = bytes, kits.listed(tally.unknown), {}
+  fields.bytes, fields.unknown, fields.reasons = bytes, kits.sort_counts(tally.unknown), {}
   for i, skip in ipairs(tally.reasons) do
     fields.reasons[i] = { path = printable.line(skip.path),
       message = printable.line(skip.message) }
