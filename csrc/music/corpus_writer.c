@@ -16,13 +16,11 @@ struct nd_corpus_writer {
   uint64_t offset;              /* where the next song goes */
   uint32_t n_songs;
   uint8_t *index;               /* (n_index) bytes of the index so far */
-  uint8_t *buffer;              /* the encoded song of nd_corpus_add */
-  size_t n_index, index_capacity, buffer_capacity;
+  size_t n_index, index_capacity;
 };
 
 static void writer_free(nd_corpus_writer *w) {
   free(w->index);
-  free(w->buffer);
   free(w);
 }
 
@@ -115,31 +113,23 @@ static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
     nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
-/* Encodes a song into a buffer, which grows as needed; `song` points into it. */
-static nd_status encode_into(uint8_t **buffer, size_t *capacity, nd_encoded_song *song,
-                             const nd_corpus_writer *w, const nd_sequence *seq, nd_error *err) {
+nd_status nd_corpus_encode(nd_encoded_song *song, const nd_corpus_writer *w,
+                           const nd_sequence *seq, nd_error *err) {
   const nd_grid *grid = &seq->grid;
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
     return nd_fail(err, ND_MISUSE, "the sequence has other tokeniser settings than the corpus");
-  if (grid->n_steps > w->tok.max_steps)
-    return too_long(w, grid->n_steps, err);
+  if (grid->n_steps > w->tok.max_steps) return too_long(w, grid->n_steps, err);
   uint32_t flags = (seq->has_metrics ? HAS_METRICS : 0u) | EVEN_TICKS;
   for (int32_t t = 0; t <= grid->n_steps; t++)
     if (grid->ticks[t] != nd_even_tick(grid, t)) flags &= ~(uint32_t)EVEN_TICKS;
   size_t size = (size_t)nd_encoded_size((uint64_t)grid->n_steps, (uint64_t)grid->n_bars,
-                                  (uint64_t)seq->first[grid->n_steps], flags);
-  if (!ND_GROW(*buffer, size, *capacity)) return nd_nomem(err);
-  encode_song(*buffer, seq, flags);
-  nd_put_le32(*buffer + size - 4, nd_crc32_of(&w->crc, *buffer, size - 4));
-  *song = (nd_encoded_song){*buffer, size, grid->n_steps};
+                                        (uint64_t)seq->first[grid->n_steps], flags);
+  uint8_t *bytes = malloc(size);
+  if (bytes == NULL) return nd_nomem(err);
+  encode_song(bytes, seq, flags);
+  nd_put_le32(bytes + size - 4, nd_crc32_of(&w->crc, bytes, size - 4));
+  *song = (nd_encoded_song){bytes, size, grid->n_steps};
   return ND_OK;
-}
-
-nd_status nd_corpus_encode(nd_encoded_song *song, const nd_corpus_writer *w,
-                           const nd_sequence *seq, nd_error *err) {
-  uint8_t *buffer = NULL;
-  size_t capacity = 0;
-  return encode_into(&buffer, &capacity, song, w, seq, err);
 }
 
 void nd_encoded_song_clear(nd_encoded_song *song) {
@@ -177,8 +167,11 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const 
 nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
                         nd_error *err) {
   nd_encoded_song song;
-  nd_status status = encode_into(&w->buffer, &w->buffer_capacity, &song, w, seq, err);
-  return status == ND_OK ? nd_corpus_put(w, &song, seq->name, split, err) : status;
+  nd_status status = nd_corpus_encode(&song, w, seq, err);
+  if (status != ND_OK) return status;
+  status = nd_corpus_put(w, &song, seq->name, split, err);
+  nd_encoded_song_clear(&song);
+  return status;
 }
 
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
