@@ -1,3 +1,8 @@
+/* corpus_writer.c - writes .ndc corpora.
+ *
+ * Songs go to the file at once; the index grows in memory and follows them; the
+ * header, which says where the index is, comes last into the space left for it.
+ * Until the file is renamed, nothing exists under its path. */
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 #include <stdlib.h>
@@ -19,6 +24,7 @@ struct nd_corpus_writer {
   size_t n_index, index_capacity;
 };
 
+/* Frees the memory; the file has been committed or abandoned. */
 static void writer_free(nd_corpus_writer *w) {
   free(w->index);
   free(w);
@@ -49,6 +55,8 @@ static size_t encode_header(const nd_corpus_writer *w, uint8_t *at) {
   return size;
 }
 
+/* The kit is formatted here only to learn the header's size. `true`: the file may
+ * have one writer at a time. */
 nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
                            const nd_tokeniser *tok, nd_error *err) {
   char kit[ND_KIT_TEXT];
@@ -78,6 +86,8 @@ static nd_status too_long(const nd_corpus_writer *w, int32_t steps, nd_error *er
                  w->tok.max_steps);
 }
 
+/* Writes the fields of corpus_format.h to `p`, all but the CRC. Numbers of a meter
+ * are non-negative 16-bit integers, stored side by side. */
 static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   const nd_grid *grid = &seq->grid;
   int32_t n = grid->n_steps;
@@ -113,6 +123,8 @@ static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
     nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
+/* Only reads the writer (its tokeniser and CRC tables), so several threads may
+ * encode for it at once. Even ticks, which most songs have, are left out. */
 nd_status nd_corpus_encode(nd_encoded_song *song, const nd_corpus_writer *w,
                            const nd_sequence *seq, nd_error *err) {
   const nd_grid *grid = &seq->grid;
@@ -137,6 +149,8 @@ void nd_encoded_song_clear(nd_encoded_song *song) {
   *song = (nd_encoded_song){NULL, 0, 0};
 }
 
+/* All that can fail happens before the index changes, so a failure leaves the
+ * corpus as it was. */
 nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const char *name,
                         nd_split split, nd_error *err) {
   if (w->n_songs == INT32_MAX)
@@ -174,6 +188,7 @@ nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split sp
   return status;
 }
 
+/* Index, then header, then the rename. Frees the writer in any case. */
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
   uint8_t header[HEADER_SIZE + ND_KIT_TEXT + 4];
   size_t size = encode_header(w, header);
@@ -203,6 +218,8 @@ void nd_corpus_abandon(nd_corpus_writer *w) {
   writer_free(w);
 }
 
+/* The bytes are copied as they are, but not blindly: their checksum is verified and
+ * their length compared with the index, because they get a new index entry here. */
 nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t song,
                            nd_error *err) {
   const nd_song_entry *entry = &from->songs[song];
