@@ -136,7 +136,7 @@ describe("corpus", function()
     write(path, "")
     corpus, why = core.open_corpus(path)
     assert.is_nil(corpus)
-    assert.are.equal(path .. ": neither a corpus nor token text: no songs", why)
+    assert.are.equal(path .. ": neither a corpus nor token text: the file has no songs", why)
   end)
 
   it("is closed once and for all", function()
@@ -169,7 +169,7 @@ describe("corpus", function()
     local why
     corpus, why = core.open_corpus(path)
     assert.is_nil(corpus)
-    assert.are.equal(path .. ": line 3: column 4: neither a pitch 0..127, an intensity nor -1", why)
+    assert.are.equal(path .. ": line 3: column 4: expected a pitch 0..127, an intensity (i0.5) or -1", why)
   end)
 
   -- A small corpus of three songs, two grids, and its bytes.
@@ -226,7 +226,7 @@ describe("corpus", function()
       assert.are.equal("string", type(try(bytes:sub(1, length))), "length " .. length)
     end
     local why = try(bytes .. "\0")
-    assert.are.equal(("%s: the file has %d bytes and should have %d"):format(path, #bytes + 1,
+    assert.are.equal(("%s: the file is incomplete: it has %d bytes and should have %d"):format(path, #bytes + 1,
       #bytes), why)
   end)
 
@@ -296,22 +296,22 @@ describe("corpus", function()
     local steps = #sequences[1]
     local strikes = song + 20 + 8 + 4 * steps
     for message, why in pairs {
-      ["the corpus is damaged: its settings"] = with(40, "<I4", 0xFFFFFFFF),
+      ["the corpus is damaged: settings"] = with(40, "<I4", 0xFFFFFFFF),
       ["the corpus is damaged: size of the index"] = with(40, "<I4", 0x7FFFFFFF),
       ["the corpus is damaged: entries of the index"] = with(index, "<I8", 0xFFFFFFFFFFFFFFF0 | 0),
       ["the corpus is damaged: sizes of a song"] = with(song + 4, "<I4", 0xFFFFFFFF),
       ["the corpus is damaged: bars or ticks of a song"] = with(song + 20, "<I4", 1),
       ["the corpus is damaged: strikes of a song"] = with(strikes, "B", 128),
       ["the corpus is damaged: metrics of a song"] = with(parts[2][2] - 6, "<I2", 0x7E00),
-      ["corpus version 2, this program reads 1"] = with(8, "<I4", 2),
-      ["the corpus has 32 metrics a step, this program 31"] = with(60, "<I4", 32),
+      ["the corpus has version 2; this program reads version 1"] = with(8, "<I4", 2),
+      ["the corpus has 32 metrics per step; this program uses 31: run preprocess again"] = with(60, "<I4", 32),
     } do
       assert.is_truthy(why and why:find(message, 1, true), message .. ": " .. tostring(why))
     end
     -- songs of more steps than a limit may let through
     assert.is_nil(with(56, "<I4", 1 << 24))
     for _, most in ipairs { (1 << 24) + 1, 0x7FFFFFFF } do
-      assert.is_truthy(with(56, "<I4", most):find("its settings", 1, true))
+      assert.is_truthy(with(56, "<I4", most):find("damaged: settings", 1, true))
     end
     -- an index is read only where so many songs could fill it
     local function stretched(size)

@@ -91,10 +91,10 @@ describe("tokens", function()
   end)
 
   it("refuse what is malformed, with its column", function()
-    local bad = "neither a pitch 0..127, an intensity nor -1"
+    local bad = "expected a pitch 0..127, an intensity (i0.5) or -1"
     for line, message in pairs {
-      [""] = "no steps",
-      [" \n"] = "no steps",
+      [""] = "the line has no steps",
+      [" \n"] = "the line has no steps",
       ["36,x,-1"] = "column 4: " .. bad,
       ["36,,-1"] = "column 4: " .. bad,
       ["128,-1"] = "column 1: " .. bad,
@@ -115,7 +115,7 @@ describe("tokens", function()
     assert.are.equal(2, #assert(short:parse "-1,-1"))
     local seq, why = short:parse "-1,-1,-1"
     assert.is_nil(seq)
-    assert.are.equal("more than 2 steps (max_steps)", why)
+    assert.are.equal("the line has more than 2 steps (max_steps)", why)
   end)
 
   it("survive any bytes", function()

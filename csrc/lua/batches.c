@@ -111,7 +111,6 @@ static batches *push(lua_State *L, lnd_box **box) {
 int lnd_corpus_batches(lua_State *L) {
   static const char *const names[] = {"model", "split", "batch", "steps", "seed", "shuffle",
                                       "history_dropout", "resume", "world", NULL};
-  static const char *const splits[] = {"train", "valid", "all", NULL};
   const nd_corpus *corpus = lnd_check(L, 1, LND_CORPUS);
   luaL_checktype(L, 2, LUA_TTABLE);
   lnd_opts(L, 2, names);
@@ -119,7 +118,7 @@ int lnd_corpus_batches(lua_State *L) {
   lnd_opt(L, 2, "model");                                      /* model at 3 */
   if (lua_isnil(L, 3)) return luaL_error(L, "option 'model': whose inputs are to be filled");
   nd_drummer *d = lnd_check_drummer(L, 3);
-  int split = lnd_opt_choice(L, 2, "split", 0, splits);
+  int split = lnd_opt_choice(L, 2, "split", 0, nd_split_options);
   nd_sampler_options o = {.split = split == 2 ? -1 : split};
   o.batch = (int32_t)lnd_opt_int(L, 2, "batch", 0, 1, 65536);
   o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);

@@ -3,8 +3,6 @@
 
 #include "lnd.h"
 
-static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
-
 /* The path is the box's user value: errors name it. */
 static lnd_box *push_named(lua_State *L, const char *type) {
   lnd_box *box = lnd_push(L, type, 1);                    /* box */
@@ -49,7 +47,7 @@ static int writer_new(lua_State *L) {
 static int writer_add(lua_State *L) {
   nd_corpus_writer *w = lnd_check(L, 1, LND_CORPUS_WRITER);
   const nd_sequence *seq = lnd_check(L, 2, LND_SEQUENCE);
-  int split = luaL_checkoption(L, 3, "train", splits);
+  int split = luaL_checkoption(L, 3, "train", nd_split_names);
   nd_error err;
   if (nd_corpus_add(w, seq, (nd_split)split, &err) != ND_OK) return fail(L, &err);
   lua_pushboolean(L, true);
@@ -145,7 +143,7 @@ static int corpus_info(lua_State *L) {
   lua_setfield(L, -2, "name");
   lua_pushinteger(L, nd_corpus_steps(c, song));
   lua_setfield(L, -2, "steps");
-  lua_pushstring(L, splits[nd_corpus_split(c, song)]);
+  lua_pushstring(L, nd_split_names[nd_corpus_split(c, song)]);
   lua_setfield(L, -2, "split");
   return 1;
 }

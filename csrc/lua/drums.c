@@ -23,7 +23,7 @@ static int core_retime(lua_State *L) {
   }
   nd_sequence *out;
   nd_error err;
-  if (nd_shift(&out, seq, times, mask, &err) != ND_OK) return lnd_raise(L, &err);
+  if (nd_retime(&out, seq, times, mask, &err) != ND_OK) return lnd_raise(L, &err);
   return lnd_push_sequence(L, out);
 }
 

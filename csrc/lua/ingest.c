@@ -10,7 +10,6 @@
 
 #define LND_INGEST "neuraldrummer.ingest"
 
-static const char *const splits[] = {"train", "valid", NULL};  /* as nd_split */
 
 /* The files of one call, for the collector to free if Lua raises. */
 typedef struct batch { size_t n; nd_ingest_file files[]; } batch;
@@ -44,8 +43,8 @@ static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
   f->name = text_field(L, i, "name", true);
   const char *split = text_field(L, i, "split", false);
   f->split = ND_BY_CONTENT;
-  for (int k = 0; split != NULL && splits[k] != NULL; k++)
-    if (strcmp(split, splits[k]) == 0) f->split = k;
+  for (int k = 0; split != NULL && nd_split_names[k] != NULL; k++)
+    if (strcmp(split, nd_split_names[k]) == 0) f->split = k;
   if (split != NULL && f->split == ND_BY_CONTENT)
     luaL_error(L, "files[%I].split: '%s' is neither train nor valid", (LUAI_UACINT)i, split);
   lua_pop(L, 1);
@@ -95,7 +94,7 @@ static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *
   }
   lua_pushinteger(L, f->steps);
   lua_setfield(L, -2, "steps");
-  lua_pushstring(L, splits[f->split]);
+  lua_pushstring(L, nd_split_names[f->split]);
   lua_setfield(L, -2, "split");
   push_counts(L, f->hits, in->tok->kit.n_voices, 1, true);
   lua_setfield(L, -2, "hits");

@@ -303,10 +303,9 @@ static int model_threads(lua_State *L) {
 
 /* model:learn_styles(corpus, split, most): how many */
 static int model_learn_styles(lua_State *L) {
-  static const char *const splits[] = {"train", "valid", "all", NULL};
   model *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, LND_CORPUS);
-  int split = luaL_checkoption(L, 3, "train", splits);
+  int split = luaL_checkoption(L, 3, "train", nd_split_options);
   lua_Integer most = luaL_optinteger(L, 4, ND_MAX_STYLES);
   luaL_argcheck(L, most >= 1 && most <= ND_MAX_STYLES, 4, "a number of styles is in 1..4096");
   nd_error err;

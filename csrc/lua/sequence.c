@@ -119,9 +119,8 @@ static int sequence_metrics(lua_State *L) {
 static int sequence_metric(lua_State *L) {
   nd_sequence *seq = check(L);
   const char *name = luaL_checkstring(L, 2);
-  int m = 0;
-  while (m < ND_N_METRICS && strcmp(nd_metric_name(m), name) != 0) m++;
-  if (m == ND_N_METRICS)
+  int m = nd_metric_find(name);
+  if (m < 0)
     return luaL_argerror(L, 2, lua_pushfstring(L, "no metric is named '%s'", name));
   lua_createtable(L, nd_sequence_steps(seq), 0);          /* list */
   for (int32_t t = 0; t < nd_sequence_steps(seq); t++) {

@@ -88,7 +88,7 @@ static void put_metrics(float *to, const nd_features *f, const float *metrics) {
     case ND_FEATURES_WHOLE:
     case ND_FEATURES_DRUMMER:
       for (int k = 0; k < ND_N_METRICS; k++)
-        to[k] = f->causal && nd_metric_is_ahead(k) ? 0.0f : metrics[k];
+        to[k] = f->causal && nd_metric_needs_future(k) ? 0.0f : metrics[k];
       break;
     case ND_FEATURES_RAW: break;
   }

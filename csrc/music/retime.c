@@ -1,16 +1,19 @@
+/* retime.c - moves strikes to new times, in O(n log n): compute each strike's new
+ * step and offset, sort, drop duplicates, and write the rows again. */
 #include "retime.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct moved { int32_t step; bool stays; nd_strike strike; } moved;
+/* A strike with its new step; `fixed`: it has not moved and must not be merged. */
+typedef struct moved { int32_t step; bool fixed; nd_strike strike; } moved;
 
-/* Where a strike is to stand. */
+/* The new position of a strike of step t. */
 static moved move(const nd_sequence *seq, int32_t t, nd_strike strike, const double *times,
-                  const uint8_t *known) {
+                  const uint8_t *mask) {
   int8_t voice = seq->settings.kit.voice_of[strike.pitch];
   size_t row = (size_t)t * (size_t)nd_sequence_voices(seq);
-  if (voice < 0 || (known != NULL && known[row + (size_t)voice] != 0))
+  if (voice < 0 || (mask != NULL && mask[row + (size_t)voice] != 0))
     return (moved){t, true, strike};
   double at = times[t] + strike.offset / 256.0;
   double step = fmin(fmax(rint(at), 0), seq->grid.n_steps - 1);
@@ -18,48 +21,52 @@ static moved move(const nd_sequence *seq, int32_t t, nd_strike strike, const dou
   return (moved){(int32_t)step, false, strike};
 }
 
-/* In order of time; those that meet side by side, the loudest first. */
+/* Sorts by time. Strikes that meet come together, fixed ones first, then the
+ * loudest: of those that moved, only the first of a group remains. */
 static int by_time(const void *left, const void *right) {
   const moved *a = left, *b = right;
   if (a->step != b->step) return a->step < b->step ? -1 : 1;
   const nd_strike *x = &a->strike, *y = &b->strike;
   if (x->offset != y->offset) return x->offset - y->offset;
   if (x->pitch != y->pitch) return x->pitch - y->pitch;
-  if (a->stays != b->stays) return a->stays ? -1 : 1;
+  if (a->fixed != b->fixed) return a->fixed ? -1 : 1;
   return y->velocity - x->velocity;
 }
 
-static bool meet(const moved *a, const moved *b) {
+/* Two strikes that one MIDI note could not tell apart. */
+static bool is_same_place(const moved *a, const moved *b) {
   return a->step == b->step && a->strike.offset == b->strike.offset &&
          a->strike.pitch == b->strike.pitch;
 }
 
-nd_status nd_shift(nd_sequence **out, const nd_sequence *seq, const double *times,
-                   const uint8_t *known, nd_error *err) {
-  int32_t n = nd_sequence_steps(seq), total = seq->first[n], kept = 0;
+/* The strikes are replaced in a blank copy; hits and offsets follow from them. */
+nd_status nd_retime(nd_sequence **out, const nd_sequence *seq, const double *times,
+                    const uint8_t *mask, nd_error *err) {
+  int32_t n = nd_sequence_steps(seq), total = seq->first[n], count = 0;
   for (int32_t t = 0; t < n; t++)
     if (!isfinite(times[t]))
-      return nd_fail(err, ND_MISUSE, "step %d: its time is no number", t + 1);
+      return nd_fail(err, ND_MISUSE, "step %d: its time is not a finite number", t + 1);
   nd_sequence *copy = NULL;
   moved *all = nd_calloc((size_t)total, sizeof *all);
   nd_strike *strikes = nd_calloc((size_t)total, sizeof *strikes);
   if (all == NULL || strikes == NULL || nd_sequence_blank(&copy, seq) != ND_OK) {
     free(all);
     free(strikes);
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   }
   for (int32_t t = 0, i = 0; t < n; t++)
-    for (; i < seq->first[t + 1]; i++) all[i] = move(seq, t, seq->strikes[i], times, known);
+    for (; i < seq->first[t + 1]; i++) all[i] = move(seq, t, seq->strikes[i], times, mask);
   qsort(all, (size_t)total, sizeof *all, by_time);
   for (int32_t t = 0, i = 0; t < n; t++) {
-    copy->first[t] = kept;
+    copy->first[t] = count;
     for (; i < total && all[i].step == t; i++)
-      if (all[i].stays || i == 0 || !meet(&all[i - 1], &all[i])) strikes[kept++] = all[i].strike;
+      if (all[i].fixed || i == 0 || !is_same_place(&all[i - 1], &all[i]))
+        strikes[count++] = all[i].strike;
   }
-  copy->first[n] = kept;
+  copy->first[n] = count;
   free(copy->strikes);
   copy->strikes = strikes;
-  nd_sequence_settle(copy);
+  nd_sequence_derive_hits(copy);
   free(all);
   *out = copy;
   return ND_OK;

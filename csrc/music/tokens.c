@@ -1,12 +1,15 @@
+/* tokens.c - token text. Reading makes two passes over a line: the first checks it
+ * and counts, so that the second cannot fail and memory is allocated once. */
 #include "tokens.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers are written and read by hand: a host may have set a locale in which
- * printf and strtod want a decimal comma. */
+/* Numbers are formatted and parsed by hand, because printf and strtod follow the
+ * host's locale, which may have a decimal comma. */
 
+/* A text that grows. After a failed allocation it ignores what is appended. */
 typedef struct text { char *bytes; size_t n, capacity; bool failed; } text;
 
 static void put(text *t, const char *piece, size_t n) {
@@ -18,6 +21,7 @@ static void put(text *t, const char *piece, size_t n) {
   t->n += n;
 }
 
+/* Decimal digits, least significant first into a small buffer. */
 static void put_int(text *t, uint32_t value) {
   char digits[10];
   size_t n = sizeof digits;
@@ -26,7 +30,8 @@ static void put_int(text *t, uint32_t value) {
   put(t, digits + n, sizeof digits - n);
 }
 
-/* To one decimal, as the original: ties to even, "-0.0" below zero. */
+/* One decimal, rounded half to even like Python's round; small negative values
+ * are "-0.0", as the 2023 system writes them. */
 static void put_intensity(text *t, float x) {
   double tenths = nearbyint(fmin(fabs((double)x), 65504) * 10);
   if (!(tenths >= 0)) tenths = 0;
@@ -36,6 +41,7 @@ static void put_intensity(text *t, float x) {
   put(t, decimal, 2);
 }
 
+/* The last step has no successor and repeats its own intensity. */
 nd_status nd_tokens_write(const nd_sequence *seq, char **line, size_t *len, nd_error *err) {
   text t = {.n = 0};
   int32_t n_steps = seq->grid.n_steps;
@@ -48,19 +54,20 @@ nd_status nd_tokens_write(const nd_sequence *seq, char **line, size_t *len, nd_e
     put_intensity(&t, seq->metrics[(size_t)next * ND_N_METRICS + ND_M_INTENSITY]);
     put(&t, step + 1 < n_steps ? ",-1," : ",-1", step + 1 < n_steps ? 4 : 3);
   }
-  put(&t, "", 1);  /* its zero byte */
+  put(&t, "", 1);  /* the terminating zero */
   if (t.failed) {
     free(t.bytes);
-    return nd_fail(err, ND_NOMEM, "out of memory");
+    return nd_nomem(err);
   }
   *line = t.bytes;
   *len = t.n - 1;
   return ND_OK;
 }
 
-/* One token: a pitch (kind 'p'), an intensity ('i') or the end of a step
- * ('-'). `*at` moves behind it and its comma. 0 when malformed. */
-static char take(const char *line, size_t len, size_t *at, int *pitch, double *intensity) {
+/* Parses the token at *at and moves *at past it and its comma. Returns its kind:
+ * 'p', a pitch; 'i', an intensity; '-', the end of a step; 0: malformed. Digits
+ * are limited, so that no number overflows. */
+static char next_token(const char *line, size_t len, size_t *at, int *pitch, double *intensity) {
   size_t i = *at, start;
   char kind = 'p';
   while (i < len && line[i] == ' ') i++;
@@ -72,7 +79,7 @@ static char take(const char *line, size_t len, size_t *at, int *pitch, double *i
   if (minus) i++;
   double value = 0, unit = 1;
   if (kind == 'i' && len - i >= 3 && memcmp(line + i, "nan", 3) == 0) {
-    i += 3;  /* the original's word for a song of even intensity */
+    i += 3;  /* the 2023 system divides by a deviation of 0 in a song of even intensity */
   } else {
     for (start = i; i < len && line[i] >= '0' && line[i] <= '9' && i - start < 6; i++)
       value = value * 10 + (line[i] - '0');
@@ -98,13 +105,14 @@ static char take(const char *line, size_t len, size_t *at, int *pitch, double *i
   return kind;
 }
 
+/* The length without line ends and spaces at the end. */
 static size_t trim(const char *line, size_t len) {
   while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' ')) len--;
   return len;
 }
 
-/* Counts what the line holds, or says where it is malformed. */
-static nd_status survey(const char *line, size_t len, int32_t max_steps, int32_t *n_steps,
+/* Counts steps and strikes, or reports the column of the first malformed token. */
+static nd_status count_tokens(const char *line, size_t len, int32_t max_steps, int32_t *n_steps,
                         size_t *n_strikes, nd_error *err) {
   int32_t steps = 0;
   size_t strikes = 0;
@@ -113,20 +121,21 @@ static nd_status survey(const char *line, size_t len, int32_t max_steps, int32_t
     size_t column = at + 1;
     int pitch;
     double intensity;
-    char kind = take(line, len, &at, &pitch, &intensity);
-    bool again = kind == 'i' && has_intensity;
-    if (kind == 0 || again)
+    char kind = next_token(line, len, &at, &pitch, &intensity);
+    bool repeated = kind == 'i' && has_intensity;
+    if (kind == 0 || repeated)
       return nd_fail(err, ND_FORMAT, "column %zu: %s", column,
-                     again ? "a second intensity in one step"
-                           : "neither a pitch 0..127, an intensity nor -1");
+                     repeated ? "a second intensity in one step"
+                              : "expected a pitch 0..127, an intensity (i0.5) or -1");
     strikes += kind == 'p';
     has_intensity = kind == 'i' || (has_intensity && kind != '-');
     open = kind != '-';
-    if (steps == max_steps) return nd_fail(err, ND_LIMIT, "more than %d steps (max_steps)", max_steps);
+    if (steps == max_steps)
+      return nd_fail(err, ND_LIMIT, "the line has more than %d steps (max_steps)", max_steps);
     steps += kind == '-';
   }
-  if (open) steps++;  /* the last -1 is missing */
-  if (steps == 0) return nd_fail(err, ND_FORMAT, "no steps");
+  if (open) steps++;  /* the final -1 may be missing */
+  if (steps == 0) return nd_fail(err, ND_FORMAT, "the line has no steps");
   *n_steps = steps;
   *n_strikes = strikes;
   return ND_OK;
@@ -135,42 +144,45 @@ static nd_status survey(const char *line, size_t len, int32_t max_steps, int32_t
 nd_status nd_tokens_check(const nd_tokeniser *tok, const char *line, size_t len,
                           int32_t *n_steps, nd_error *err) {
   size_t n_strikes;
-  return survey(line, trim(line, len), tok->max_steps, n_steps, &n_strikes, err);
+  return count_tokens(line, trim(line, len), tok->max_steps, n_steps, &n_strikes, err);
 }
 
+/* The grid is even and in 4/4; positions follow from it, energy is set back to 0. */
 nd_status nd_tokens_read(nd_sequence **out, const nd_tokeniser *tok, const char *line,
                          size_t len, nd_error *err) {
   len = trim(line, len);
   int32_t n_steps = 0;
   size_t n_strikes = 0;
-  nd_status status = survey(line, len, tok->max_steps, &n_steps, &n_strikes, err);
+  nd_status status = count_tokens(line, len, tok->max_steps, &n_steps, &n_strikes, err);
   if (status != ND_OK) return status;
-  enum { PPQ = 320 };  /* the original's */
+  enum { PPQ = 320 };  /* of files that the 2023 system writes */
   nd_grid grid;
   nd_sequence *seq;
   double *intensity = nd_calloc((size_t)n_steps + 1, sizeof *intensity);
-  if (intensity == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
+  if (intensity == NULL) return nd_nomem(err);
   status = nd_grid_even(&grid, n_steps, tok->steps_per_beat, PPQ, err);
   if (status == ND_OK) status = nd_sequence_new(&seq, tok, &grid, n_strikes, err);
   if (status != ND_OK) {
     free(intensity);
     return status;
   }
+  /* The intensity of a line's step t belongs to step t + 1. */
   int32_t step = 0, n = 0;
   for (size_t at = 0; at < len;) {
     int pitch = 0;
-    char kind = take(line, len, &at, &pitch, &intensity[step + 1]);
+    char kind = next_token(line, len, &at, &pitch, &intensity[step + 1]);
     if (kind == 'p') seq->strikes[n++] = (nd_strike){(uint8_t)pitch, 127, 0};
     else if (kind == '-') seq->first[++step] = n;
   }
   if (step < n_steps) seq->first[n_steps] = n;
   intensity[0] = intensity[1];
-  nd_metrics_place(seq->metrics, &seq->grid);
+  nd_metrics_position(seq->metrics, &seq->grid);
   nd_metrics_set_intensity(seq->metrics, &seq->grid, intensity);
   free(intensity);
-  for (int32_t t = 0; t < n_steps; t++)  /* intensity alone is known */
+  /* Energy follows from intensity, but the text stands for intensity alone. */
+  for (int32_t t = 0; t < n_steps; t++)
     seq->metrics[(size_t)t * ND_N_METRICS + ND_M_ENERGY] = 0;
-  nd_sequence_settle(seq);
+  nd_sequence_derive_hits(seq);
   *out = seq;
   return ND_OK;
 }

@@ -1,11 +1,13 @@
-/* allreduce.h - a training that is shared out among processes, as the trainer
- * sees it. Each process has some of the streams of every batch; what all of
- * them find is added up, so that all take the same step. Who joins the
- * processes fills in this struct and keeps it; every process makes the same
- * calls in the same order.
+/* allreduce.h - communication between processes that share a training, as the trainer
+ * sees it.
  *
- * Adding up never fails where it is called: from a failure on it does nothing,
- * and `wait` tells of it, before a step is taken.
+ * Each process has some of the streams of every batch (shard.h); the sums over all of
+ * them are formed here (all-reduce), so that every process takes the same step. The
+ * implementation fills in this struct, owns it and keeps it alive (mpi/comm.h). All
+ * processes must make the same calls in the same order, from one thread each.
+ *
+ * Sums do not fail where they are called. After a failure they do nothing, and
+ * `wait` reports it before a step is taken.
  */
 #ifndef ND_NET_ALLREDUCE_H
 #define ND_NET_ALLREDUCE_H
@@ -13,22 +15,22 @@
 #include "../base/nd.h"
 
 typedef struct nd_allreduce {
-  void *self;
-  int32_t rank, size;   /* this process, from 0, of so many */
+  void *self;           /* first argument of all functions */
+  int32_t rank, size;   /* this process, from 0; number of processes */
 
-  /* Adds up n numbers over all processes, in place. */
+  /* Replaces n numbers by their sums over all processes. Blocks. */
   void (*sum)(void *self, double *values, size_t n);
 
-  /* Begins to add up a part of the gradient: it is complete, and nobody
-   * touches it before `wait`. */
+  /* Begins the same for a part of the gradient, which must not be read or written
+   * until `wait` returns: computation can go on meanwhile. */
   void (*begin)(void *self, float *values, size_t n);
 
-  /* Until all that was begun is added up. ND_IO when any of it failed. */
+  /* Waits until everything that was begun is complete. ND_IO when any of it failed. */
   nd_status (*wait)(void *self, nd_error *err);
 
-  /* `mine` (n floats, as many as each process likes) of all processes, in
-   * their order, to the first one's `all` (total floats), which is NULL
-   * elsewhere. */
+  /* Concatenates the `mine` of all processes (n floats, which may differ from process
+   * to process) by rank in `all` (total floats) of process 0; it is NULL elsewhere.
+   * ND_IO, ND_NOMEM. */
   nd_status (*gather)(void *self, const float *mine, size_t n, float *all, size_t total,
                       nd_error *err);
 } nd_allreduce;

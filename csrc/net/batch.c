@@ -1,50 +1,45 @@
 #include "batch.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+static void lay_out(nd_batch *b, nd_arena *a) {
+  size_t streams = (size_t)b->streams, rows = (size_t)b->steps * streams;
+  size_t target_rows = (size_t)b->targets * streams;
+  b->x = nd_arena_floats(a, rows * (size_t)b->inputs);
+  b->y = nd_arena_floats(a, target_rows * (size_t)b->y_width);
+  b->mask = nd_arena_floats(a, target_rows * (size_t)b->voices);
+  b->state = nd_arena_floats(a, nd_batch_state_size(b));
+  b->reset_state = nd_arena_take(a, streams, sizeof *b->reset_state);
+}
+
+size_t nd_batch_bytes(const nd_batch *b) {
+  nd_batch sizes = *b;
+  nd_arena counted = {0};
+  lay_out(&sizes, &counted);
+  return nd_arena_bytes(counted.used);
+}
 
 nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
                         int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
                         nd_error *err) {
-  memset(b, 0, sizeof *b);
+  *b = (nd_batch){.steps = steps, .streams = streams, .inputs = inputs, .voices = voices,
+                  .targets = targets, .y_width = y_width, .carried = carried,
+                  .shard = nd_shard_local(NULL, streams)};
   if (steps < 1 || streams < 1 || inputs < 1 || voices < 1 || (targets != steps && targets != 1))
     return nd_fail(err, ND_MISUSE, "a batch needs at least one step, stream, input and voice");
-  size_t rows = (size_t)steps * (size_t)streams, out = (size_t)targets * (size_t)streams;
+  /* 4 GiB of inputs; rows first, so that the second product cannot overflow */
+  size_t rows = (size_t)steps * (size_t)streams;
   if (rows > (size_t)1 << 26 || rows * (size_t)inputs > (size_t)1 << 30)
     return nd_fail(err, ND_LIMIT, "a batch of %d x %d steps is too large", streams, steps);
-  b->steps = steps;
-  b->streams = streams;
-  b->inputs = inputs;
-  b->voices = voices;
-  b->targets = targets;
-  b->y_width = y_width;
-  b->carried = carried;
-  b->shard = nd_shard_local(NULL, streams);
-  b->x = nd_calloc(rows * (size_t)inputs, sizeof *b->x);
-  b->y = nd_calloc(out * (size_t)y_width, sizeof *b->y);
-  b->mask = nd_calloc(out * (size_t)voices, sizeof *b->mask);
-  b->reset_state = nd_calloc((size_t)streams, 1);
-  b->state = nd_calloc(nd_batch_state_size(b), sizeof *b->state);
-  if (!b->x || !b->y || !b->mask || !b->reset_state || !b->state) {
-    nd_batch_clear(b);
-    return nd_fail(err, ND_NOMEM, "out of memory");
-  }
+  nd_arena counted = {0};
+  lay_out(b, &counted);
+  if (!nd_arena_reserve(&b->arena, counted.used)) return nd_nomem(err);
+  lay_out(b, &b->arena);
   memset(b->reset_state, 1, (size_t)streams);
   return ND_OK;
 }
 
-size_t nd_batch_bytes(const nd_batch *b) {
-  size_t out = (size_t)b->targets * (size_t)b->streams;
-  size_t floats = (size_t)b->steps * (size_t)b->streams * (size_t)b->inputs +
-                  out * (size_t)(b->y_width + b->voices) + nd_batch_state_size(b);
-  return floats * sizeof(float) + (size_t)b->streams;
-}
-
 void nd_batch_clear(nd_batch *b) {
-  free(b->x);
-  free(b->y);
-  free(b->mask);
-  free(b->reset_state);
-  free(b->state);
+  nd_arena_clear(&b->arena);
   memset(b, 0, sizeof *b);
 }

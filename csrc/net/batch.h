@@ -1,36 +1,43 @@
-/* batch.h - what a network learns from at once: B stretches of T steps; or this
- * process's share of them. */
+/* batch.h - the input of one training step: T steps of each of B streams. Or, when
+ * several processes share a training, the streams of this one (shard.h).
+ *
+ * A stream walks through whole songs, batch after batch, and carries the state of the
+ * LSTM layers along; a window net's streams are independent windows. The batch owns
+ * its arrays; the sampler fills them, the trainer reads them and advances `state`.
+ */
 #ifndef ND_NET_BATCH_H
 #define ND_NET_BATCH_H
 
+#include "../base/arena.h"
 #include "shard.h"
 
 typedef struct nd_batch {
   int32_t steps, streams, inputs, voices;  /* T, B, I, V */
-  int32_t targets;  /* T, or 1 for a network that is asked for the last step alone */
-  float *x;         /* (T, B, I) */
-  float *y;         /* (targets, B, y_width): hits 0 or 1; of a touch net, velocities
-                     * 0..1 of all voices, then offsets in steps */
-  int32_t y_width;  /* V, or 2 V */
-  float *mask;      /* (targets, B, V): 1 where the hit counts, 0 where there is no step
-                     * or the hit is given */
+  int32_t targets;       /* steps with targets: T, or 1 (the last) of window nets */
+  int32_t y_width;       /* V, or 2 V of touch nets */
+  int32_t carried;       /* floats of state a stream: nd_net_carried() */
+  float *x;              /* (T, B, I) */
+  float *y;              /* (targets, B, y_width): hits 0 or 1; of touch nets, velocities
+                          * 0..1 of all voices, then offsets in steps */
+  float *mask;           /* (targets, B, V): 1 where the grid cell counts in the loss, 0
+                          * past a song's end and where the hit is given as input */
   uint8_t *reset_state;  /* (B): 1 where the stream starts from zero state */
-  float *state;     /* (B, carried) by layer: h and c that each stream carries on */
-  int32_t carried;  /* floats of state a stream */
-  nd_shard shard;   /* `streams` of the whole batch's are here: all unless training is
-                     * shared by several processes */
+  float *state;          /* (B, carried) floats: h (B, H) and c (B, H) of each layer */
+  nd_shard shard;        /* which of the whole batch's streams these are */
+  nd_arena arena;
 } nd_batch;
 
-/* All zeroed, every stream starting from zero state, a whole batch. ND_LIMIT when the sizes overflow. */
+/* An empty batch of a single process: arrays zeroed, every stream starting from zero
+ * state. ND_MISUSE for sizes below 1, ND_LIMIT when they are too large, ND_NOMEM. */
 nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t inputs,
                         int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
                         nd_error *err);
 void nd_batch_clear(nd_batch *batch);
 
-/* Bytes that a batch takes. */
+/* Bytes of memory that a batch of these sizes (its int32_t fields) takes. */
 size_t nd_batch_bytes(const nd_batch *batch);
 
-static inline size_t nd_batch_state_size(const nd_batch *b) {
+static inline size_t nd_batch_state_size(const nd_batch *b) {  /* floats */
   return (size_t)b->carried * (size_t)b->streams;
 }
 

@@ -1,15 +1,18 @@
 /* train_ctx.h - the memory of one training step: activations, masks and gradients
  * of a batch of T steps x B streams. For trainer.c and backprop.c only.
  *
- * The context borrows everything: the arrays are in the trainer's arena, the batch
- * and the net are the caller's. Arrays are (T, B, ...) unless noted, so that the
- * streams of one thread are a contiguous range of columns at each step.
+ * The context owns nothing: its arrays are in the trainer's arena, batch and net are
+ * the caller's. Arrays are (T, B, ...) unless noted, so that the streams of one
+ * thread are a contiguous range of columns at each step.
  */
 #ifndef ND_NET_TRAIN_CTX_H
 #define ND_NET_TRAIN_CTX_H
 
+#include "../base/arena.h"
+#include "../base/rng.h"
 #include "../base/thread_pool.h"
-#include "trainer.h"
+#include "batch.h"
+#include "net.h"
 
 typedef struct train_layer {
   nd_lstm_work work;
@@ -28,9 +31,13 @@ typedef struct train_head_op {
 } train_head_op;
 
 typedef struct train_ctx {
-  nd_trainer *trainer;
+  const nd_net *net;
   nd_batch *batch;
+  bool training;           /* with dropout and gradients, else only the loss */
+  nd_rng *rng;             /* dropout's */
   nd_thread_pool *pool;
+  float *gradient;         /* (n_trained), and views into it */
+  nd_params grad;
   train_layer encoder[2], layer[ND_MAX_LAYERS];
   float *encoder_in;       /* (T, B, encoded) */
   float *decoder_in;       /* (T, B, decoder inputs): encoder outputs, other inputs */
@@ -41,33 +48,17 @@ typedef struct train_ctx {
   float *head_out;         /* (rows, F), with dense layers */
   float *d_head, *d_swap;  /* (rows, widest): gradients between dense layers */
   const float *features;   /* (rows, F): inputs of the output layer */
-  float *hits_packed;      /* its weights, packed */
+  float *hits_panels;      /* its weights, packed */
   float *logits;           /* (rows, outputs); later their gradient */
   double *sums;            /* (rows) loss, or (chunks) squares of the gradient */
   float *saved_state;      /* (B, carried): the batch's state, restored after a failure */
   float scale;             /* of the loss in the gradient; 0: no gradient is wanted */
   bool backward;           /* which weights nd_lstm_pack() packs */
   int32_t gradient_from, gradient_to;  /* layers whose weights' gradients are computed */
-  nd_adam_plan plan;
 } train_ctx;
 
-/* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums
- * are formed by chunk and then in order, so that they do not depend on the number
- * of threads. */
-enum { TRAIN_CHUNK = 1 << 14 };
-int32_t nd_train_chunks(const nd_net *net);
-
-/* Lays the arrays out; an arena without memory only counts them. */
-void nd_train_ctx_lay_out(train_ctx *x, const nd_net *net, int32_t T, int32_t B, bool training,
-                          nd_arena *a);
-
-/* Forward pass over the local streams: fills x->logits and returns the sum of their
- * loss in nats. *count: grid cells that count (the whole batch's when training).
- * When training, the logits become the gradient of the mean loss. */
-double nd_train_forward(train_ctx *x, bool training, double *count);
-
-/* Backward pass: from the gradient of the logits to that of every weight, in the
- * trainer's gradient. Sums over processes are begun, not awaited. */
-void nd_train_backward(train_ctx *x);
+/* Lays the arrays out for batches of T x B, and at least `sums` doubles; an arena
+ * without memory only counts them. Reads x->net and x->training. */
+void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_arena *a);
 
 #endif

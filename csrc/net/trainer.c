@@ -4,16 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backprop.h"
 #include "blas.h"
 #include "dense.h"
+#include "gemm.h"
 #include "kernels.h"
-#include "packed.h"
-#include "train_ctx.h"
+
+/* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums are
+ * formed by chunk and then in order, so that they do not depend on the threads. */
+enum { CHUNK = 1 << 14 };
+
+static int32_t chunks(const nd_net *net) { return (int32_t)((net->n_trained + CHUNK - 1) / CHUNK); }
+
+static void lay_out(train_ctx *x, int32_t steps, int32_t streams, nd_arena *a) {
+  nd_train_ctx_lay_out(x, steps, streams, (size_t)chunks(x->net), a);
+}
 
 size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams) {
-  train_ctx x = {0};
+  train_ctx x = {.net = net, .training = true};
   nd_arena counted = {0};
-  nd_train_ctx_lay_out(&x, net, steps, streams, true, &counted);
+  lay_out(&x, steps, streams, &counted);
   return 3 * net->n_trained * sizeof(float) + nd_arena_bytes(counted.used);
 }
 
@@ -56,20 +66,6 @@ static nd_status check_batch(const nd_net_config *c, const nd_batch *b, nd_error
   return ND_OK;
 }
 
-static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x, nd_error *err) {
-  const nd_net *net = t->net;
-  nd_status status = check_batch(&net->config, b, err);
-  if (status != ND_OK) return status;
-  nd_arena counted = {0};
-  *x = (train_ctx){0};
-  nd_train_ctx_lay_out(x, net, b->steps, b->streams, training, &counted);
-  if (!nd_arena_reserve(&t->arena, counted.used)) return nd_nomem(err);
-  *x = (train_ctx){.trainer = t, .batch = b};
-  nd_train_ctx_lay_out(x, net, b->steps, b->streams, training, &t->arena);
-  if (net->config.encoder == 0) x->layer[0].work.x = b->x;
-  return ND_OK;
-}
-
 /* Threads that a batch is worth. Waking a thread takes about as long as 1.6e7
  * multiply-accumulates (0.2 ms); with less work for each, more threads are slower.
  * Without kernels of our own BLAS has the threads, and we use one. */
@@ -77,58 +73,66 @@ static int threads_for(const nd_trainer *t, const nd_batch *b) {
   const nd_net_config *c = &t->net->config;
   double rows = c->window > 0 ? b->streams : (double)b->steps * b->streams;
   double worth = nd_net_macs(t->net) * rows / 1.6e7;
-  return nd_packed_width() == 0 || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
+  return !nd_gemm_has_kernels() || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
 }
 
-/* Starts the threads; returns the former number of BLAS threads for end_threads(). */
-static int begin_threads(train_ctx *x) {
-  int threads = x->trainer->threads;
-  x->pool = nd_thread_pool_make(threads_for(x->trainer, x->batch));
-  return nd_blas_threads(nd_packed_width() > 0 || threads < 1 ? 1 : threads);
-}
-
-static void end_threads(train_ctx *x, int blas_threads) {
-  (void)nd_blas_threads(blas_threads);
-  nd_thread_pool_end(x->pool);
-  x->pool = NULL;
+static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x, nd_error *err) {
+  nd_status status = check_batch(&t->net->config, b, err);
+  if (status != ND_OK) return status;
+  nd_arena counted = {0};
+  *x = (train_ctx){.net = t->net, .batch = b, .training = training, .rng = &t->rng,
+                   .gradient = t->gradient, .grad = t->grad};
+  lay_out(x, b->steps, b->streams, &counted);
+  if (!nd_arena_reserve(&t->arena, counted.used)) return nd_nomem(err);
+  lay_out(x, b->steps, b->streams, &t->arena);
+  if (t->net->config.encoder == 0) x->layer[0].work.x = b->x;
+  x->pool = nd_thread_pool_make(threads_for(t, b));
+  return ND_OK;
 }
 
 /* -------------------------------------------------------------------- optimiser */
 
+typedef struct update {
+  nd_trainer *trainer;
+  double *sums;        /* (chunks) */
+  nd_adam_plan plan;
+} update;
+
 static size_t chunk_size(const nd_net *net, int32_t chunk) {
-  size_t from = (size_t)chunk * TRAIN_CHUNK;
-  return net->n_trained - from < TRAIN_CHUNK ? net->n_trained - from : TRAIN_CHUNK;
+  size_t left = net->n_trained - (size_t)chunk * CHUNK;
+  return left < CHUNK ? left : CHUNK;
 }
 
 static void square_chunks(void *job, int part, int parts) {
-  const train_ctx *x = job;
-  const nd_net *net = x->trainer->net;
-  int32_t n = nd_train_chunks(net), to = nd_partition_begin(n, 1, part + 1, parts);
+  const update *u = job;
+  const nd_net *net = u->trainer->net;
+  int32_t n = chunks(net), to = nd_partition_begin(n, 1, part + 1, parts);
   for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++)
-    x->sums[i] = nd_sum_squares(chunk_size(net, i), x->trainer->gradient + (size_t)i * TRAIN_CHUNK);
+    u->sums[i] = nd_sum_squares(chunk_size(net, i), u->trainer->gradient + (size_t)i * CHUNK);
 }
 
 static void update_chunks(void *job, int part, int parts) {
-  const train_ctx *x = job;
-  nd_trainer *t = x->trainer;
-  int32_t n = nd_train_chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
+  const update *u = job;
+  nd_trainer *t = u->trainer;
+  int32_t n = chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
   for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++) {
-    size_t at = (size_t)i * TRAIN_CHUNK;
-    nd_adam_apply(&x->plan, chunk_size(t->net, i), t->net->block + at, t->gradient + at, t->m + at,
+    size_t at = (size_t)i * CHUNK;
+    nd_adam_apply(&u->plan, chunk_size(t->net, i), t->net->block + at, t->gradient + at, t->m + at,
                   t->v + at);
   }
 }
 
 /* Computes the gradient's norm and, if it is finite, takes Adam's step; else false. */
-static bool update_weights(train_ctx *x, const nd_adam_options *adam, double *norm) {
-  nd_trainer *t = x->trainer;
+static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_options *adam,
+                           double *norm) {
+  update u = {.trainer = t, .sums = x->sums};
   double squares = 0;
-  nd_thread_pool_run(x->pool, square_chunks, x);
-  for (int32_t i = 0; i < nd_train_chunks(t->net); i++) squares += x->sums[i];
+  nd_thread_pool_run(x->pool, square_chunks, &u);
+  for (int32_t i = 0; i < chunks(t->net); i++) squares += u.sums[i];
   *norm = sqrt(squares);
   if (!isfinite(*norm)) return false;
-  x->plan = nd_adam_begin(adam, t->step + 1, *norm);
-  nd_thread_pool_run(x->pool, update_chunks, x);
+  u.plan = nd_adam_begin(adam, t->step + 1, *norm);
+  nd_thread_pool_run(x->pool, update_chunks, &u);
   t->step++;
   return true;
 }
@@ -144,19 +148,24 @@ static bool norms_finite(const train_ctx *x) {
 static void update_norms(const train_ctx *x) {
   for (int32_t k = 0; k < x->n_ops; k++) {
     const train_head_op *h = &x->head[k];
-    const nd_norm_params *p = &x->trainer->net->params.norm[h->op.index];
+    const nd_norm_params *p = &x->net->params.norm[h->op.index];
     if (h->moments != NULL) nd_norm_move(h->op.in, h->moments, p->mean, p->var);
   }
 }
 
 /* ------------------------------------------------------------------------- steps */
 
+/* BLAS gets the threads that our own kernels do not use. Returns the former number. */
+static int set_blas_threads(const nd_trainer *t) {
+  return nd_blas_threads(nd_gemm_has_kernels() || t->threads < 1 ? 1 : t->threads);
+}
+
 /* Everything that can fail is checked before a weight changes. */
-static nd_status run_step(train_ctx *x, const nd_adam_options *adam, double *loss, double *norm,
-                          nd_error *err) {
+static nd_status run_step(nd_trainer *t, train_ctx *x, const nd_adam_options *adam, double *loss,
+                          double *norm, nd_error *err) {
   const nd_shard *shard = &x->batch->shard;
-  double count = 0, sum = nd_train_forward(x, true, &count);
-  if (count > 0) nd_train_backward(x);
+  double count = 0, sum = nd_forward(x, &count);
+  if (count > 0) nd_backward(x);
   nd_shard_sum(shard, &sum, 1);
   nd_status status = nd_shard_wait(shard, err);
   if (status != ND_OK) return status;
@@ -165,7 +174,7 @@ static nd_status run_step(train_ctx *x, const nd_adam_options *adam, double *los
   if (!isfinite(*loss)) return nd_fail(err, ND_FORMAT, "training diverged: the loss is not finite");
   if (!norms_finite(x))
     return nd_fail(err, ND_FORMAT, "training diverged: the input of a norm is not finite");
-  if (count > 0 && !update_weights(x, adam, norm))  /* count 0: nothing to learn from */
+  if (count > 0 && !update_weights(t, x, adam, norm))  /* count 0: nothing to learn from */
     return nd_fail(err, ND_FORMAT, "training diverged: the gradient is not finite");
   update_norms(x);
   return ND_OK;
@@ -179,9 +188,10 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   const nd_rng rng = t->rng;
   size_t state_bytes = nd_batch_state_size(batch) * sizeof *batch->state;
   memcpy(x.saved_state, batch->state, state_bytes);
-  int blas_threads = begin_threads(&x);
-  status = run_step(&x, adam, loss, norm, err);
-  end_threads(&x, blas_threads);
+  int blas_threads = set_blas_threads(t);
+  status = run_step(t, &x, adam, loss, norm, err);
+  (void)nd_blas_threads(blas_threads);
+  nd_thread_pool_end(x.pool);
   if (status != ND_OK) {
     t->rng = rng;
     memcpy(batch->state, x.saved_state, state_bytes);
@@ -194,11 +204,12 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   train_ctx x;
   nd_status status = prepare(t, batch, false, &x, err);
   if (status != ND_OK) return status;
-  int blas_threads = begin_threads(&x);
+  int blas_threads = set_blas_threads(t);
   double counted = 0;
-  *sum = nd_train_forward(&x, false, &counted);
+  *sum = nd_forward(&x, &counted);
   *count = (int64_t)counted;
-  end_threads(&x, blas_threads);
+  (void)nd_blas_threads(blas_threads);
+  nd_thread_pool_end(x.pool);
   if (logits != NULL)
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): prepare() reserved it */
     memcpy(logits, x.logits, (size_t)x.rows * (size_t)nd_net_outputs(&t->net->config) * sizeof *logits);

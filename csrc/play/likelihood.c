@@ -49,7 +49,7 @@ static float *metrics_on_grid(const nd_case *c) {
     memcpy(metrics + (size_t)t * ND_N_METRICS,
            song->metrics + (size_t)((at + t) % length) * ND_N_METRICS,
            ND_N_METRICS * sizeof *metrics);
-  if (song != c->drums || at != 0) nd_metrics_place(metrics, grid);
+  if (song != c->drums || at != 0) nd_metrics_position(metrics, grid);
   return metrics;
 }
 
