@@ -246,8 +246,8 @@ describe("when the disk fails", function()
     local first <close> = assert(core.create_corpus(path, core.tokeniser()))
     -- two more of this process: one that is at work, and one that was killed
     local own = ("%s.%d"):format(path, tonumber(io.open "/proc/self/stat":read "n"))
-    local status = shell.sh(("flock -F %s.nd-part sleep 20 >/dev/null 2>&1 & echo $! >%s/pid\n"
-      .. "for try in $(seq 300); do flock -n %s.nd-part true || exit 0; sleep 0.01; done; exit 1")
+    local status = shell.sh(("flock -F %s.nd-part sleep 60 >/dev/null 2>&1 & echo $! >%s/pid\n"
+      .. "for try in $(seq 3000); do flock -n %s.nd-part true || exit 0; sleep 0.01; done; exit 1")
       :format(own, folder, own))
     assert.equal(0, status)
     finally(function() shell.sh(("kill $(cat %s/pid)"):format(folder)) end)

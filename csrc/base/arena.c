@@ -4,6 +4,8 @@
 
 enum { LINE = 64 };  /* bytes of a cache line, and of the widest vector */
 
+/* The division checks n * size + used for overflow. An arena that overflowed stays at a
+ * value that nd_arena_reserve() refuses. */
 void *nd_arena_take(nd_arena *a, size_t n, size_t size) {
   size_t at = a->used;
   if (n > (SIZE_MAX - LINE - at) / size) {
@@ -15,8 +17,11 @@ void *nd_arena_take(nd_arena *a, size_t n, size_t size) {
   return a->memory + (LINE - (uintptr_t)a->memory % LINE) + at;
 }
 
+/* One line more, because malloc aligns to 16 bytes only. */
 size_t nd_arena_bytes(size_t bytes) { return bytes + LINE; }
 
+/* A block that is too small is freed before the new one is allocated: its content is
+ * not needed, and the peak is lower. */
 bool nd_arena_reserve(nd_arena *a, size_t bytes) {
   a->used = 0;
   if (a->memory != NULL && bytes <= a->capacity) return true;

@@ -47,7 +47,7 @@ const float *lnd_read_style(lua_State *L, int at, const nd_drummer *d, float *st
 void lnd_read_style_choice(lua_State *L, int at, const nd_drummer *d, float *style,
                            nd_direction *out) {
   out->no_style = lua_isboolean(L, at) && !lua_toboolean(L, at);
-  if (lua_type(L, at) == LUA_TNUMBER) out->own_style = check_index(L, at, &d->styles);
+  if (lua_type(L, at) == LUA_TNUMBER) out->style_number = check_index(L, at, &d->styles);
   else out->style = lnd_read_style(L, at, d, style);
 }
 
@@ -79,9 +79,9 @@ static void read_fixed(lua_State *L, int arg, lnd_job *job, const nd_sequence *s
                (int)nd_sequence_steps(song));
   if (!nd_kit_equal(&fixed->settings.kit, &song->settings.kit))
     luaL_error(L, "option 'fixed': it has another kit than the song");
-  out->given = fixed;
-  out->known = lnd_opt_mask(L, arg, job, song);
-  if (out->known == NULL) out->known = memset(lnd_job_alloc(L, job, cells), 1, cells);
+  out->fixed = fixed;
+  out->fixed_mask = lnd_opt_mask(L, arg, job, song);
+  if (out->fixed_mask == NULL) out->fixed_mask = memset(lnd_job_alloc(L, job, cells), 1, cells);
 }
 
 /* A value for each bar: numbers in -3..3, or booleans as 0 and 1; NAN where the table

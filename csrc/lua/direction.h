@@ -2,7 +2,7 @@
 #ifndef LND_DIRECTION_H
 #define LND_DIRECTION_H
 
-#include "../play/generator.h"
+#include "../play/performance.h"
 #include "job.h"
 
 /* Reads the style at `at` into `style` (nd_style_size): one of the model's by its

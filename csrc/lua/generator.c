@@ -1,5 +1,5 @@
 /* generator.c - the generator userdata and core.play. */
-#include "../play/generator.h"
+#include "../play/performance.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static nd_generator_options read_options(lua_State *L, int arg, const nd_drummer
   const double velocity = lnd_opt_num(L, arg, "velocity", (double)o.velocity / 127.0, 0.0, 1.0);
   o.velocity = (uint8_t)fmax(1.0, round(velocity * 127.0));
   o.playable = lnd_opt_bool(L, arg, "playable", o.playable);
-  o.always = lnd_opt_choice(L, arg, "enter", o.always ? 1 : 0, entries) == 1;
+  o.play_always = lnd_opt_choice(L, arg, "enter", o.play_always ? 1 : 0, entries) == 1;
   return o;
 }
 
@@ -96,7 +96,7 @@ static void performance_finish(lua_State *L, lnd_job *job) {
   if (nd_performance_end(w->p, &err) != ND_OK) lnd_raise(L, &err);
   if (w->list) lua_createtable(L, w->n, 0);                         /* [list] */
   for (int32_t i = 0; i < w->n; i++) {
-    (void)lnd_push_sequence(L, nd_performance_take(w->p, i));       /* [list,]seq */
+    (void)lnd_push_sequence(L, nd_performance_result(w->p, i));       /* [list,]seq */
     if (w->list) lua_rawseti(L, -2, i + 1);
   }
 }

@@ -27,7 +27,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../midi/guard.h"
+#include "../midi/chunks.h"
 #include "../music/sequence.h"
 
 /* -------------------------------------------------------------------- userdata */

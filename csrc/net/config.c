@@ -2,6 +2,7 @@
 
 #include "output.h"
 
+/* A dropout of 1 would divide by 0: kept values are scaled by 1 / (1 - p). */
 static bool is_dropout(float p) { return p >= 0.0f && p < 1.0f; }
 
 static nd_status check_range(const char *name, int32_t value, int32_t min, int32_t max,
@@ -10,6 +11,9 @@ static nd_status check_range(const char *name, int32_t value, int32_t min, int32
   return nd_fail(err, ND_MISUSE, "%s: %d is not in %d..%d", name, value, min, max);
 }
 
+/* Ranges first, then combinations. A touch net's outputs are not hits, so that voices
+ * cannot see each other through them. A window net starts from zero state: an encoder
+ * would see no more than the window does. */
 nd_status nd_net_config_check(const nd_net_config *c, nd_error *err) {
   nd_status status = check_range("inputs", c->inputs, 1, ND_MAX_INPUTS, err);
   if (status == ND_OK) status = check_range("voices", c->voices, 1, ND_MAX_VOICES, err);
@@ -32,22 +36,26 @@ nd_status nd_net_config_check(const nd_net_config *c, nd_error *err) {
   return ND_OK;
 }
 
+/* A causal encoder sees no later step, so it has no backward direction. */
 int32_t nd_net_directions(const nd_net_config *c) {
   return c->encoder == 0 ? 0 : c->causal ? 1 : 2;
 }
 
 int32_t nd_net_encoding(const nd_net_config *c) { return nd_net_directions(c) * c->encoder; }
 
+/* The encoder's outputs replace the inputs that it reads. */
 int32_t nd_net_decoder_inputs(const nd_net_config *c) {
   return c->encoder == 0 ? c->inputs : c->inputs - c->encoded + nd_net_encoding(c);
 }
 
+/* The backward direction carries nothing: it starts at the end of each batch. */
 int32_t nd_net_carried(const nd_net_config *c) { return 2 * (c->layers * c->hidden + c->encoder); }
 
 int32_t nd_net_features(const nd_net_config *c) {
   return c->n_dense > 0 ? c->dense[c->n_dense - 1] : c->hidden;
 }
 
+/* Touch: two normal distributions a voice, each a mean and a deviation. */
 int32_t nd_net_outputs(const nd_net_config *c) {
   return c->touch ? ND_TOUCH_OUTPUTS * c->voices : c->voices;
 }
@@ -56,6 +64,8 @@ int32_t nd_net_targets(const nd_net_config *c) {
   return c->touch ? ND_TOUCH_TARGETS * c->voices : c->voices;
 }
 
+/* Dropout on the LSTM's output and after each dense layer; norms before the first and
+ * after the last dense layer, as in the 2023 system's Keras model. */
 int32_t nd_head_ops(const nd_net_config *c, nd_head_op *ops) {
   if (c->n_dense == 0) return 0;
   int32_t n = 0, width = c->hidden, drops = 0, norms = 0;

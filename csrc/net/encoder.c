@@ -4,12 +4,9 @@
 
 #include "kernels.h"
 
-/* Steps of one matrix product over the inputs: enough for 64 rows, at least one. */
-static int32_t chunk(const nd_encoder_run *r) { return r->n < 64 ? 64 / r->n : 1; }
-
 static void lay_out(nd_encoder_run *r, nd_arena *a) {
   size_t E = (size_t)r->net->config.encoded, He = (size_t)r->net->config.encoder;
-  size_t n = (size_t)r->n, rows = n * (size_t)chunk(r);
+  size_t n = (size_t)r->n, rows = n * (size_t)nd_chunk_steps(r->n);
   r->h = nd_arena_floats(a, n * He);
   r->c = nd_arena_floats(a, n * He);
   r->z = nd_arena_floats(a, rows * 4 * He);
@@ -42,41 +39,60 @@ static int32_t step_at(const nd_encoder_run *r, int32_t i, int32_t at) {
   return r->direction == 0 ? at : r->steps[i] - 1 - at;
 }
 
+/* Inputs of the next `steps` steps, in the order of the run. A song that has ended gets
+ * zeros, so that all songs stay in one product; nothing reads the results. */
+static void fill_inputs(nd_encoder_run *r, int32_t steps) {
+  size_t E = (size_t)r->net->config.encoded, n = (size_t)r->n;
+  for (int32_t t = 0; t < steps; t++)
+    for (size_t i = 0; i < n; i++) {
+      float *row = r->in + ((size_t)t * n + i) * E;
+      int32_t at = step_at(r, (int32_t)i, r->at + t);
+      if (at < 0) memset(row, 0, E * sizeof *row);
+      else memcpy(row, r->x[i] + (size_t)at * r->stride, E * sizeof *row);
+    }
+}
+
+/* The outputs of one step, to the songs that have it. */
+static void store_outputs(const nd_encoder_run *r, int32_t step) {
+  size_t He = (size_t)r->net->config.encoder, encoding = (size_t)nd_net_encoding(&r->net->config);
+  for (size_t i = 0; i < (size_t)r->n; i++) {
+    int32_t at = step_at(r, (int32_t)i, step);
+    float *out = r->out[i] + (size_t)(at < 0 ? 0 : at) * encoding + (size_t)r->direction * He;
+    if (at >= 0) memcpy(out, r->h + i * He, He * sizeof *out);
+  }
+}
+
+/* z = x wx for all steps of a chunk in one product; then, step after step, z += h wh and
+ * the cell, because each h depends on the one before. */
+static void run_chunk(nd_encoder_run *r, const nd_inference_weights *w, int32_t steps) {
+  int32_t k = r->direction, He = r->net->config.encoder;
+  fill_inputs(r, steps);
+  nd_matmul(&w->encoder_wx[k], steps * r->n, r->in, false, r->z);
+  for (int32_t t = 0; t < steps; t++) {
+    float *z = r->z + (size_t)t * (size_t)r->n * 4 * (size_t)He;
+    nd_matmul(&w->encoder_wh[k], r->n, r->h, true, z);
+    nd_cell_step(r->n, He, z, r->net->encoder[k].b, r->h, r->c);
+    store_outputs(r, r->at + t);
+  }
+}
+
 double nd_encoder_run_advance(nd_encoder_run *r, const nd_inference_weights *w, double macs) {
   const nd_net_config *c = &r->net->config;
-  size_t E = (size_t)c->encoded, He = (size_t)c->encoder, n = (size_t)r->n;
-  size_t encoding = (size_t)nd_net_encoding(c);
-  double cost = 4.0 * (double)He * (double)(E + He) * r->n;
+  double cost = 4.0 * c->encoder * (double)(c->encoded + c->encoder) * r->n;  /* a step */
   while (!nd_encoder_run_done(r) && macs > 0) {
-    if (r->at == 0) {
-      memset(r->h, 0, n * He * sizeof *r->h);
-      memset(r->c, 0, n * He * sizeof *r->c);
+    size_t state_bytes = (size_t)r->n * (size_t)c->encoder * sizeof *r->h;
+    int32_t left = r->longest - r->at, chunk = nd_chunk_steps(r->n);
+    int32_t steps = left < chunk ? left : chunk;
+    if (r->at == 0) {  /* each direction starts from zero state */
+      memset(r->h, 0, state_bytes);
+      memset(r->c, 0, state_bytes);
     }
-    int32_t k = r->direction, left = r->longest - r->at, steps = left < chunk(r) ? left : chunk(r);
-    for (int32_t t = 0; t < steps; t++)
-      for (size_t i = 0; i < n; i++) {
-        float *row = r->in + ((size_t)t * n + i) * E;
-        int32_t at = step_at(r, (int32_t)i, r->at + t);
-        if (at < 0) memset(row, 0, E * sizeof *row);
-        else memcpy(row, r->x[i] + (size_t)at * r->stride, E * sizeof *row);
-      }
-    nd_kept_gemm(&w->encoder_wx[k], steps * r->n, r->in, false, r->z);
-    for (int32_t t = 0; t < steps; t++) {
-      float *z = r->z + (size_t)t * n * 4 * He;
-      nd_kept_gemm(&w->encoder_wh[k], r->n, r->h, true, z);
-      nd_cell_step(r->n, c->encoder, z, r->net->encoder[k].b, r->h, r->c);
-      for (size_t i = 0; i < n; i++) {
-        int32_t at = step_at(r, (int32_t)i, r->at + t);
-        if (at >= 0)
-          memcpy(r->out[i] + (size_t)at * encoding + (size_t)k * He, r->h + i * He, He * sizeof *r->h);
-      }
-    }
-    r->at += steps;
+    run_chunk(r, w, steps);
     macs -= cost * steps;
-    if (r->at >= r->longest) {
-      r->at = 0;
-      r->direction++;
-    }
+    r->at += steps;
+    if (r->at < r->longest) continue;
+    r->at = 0;
+    r->direction++;
   }
   return macs;
 }

@@ -24,6 +24,10 @@ typedef struct nd_encoder_run {
   float *in, *z;            /* of a chunk of steps: (…, n, encoded), (…, n, 4 encoder) */
 } nd_encoder_run;
 
+/* Steps that are run at once for n songs side by side: enough for a matrix product of
+ * 64 rows, in which each weight that is read from memory is used 64 times. */
+static inline int32_t nd_chunk_steps(int32_t n) { return n < 64 ? 64 / n : 1; }
+
 /* ND_NOMEM. */
 nd_status nd_encoder_run_make(nd_encoder_run *r, const nd_net *net, int32_t n, const int32_t *steps,
                               const float *const *x, size_t stride, float *const *out,

@@ -4,14 +4,11 @@
 
 #include "kernels.h"
 
-/* Steps of one matrix product over the inputs: enough for 64 rows, at least one. */
-static int32_t chunk(const nd_inference *p) { return p->n < 64 ? 64 / p->n : 1; }
-
 static void lay_out(nd_inference *p, nd_arena *a) {
   const nd_net_config *c = &p->net->config;
   size_t H = (size_t)c->hidden, state = (size_t)c->layers * (size_t)p->n * H;
-  size_t rows = (size_t)chunk(p) * (size_t)p->n, scratch = nd_net_head_scratch(p->net, (int32_t)rows);
-  if (scratch < rows * H) scratch = rows * H;
+  size_t rows = (size_t)nd_chunk_steps(p->n) * (size_t)p->n;
+  size_t scratch = nd_net_head_scratch(p->net, (int32_t)rows);  /* at least rows H */
   p->h = nd_arena_floats(a, state);
   p->c = nd_arena_floats(a, state);
   p->in = nd_arena_floats(a, rows * (size_t)c->inputs);
@@ -51,7 +48,8 @@ void nd_inference_clear(nd_inference *p) {
 
 bool nd_inference_done(const nd_inference *p) { return p->at >= p->longest; }
 
-/* Input rows of the next `steps` steps of every song: zeros past a song's end. */
+/* Inputs of the next `steps` steps, and the encoder's outputs there. A song that has
+ * ended gets zeros, so that all songs stay in one product. */
 static void fill_rows(nd_inference *p, int32_t steps) {
   const nd_net_config *c = &p->net->config;
   size_t n = (size_t)p->n, I = (size_t)c->inputs, encoding = (size_t)nd_net_encoding(c);
@@ -67,39 +65,46 @@ static void fill_rows(nd_inference *p, int32_t steps) {
     }
 }
 
-/* All layers over those rows; leaves the top layer's outputs in `out`. */
-static void layers(nd_inference *p, const nd_inference_weights *w, int32_t steps) {
+/* All layers over those rows, one after another; leaves the last layer's outputs in
+ * `out`. As in encoder.c, input products of a chunk are one product. Of the first
+ * layer's inputs most are 0 (hits that were not played), so its rows are multiplied
+ * one by one, skipping zeros. */
+static void run_layers(nd_inference *p, const nd_inference_weights *w, int32_t steps) {
   const nd_net_config *c = &p->net->config;
   size_t H = (size_t)c->hidden, state = (size_t)p->n * H;
   int32_t rows = steps * p->n, encoded = c->encoder > 0 ? c->encoded : 0;
   for (int32_t l = 0; l < c->layers; l++) {
     float *h = p->h + (size_t)l * state, *cell = p->c + (size_t)l * state;
     if (l > 0) {
-      nd_kept_gemm(&w->wx[l], rows, p->out, false, p->z);
+      nd_matmul(&w->wx[l], rows, p->out, false, p->z);
     } else {
-      if (c->encoder > 0) nd_kept_gemm(&w->wx_encoder, rows, p->encoder_out, false, p->z);
+      if (c->encoder > 0) nd_matmul(&w->wx_encoder, rows, p->encoder_out, false, p->z);
       else memset(p->z, 0, (size_t)rows * 4 * H * sizeof *p->z);
       for (size_t r = 0; r < (size_t)rows; r++)
-        nd_kept_sparse(&w->wx_input, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
+        nd_matmul_sparse(&w->wx_input, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
     }
+    /* `out` is overwritten: its former content, the layer below, is in z by now */
     for (int32_t t = 0; t < steps; t++) {
       float *z = p->z + (size_t)t * 4 * state;
-      nd_kept_gemm(&w->wh[l], p->n, h, true, z);
+      nd_matmul(&w->wh[l], p->n, h, true, z);
       nd_cell_step(p->n, c->hidden, z, p->net->lstm[l].b, h, cell);
       memcpy(p->out + (size_t)t * state, h, state * sizeof *h);
     }
   }
 }
 
+/* Songs side by side make the products larger; a song alone gives the same logits, to
+ * the bit, because kernels sum in the same order whatever the number of rows. */
 double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, double macs) {
   const nd_net_config *c = &p->net->config;
   if (c->encoder > 0 && !nd_encoder_run_done(&p->encoder))
     macs = nd_encoder_run_advance(&p->encoder, w, macs);
   size_t outputs = (size_t)nd_net_outputs(c);
   while (!nd_inference_done(p) && macs > 0) {
-    int32_t left = p->longest - p->at, steps = left < chunk(p) ? left : chunk(p);
+    int32_t left = p->longest - p->at, chunk = nd_chunk_steps(p->n);
+    int32_t steps = left < chunk ? left : chunk;
     fill_rows(p, steps);
-    layers(p, w, steps);
+    run_layers(p, w, steps);
     const float *top = nd_net_head(p->net, steps * p->n, p->out, p->scratch);
     nd_inference_logits(p->net, w, steps * p->n, top, p->in, p->y);
     for (int32_t t = 0; t < steps; t++)

@@ -13,6 +13,7 @@ static nd_lstm bind_lstm(int32_t inputs, int32_t hidden, const nd_lstm_params *p
   return (nd_lstm){.inputs = inputs, .hidden = hidden, .wx = p->wx, .wh = p->wh, .b = p->b};
 }
 
+/* Layers are sizes with views into the block; nothing is copied. */
 static void bind_layers(nd_net *net) {
   const nd_net_config *c = &net->config;
   const nd_params *p = &net->params;
@@ -25,6 +26,7 @@ static void bind_layers(nd_net *net) {
                              .skip = p->out.skip, .mix = p->out.mix};
 }
 
+/* Trained tensors come first in the list, so that n_trained is where the last one ends. */
 nd_status nd_net_declare(nd_net *net, const nd_net_config *config, nd_error *err) {
   nd_status status = nd_net_config_check(config, err);
   if (status != ND_OK) return status;
@@ -51,6 +53,7 @@ void nd_net_clear(nd_net *net) {
   memset(net, 0, sizeof *net);
 }
 
+/* For Lua and checkpoints, by name; the engine itself uses net->params. */
 const nd_tensor *nd_net_tensor(const nd_net *net, const char *name) {
   for (int32_t i = 0; i < net->n_tensors; i++)
     if (strcmp(net->tensors[i].name, name) == 0) return &net->tensors[i];
@@ -88,6 +91,8 @@ static void fill_orthogonal(nd_rng *rng, float *w, int32_t rows, int32_t columns
   }
 }
 
+/* Draws in the order of the list, from a stream of random numbers of its own (1). The
+ * forget gate starts open, or the state would decay before anything is learnt. */
 void nd_net_initialise(nd_net *net, uint64_t seed) {
   nd_rng rng = nd_rng_seed(seed, 1);
   for (int32_t i = 0; i < net->n_tensors; i++) {
@@ -120,6 +125,8 @@ bool nd_all_in_range(size_t n, const float *w) {
   return largest <= max;
 }
 
+/* The fast test first. Where it fails, and for variances, whose sign matters, a second
+ * look names the index. */
 nd_status nd_net_check(const nd_net *net, nd_error *err) {
   for (int32_t i = 0; i < net->n_tensors; i++) {
     const nd_tensor *t = &net->tensors[i];
@@ -142,6 +149,8 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
 
 /* -------------------------------------------------------------------- inference */
 
+/* An LSTM layer multiplies its inputs and its state by 4 H columns. A window net runs
+ * its layers over the whole window and its head once. */
 double nd_net_macs(const nd_net *net) {
   const nd_net_config *c = &net->config;
   double H = c->hidden, lstm = 0, head = (double)nd_net_features(c) * nd_net_outputs(c);
@@ -158,6 +167,8 @@ size_t nd_net_head_scratch(const nd_net *net, int32_t rows) {
   return (size_t)rows * (size_t)nd_head_widest(&net->config);
 }
 
+/* Dense layers write to the other buffer, norms work in place. Dropout is the identity
+ * outside training, because it scales when it drops ("inverted"). */
 const float *nd_net_head(const nd_net *net, int32_t rows, float *x, float *scratch) {
   nd_head_op ops[ND_MAX_HEAD_OPS];
   int32_t n_ops = nd_head_ops(&net->config, ops);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A list of tensors that grows; offsets follow from the order. */
 typedef struct listing {
   nd_tensor *tensors;
   int32_t n;
@@ -26,6 +27,8 @@ static void add(listing *l, float **view, nd_tensor_kind kind, int32_t rows, int
   l->used += t->size;
 }
 
+/* The order of the tensors is part of the checkpoint's and of the random numbers' order:
+ * changing it would give other first weights for the same seed. */
 static void add_lstm(listing *l, nd_lstm_params *p, int32_t inputs, int32_t hidden,
                      const char *layer, int32_t index) {
   add(l, &p->wx, ND_KERNEL, inputs, 4 * hidden, layer, index, "wx");
@@ -33,6 +36,7 @@ static void add_lstm(listing *l, nd_lstm_params *p, int32_t inputs, int32_t hidd
   add(l, &p->b, ND_LSTM_BIAS, 0, 4 * hidden, layer, index, "b");
 }
 
+/* Names count from 1, indices from 0. Dropout has no parameters. */
 static void add_head_op(listing *l, const nd_head_op *op) {
   int32_t index = op->index + 1;
   if (op->kind == ND_HEAD_NORM) {
@@ -60,6 +64,7 @@ int32_t nd_params_list(const nd_net_config *c, nd_tensor *tensors) {
   add(&l, &p->out.b, ND_ZERO, 0, outputs, "out", 0, "b");
   if (c->skip) add(&l, &p->out.skip, ND_ZERO, c->inputs, outputs, "out", 0, "skip");
   if (c->mix) add(&l, &p->out.mix, ND_ZERO, c->voices, c->voices, "out", 0, "mix");
+  /* running statistics come last: all before them is one block for the optimiser */
   for (int32_t k = 0; k < n_ops; k++) {
     if (ops[k].kind != ND_HEAD_NORM) continue;
     nd_norm_params *norm = &p->norm[ops[k].index];
@@ -69,6 +74,8 @@ int32_t nd_params_list(const nd_net_config *c, nd_tensor *tensors) {
   return l.n;
 }
 
+/* Writes each pointer at its place in the struct, byte-wise, as the list has it. A
+ * gradient has no running statistics: their views stay NULL. */
 nd_params nd_params_bind(const nd_tensor *tensors, int32_t n, float *block, size_t size) {
   nd_params views;
   memset(&views, 0, sizeof views);

@@ -6,10 +6,18 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 int main(int argc, char **argv) {
   int count = argc > 2 ? atoi(argv[1]) : 0;
   if (count < 1) return 2;
+#ifdef __linux__
+  /* Else the kernel may put pages together to huge ones when it likes, and what
+   * the process takes would grow by chance. */
+  (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+#endif
   for (int i = 0; i < count; i++) {
     lua_State *L = luaL_newstate();
     if (L == NULL) return 3;
