@@ -1,17 +1,20 @@
 --- The Lua reference, from the annotations (LuaCATS) and examples/reference.lua.
 ---   lua5.4 .ci/reference.lua reference.html
---- Loaded by another script it gives what it read.
+--- Loaded by another script, it returns functions that read the reference.
 local reference = {}
 
--- Public modules, and where their functions are described. What else lies in
--- lua/neuraldrummer is theirs alone.
+-- Public modules in the order of the page, and the files that describe their functions.
+-- All other modules in lua/neuraldrummer are internal.
 local MODULES <const> = {
-  { "neuraldrummer", "init.lua" }, { "core", "core.d.lua" }, { "mpi", "mpi.d.lua" }, { "preprocess" }, { "shards" }, { "statistics" },
-  { "train" }, { "evaluate" }, { "generate" }, { "sketch" },
-  { "direct" }, { "swing" }, { "score" }, { "explain" }, { "kits" },
-  { "plot", "plot/song.lua", "plot/corpus.lua", "plot/judge.lua", "plot/training.lua",
+  { "neuraldrummer", "init.lua" },
+  { "generate", "generate.d.lua", "drafts.lua", "generate.lua" }, { "sketch" },
+  { "core", "core.d.lua" },
+  { "direction", "direction/parse.lua", "direction.lua" }, { "sections" }, { "styles" },
+  { "swing" }, { "kits" }, { "score" }, { "explain" },
+  { "plot", "plot/song.lua", "plot/corpus.lua", "plot/analysis.lua", "plot/training.lua",
     "plot.lua" },
-  { "progress" },
+  { "preprocess" }, { "statistics" }, { "train" }, { "evaluate" },
+  { "progress" }, { "shards" }, { "mpi", "mpi.d.lua" },
 }
 
 ---@class reference.entry
@@ -23,7 +26,7 @@ local MODULES <const> = {
 ---@field path string
 ---@field package boolean not for users
 
--- The type that a text begins with, and the rest: a type ends at a blank outside brackets.
+-- Splits a text that begins with a type, which ends at a blank outside all brackets.
 local function split_type(text)
   local depth = 0
   for at, char in text:gmatch "()(.)" do
@@ -36,7 +39,7 @@ local function split_type(text)
   return text, ""
 end
 
--- What a block of comment lines says.
+-- Parses a block of comment lines.
 local function read_block(lines)
   local entry = { params = {}, returns = {}, fields = {}, package = false }
   local text, last = {}, nil
@@ -65,8 +68,9 @@ local function read_block(lines)
   return entry
 end
 
--- Functions and classes of a file; its first block is of the file itself.
-local function read_file(path, owner)
+-- The functions and classes of a file, and its first comment. Functions of the table that a
+-- file returns belong to `owner`; with `merged`, those of all its tables that are no classes.
+local function read_file(path, owner, merged)
   local functions, classes, about, block, class = {}, {}, nil, {}, nil
   local owners = {}
   for line in io.lines(path) do
@@ -79,7 +83,7 @@ local function read_file(path, owner)
       local variable = line:match "^local ([%w_]+)[^=]*= {"
       if entry and entry.class then
         entry.name = entry.class:match "^[%w_.]+"
-        class = entry.name:gsub("^neuraldrummer%.", "")
+        class = entry.name:gsub("^neuraldrummer%.", ""):gsub("^modules%.", "")
         if #entry.fields > 0 then classes[#classes + 1] = entry end
       end
       if variable then owners[variable] = entry and entry.class and class or owner end
@@ -92,7 +96,7 @@ local function read_file(path, owner)
         entry = entry or read_block {}
         object = object:gsub("^nd%f[%W]", "neuraldrummer")
         if owners[object] then object = owners[object] end
-        if owner == "plot" then object = owner end
+        if merged then object = owner end
         entry.package = entry.package or name:find "^__" ~= nil
         entry.name = object .. kind .. name
         entry.arguments, entry.path = arguments:sub(2, -2), path
@@ -104,7 +108,7 @@ local function read_file(path, owner)
   return functions, classes, about
 end
 
---- Everything public.
+--- Reads all that is public.
 ---@return {name: string, about: string, functions: reference.entry[], classes: table[]}[]
 function reference.read()
   local sections = {}
@@ -113,7 +117,7 @@ function reference.read()
     local section = { name = name, about = "", functions = {}, classes = {} }
     for k = 2, math.max(#module, 2) do
       local functions, classes, about = read_file("lua/neuraldrummer/" ..
-        (module[k] or name .. ".lua"), name)
+        (module[k] or name .. ".lua"), name, name == "plot" or name == "direction")
       table.move(functions, 1, #functions, #section.functions + 1, section.functions)
       table.move(classes, 1, #classes, #section.classes + 1, section.classes)
       section.about = about
@@ -123,7 +127,7 @@ function reference.read()
   return sections
 end
 
---- Blocks of the examples: {names, code}, in order.
+--- Reads the examples: blocks of code, in order, each with the names that it shows.
 ---@return {names: string[], code: string}[]
 function reference.examples()
   local list, current = {}, nil
@@ -171,7 +175,7 @@ h2 { border-bottom: 1px solid #bbb; margin-top: 2.5em }
 h3 { font: bold 15px monospace; margin: 2em 0 .3em }
 dt { font: 14px monospace } dd { margin: 0 0 .3em 2em } nav a { margin-right: .8em }]]
 
--- Where a type is described: its fields, or the first of its methods.
+-- The anchor of each type: its fields, or the first of its methods.
 local function places(sections)
   local place = {}
   for _, section in ipairs(sections) do
@@ -186,7 +190,7 @@ local function places(sections)
   return place
 end
 
--- A type, with links.
+-- A type as HTML, with links.
 local function linked(text, place)
   return (escape(text):gsub("neuraldrummer%.[%w_]+", function(name)
     return place[name] and ('<a href="#%s">%s</a>'):format(place[name], name)
@@ -203,7 +207,7 @@ local function put_rows(put, rows, place)
   put "</dl>"
 end
 
---- The page.
+--- Makes the page.
 ---@return string html
 function reference.html()
   local lines = {}
@@ -217,13 +221,13 @@ function reference.html()
   put("<title>Neural Drummer: Lua reference</title><style>%s</style></head><body>", STYLE)
   put "<h1>Neural Drummer: Lua reference</h1>"
   lines[#lines + 1] = prose [[
-What the world does wrong (files, disks) is returned as `nil, message`; misuse
-raises. Options are strict: an unknown one is refused, with the nearest known
-one. Every object has `close`, is closed by `<close>`, and says to `tostring`
-what it is. Modules other than `neuraldrummer` are loaded by name, as
-`require "neuraldrummer.kits"`; the constructors of `core` stand in
-`neuraldrummer` as well. The examples are one script, `examples/reference.lua`;
-what a line prints stands behind its arrow.]]
+I/O failures return `nil, message`; misuse raises. Options are strict: an unknown one is
+refused, and the message names the nearest known one. Every object has the method `close`, is
+closed by `<close>`, and describes itself to `tostring`. All modules are fields of
+`neuraldrummer`, as `nd.generate`, and are loaded when they are first used; `require
+"neuraldrummer.generate"` gives the same table. The constructors of `core` are in `neuraldrummer`
+as well. The examples come from one script, `examples/reference.lua`; a comment with an arrow
+shows what a line prints.]]
   put "<nav>"
   for _, section in ipairs(sections) do
     put('<a href="#module-%s">%s</a>', section.name, section.name)

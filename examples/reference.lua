@@ -1,4 +1,4 @@
---- Every function of the library, used once.
+--- Uses every function of the library once.
 ---   lua5.4 examples/reference.lua [FOLDER]   (build/examples)
 --- Files are left in FOLDER. `make doc` puts each block beside the functions that
 --- are named above it, between `--:` and the code; what a line prints stands behind
@@ -175,14 +175,14 @@ local again = assert(nd.corpus.open(corpus_path))
 again:close()
 
 --: preprocess.run
-local preprocess = require "neuraldrummer.preprocess"
+local preprocess = nd.preprocess
 os.execute(("mkdir -p '%s/songs' && cp '%s' '%s/songs'"):format(folder, path, folder))
 local summary = assert(preprocess.run(folder .. "/songs", folder .. "/songs.ndc",
   { valid_every = 0, on_progress = function(done, total) assert(done <= total) end }))
 print(summary.kept > 0, summary.voices[1].name)  --> true	kick
 
 --: shards.merge
-local shards, parts = require "neuraldrummer.shards", {}
+local shards, parts = nd.shards, {}
 for k = 1, 2 do
   parts[k] = ("%s/part-%d.ndc"):format(folder, k)
   assert(preprocess.run(folder .. "/songs", parts[k], { shard = { k, 2 }, valid_every = 0 }))
@@ -191,7 +191,7 @@ local merged = assert(shards.merge(parts, folder .. "/merged.ndc"))
 print(merged.kept == summary.kept)            --> true
 
 --: statistics.run statistics.classes
-local statistics = require "neuraldrummer.statistics"
+local statistics = nd.statistics
 local found = assert(statistics.run(corpus))
 print(found.bars, statistics.classes(found.tempo, statistics.TEMPO)[1][1])  --> 192	100
 
@@ -256,7 +256,7 @@ second:close()
 print(nd.default_model():match "[^/]*$")      --> drummer.safetensors
 
 --: train.run
-local train = require "neuraldrummer.train"
+local train = nd.train
 local state = assert(train.run(corpus, { model = nd.model.new { hidden = 8, layers = 1,
   encoder = 0 }, out = folder .. "/small.safetensors", log = folder .. "/small.tsv", epochs = 1,
   on_progress = function(now) assert(now.loss == now.loss) end }))
@@ -287,7 +287,7 @@ print(type(train_together), type(learn_together))  --> function	function
 print(train.rate({ rate = 1, warmup = 10, cosine = false, floor = 0 }, 5, 100))  --> 0.5
 
 --: evaluate.teacher evaluate.free evaluate.baselines evaluate.matching
-local evaluate = require "neuraldrummer.evaluate"
+local evaluate = nd.evaluate
 local few = { songs = 2, steps = 64 }
 print(assert(evaluate.teacher(model, corpus, few))[1].bits > 0)  --> true
 print(assert(evaluate.free(model, corpus, few))[1].density >= 0) --> true
@@ -320,7 +320,7 @@ along:reset()
 along:close()
 
 --: generate.drum generate.count
-local generate = require "neuraldrummer.generate"
+local generate = nd.generate                  -- loaded when it is first used
 local result = assert(generate.drum(path, { out = folder .. "/drummed.mid", seed = 7,
   energy = "1-8:-0.5", fills = "sections", keep = "kick", kit_out = "roland-td" }))
 local voices, total = generate.count(result.drums)
@@ -330,50 +330,48 @@ print(voices[1].name, total == result.hits)   --> kick	true
 print(assert(generate.open_model(model_path)):config().preset)  --> drummer
 print(#assert(generate.styles(path, { model = model })))        --> 8
 
+--: generate.play
+print(#assert(generate.play(model, song, seq, { seed = 7, humanise = 0 })))  --> 256
+
 --: sketch.play sketch.form
-local sketch = require "neuraldrummer.sketch"
+local sketch = nd.sketch
 print(#assert(sketch.play { form = "verse2,chorus2", model = model }).sections)  --> 2
 print(sketch.form("intro4,verse8")[2].first)  --> 5
 
 --: sketch.continue
 print(assert(sketch.continue(path, { bars = 2, model = model })).steps)  --> 288
 
---: direct.bars direct.voices
-local direct = require "neuraldrummer.direct"
-print(direct.bars("bars", "9-12", 16)[9])     --> true
-print(direct.voices("keep", "hats", seq:voices())[3])  --> true
+--: direction.bars direction.voices
+local direction = nd.direction
+print(direction.bars("bars", "9-12", 16)[9])  --> true
+print(direction.voices("keep", "hats", seq:voices())[3])  --> true
 
---: direct.energy direct.fills
-print(direct.energy("1-8:-1>1", 16)[8])       --> 1.0
-print(direct.fills("every 8", seq)[8])        --> true
+--: direction.energy direction.fills
+print(direction.energy("1-8:-1>1", 16)[8])    --> 1.0
+print(direction.fills("every 8", seq)[8])     --> true
 
---: direct.style direct.style_text direct.load_style
-print(direct.style("ride=0.6", seq, model, generator)[9])  --> 0.6
+--: direction.fixed_hits
+local fixed, mask = direction.fixed_hits(seq, { keep = "kick" })
+print(#generator:play(seq, { fixed = fixed, mask = mask }), #mask)  --> 256	2304
+
+--: styles.resolve styles.encode styles.load
+local styles = nd.styles
+print(styles.resolve("ride=0.6", seq, model, generator)[9])  --> 0.6
 local style_path = folder .. "/mine.style"
 local style_file <close> = assert(io.open(style_path, "w"))
-style_file:write(direct.style_text("mine", seq)):flush()
-print(#assert(direct.load_style(style_path, seq:settings(), seq:voices())))  --> 230
+style_file:write(styles.encode("mine", seq)):flush()
+print(#assert(styles.load(style_path, seq)))  --> 230
 
---: direct.sections
-print(direct.sections(seq)[1].first)          --> 1
-
---: direct.kept direct.lots direct.play_returning
-local fixed, mask = direct.kept(seq, { keep = "kick" })
-print(fixed ~= nil, #mask)                    --> true	2304
-print(direct.lots(7)() < 1)                   --> true
-print(#direct.play_returning(generator, seq, { fixed = fixed, mask = mask }, {}))  --> 256
+--: sections.find sections.reuse
+local sections = nd.sections
+print(sections.find(seq)[1].first)            --> 1
+print(sections.reuse(seq, drums, {}, { vary = 0.5 }))  --> nil
 
 --: swing.feel swing.read swing.apply
-local swing = require "neuraldrummer.swing"
+local swing = nd.swing
 print(swing.feel(song).amount)                --> 0
 local amount, unit = swing.read("0.5/8", song)
 print(#swing.apply(seq, amount, unit))        --> 256
-
---: direct.insist direct.count_fills
-local asked = { [4] = true, [8] = false }
-local filled = direct.insist(function(try) return nd.generator(model, { seed = try }) end, seq,
-  seq, { fills = asked, style = false })
-print((direct.count_fills(filled, asked)))    --> 1
 
 --: core.humanise core.retime
 local touch = assert(nd.model.load(assert(nd.default_model "touch")))
@@ -385,24 +383,20 @@ print(core.retime(seq, later):hits(2).kick ~= nil)  --> true
 --: core.bar_styles
 print(#core.bar_styles(seq))                  --> 16
 
---: direct.returning
-print(direct.returning(seq, seq, {}, { vary = 0.5 }) == nil)  --> true
-
 --: core.play
 local takes = core.play({ nd.generator(model), nd.generator(model, { seed = 2 }) }, seq, {},
   function(products) assert(products > 0) end)
 print(#takes, takes[1]:packed_hits() == nd.generator(model):play(seq):packed_hits())  --> 2	true
 
---: score.run score.least score.worth score.worths core.log_likelihood
-local score = require "neuraldrummer.score"
+--: score.run score.worst_bars score.rank core.log_likelihood
+local score = nd.score
 local fit = assert(score.run(model, seq, { others = 2 }))
-print(fit.of, #score.least(fit, 3) <= 3)      --> 2	true
-print(assert(score.worth(model, seq)) < 0)    --> true
-print(score.worths(model, { seq })[1] == score.worth(model, seq))  --> true
+print(fit.of, #score.worst_bars(fit, 3) <= 3) --> 2	true
+print(score.rank(model, { seq })[1] < 0)      --> true
 print(#core.log_likelihood(model, seq))                --> 256
 
 --: explain.run explain.words explain.format core.explain
-local explain = require "neuraldrummer.explain"
+local explain = nd.explain
 local why = assert(explain.run(model, seq, { bar = 2 }))
 print(type(explain.words(why.reasons[1])), #explain.format(why) > 0)  --> string	true
 print(#core.explain(model, seq, 17, 17))      --> 2
@@ -410,7 +404,7 @@ print(#core.explain(model, seq, 17, 17))      --> 2
 ---------------------------------------------------------------- Kits, pictures
 
 --: kits.names kits.load kits.open
-local kits = require "neuraldrummer.kits"
+local kits = nd.kits
 print(kits.names()[1])                        --> addictive-drums-2
 local roland = assert(kits.load "roland-td")
 print(roland, kits.open(roland) == roland)    --> kit map: Roland TD, 22 pitches	true
@@ -418,18 +412,19 @@ print(roland, kits.open(roland) == roland)    --> kit map: Roland TD, 22 pitches
 --: kits.parse
 print(kits.parse("like roland-td\n60 46 wide open", "mine").writes[46])  --> 60
 
---: kits.read kits.writing kits.unknown kits.missing
-local heard, unknown = kits.read(song, roland)
+--: kits.to_general_midi kits.output_pitches kits.unknown_pitches kits.missing_pitches
+local heard, unknown = kits.to_general_midi(song, roland)
 print(#heard, unknown.hits)                   --> 256	0
-print(kits.writing(roland)[50])               --> 48
-print(kits.unknown(song, tokeniser).hits, kits.missing(song, roland).hits)  --> 0	0
+print(kits.output_pitches(roland)[50])               --> 48
+print(kits.unknown_pitches(song, tokeniser).hits, kits.missing_pitches(song, roland).hits)  --> 0	0
 
---: kits.listed kits.text
-print(kits.text(kits.listed { [91] = 12, [95] = 1 }))  --> 91 (12 hits), 95 (1)
+--: kits.describe
+print(kits.describe { { pitch = 91, hits = 12 }, { pitch = 95, hits = 1 } })
+  --> 91 (12 hits), 95 (1)
 
 --: plot.song plot.corpus plot.score plot.explain plot.loss plot.compare plot.figures
 -- without gnuplot they give nil and the reason, and leave the numbers and a script
-local plot = require "neuraldrummer.plot"
+local plot = nd.plot
 local function drawn(ok, message) return ok or message:find "gnuplot" ~= nil end
 print(drawn(plot.song(seq, { out = folder .. "/roll.svg" })))            --> true
 print(drawn(plot.corpus(found, { out = folder .. "/corpus.svg" })))     --> true
@@ -441,7 +436,7 @@ print(drawn(plot.compare({ folder .. "/small.tsv", folder .. "/small.tsv" },
 print(drawn(plot.figures(rows, folder .. "/figures.svg")))               --> true
 
 --: progress.new progress:update progress:clear progress:finish progress.line progress.time
-local progress = require "neuraldrummer.progress"
+local progress = nd.progress
 do
   local bar <close> = progress.new(2, "songs")  -- drawn on a terminal alone
   for i = 1, 2 do bar:update(i, "loss 0.5") end

@@ -152,13 +152,13 @@ describe("the command-line tool", function()
     fails(2, "'x' is not a whole number", "drum", song, "--seed", "x")
     fails(2, "'1.5' is not a whole number", "drum", song, "--seed", "1.5")
     fails(2, "'nan' is not a number", "drum", song, "--temperature", "nan")
-    fails(2, "'0' is not 1 or more", "train", corpus, "-o", "x", "--epochs", "0")
+    fails(2, "0 is not 1 or more", "train", corpus, "-o", "x", "--epochs", "0")
     fails(2, "option 'seed': %-8 is not in", "drum", song, "--model", model, "--seed", "-8")
     fails(2, "options 'cutoff' and 'temperature'", "drum", song, "--model", model, "--cutoff",
       ".5", "--temperature", ".5")
     fails(2, "option 'cutoff'", "drum", song, "--model", model, "--cutoff", "1.5")
     fails(2, "option 'drum_channel'", "info", song, "--drum-channel", "17")
-    fails(2, "'%-%-tempo': 0 is not in 4%-1000", "drum", song, "--tempo", "0")
+    fails(2, "'%-%-tempo': 0 is not between 4 and 1000", "drum", song, "--tempo", "0")
     fails(2, "no kit is named 'rock'", "tokens", song, "--kit", "rock")
     fails(2, "'%-%-where' needs '%-%-manifest'", "preprocess", folder, "-o", "x", "--where", "a=b")
     fails(2, "COLUMN=VALUE", "preprocess", folder, "-o", "x", "--where", "a")
@@ -175,12 +175,13 @@ describe("the command-line tool", function()
       { "explain", song, "--bar", "1" }, { "info", song, "--plot", "x.png" },
       { "preprocess", folder, "-o", "x" } } do
       table.move({ "--max-steps", "16777217" }, 1, 2, #words + 1, words)
-      fails(2, "option '%-%-max%-steps': 16777217 is not in 1%-16777216", table.unpack(words))
+      fails(2, "option '%-%-max%-steps': 16777217 is not between 1 and 16777216",
+        table.unpack(words))
     end
     for _, words in ipairs { { "drum", song }, { "train", corpus, "-o", "x" },
       { "evaluate", model, corpus } } do
       table.move({ "--threads", "9999" }, 1, 2, #words + 1, words)
-      fails(2, "option '%-%-threads': 9999 is not in 1%-256", table.unpack(words))
+      fails(2, "option '%-%-threads': 9999 is not between 1 and 256", table.unpack(words))
     end
     local out = folder .. "/ranges.mid"
     for _, words in ipairs { { "drum", song }, { "drum", song, "--tempo", "120" },
@@ -190,21 +191,22 @@ describe("the command-line tool", function()
         table.move({ "-o", out, "--model", model, name, value }, 1, 6, #all + 1, all)
         return table.unpack(all)
       end
-      fails(2, "option 'length': 1e%+308 is not in 0.001%-1024", with("--length", "1e308"))
-      fails(2, "option 'length': %-5 is not in 0.001%-1024", with("--length", "-5"))
-      fails(2, "option 'humanise': 2 is not in 0%-1", with("--humanise", "2"))
+      fails(2, "option '%-%-length': 1e%+308 is not between 0.001 and 1024",
+        with("--length", "1e308"))
+      fails(2, "option '%-%-length': %-5 is not between 0.001 and 1024", with("--length", "-5"))
+      fails(2, "option '%-%-humanise': 2 is not between 0 and 1", with("--humanise", "2"))
     end
     assert.is_false(shell.exists(out))
   end)
 
   it("refuses what cannot be asked for together", function()
     for option, name in pairs { ["--drums-alone"] = "drums_alone", ["--tempo=100"] = "tempo" } do
-      fails(2, ("option 'keep_drums': with '%s' the song's own are left out"):format(name), "drum",
+      fails(2, ("option 'keep_drums': '%s' leaves out the song's own drums"):format(name), "drum",
         song, "--model", model, "--keep-drums", option)
     end
     for _, words in ipairs { { "sketch" }, { "continue", song }, { "drum", song } } do
       table.move({ "--model", model, "--vary", "0.2", "--no-return" }, 1, 5, #words + 1, words)
-      fails(2, "option 'vary': no section gets its groove back", table.unpack(words))
+      fails(2, "option 'vary': it varies the grooves of sections that return", table.unpack(words))
     end
   end)
 
@@ -216,13 +218,15 @@ describe("the command-line tool", function()
       { "drum", song, "--styles" }, { "continue", song }, { "sketch" }, { "score", song },
       { "explain", song, "--bar", "2" } } do
       table.move({ "--model", touch }, 1, 2, #words + 1, words)
-      fails(1, "neuraldrummer: [^\n]*touch.safetensors: is a touch model, which says how",
+      fails(1, "neuraldrummer: [^\n]*touch.safetensors: is a touch model, which gives velocities",
         table.unpack(words))
     end
-    fails(1, "touch.safetensors: is a touch model", "evaluate", touch, small)
-    fails(1, "neuraldrummer: [^:]*touch.safetensors: is a touch model", "evaluate", model, small,
+    fails(1, "touch.safetensors: is a touch model, which gives", "evaluate", touch, small)
+    fails(1, "neuraldrummer: [^:]*touch.safetensors: is a touch model, which gives", "evaluate",
+      model, small,
       "--free", "--also", touch)
-    fails(1, "neuraldrummer: [^:]*tiny.safetensors: is no touch model, but of preset 'drummer'",
+    fails(1, "neuraldrummer: [^:]*tiny.safetensors: a model of preset 'touch' is needed, this one "
+      .. "is of preset 'drummer'",
       "evaluate", model, small, "--free", "--touch", model)
   end)
 
@@ -265,7 +269,8 @@ describe("the command-line tool", function()
     fails(1, "tiny.safetensors: ", "drum", model, "--model", model)
     fails(1, "song.mid: ", "drum", song, "--model", song)
     fails(1, "none/out.mid: ", "drum", song, "--model", model, "-o", folder .. "/none/out.mid")
-    fails(1, "tiny.safetensors: is of preset 'drummer'.*neuraldrummer2023 is needed", "drum", song,
+    fails(1, "tiny.safetensors: option 'original' needs a model of preset neuraldrummer2023, this "
+      .. "one is of preset 'drummer'", "drum", song,
       "--original", "--model", model)
     fails(1, "no such folder", "preprocess", folder .. "/none", "-o", corpus)
     if shell.exists "/dev/full" then
@@ -340,14 +345,14 @@ describe("the command-line tool", function()
   it("takes direction", function()
     local with_styles, out = styled(), folder .. "/directed.mid"
     local function drum(...) return works("drum", song, "--model", with_styles, "-o", out, ...) end
-    assert.matches("\nin style [12], song [12]\n$", drum())
-    assert.matches("\nin style 2, song 2\n$", drum("--style", "2"))
+    assert.matches("\nstyle [12], song [12]\n$", drum())
+    assert.matches("\nstyle 2, song 2\n$", drum("--style", "2"))
     assert.equal("song 1", json.decode(drum("--style", "song 1", "--json")).style.name)
     assert.matches("^ +[12] +[%d.]+ %%  song [12]\n +[12] +[%d.]+ %%  song [12]\n$",
       drum "--styles")
     assert.is_true(json.decode(drum("--styles", "--json"))[1].weight >= 0.5)
-    assert.not_matches("in style", drum "--no-style")
-    assert.not_matches("in style", drum("--style-of", song))
+    assert.not_matches("\nstyle", drum "--no-style")
+    assert.not_matches("\nstyle", drum("--style-of", song))
     drum("--energy", "-1", "--fills", "sections", "--no-return", "--allow-unplayable",
       "--enter", "always")
     drum("--energy", "1-4:-1>1,5:0", "--fills", "4", "--vary", "0.5", "--style",
@@ -386,7 +391,8 @@ describe("the command-line tool", function()
     refused(2, "option 'energy'", "--energy", "4")
     refused(2, "option 'style': the model has 2 styles", "--style", "3")
     refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
-    refused(2, "option '%-%-no%-style'", "--style", "1", "--no-style")
+    refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1",
+      "--no-style")
     refused(2, "option 'vary'", "--vary", "2")
     refused(1, "none.mid: has no drums", "--style-of", none)
     refused(1, "none.mid: has no drums", "--loop", none)
@@ -467,10 +473,10 @@ describe("the command-line tool", function()
       assert.matches("1 of 2 songs", said)
       assert.matches("/large%.mid: [^\n]*" .. limit[2], said)
     end
-    fails(2, "'%-1' is not 0 or more", "info", song, "--max-bytes", "-1")
+    fails(2, "%-1 is not 0 or more", "info", song, "--max-bytes", "-1")
     fails(2, "option 'max_bytes'", "info", song, "--max-bytes", "99999999999")
     assert.error_matches(function() require "neuraldrummer.sketch".play { max_steps = 4 } end,
-      "option 'max_steps': there is no song to use it on")
+      "option 'max_steps': there is no song that it could apply to")
   end)
 
   it("goes on from a groove, and sketches", function()
@@ -487,8 +493,9 @@ describe("the command-line tool", function()
     local _, second = sketch("--seed", "7", "--form", "intro2,verse4,verse4", "--bpm", "97")
     assert.equal(first, second)
     fails(2, "option 'form': 'verse' is not", "sketch", "--model", model, "--form", "verse")
-    fails(2, "option 'bpm': 0 is not in 4%-1000", "sketch", "--model", model, "--bpm", "0")
-    fails(2, "'0' is not 1 or more", "continue", song, "--bars", "0")
+    fails(2, "option '%-%-bpm': 0 is not between 4 and 1000", "sketch", "--model", model,
+      "--bpm", "0")
+    fails(2, "0 is not between 1 and 4096", "continue", song, "--bars", "0")
   end)
 
   it("drums as the original does", function()
@@ -568,18 +575,22 @@ describe("the command-line tool", function()
     local out = folder .. "/fits.safetensors"
     works("train", path, "-o", out, "--hidden", "2", "--layers", "1", "--epochs", "1", "-q")
     local last, log = folder .. "/fits.last.safetensors", shell.read(folder .. "/fits.tsv")
-    local differs = (elsewhere .. " has kit basic6, "):gsub("%p", "%%%0")
-    fails(1, differs .. last .. " plays gm9\n$", "train", elsewhere, "-o", out, "--resume", "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "train", elsewhere, "-o", folder .. "/x", "--from",
+    local differs = (elsewhere .. " has kit basic6, but "):gsub("%p", "%%%0")
+    fails(1, differs .. last .. " plays kit gm9\n$", "train", elsewhere, "-o", out, "--resume",
+      "-q")
+    fails(1, differs .. out .. " plays kit gm9\n$", "train", elsewhere, "-o", folder .. "/x",
+      "--from",
       out, "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q")
-    fails(1, differs .. out .. " plays gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
-    fails(1, path .. " has kit gm9, " .. original .. " plays basic6\n$", "evaluate", original, path,
+    fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q")
+    fails(1, differs .. out .. " plays kit gm9\n$", "evaluate", out, elsewhere, "-q", "--free")
+    fails(1, path .. " has kit gm9, but " .. original .. " plays kit basic6\n$", "evaluate",
+      original, path,
       "-q")
     local raw = folder .. "/raw.safetensors"
     assert(core.model { inputs = 4, voices = 9, hidden = 2 }:save(raw))
-    fails(1, raw .. " hears bare numbers", "evaluate", raw, path, "-q")
-    fails(1, raw .. " hears bare numbers", "train", path, "-o", folder .. "/x", "--from", raw, "-q")
+    fails(1, raw .. " takes plain numbers as inputs", "evaluate", raw, path, "-q")
+    fails(1, raw .. " takes plain numbers as inputs", "train", path, "-o", folder .. "/x",
+      "--from", raw, "-q")
     -- nor with other options than they were made with, or out of their range
     fails(1, last .. ": option 'hidden' is 2 there, not 3\n$", "train", path, "-o", out, "--resume",
       "--hidden", "3", "-q")
@@ -617,7 +628,7 @@ describe("the command-line tool", function()
     assert.equal("\x89PNG", shell.read(png):sub(1, 4))
     assert.matches("^step\t", shell.read(tsv))
     local asked = folder .. "/asked.png"
-    assert.matches("\n" .. asked:gsub("%p", "%%%0") .. ": the drums, and what was asked\n$",
+    assert.matches("\n" .. asked:gsub("%p", "%%%0") .. ": picture of the drums\n$",
       works("drum", song, "--model", styled(), "-o", folder .. "/asked.mid", "--fills", "2",
         "--energy", "1:1", "--plot", asked))
     local numbers = shell.read(folder .. "/asked.tsv")

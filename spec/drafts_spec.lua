@@ -34,13 +34,13 @@ describe("drafts", function()
       local alone = drum { seed = 4 + k, humanise = 0 }
       assert.equal(4 + k, draft.seed)
       assert.equal(alone.hits, draft.hits)
-      assert.near(assert(score.worth(model, alone.drums)), draft.worth, 1e-9)
-      best = math.max(best, draft.worth)
+      assert.near(assert(score.rank(model, { alone.drums })[1]), draft.rank, 1e-9)
+      best = math.max(best, draft.rank)
     end
     local taken = result.drafts[result.seed - 4]
-    assert.equal(best, taken.worth)
+    assert.equal(best, taken.rank)
     assert.equal(drum { seed = result.seed }.song:bytes(), shell.read(folder .. "/best.mid"))
-    assert.is_false(result.alike)
+    assert.is_false(result.identical)
     local again = drum { seed = 5, drafts = 4 }
     assert.equal(result.song:bytes(), again.song:bytes())
   end)
@@ -64,9 +64,9 @@ describe("drafts", function()
     for v = 1, #bias do bias[v] = -90 end
     silent:set_tensor("out.b", bias)
     local result = drum { model = silent, drafts = 2 }
-    assert.is_nil(result.drafts[1].worth)
+    assert.is_nil(result.drafts[1].rank)
     assert.equal(1, result.seed)
-    assert.is_true(result.alike)
+    assert.is_true(result.identical)
   end)
 
   it("are asked for in words that make sense", function()
@@ -76,11 +76,13 @@ describe("drafts", function()
       assert.is_false(ok)
       assert.matches(pattern, message)
     end
-    refused("^option 'drafts': 0 is not in 1%-256$", { drafts = 0 })
-    refused("^option 'all_drafts': needs 'drafts', and a file", { all_drafts = true, out = "x" })
+    refused("^option 'drafts': 0 is not between 1 and 256$", { drafts = 0 })
+    refused("^option 'all_drafts': needs the option 'drafts', and an output file",
+      { all_drafts = true, out = "x" })
     refused("^option 'all_drafts': needs", { all_drafts = true, drafts = 2 })
-    refused("^option 'vary': no section", { vary = 0.5, returns = false })
-    refused("^option 'keep_drums': what 'bars' keeps would be there twice$",
+    refused("^option 'vary': it varies the grooves of sections that return, but these are played "
+      .. "anew$", { vary = 0.5, returns = false })
+    refused("^option 'keep_drums': the hits that 'bars' keeps would be there twice",
       { bars = "1", keep_drums = true })
   end)
 
@@ -104,7 +106,7 @@ describe("drafts", function()
     status, _, err = shell.run(shell.tool, "drum", song, "--model", weights, "-o", out, "--drafts",
       "2", "--cutoff", "0.3")
     assert.equal(0, status)
-    assert.equal("neuraldrummer: the 2 drafts are alike: nothing was drawn by lot\n", err)
+    assert.equal("neuraldrummer: the 2 drafts are identical, because no hit was sampled\n", err)
     status, _, err = shell.run(shell.tool, "drum", song, "--model", weights, "--swing", "2")
     assert.equal(2, status)
     assert.matches("^neuraldrummer: option 'swing': '2' is neither 0%-1 nor song", err)

@@ -39,7 +39,7 @@ describe("the kit maps that come along", function()
       local map = assert(kits.load(name))
       assert.is_true(#map.sources > 0)
       assert.not_equal(name, map.title)
-      local pitches = kits.writing(map)
+      local pitches = kits.output_pitches(map)
       for gm in pairs(drums) do assert.truthy(pitches[gm], "no place for " .. gm) end
       -- what is written is read as the same drum, or as a relative where it has none
       for gm, pitch in pairs(map.writes) do assert.equal(gm, map.reads[pitch]) end
@@ -54,9 +54,9 @@ describe("the kit maps that come along", function()
       local map = assert(kits.load(name))
       local tok = nd.tokeniser()
       local nine = { 36, 38, 42, 46, 45, 48, 50, 49, 51 }
-      local pitches, written = kits.writing(map), {}
+      local pitches, written = kits.output_pitches(map), {}
       for i, gm in ipairs(nine) do written[i] = pitches[gm] end
-      local heard = kits.read(song_of(written), map)
+      local heard = kits.to_general_midi(song_of(written), map)
       local seq = assert(tok:encode(heard))
       local seen = {}
       for step = 1, 4 * #nine, 4 do
@@ -85,18 +85,18 @@ describe("a kit map of one's own", function()
     local function refused(text, why)
       assert.same({ nil, "mine: " .. why }, { kits.parse(text, "mine") })
     end
-    refused("", "no pitches in it")
-    refused("36 36 a\n36 38 b", "line 2: pitch 36 stands in line 1")
-    refused("36", "line 1: '36' is not a pitch, a drum's pitch in General MIDI or -, and words")
-    refused("128 36", "line 1: '128 36' is not a pitch, a drum's pitch in General MIDI or -, "
-      .. "and words")
-    refused("36 128", "line 1: '36 128' is not a pitch, a drum's pitch in General MIDI or -, "
-      .. "and words")
-    refused("like battery\nlike battery", "line 2: a second 'like'")
+    refused("", "the map has no pitches")
+    refused("36 36 a\n36 38 b", "line 2: pitch 36 is already in line 1")
+    refused("36", "line 1: '36' is not a pitch, a drum's pitch in General MIDI (or -), and a name")
+    refused("128 36", "line 1: '128 36' is not a pitch, a drum's pitch in General MIDI (or -), "
+      .. "and a name")
+    refused("36 128", "line 1: '36 128' is not a pitch, a drum's pitch in General MIDI (or -), "
+      .. "and a name")
+    refused("like battery\nlike battery", "line 2: there is a second 'like' line")
     refused("like none", "line 1: " .. select(2, kits.load "none"))
-    assert.same({ nil, "no kit map is named 'none'; there are addictive-drums-2, battery, "
-      .. "ezdrummer, general-midi, mt-power-drum-kit, roland-td, superior-drummer-3, and files of "
-      .. "one's own (mine.kit)" }, { kits.load "none" })
+    assert.same({ nil, "no kit map is named 'none'; choose from addictive-drums-2, battery, "
+      .. "ezdrummer, general-midi, mt-power-drum-kit, roland-td, superior-drummer-3, or give a "
+      .. "file (mine.kit)" }, { kits.load "none" })
     assert.error_matches(function() kits.open {} end, "a kit map is needed")
   end)
 
@@ -108,7 +108,7 @@ describe("a kit map of one's own", function()
     assert.equal("mine", assert(kits.load(path)).name)
     assert.same({ nil, "nowhere.kit: No such file or directory" }, { kits.load "nowhere.kit" })
     local _, why = kits.load(folder .. "/round.kit")
-    assert.matches("like itself, or eight maps deep$", why)
+    assert.matches("more than 8 maps are 'like' one another, or a map is like itself$", why)
     local line = "XDG_CONFIG_HOME=%s LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s"
     local status, out = shell.sh(line:format(folder, shell.quote(package.path),
       shell.quote(package.cpath),
@@ -172,12 +172,12 @@ describe("a song in an instrument's pitches", function()
 
   it("is heard in General MIDI's, and what is unknown as no drum", function()
     local song = song_of { 36, 40, 41, 60, 61, 38, 38 }
-    local heard, unknown, aliases = kits.read(song, map)
+    local heard, unknown, aliases = kits.to_general_midi(song, map)
     local pitches = drum_pitches(heard)
     assert.same({ 36, 38, 38, 42 }, { table.unpack(pitches, 1, 4) })
     assert.same({ { pitch = 38, hits = 2 } }, unknown)
     assert.equal(2, unknown.hits)
-    assert.equal("38 (2 hits)", kits.text(unknown))
+    assert.equal("38 (2 hits)", kits.describe(unknown))
     for i = 5, 7 do assert.equal(song:notes "drums"[i].pitch, aliases[pitches[i]]) end
     local seq = assert(nd.tokeniser():encode(heard))
     for step = 17, 28 do assert.is_nil(next(seq:hits(step))) end
@@ -189,24 +189,25 @@ describe("a song in an instrument's pitches", function()
 
   it("is written as it was where the instrument is the same", function()
     local song = song_of { 36, 40, 41, 60, 61, 38, 41 }
-    local heard, _, aliases = kits.read(song, map)
+    local heard, _, aliases = kits.to_general_midi(song, map)
     local seq = assert(nd.tokeniser():encode(heard))
     local same = song:with_drums(seq, {
-      pitches = kits.writing(map, { song = song, map = map, aliases = aliases }) })
+      pitches = kits.output_pitches(map, { song = song, map = map, aliases = aliases }) })
     assert.same(drum_pitches(song), drum_pitches(same))
     local gm = song:with_drums(seq, {
-      pitches = kits.writing(nil, { song = song, map = map, aliases = aliases }) })
+      pitches = kits.output_pitches(nil, { song = song, map = map, aliases = aliases }) })
     assert.same({ 36, 38, 38, 42, 61, 38, 38 }, drum_pitches(gm))
-    local roland = song:with_drums(seq, { pitches = kits.writing(assert(kits.load "roland-td")) })
+    local roland = song:with_drums(seq, {
+      pitches = kits.output_pitches(assert(kits.load "roland-td")) })
     assert.same({ 36, 38, 38, 42 }, { table.unpack(drum_pitches(roland), 1, 4) })
   end)
 
   it("says what it has no place for", function()
-    local missing = kits.missing(song_of { 36, 37, 42, 56, 56 }, map)
+    local missing = kits.missing_pitches(song_of { 36, 37, 42, 56, 56 }, map)
     assert.same({ { pitch = 56, hits = 2 } }, missing)
     assert.equal(2, missing.hits)
-    local unknown = kits.unknown(song_of { 36, 91, 91, 95 }, nd.tokeniser())
-    assert.equal("91 (2 hits), 95 (1)", kits.text(unknown))
+    local unknown = kits.unknown_pitches(song_of { 36, 91, 91, 95 }, nd.tokeniser())
+    assert.equal("91 (2 hits), 95 (1)", kits.describe(unknown))
     assert.equal(3, unknown.hits)
   end)
 
@@ -247,7 +248,7 @@ describe("kit_in and kit_out", function()
     -- into Roland's pitches: drums alone, then the hats on their edge
     local song = assert(nd.song.load(path))
     local seq = assert(nd.tokeniser():encode(song))
-    local to = kits.writing(map)
+    local to = kits.output_pitches(map)
     to[42], to[46] = 22, 26
     assert(song:with_drums(seq, { pitches = to }):save(path))
     song = assert(nd.song.load(path))
@@ -263,7 +264,7 @@ describe("kit_in and kit_out", function()
     -- the same, read back as what is played in General MIDI
     local plain = assert(generate.drum(path, { kit_in = "roland-td",
       keep = "closed_hat,open_hat", seed = 3, returns = false }))
-    local heard = assert(nd.tokeniser():encode((kits.read(played, map))))
+    local heard = assert(nd.tokeniser():encode((kits.to_general_midi(played, map))))
     assert.equal(assert(nd.tokeniser():encode(plain.song)):packed_hits(), heard:packed_hits())
   end)
 
@@ -276,18 +277,18 @@ describe("kit_in and kit_out", function()
       return err
     end
     assert.equal("", run())
-    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit does not know: "
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that are not in the kit: "
       .. "91 (2 hits), 95 (1)\n"):format(path), run("--bars", "3"))
     -- and they come back as they were
     assert.equal(2, assert(nd.song.load(out)):pitches()[91])
     local err = run("--kit-in", "battery", "--bars", "3")
-    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that the kit map does not know: "
+    assert.equal(("neuraldrummer: %s: 3 drum notes with pitches that are not in the kit map: "
       .. "91 (2 hits), 95 (1)\n"):format(path), err)
     assert.equal(2, assert(nd.song.load(out)):pitches()[91])
     shell.write(folder .. "/small.kit", "36 36 kick\n38 38 snare\n42 42 hat\n49 49 crash\n")
     err = run("--kit-out", folder .. "/small.kit", "--extend", "1")
-    assert.matches("3 drum notes with pitches that the kit does not know", err)
-    assert.matches("written as in General MIDI: ", err)
+    assert.matches("3 drum notes with pitches that are not in the kit: ", err)
+    assert.matches("they have General MIDI's pitches: ", err)
     local status, _, why = shell.run(shell.tool, "drum", path, "-o", out, "--kit-in", "odd")
     assert.equal(1, status)
     assert.matches("no kit map is named 'odd'", why)

@@ -96,7 +96,8 @@ describe("options", function()
   end
 
   it("name the nearest, of every call that takes them", function()
-    local direct, swing = require "neuraldrummer.direct", require "neuraldrummer.swing"
+    local direction, sections = require "neuraldrummer.direction", require "neuraldrummer.sections"
+    local swing = require "neuraldrummer.swing"
     nearest("kits", "kit", function() nd.tokeniser { kits = 1 } end)
     nearest("titel", "name", function() nd.tokeniser { kit = { titel = 1, name = "x" } } end)
     nearest("pitch", "pitches", function()
@@ -125,9 +126,9 @@ describe("options", function()
     nearest("barr", "bar", function() live:step { barr = true } end)
     nearest("sond", "song", function() core.log_likelihood(model, seq, { sond = 1 }) end)
     nearest("amout", "amount", function() core.humanise(model, seq, { amout = 1 }) end)
-    nearest("keap", "keep", function() direct.kept(seq, { keap = "kick" }) end)
+    nearest("keap", "keep", function() direction.fixed_hits(seq, { keap = "kick" }) end)
     nearest("varie", "vary", function()
-      direct.play_returning(nd.generator(model), seq, {}, { varie = 1 })
+      sections.reuse(seq, seq, {}, { varie = 1 })
     end)
     nearest("swing", "swung", function() swing.apply(seq, 1, "eighths", { swing = true }) end)
     for module, call in pairs {

@@ -234,8 +234,8 @@ describe("takes that play side by side", function()
       assert.not_same(judged[1][1], judged[2][1])
     end
     assert.same(core.log_likelihood(model, takes[2]), core.log_likelihood(model, takes)[2])
-    local worths = score.worths(model, takes)
-    for k, drums in ipairs(takes) do assert.equal(score.worth(model, drums), worths[k]) end
+    local ranks = score.rank(model, takes)
+    for k, drums in ipairs(takes) do assert.equal(score.rank(model, { drums })[1], ranks[k]) end
   end)
 
   it("are of one model, each of a generator of its own", function()
@@ -245,8 +245,8 @@ describe("takes that play side by side", function()
       assert.is_false(ok)
       assert.matches(pattern, message)
     end
-    refused("one generator cannot play twice at a time", { one, one }, seq)
-    refused("are of one model", { one, nd.generator(core.model { hidden = 4 }) }, seq)
+    refused("generator 2 is the same as generator 1: each take needs its own", { one, one }, seq)
+    refused("must be of one model", { one, nd.generator(core.model { hidden = 4 }) }, seq)
     refused("1 to 256 generators are needed", {}, seq)
     refused("there are as many directions as generators", { one }, seq, { {}, {} })
     refused("table expected", { one, nd.generator(model) }, seq, { {}, 1 })

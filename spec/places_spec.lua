@@ -75,25 +75,26 @@ describe("what a command writes", function()
     keep("combined.mid", song)
     keep("continued.mid", song)
     keep("sketch.mid", song)
-    refused("combined.mid: is the song; the result (-o) must go elsewhere",
+    refused("combined.mid: is the song; choose another file for the result (-o)",
       "drum", "combined.mid", "--model", model)
-    refused("combined.mid: is the song; the result (-o) must go elsewhere",
+    refused("combined.mid: is the song; choose another file for the result (-o)",
       "drum", "./combined.mid", "--model", model)
-    refused("continued.mid: is the song; the result (-o) must go elsewhere",
+    refused("continued.mid: is the song; choose another file for the result (-o)",
       "continue", "continued.mid", "--model", model)
-    refused("sketch.mid: is the song with the style; the result (-o) must go elsewhere",
+    refused("sketch.mid: is the option --style-of; choose another file for the result (-o)",
       "sketch", "--style-of", "sketch.mid", "--model", model)
   end)
 
   it("is the song where -o names it, and no other file that is read", function()
     keep("loop.mid", song)
     keep("song.mid", song)
-    refused("loop.mid: is the loop; the result (-o) must go elsewhere", "drum", "song.mid",
+    refused("loop.mid: is the loop; choose another file for the result (-o)", "drum", "song.mid",
       "--loop", "loop.mid", "-o", "loop.mid", "--model", model)
-    refused("loop.mid: is what went before; the result (-o) must go elsewhere", "drum", "song.mid",
+    refused("loop.mid: is the option --prime; choose another file for the result (-o)", "drum",
+      "song.mid",
       "--prime", "loop.mid", "-o", "loop.mid", "--model", model)
     keep("own.style", song)
-    refused("own.style: is the song; the style must go elsewhere", "style", "own.style", "-o",
+    refused("own.style: is the song; choose another file for the style", "style", "own.style", "-o",
       "own.style")
     shell.write(folder .. "/in-place.mid", song)
     works("drum", "in-place.mid", "-o", "in-place.mid", "--model", model)
@@ -103,7 +104,8 @@ describe("what a command writes", function()
   it("is no draft in the place of what is read", function()
     keep("take.seed-2.mid", song)
     keep("song.mid", song)
-    local message = "option 'all_drafts': take.seed-2.mid is read, and would be a draft"
+    local message = "option 'all_drafts': a draft would overwrite take.seed-2.mid, which is an "
+      .. "input; choose another output name"
     local function drafts(...)
       refused(message, "drum", "-o", "take.mid", "--drafts", "2", "--all-drafts", "--model", model,
         ...)
@@ -126,42 +128,51 @@ describe("what a command writes", function()
     works("preprocess", "songs", "-o", "saved.tsv", "-q", "--original")
     keep("c.ndc", shell.read(folder .. "/c.ndc"))
     keep("saved.tsv", shell.read(folder .. "/saved.tsv"))
-    refused("saved.tsv: is the corpus; the log (--log) must go elsewhere", "train", "saved.tsv",
+    refused("saved.tsv: is the corpus; choose another file for the log (--log)", "train",
+      "saved.tsv",
       "-o", "saved.safetensors")
-    refused("c.ndc: is the corpus; the log (--log) must go elsewhere", "train", "c.ndc", "-o",
+    refused("c.ndc: is the corpus; choose another file for the log (--log)", "train", "c.ndc", "-o",
       "new.safetensors", "--log", "c.ndc")
-    refused("c.ndc: is the corpus; the model must go elsewhere", "train", "c.ndc", "-o", "c.ndc")
-    refused("x: is the model; the log (--log) must go elsewhere", "train", "c.ndc", "-o", "x",
+    refused("c.ndc: is the corpus; choose another file for the model", "train", "c.ndc", "-o",
+      "c.ndc")
+    refused("x: is the model; choose another file for the log (--log)", "train", "c.ndc", "-o", "x",
       "--log", "x")
-    refused("x.last: is the model to go on from; the log (--log) must go elsewhere", "train",
+    refused("x.last: is the model to go on from; choose another file for the log (--log)", "train",
       "c.ndc", "-o", "x", "--log", "x.last")
-    refused("x.loss.png: is the log (--log); the picture of the losses must go elsewhere", "train",
+    refused("x.loss.png: is the log (--log); choose another file for the picture of the losses",
+      "train",
       "c.ndc", "-o", "x", "--log", "x.loss.png")
     keep("from.tsv", shell.read(model))
-    refused("from.tsv: is the model to begin with; the log (--log) must go elsewhere", "train",
+    refused("from.tsv: is the model to begin with; choose another file for the log (--log)",
+      "train",
       "c.ndc", "-o", "from.safetensors", "--from", "from.tsv")
     keep("list.csv", "file,split\nsongs/rock.mid,train\n")
-    refused("list.csv: is the manifest; the corpus must go elsewhere", "preprocess", "songs", "-o",
+    refused("list.csv: is the manifest; choose another file for the corpus", "preprocess", "songs",
+      "-o",
       "list.csv", "--manifest", "list.csv")
   end)
 
   it("is no picture, and no numbers of one, in the place of something else", function()
     keep("rock.tsv", song)
     keep("rock.mid", song)
-    local numbers = "rock.tsv: is the song; the picture's numbers must go elsewhere"
+    local numbers = "rock.tsv: is the song; choose another file for the picture's numbers"
     refused(numbers, "drum", "rock.tsv", "-o", "o.mid", "--plot", "rock.png", "--model", model)
     refused(numbers, "score", "rock.tsv", "--plot", "rock.png", "--model", model)
     refused(numbers, "explain", "rock.tsv", "--bar", "1", "--plot", "rock.png", "--model", model)
-    refused("rock.tsv: is the input; the picture's numbers must go elsewhere", "info", "rock.tsv",
+    refused("rock.tsv: is the input; choose another file for the picture's numbers", "info",
+      "rock.tsv",
       "--plot", "rock.png")
-    refused("rock.mid: is the input; the picture's numbers must go elsewhere", "plot", "rock.mid",
+    refused("rock.mid: is the input; choose another file for the picture's numbers", "plot",
+      "rock.mid",
       "-o", "p.png", "--tsv", "rock.mid")
-    refused("q.png: is the picture; the picture's numbers must go elsewhere", "plot", "rock.mid",
+    refused("q.png: is the picture; choose another file for the picture's numbers", "plot",
+      "rock.mid",
       "-o", "q.png", "--tsv", "q.png")
-    refused("q.png: is the result (-o); the picture must go elsewhere", "drum", "rock.mid", "-o",
+    refused("q.png: is the result (-o); choose another file for the picture", "drum", "rock.mid",
+      "-o",
       "q.png", "--plot", "q.png", "--model", model)
     keep("pic.svg", song)
-    refused("pic.svg: is the input; the picture must go elsewhere", "plot", "pic.svg", "-o",
+    refused("pic.svg: is the input; choose another file for the picture", "plot", "pic.svg", "-o",
       "pic.svg")
     assert.is_false(shell.exists(folder .. "/o.mid") or shell.exists(folder .. "/q.png"))
   end)
@@ -170,7 +181,8 @@ describe("what a command writes", function()
     keep("run.tsv", "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n1\t1\t0.5\t\t0.1\t1\t1\n"
       .. "1\t2\t0.4\t\t0.1\t1\t1\n")
     keep("rock.mid", song)
-    local message = "run.tsv: is the log of a training; the picture's numbers must go elsewhere"
+    local message = "run.tsv: is the log of a training; choose another file for the picture's "
+      .. "numbers"
     refused(message, "info", "rock.mid", "--plot", "run.png")
     refused(message, "plot", "rock.mid", "-o", "run.png")
     refused(message, "plot", "rock.mid", "-o", "other.png", "--tsv", "run.tsv")

@@ -301,8 +301,8 @@ describe("Drum selected items", function()
     run(f, "drum")
     assert.is_true(#newest(f).take.notes > 1.5 * quiet)
     for name, message in pairs { energy = "^option 'energy'", fills = "^option 'fills'",
-      style = "^option 'style'", swing = "^option 'swing'", seed = "^Seed: 'x!' is no number",
-      humanise = "^Humanise: 'x!' is no number", kit = "x!" } do
+      style = "^option 'style'", swing = "^option 'swing'", seed = "^Seed: 'x!' is not a number",
+      humanise = "^Humanise: 'x!' is not a number", kit = "x!" } do
       f = fake.new { tracks = { bass(0, 16) } }
       f.ext[name] = "x!"
       run(f, "drum")
@@ -607,7 +607,7 @@ describe("settings", function()
     f.inputs = { "often" }
     click(250, 6)
     f.pump(1)
-    assert.truthy(f.gfx.texts["Seed: 'often' is no number."])
+    assert.truthy(f.gfx.texts["Seed: 'often' is not a number."])
     click(20, 10)   -- Defaults
     assert.same({}, stored(f))
     f.events = { 27 }
@@ -627,7 +627,7 @@ describe("settings", function()
   it("are changed in a window of ReaImGui, where that is installed, to the same", function()
     local f, user = open()
     assert.equal(0, f.gfx.windows)
-    assert.equal("as it likes", user.shown["##energy"])
+    assert.equal("default", user.shown["##energy"])
     assert.equal("-", user.shown["##slider of energy"])
     assert.equal("1.0", user.shown["##slider of humanise"])
     for label, what in pairs { ["##slider of energy"] = 0.4, ["##choices of fills"] = "sections",
@@ -640,7 +640,7 @@ describe("settings", function()
     assert.same(AFTER, stored(f))
     assert.equal("0.5", user.shown["##slider of energy"])
     assert.equal("roland-td", user.shown["##kit"])
-    user.does["##choices of kit"] = "as it likes"
+    user.does["##choices of kit"] = "default"
     f.pump(1)
     user.does["##energy"] = "1-8:-1"
     f.pump(2)

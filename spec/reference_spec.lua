@@ -53,7 +53,8 @@ describe("the reference", function()
     local function walk(prefix, at)
       for key, value in pairs(at) do
         if type(value) == "function" then names[prefix .. "." .. key] = true end
-        if type(value) == "table" then walk(prefix .. "." .. key, value) end
+        local is_module = value == package.loaded["neuraldrummer." .. key]
+        if type(value) == "table" and not is_module then walk(prefix .. "." .. key, value) end
       end
     end
     walk("neuraldrummer", require "neuraldrummer")

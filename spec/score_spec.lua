@@ -66,10 +66,10 @@ describe("score", function()
   end)
 
   it("finds the bar that does not fit", function()
-    local least = score.least(assert(score.run(model, encode(clashing))))
+    local least = score.worst_bars(assert(score.run(model, encode(clashing))))
     assert.equal(5, least[1].bar)
     assert.is_true(least[1].fit < 0)
-    assert.equal(0, #score.least(assert(score.run(model, encode(clashing))), 0))
+    assert.equal(0, #score.worst_bars(assert(score.run(model, encode(clashing))), 0))
   end)
 
   it("says that drums of another song fit worse", function()
@@ -82,23 +82,23 @@ describe("score", function()
   end)
 
   it("says how good a take is: what fits, without what nobody would play", function()
-    local function worth(change)
+    local function rank(change)
       local patterns = {}
       for b, bar in ipairs(fitting) do
         patterns[b] = { bass = bar.bass, kick = bar.kick }
         for voice, line in pairs(change or {}) do patterns[b][voice] = line end
       end
-      return assert(score.worth(model, encode(patterns)))
+      return assert(score.rank(model, { encode(patterns) })[1])
     end
     local result = assert(score.run(model, encode(fitting), { history = false, style = false }))
     local struck = 0
     for _, bar in ipairs(result.bars) do struck = struck + bar.hits end
     assert.equal(struck, result.hits)
     assert.is_true(result.steps > 11 * 16 - 16 and result.steps <= 12 * 16)
-    assert.near((result.fit + 0.3 * result.likelihood) * result.steps / result.hits, worth(), 1e-9)
-    assert.is_true(worth { kick = "x...x...x...x..." } < worth())
-    assert.is_true(worth { ride = "..x....x......x." } < worth())
-    assert.is_nil((score.worth(model, encode { { bass = "x..............." } })))
+    assert.near((result.fit + 0.3 * result.likelihood) * result.steps / result.hits, rank(), 1e-9)
+    assert.is_true(rank { kick = "x...x...x...x..." } < rank())
+    assert.is_true(rank { ride = "..x....x......x." } < rank())
+    assert.is_false(score.rank(model, { encode { { bass = "x..............." } } })[1])
   end)
 
   it("hears the songs of a corpus as well, but not the song itself", function()
@@ -121,7 +121,7 @@ describe("score", function()
     assert.equal("it has no drums to score", message)
     none, message = score.run(model, encode { fitting[1] })
     assert.is_nil(none)
-    assert.matches("single bar", message)
+    assert.matches("only one bar", message)
     assert.has_error(function() score.run(model, encode(fitting), { agianst = 1 }) end)
   end)
 
@@ -133,8 +133,8 @@ describe("score", function()
     local status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot", png)
     assert.equal("", err)
     assert.equal(0, status)
-    assert.matches("%+%d.%d+ bits a step for its own song; likelier with it than with 8 of 8", out)
-    assert.matches("bars that fit least:\n +5  %-", out)
+    assert.matches("fit %+%d.%d+ bits a step; more likely with its own song than with 8 of 8", out)
+    assert.matches("bars that fit worst:\n +5  %-", out)
     assert.equal("\137PNG", shell.read(png):sub(1, 4))
     assert.matches("^bar\tstep\tsteps\thits\tlikelihood\tothers\tfit\n1\t1\t16\t",
       shell.read(folder .. "/score.tsv"))
@@ -148,13 +148,13 @@ describe("score", function()
     status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot",
       folder .. "/nowhere/score.png")
     assert.equal(1, status)
-    assert.matches("bits a step for its own song", out)
+    assert.matches("more likely with its own song", out)
     assert.matches("^neuraldrummer: [^\n]*/nowhere/score.[^\n]*\n$", err)
     status, out = shell.run(shell.tool, "score", path, "--model", weights, "--json")
     assert.equal(0, status)
     local figures = json.decode(out)
     assert.equal(12, #figures.bars)
-    assert.equal(5, figures.least[1])
+    assert.equal(5, figures.worst[1])
     assert.is_true(figures.fit > 0)
     status, out, err = shell.run(shell.tool, "score", folder .. "/none.mid", "--model", weights)
     assert.equal(1, status)

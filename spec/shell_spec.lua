@@ -102,7 +102,7 @@ describe("kits", function()
     assert.equal(22, #found.pitches)
     local status, _, err = shell.run(shell.tool, "kits", "roland")
     assert.equal(1, status)
-    assert.matches("^neuraldrummer: no kit map is named 'roland'; there are ", err)
+    assert.matches("^neuraldrummer: no kit map is named 'roland'; choose from ", err)
   end)
 end)
 

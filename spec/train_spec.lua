@@ -91,7 +91,8 @@ describe("train", function()
     local basic <close> = assert(nd.corpus.open(folder .. "/basic.ndc"))
     local state, message = train.run(basic, { out = folder .. "/no.safetensors", from = first.out })
     assert.is_nil(state)
-    assert.equal(("%s/basic.ndc has kit basic6, %s plays gm9"):format(folder, first.out), message)
+    assert.equal(("%s/basic.ndc has kit basic6, but %s plays kit gm9"):format(folder, first.out),
+      message)
     assert.is_nil(io.open(folder .. "/no.safetensors"))
     state, message = train.run(corpus, { out = folder .. "/no.safetensors",
       from = folder .. "/none" })
@@ -463,13 +464,13 @@ describe("train", function()
     assert(train.run(first, o))
     local last = folder .. "/grid.last.safetensors"
     for _, case in ipairs {
-      { { kit = "basic6" }, "has kit basic6, %s plays gm9" },
+      { { kit = "basic6" }, "has kit basic6, but %s plays kit gm9" },
       { { kit = { name = "gm9", { name = "kick", pitches = { 36 } } } },
-        "has another kit gm9 than %s plays" },
-      { { steps_per_beat = 6 }, "has 6 steps a beat, %s plays 4" },
-      { { beat = "meter" }, "counts beats by the meter, %s by the quarter" },
+        "and %s have different kits named gm9" },
+      { { steps_per_beat = 6 }, "has 6 steps a beat, but %s plays 4" },
+      { { beat = "meter" }, "takes beats from the meter, but %s from the quarter" },
       { { preset = "neuraldrummer2023", kit = "gm9" },
-        "is as the system of 2023 has it, %s is not" },
+        "is for the system of 2023, but %s is not" },
     } do
       local other <close> = corpus_of("other_grid", nd.tokeniser(case[1]), own)
       local path = folder .. "/other_grid.ndc "

@@ -1,3 +1,5 @@
+/* retime.c - moves strikes to new times, in O(n log n): compute each strike's new
+ * step and offset, sort, drop duplicates, and write the rows again. */
 #include "retime.h"
 
 #include <math.h>
@@ -31,11 +33,13 @@ static int by_time(const void *left, const void *right) {
   return y->velocity - x->velocity;
 }
 
+/* Two strikes that one MIDI note could not tell apart. */
 static bool is_same_place(const moved *a, const moved *b) {
   return a->step == b->step && a->strike.offset == b->strike.offset &&
          a->strike.pitch == b->strike.pitch;
 }
 
+/* The strikes are replaced in a blank copy; hits and offsets follow from them. */
 nd_status nd_retime(nd_sequence **out, const nd_sequence *seq, const double *times,
                     const uint8_t *mask, nd_error *err) {
   int32_t n = nd_sequence_steps(seq), total = seq->first[n], count = 0;
@@ -56,7 +60,8 @@ nd_status nd_retime(nd_sequence **out, const nd_sequence *seq, const double *tim
   for (int32_t t = 0, i = 0; t < n; t++) {
     copy->first[t] = count;
     for (; i < total && all[i].step == t; i++)
-      if (all[i].fixed || i == 0 || !is_same_place(&all[i - 1], &all[i])) strikes[count++] = all[i].strike;
+      if (all[i].fixed || i == 0 || !is_same_place(&all[i - 1], &all[i]))
+        strikes[count++] = all[i].strike;
   }
   copy->first[n] = count;
   free(copy->strikes);

@@ -3,8 +3,8 @@
  *
  * The trainer owns everything that changes in training except the weights, which
  * are the net's. One thread at a time may use it; it starts its own for a step.
- * Results depend neither on the number of threads nor on how the streams of a batch
- * are divided among processes, up to rounding.
+ * Results do not depend on the number of threads; on how processes share the streams
+ * they depend by rounding only.
  */
 #ifndef ND_NET_TRAINER_H
 #define ND_NET_TRAINER_H
@@ -28,7 +28,7 @@ typedef struct nd_trainer {
 /* Bytes of memory that training adds to a net, for batches of T x B. In floats:
  *   3 P                       gradient and Adam's moments of P trained weights
  *   P'                        the LSTM's and the output layer's weights once more, in
- *                             panels of nd_packed_width() columns, the last panel
+ *                             panels (see gemm.h), the last panel of a matrix
  *                             padded; none where there are no kernels
  *   T B (L (7 + 2 d) H + H    per layer: gates 4 H, h, c, tanh c, and with dropout
  *                             (d = 1) outputs and mask; gradient of the outputs

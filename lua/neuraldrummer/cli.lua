@@ -1,12 +1,12 @@
---- The command-line tool. Exit status: 0 done, 1 the world failed or Ctrl-C, 2 misuse.
---- Results go to stdout, errors to stderr in one line.
+--- The command-line tool. Exit status: 0 done; 1 a file or the system failed, or Ctrl-C;
+--- 2 misuse. Results go to stdout, errors to stderr in one line.
 local argparse = require "argparse"
 local nd = require "neuraldrummer"
 local common = require "neuraldrummer.cli.common"
 local play = require "neuraldrummer.cli.play"
 local data = require "neuraldrummer.cli.data"
 local learn = require "neuraldrummer.cli.learn"
-local judge = require "neuraldrummer.cli.judge"
+local analysis = require "neuraldrummer.cli.analysis"
 local info = require "neuraldrummer.cli.info"
 local shell = require "neuraldrummer.cli.shell"
 
@@ -18,12 +18,12 @@ local DONE <const>, FAILED <const>, MISUSED <const> = common.DONE, common.FAILED
 local ORDER = { "drum", "continue", "sketch", "style", "tokens", "preprocess", "merge", "train",
   "evaluate", "score", "explain", "plot", "info", "kits", "completion", "man" }
 local commands = {}
-for _, group in ipairs { play, data, learn, judge, info, shell } do
+for _, group in ipairs { play, data, learn, analysis, info, shell } do
   for name, command in pairs(group) do commands[name] = command end
 end
 
--- argparse takes "-1" for an option; glued to its own it is a value.
-local function glue_negative_numbers(args)
+-- argparse takes "-1" for an option; joined to the option before it, it is a value.
+local function join_negative_numbers(args)
   local out = {}
   for _, arg in ipairs(args) do
     local before = out[#out]
@@ -36,8 +36,8 @@ local function glue_negative_numbers(args)
   return out
 end
 
--- What is wrong with a value, with the option that it was given to.
-local function naming(names, converter)
+-- A converter whose messages name the option.
+local function with_name(names, converter)
   if not converter then return nil end
   return function(text)
     local value, message = converter(text)
@@ -46,52 +46,66 @@ local function naming(names, converter)
   end
 end
 
--- Arguments, options and flags of a command, from its rows. With `suggested`, what
--- a value may be among others is given as all that it may be: for completion.
-local function define(command, rows, suggested)
+-- Adds the arguments, options and flags of a command, from its rows, and collects them by
+-- the headings of the help. With `suggested`, suggested values count as choices, for
+-- completion.
+local function define(command, rows, suggested, groups)
   for _, row in ipairs(rows) do
     local names, argname, description, converter = table.unpack(row, 1, 4)
     if type(names) == "table" then
-      define(command, row, suggested)
-    elseif not description then
-      command:flag(names, argname)
+      define(command, row, suggested, groups)
     else
-      local kind = names:find "^%-" and "option" or "argument"
-      command[kind](command, { name = names, argname = argname or nil, description = description,
-        args = row.args, convert = naming(names, converter), count = row.count,
-        choices = row.choices or suggested and row.suggests and row.suggests() or nil,
-        default = row.default })
+      local element
+      if not description then
+        element = command:flag(names, common.sentence(argname))
+      else
+        local kind = names:find "^%-" and "option" or "argument"
+        element = command[kind](command, { name = names, argname = argname or nil,
+          description = common.sentence(description), args = row.args,
+          convert = with_name(names, converter), count = row.count,
+          choices = row.choices or suggested and row.suggests and row.suggests() or nil,
+          default = row.default })
+      end
+      if row.group then
+        if not groups[row.group] then
+          groups[row.group] = {}
+          groups[#groups + 1] = row.group
+        end
+        table.insert(groups[row.group], element)
+      end
     end
   end
 end
 
--- The exit status when all is said.
-local function all_said()
+-- Flushes the result; the exit status.
+local function finish()
   local written, why = common.flush()
   if written then return DONE end
   common.complain("cannot write the result: %s", why)
   return FAILED
 end
 
--- argparse's own would not notice where its help cannot be written.
+-- argparse's own action would not notice that its help cannot be written.
 local function add_help(parser)
-  return parser:add_help { action = function()
+  return parser:add_help { description = "Print this help.", action = function()
     common.write(parser:get_help(), "\n")
-    os.exit(all_said(), true)
+    os.exit(finish(), true)
   end }
 end
 
 local function build_parser(suggested)
   local parser = add_help(argparse("neuraldrummer",
-    "Listens to a song as MIDI and plays drums to it."))
+    "Plays drums to a song in a MIDI file."))
     :help_max_width(80):command_target "command"
-  parser:flag("--version", "print the version and leave."):action(function()
+  parser:flag("--version", "Print the version."):action(function()
     common.say("neuraldrummer %s", nd.version)
-    os.exit(all_said(), true)
+    os.exit(finish(), true)
   end)
   for _, name in ipairs(ORDER) do
     local command = add_help(parser:command(name, commands[name].summary))
-    define(command, commands[name].takes, suggested)
+    local groups = {}
+    define(command, commands[name].takes, suggested, groups)
+    for _, group in ipairs(groups) do command:group(group, table.unpack(groups[group])) end
     if commands[name].example then command:epilog("For example: " .. commands[name].example) end
   end
   return parser
@@ -108,15 +122,15 @@ function cli.commands()
   return list
 end
 
--- How errors begin that the C side or an option check raises about a value given on
--- the command line.
+-- How errors begin that the C side or an option check raises about a value from the
+-- command line.
 local MISUSE <const> = { "options? '", "unknown option", "no kit is named" }
 
--- Those are misuse by the user; any other error is a fault of ours.
+-- The exit status and the message for an error. Any but these is a bug of the tool.
 local function on_error(message)
   local text = tostring(message)
   for _, words in ipairs(MISUSE) do
-    -- behind the line that raised it; its folder's name may hold colons
+    -- after the position of the line that raised it, whose path may contain colons
     local plain = text:match(("^(%s.*)"):format(words))
       or text:match(("^[^\n]-%%.lua:%%d+: (%s.*)"):format(words))
     if plain then return { status = MISUSED, text = plain } end
@@ -129,12 +143,12 @@ local function on_error(message)
   return { status = FAILED, text = debug.traceback(text, 2), fault = true }
 end
 
---- What the arguments say, without doing it.
+--- Parses arguments, without running anything.
 ---@param args string[]
 ---@return boolean ok
 ---@return table|string parsed or message
 function cli.parse(args)
-  return build_parser():pparse(glue_negative_numbers(args))
+  return build_parser():pparse(join_negative_numbers(args))
 end
 
 -- Parses and runs; the exit status.
@@ -151,13 +165,14 @@ local function run(args)
     if message then common.complain("%s", message) end
     return status or FAILED
   end
-  return all_said()
+  return finish()
 end
 
--- A file opened where stdin, stdout or stderr is closed would be taken for it, and
--- written into. Something stands there then that cannot be written, as before.
+-- With stdin, stdout or stderr closed, the next file to be opened would get its number,
+-- and what is printed would be written into it. So a placeholder that cannot be written
+-- is opened first.
 local placeholders = {}
-local function take_closed_streams()
+local function occupy_closed_streams()
   local EBADF <const> = 9
   for _, stream in ipairs { io.stdin, io.stdout, io.stderr } do
     if select(3, stream:seek()) == EBADF then
@@ -170,9 +185,9 @@ end
 ---@param args string[]
 ---@return integer status
 function cli.main(args)
-  take_closed_streams()
+  occupy_closed_streams()
   local ran, result = xpcall(run, on_error, args)
-  -- memory that runs out in Lua comes past the handler
+  -- out of memory, Lua does not call the handler
   if not ran and type(result) ~= "table" then result = on_error(result) end
   local status = ran and result or result.status
   if not ran and result.fault then

@@ -16,6 +16,7 @@ local figures = require "neuraldrummer.evaluate.figures"
 local players = require "neuraldrummer.evaluate.players"
 local evaluated = require "neuraldrummer.evaluate.songs"
 
+---@class neuraldrummer.modules.evaluate
 local evaluate = {}
 
 local MATCHED <const>, AMONG <const> = 256, 10

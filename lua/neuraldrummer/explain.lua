@@ -1,25 +1,29 @@
---- Why a model found the hits of a bar likely: what each thing that it heard in
---- the song, and each hit before, added to a hit's log-odds.
+--- Explains why a model finds the hits of a bar likely: how much each metric of the
+--- song and each earlier hit contribute to a hit's log-odds.
 ---
---- A weight is gradient times input: how the log-odds answer to that input, times
---- its value. Exact to first order, through the whole song and every step of
---- the network; weights need not add up to the log-odds, for the network is no
---- sum. Above 0: it made the hit likelier; a hit that was not there weighs nothing.
+--- A weight is gradient times input (Shrikumar et al. 2016, "Not just a black box"):
+--- the derivative of the log-odds with respect to an input, times its value. It is
+--- exact to first order, through the whole song and every step of the network. The
+--- weights need not add up to the log-odds, because the network is not linear. A weight
+--- above 0 makes the hit more likely.
 local core = require "neuraldrummer.core"
 local format = require "neuraldrummer.numbers".format
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.explain
 local explain = {}
 
-local EARLIER <const> = 16   -- hits before, of which a hit's reasons name so many
+local MAX_EARLIER <const> = 16   -- earlier hits listed with each explained hit
 
 ---@class neuraldrummer.explain_options
 ---@field bar integer from 1
 ---@field voice? string only the hits of this voice
----@field style? boolean default true: the model is told the style of the song's own drums
+---@field style? boolean whether the model is given the style of the song's own drums (default
+--- true)
 
 ---@class neuraldrummer.reason
----@field kind "song"|"before"|"with"|"style" heard in the song; hits before; struck with it; style
+---@field kind "song"|"before"|"with"|"style" a metric of the song, earlier hits of a voice, a hit
+--- at the same step, or the style
 ---@field name string of the metric or the voice
 ---@field weight number
 
@@ -27,22 +31,23 @@ local EARLIER <const> = 16   -- hits before, of which a hit's reasons name so ma
 ---@field step integer
 ---@field beat number in the bar, from 1
 ---@field voice string
----@field probability number 0..1, the voices before it in the kit being known
----@field reasons neuraldrummer.reason[] the weightiest first
+---@field probability number 0..1, given the voices before it in the kit
+---@field reasons neuraldrummer.reason[] by falling absolute weight
 ---@field earlier {step: integer, bar: integer, beat: number, voice: string, weight: number}[]
---- the weightiest single hits before
----@field song number[] weight of all that is heard at each step of the song
+--- single earlier hits, by falling absolute weight
+---@field song number[] by step, the weight of all metrics there
 
 ---@class neuraldrummer.explanation
 ---@field bar integer
----@field step integer its first
+---@field step integer its first step
 ---@field steps integer
 ---@field hits neuraldrummer.explained_hit[]
----@field reasons neuraldrummer.reason[] the mean over the hits
----@field song number[] likewise
----@field earlier table[] likewise, all of them, in order of time
+---@field reasons neuraldrummer.reason[] means over the hits
+---@field song number[] means over the hits
+---@field earlier table[] means over the hits, in order of time
 
-local function weightiest(list)
+-- Sorts by falling absolute weight, and returns the list.
+local function sort_by_weight(list)
   table.sort(list, function(a, b)
     local x, y = math.abs(a.weight), math.abs(b.weight)
     if x ~= y then return x > y end
@@ -62,7 +67,7 @@ local function reasons_of(hit)
   for name, weight in pairs(hit.voices) do add("before", name, weight) end
   for name, weight in pairs(hit.simultaneous) do add("with", name, weight) end
   add("style", "style", hit.style)
-  return weightiest(list)
+  return sort_by_weight(list)
 end
 
 --- Explains the hits of a bar.
@@ -73,14 +78,14 @@ end
 ---@return string? message
 function explain.run(model, seq, options)
   local o = check(options, { bar = "integer", voice = "string", style = "boolean" })
-  if not o.bar then error("options: bar is needed", 2) end
+  if not o.bar then error("option 'bar' is missing", 2) end
   local bars, per_beat = seq:bars(), seq:settings().steps_per_beat
   local bar = bars[o.bar]
-  if not bar then return nil, ("it has no bar %d, but %d bars"):format(o.bar, #bars) end
+  if not bar then return nil, ("there is no bar %d: the last is %d"):format(o.bar, #bars) end
   local known = o.voice == nil
   for _, name in ipairs(seq:voices()) do known = known or name == o.voice end
   if not known then
-    return nil, ("there is no voice '%s'; there are %s"):format(o.voice,
+    return nil, ("there is no voice '%s'; choose from %s"):format(o.voice,
       table.concat(seq:voices(), ", "))
   end
 
@@ -109,7 +114,7 @@ function explain.run(model, seq, options)
         end
         cells[key].weight = cells[key].weight + each.weight
       end
-      table.move(weightiest(raw.earlier), 1, EARLIER, 1, hit.earlier)
+      table.move(sort_by_weight(raw.earlier), 1, MAX_EARLIER, 1, hit.earlier)
       for _, reason in ipairs(hit.reasons) do
         local key = reason.kind .. " " .. reason.name
         if not sums[key] then
@@ -124,8 +129,8 @@ function explain.run(model, seq, options)
   end
   local n = #result.hits
   if n == 0 then
-    return nil, o.voice and ("%s is not struck in bar %d"):format(o.voice, o.bar)
-      or ("nothing is struck in bar %d"):format(o.bar)
+    return nil, o.voice and ("%s has no hits in bar %d"):format(o.voice, o.bar)
+      or ("bar %d has no hits"):format(o.bar)
   end
   for t = 1, #seq do song[t] = song[t] / n end
   result.song, result.reasons, result.earlier = song, {}, {}
@@ -133,7 +138,7 @@ function explain.run(model, seq, options)
     reason.weight = reason.weight / n
     result.reasons[i] = reason
   end
-  weightiest(result.reasons)
+  sort_by_weight(result.reasons)
   for i, each in ipairs(cells) do
     each.weight = each.weight / n
     result.earlier[i] = each
@@ -145,7 +150,7 @@ function explain.run(model, seq, options)
   return result
 end
 
---- A reason in words.
+--- Names a reason in words.
 ---@param reason neuraldrummer.reason
 ---@return string
 function explain.words(reason)
@@ -156,13 +161,13 @@ function explain.words(reason)
   return name
 end
 
---- An explanation as a printable table: a row a hit, with its weightiest reasons.
+--- Formats an explanation as a table of text: a row for each hit, with its main reasons.
 ---@param result neuraldrummer.explanation
----@param n? integer reasons a hit; default 4
+---@param n? integer number of reasons for each hit (default 4)
 ---@return string
 function explain.format(result, n)
-  local rows = { { "beat", "voice", "odds", "what made it likely, in log-odds" } }
-  local function most(list, words)
+  local rows = { { "beat", "voice", "prob.", "reasons, by their weight in log-odds" } }
+  local function first(list, words)
     local parts = {}
     for i = 1, math.min(n or 4, #list) do
       parts[i] = format("%s %+.2f", words(list[i]), list[i].weight)
@@ -171,14 +176,14 @@ function explain.format(result, n)
   end
   for _, hit in ipairs(result.hits) do
     rows[#rows + 1] = { format("%g", hit.beat), (hit.voice:gsub("_", " ")),
-      format("%.0f %%", 100 * hit.probability), most(hit.reasons, explain.words) }
+      format("%.0f %%", 100 * hit.probability), first(hit.reasons, explain.words) }
     if #hit.earlier > 0 then
-      rows[#rows + 1] = { "", "", "", "  hits: " .. most(hit.earlier, function(each)
+      rows[#rows + 1] = { "", "", "", "  hits: " .. first(hit.earlier, function(each)
         return format("%s at %d:%g", each.voice:gsub("_", " "), each.bar, each.beat)
       end) }
     end
   end
-  rows[#rows + 1] = { "", "all", "", most(result.reasons, explain.words) }
+  rows[#rows + 1] = { "", "all", "", first(result.reasons, explain.words) }
   local widths, lines = { 0, 0, 0 }, {}
   for _, row in ipairs(rows) do
     for i = 1, 3 do widths[i] = math.max(widths[i], #row[i]) end

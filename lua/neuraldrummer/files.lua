@@ -113,7 +113,7 @@ end
 
 --- Sorts names byte by byte: Lua's own order is that of the locale.
 ---@param names string[]
-function files.sort(names) table.sort(names, core().before) end
+function files.sort(names) table.sort(names, core().byte_less) end
 
 --- All files below a folder whose names end in one of `extensions` (lower
 --- case, without the dot), sorted by path. Links are followed, but no folder

@@ -1,7 +1,8 @@
---- Option tables are strict: an unknown key is refused, and the nearest known
---- one is named. (The C side does the same for its own.)
+--- Checks of option tables. They are strict: an unknown option raises an error that
+--- names the nearest known one. (The C side does the same for its own.)
 local options = {}
 
+-- Levenshtein's distance.
 local function distance(a, b)
   local row = {}
   for j = 0, #b do row[j] = j end
@@ -17,15 +18,17 @@ local function distance(a, b)
   return row[#b]
 end
 
---- Checks `given` against `known`, a table of name = type (several types apart
---- by "|"; "integer" is a number that is whole). Raises at the caller's caller.
+--- Checks `given` against `known`, a table of name = type (several types are
+--- separated by "|"; "integer" is a whole number). Raises at the caller's caller.
 ---@param given? table
 ---@param known table<string, string>
----@return table given an empty one when it was nil
-function options.check(given, known)
+---@param level? integer that the error is raised at, as of `error`; default 3
+---@return table given, or an empty table if it was nil
+function options.check(given, known, level)
+  level = level or 3
   if given == nil then return {} end
   if type(given) ~= "table" then
-    error(("options: a table is needed, got %s"):format(type(given)), 3)
+    error(("options: a table is needed, got %s"):format(type(given)), level)
   end
   for name, value in pairs(given) do
     local types = known[name]
@@ -35,7 +38,7 @@ function options.check(given, known)
         local d = distance(tostring(name), other)
         if d < best or (d == best and other < nearest) then nearest, best = other, d end
       end
-      error(("unknown option '%s'; did you mean '%s'?"):format(tostring(name), nearest), 3)
+      error(("unknown option '%s'; did you mean '%s'?"):format(tostring(name), nearest), level)
     end
     local fits = false
     for kind in types:gmatch "[^|]+" do
@@ -43,19 +46,64 @@ function options.check(given, known)
     end
     if not fits then
       error(("option '%s': %s is needed, got %s"):format(name, types:gsub("|", " or "),
-        type(value)), 3)
+        type(value)), level)
     end
   end
   return given
 end
 
---- What a MIDI file may have at most, of all that reads songs: the reader's
---- limits and the tokeniser's.
+--- Raises an error of misuse that names the option.
+---@param name string
+---@param format string
+---@param ... any
+function options.misuse(name, format, ...)
+  error(("option '%s': " .. format):format(name, ...), 0)
+end
+
+--- What is wrong with a number that must lie in a range; nil: nothing.
+---@param x number
+---@param min? number
+---@param max? number
+---@return string? message
+function options.out_of_range(x, min, max)
+  if x >= (min or -math.huge) and x <= (max or math.huge) then return nil end
+  if not max then return ("%.15g is not %.15g or more"):format(x, min) end
+  return ("%.15g is not between %.15g and %.15g"):format(x, min, max)
+end
+
+--- Raises if an option's number is out of range.
+---@param name string
+---@param x number
+---@param min? number
+---@param max? number
+function options.check_range(name, x, min, max)
+  local message = options.out_of_range(x, min, max)
+  if message then options.misuse(name, "%s", message) end
+end
+
+--- Limits on the MIDI files that are read, against broken and hostile ones. The first
+--- three are the reader's, the last one is the tokeniser's.
+---@type {name: string, flag: string, range: number[], text: string}[]
 options.LIMITS = {
-  max_bytes = "integer", max_events = "integer", max_tracks = "integer", max_steps = "integer",
+  { name = "max_bytes", flag = "--max-bytes", range = { 0 },
+    text = "size limit of a file that is read (default 256 MiB)" },
+  { name = "max_events", flag = "--max-events", range = { 0 },
+    text = "limit on the events of a file (default 8,000,000)" },
+  { name = "max_tracks", flag = "--max-tracks", range = { 0 },
+    text = "limit on the tracks of a file (default 4096)" },
+  { name = "max_steps", flag = "--max-steps", range = { 1, 1 << 24 },
+    text = "limit on the steps of a song (default 2^20)" },
 }
 
---- The reader's options, of `given` that may have these limits.
+--- The limits as an option table's names and types.
+---@param known table<string, string> names and types that they are added to
+---@return table<string, string> known
+function options.with_limits(known)
+  for _, limit in ipairs(options.LIMITS) do known[limit.name] = "integer" end
+  return known
+end
+
+--- The reader's options, from options that have its limits.
 ---@param given table
 ---@param drum_channel? integer
 ---@return neuraldrummer.load_options

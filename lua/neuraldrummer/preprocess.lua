@@ -9,6 +9,7 @@ local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
 local shards = require "neuraldrummer.shards"
 
+---@class neuraldrummer.modules.preprocess
 local preprocess = {}
 
 ---@class neuraldrummer.preprocess_options
@@ -42,7 +43,7 @@ local KNOWN = {
   valid_every = "integer", threads = "integer", shard = "table", reasons = "boolean",
   on_progress = "function",
 }
-for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
+option.with_limits(KNOWN)
 
 ---@class neuraldrummer.preprocess_summary
 ---@field files integer looked at
@@ -54,7 +55,7 @@ for name, kind in pairs(option.LIMITS) do KNOWN[name] = kind end
 ---@field steps integer
 ---@field voices {name: string, hits: integer, rate: number, weight: number}[] rate: hits a step;
 --- weight: mean rate of all voices over this one's, the balanced class weight
----@field unknown neuraldrummer.unknown_pitch[] of kept songs: drum notes that are no voice's, the
+---@field unknown neuraldrummer.pitch_count[] of kept songs: drum notes that are no voice's, the
 --- commonest first, with `hits` of all
 ---@field seconds number
 

@@ -3,6 +3,7 @@
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.progress
 local progress = {}
 
 ---@class neuraldrummer.progress

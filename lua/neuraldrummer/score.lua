@@ -1,48 +1,48 @@
---- How well drums fit their song: their log-likelihood a step, in bits, in
---- excess of that under other songs. A likelihood by itself says how usual
---- drums are; what it loses when another song is heard is what they owe to
---- this one.
+--- How well drums fit their song: their log-likelihood under it, in bits a step, minus
+--- their mean log-likelihood under other songs. A likelihood by itself only says how
+--- common drums are; the difference is what they owe to this song.
 ---
---- The other songs are the same one, begun OTHERS times at another of its bars
---- and going round at its end; and, where a corpus is at hand, as many of its
---- songs. The model is told the style of the drums and what was played before,
---- so that neither counts. (Of drums put to a song that isn't theirs, this tells three in
---- four pairs apart; the likelihood itself hardly better than chance.)
+--- The other songs are the same song started at other bars (it wraps around at its end)
+--- and, if a corpus is given, songs of that. The model is given the style of the drums
+--- and the hits played before, so that neither of these counts. Of pairs of drums that
+--- belong to the song and drums that do not, this score tells three in four apart; the
+--- likelihood alone does hardly better than chance.
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.score
 local score = {}
 
-local OTHERS <const> = 8
+local OTHERS <const> = 8    -- other songs of each kind, by default
 
 ---@class neuraldrummer.score_options
----@field others? integer other songs of each kind; default 8
----@field against? neuraldrummer.corpus songs to hear instead, besides the song's own other bars
----@field seed? integer which of them
----@field history? boolean default true: the model is told what was played before
----@field style? boolean default true: ... and the style of the drums
+---@field others? integer number of other songs of each kind (default 8)
+---@field against? neuraldrummer.corpus to take other songs from as well
+---@field seed? integer that chooses the songs of the corpus (default 1)
+---@field history? boolean whether the model is given the hits before each step (default true)
+---@field style? boolean whether the model is given the style of the drums (default true)
 ---@field pause? function as generator:play takes it
 
 ---@class neuraldrummer.scored_bar
 ---@field bar integer from 1
----@field step integer its first, from 1
+---@field step integer its first step, from 1
 ---@field steps integer
 ---@field hits integer
----@field likelihood number bits a step
----@field others number bits a step, the mean under other songs
----@field fit number the former less the latter
+---@field likelihood number log-likelihood in bits a step
+---@field others number mean log-likelihood under the other songs, in bits a step
+---@field fit number likelihood minus others
 
 ---@class neuraldrummer.score
----@field likelihood number bits a step, of the steps from the first hit to the last
----@field others number the mean under other songs
----@field fit number the former less the latter; above 0: the drums fit
+---@field likelihood number log-likelihood in bits a step, from the first hit to the last
+---@field others number mean log-likelihood under the other songs, in bits a step
+---@field fit number likelihood minus others; the drums fit if it is above 0
 ---@field steps integer from the first hit to the last
 ---@field hits integer
----@field better integer how many of the other songs they fit less
----@field of integer how many there are
+---@field better integer number of other songs that the drums fit less well
+---@field of integer number of other songs
 ---@field bars neuraldrummer.scored_bar[]
 
--- The bars to begin at: `n` of them, spread over the song, none of them the first.
+-- First steps of `n` bars that are spread over the song, without the first bar.
 local function other_starts(seq, n)
   local bars, starts = seq:bars(), {}
   n = math.min(n, #bars - 1)
@@ -50,10 +50,10 @@ local function other_starts(seq, n)
   return starts
 end
 
--- `n` songs drawn from a corpus, and a bar of each to begin at.
+-- `n` songs of a corpus, and the step of each to start at.
 local function other_songs(corpus, seq, n, seed)
   local songs, starts = {}, {}
-  -- a walk by a step without a common divisor meets every song once
+  -- with a stride that is coprime to the number of songs, no song comes twice
   local count, stride = #corpus, 1 + 2 * (seed * 7919 % 65536)
   local function gcd(a, b) return b == 0 and a or gcd(b, a % b) end
   while count > 1 and gcd(stride, count) > 1 do stride = stride + 2 end
@@ -70,8 +70,9 @@ local function other_songs(corpus, seq, n, seed)
   return songs, starts
 end
 
--- What is heard with some drums: the song as it is, then the others.
-local function hearings(seq, o)
+-- The songs under which drums are scored, each with the step it starts at: their own
+-- song first.
+local function contexts(seq, o)
   local n = o.others or OTHERS
   local songs, at = { seq }, { 1 }
   for _, step in ipairs(other_starts(seq, n)) do songs[#songs + 1], at[#at + 1] = seq, step end
@@ -81,19 +82,22 @@ local function hearings(seq, o)
     table.move(more, 1, #more, #songs + 1, songs)
     table.move(starts, 1, #starts, #at + 1, at)
   end
-  if #songs == 1 then return nil, "it has a single bar, and no other song is there to hear" end
+  if #songs == 1 then
+    return nil, "it has only one bar, so there is nothing to compare with; give a corpus"
+  end
   return songs, at
 end
 
 -- The steps of the first hit and the last.
-local function reach(seq)
+local function hit_range(seq)
   local hits, voices = seq:packed_hits(), #seq:voices()
   local first, last = hits:find "[^\0]", hits:find "[^\0]\0*$"
   if not first then return nil, "it has no drums to score" end
   return (first - 1) // voices + 1, (last - 1) // voices + 1
 end
 
--- Bits of every hearing over some steps, a step; and the mean of the others.
+-- Log-likelihood in bits a step under each song, over a range of steps; and the mean of
+-- all but the first.
 local function means(judged, from, to)
   local sums = {}
   for k, list in ipairs(judged) do
@@ -118,9 +122,9 @@ function score.run(model, seq, options)
   local o = check(options, { others = "integer", against = "userdata", seed = "integer",
     history = "boolean", style = "boolean", pause = "function" })
   local pause = o.pause
-  local first, last = reach(seq)
+  local first, last = hit_range(seq)
   if not first then return nil, last end
-  local songs, at = hearings(seq, o)
+  local songs, at = contexts(seq, o)
   if not songs then return nil, at end
   local takes_style = model:config().features == "whole"
   local judged = core.log_likelihood(model, seq, { song = songs, song_step = at,
@@ -144,62 +148,54 @@ function score.run(model, seq, options)
   return result
 end
 
-local PLAIN <const> = 0.3    -- weight of the likelihood itself
+local LIKELIHOOD_WEIGHT <const> = 0.3
 
---- How good takes are among others for the same song, in bits a hit: the fit, and
---- a third as much the likelihood itself; a take that fits by hits that nobody
---- would play is none. The model is told neither history nor style here, for a take
---- that copies itself, or keeps to an odd style, is not the better for it. So what
---- it hears is the same for all of them, and they cost hardly more than one.
+--- Ranks takes of one song: for each a number in bits a hit, higher for a better take. It
+--- is the fit plus 0.3 times the likelihood, because a take can also fit by hits that
+--- nobody would play. The model is given neither history nor style here, so that a take
+--- gains nothing by repeating itself or by an odd style.
 ---
---- Of six takes each for 42 validation songs, the best by this one match the recorded
---- hits a little better than any take does (F1 .36, and .35), and are told from
---- recorded ones a little more often (AUC .74, and .68): what fits is the more usual.
+--- Of six takes each for 42 validation songs, the best one by this number matches the
+--- recorded hits slightly better than an average take (F1 .36 against .35), but is told
+--- from recorded drums slightly more often (AUC .74 against .68), because what fits is
+--- also more ordinary.
 ---@param model neuraldrummer.model
 ---@param takes neuraldrummer.sequence[] for one song
 ---@param pause? function as generator:play takes it
----@return (number|false)[] worths false where there is nothing to judge
----@return string? message why, of the last of those
-function score.worths(model, takes, pause)
-  local worths, kept, message = {}, {}, nil
+---@return (number|false)[] ranks false for a take that cannot be ranked
+---@return string? message why, for the last of these
+function score.rank(model, takes, pause)
+  local ranks, at_take, played, message = {}, {}, {}, nil
   for k, seq in ipairs(takes) do
-    worths[k] = false
-    local first, why = reach(seq)
-    if first then kept[#kept + 1] = k else message = why end
+    ranks[k] = false
+    local first, why = hit_range(seq)
+    if first then
+      at_take[#at_take + 1], played[#played + 1] = k, seq
+    else
+      message = why
+    end
   end
-  if #kept == 0 then return worths, message end
-  local songs, at = hearings(takes[kept[1]], {})
-  if not songs then return worths, at end
-  local played = {}
-  for i, k in ipairs(kept) do played[i] = takes[k] end
+  if #played == 0 then return ranks, message end
+  local songs, at = contexts(played[1], {})
+  if not songs then return ranks, at end
   local judged = core.log_likelihood(model, played,
     { song = songs, song_step = at, history = false }, pause)
-  for i, k in ipairs(kept) do
-    local first, last = reach(takes[k])
+  for i, seq in ipairs(played) do
+    local first, last = hit_range(seq)
     local sums, others = means(judged[i], first, last)
-    worths[k] = (sums[1] - others + PLAIN * sums[1]) * (last - first + 1)
-      / count(takes[k]:packed_hits())
+    ranks[at_take[i]] = (sums[1] - others + LIKELIHOOD_WEIGHT * sums[1]) * (last - first + 1)
+      / count(seq:packed_hits())
     if pause then pause() end
   end
-  return worths, message
+  return ranks, message
 end
 
---- The same of one take.
----@param model neuraldrummer.model
----@param seq neuraldrummer.sequence
----@return number? worth
----@return string? message
-function score.worth(model, seq)
-  local worths, message = score.worths(model, { seq })
-  return worths[1] or nil, message
-end
-
---- The bars that fit least, the worst first: of those between the first hit
---- and the last, the ones that another song would explain better.
+--- The bars that fit worst, the worst first: bars between the first hit and the last
+--- that are more likely under other songs.
 ---@param result neuraldrummer.score
----@param n? integer at most so many; default 8
+---@param n? integer at most this many (default 8)
 ---@return neuraldrummer.scored_bar[]
-function score.least(result, n)
+function score.worst_bars(result, n)
   local from, to
   for b, bar in ipairs(result.bars) do
     if bar.hits > 0 then from, to = from or b, b end

@@ -10,6 +10,7 @@ local kits = require "neuraldrummer.kits"
 local check = require "neuraldrummer.options".check
 local printable = require "neuraldrummer.printable"
 
+---@class neuraldrummer.modules.shards
 local shards = {}
 
 local VERSION <const> = 1
@@ -113,7 +114,7 @@ function shards.note(path, shard, tally)
   local note = {}
   for key, value in pairs(shard) do note[key] = value end
   for key, value in pairs(tally) do note[key] = value end
-  note.bytes, note.unknown = bytes, kits.listed(tally.unknown)
+  note.bytes, note.unknown = bytes, kits.sort_counts(tally.unknown)
   note.reasons = {}
   for i, each in ipairs(tally.reasons) do
     note.reasons[i] = { path = printable.line(each.path), message = printable.line(each.message) }
@@ -141,7 +142,7 @@ function shards.summary(tally, voices)
   return {
     files = tally.files, kept = tally.kept, valid = tally.valid, skipped = tally.skipped,
     reasons = tally.reasons, left_out = tally.left_out, steps = tally.steps, voices = list,
-    unknown = kits.listed(tally.unknown), seconds = tally.seconds,
+    unknown = kits.sort_counts(tally.unknown), seconds = tally.seconds,
   }
 end
 

@@ -2,6 +2,7 @@
 --- many songs have which tempo and how many hits.
 local before = require "neuraldrummer.core".byte_less
 
+---@class neuraldrummer.modules.statistics
 local statistics = {}
 
 local PLACES <const> = 16          -- of a bar of 4/4

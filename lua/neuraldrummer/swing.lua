@@ -17,6 +17,7 @@
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.swing
 local swing = {}
 
 local SWUNG <const> = 0.5    -- from here on, a song's own eighths are swung

@@ -10,12 +10,13 @@
 ---   m.safetensors.training  while it is trained: no other may
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
+local compatible = require "neuraldrummer.compatible"
 local saved_state = require "neuraldrummer.train.state"
 local log = require "neuraldrummer.train.log"
-local misfit = require "neuraldrummer.fit"
 local session = require "neuraldrummer.train.session"
 local check = require "neuraldrummer.options".check
 
+---@class neuraldrummer.modules.train
 local train = {}
 
 ---@class neuraldrummer.train_options
@@ -159,8 +160,9 @@ end
 local function taught(corpus, path)
   local model, message = core.load_model(path)
   if not model then return nil, message end
-  message = misfit(corpus, model, path)
-  if message then return nil, message end
+  local ok
+  ok, message = compatible.check(corpus, model, path)
+  if not ok then return nil, message end
   if model:config().features == "whole" then
     local styles
     styles, message = model:learn_styles(corpus)
@@ -186,8 +188,9 @@ local function resumed(corpus, options, last, mark)
   if not extra["train.epoch"] then return nil, last .. ": holds no training to go on with" end
   local place = saved_state.read(extra)
   if not place then return nil, last .. ": the state of its training is broken" end
-  message = misfit(corpus, model, last)
-  if message then return nil, message end
+  local ok
+  ok, message = compatible.check(corpus, model, last)
+  if not ok then return nil, message end
   if place.songs ~= #corpus then
     return nil, ("%s: was trained on a corpus of %d songs, and %s has %d"):format(last, place.songs,
       corpus:path(), #corpus)

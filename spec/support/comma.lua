@@ -3,7 +3,6 @@
 local folder, locale = arg[1], arg[2]
 if locale and not os.setlocale(locale) then os.exit(3) end
 local nd = require "neuraldrummer"
-local direct = require "neuraldrummer.direct"
 local evaluate = require "neuraldrummer.evaluate"
 local explain = require "neuraldrummer.explain"
 local files = require "neuraldrummer.files"
@@ -11,6 +10,7 @@ local generate = require "neuraldrummer.generate"
 local plot = require "neuraldrummer.plot"
 local preprocess = require "neuraldrummer.preprocess"
 local statistics = require "neuraldrummer.statistics"
+local styles = require "neuraldrummer.styles"
 local train = require "neuraldrummer.train"
 
 local function path(name) return folder .. "/" .. name end
@@ -21,7 +21,7 @@ assert(dofile "examples/songs/all.lua".write(path "songs"))
 local song = path "songs/rock.mid"
 local seq = assert(nd.tokeniser():encode(assert(nd.song.load(song))))
 keep("tokens.txt", seq:tokens())
-keep("own.style", direct.style_text("rock", seq))
+keep("own.style", styles.encode("rock", seq))
 local model = assert(nd.model.load(assert(nd.default_model())))
 keep("explain.txt", explain.format(assert(explain.run(model, seq, { bar = 3 }))))
 assert(generate.drum(song, { out = path "drums.mid", style = path "own.style", humanise = 0.5,

@@ -1,37 +1,44 @@
---- What the commands of the tool share: the exit statuses, results and
---- complaints, the conversion of values, options that several take, and songs.
+--- What the commands of the tool share: exit statuses, printing, the conversion of
+--- values, options that several take, checks of output files, and reading songs.
 local nd = require "neuraldrummer"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local log = require "neuraldrummer.train.log"
-local option = require "neuraldrummer.options"
+local options = require "neuraldrummer.options"
+local playing = require "neuraldrummer.options.playing"
 local printable = require "neuraldrummer.printable"
 
 local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
+---@class neuraldrummer.cli_row
+---@field [1] string names: "song", "--seed" or "-o --output"
+---@field [2] string|false metavariable (false: the choices stand for it); of a flag, the
+--- description
+---@field [3]? string description; a flag has none
+---@field [4]? fun(text: string): any, string? converter: a value, or nil and a message
+---@field args? string as argparse takes it; so are `choices`, `count` and `default`
+---@field suggests? fun(): string[] some of the values, for completion
+---@field group? string heading in the help
+
 ---@class neuraldrummer.cli_command
 ---@field name? string
 ---@field summary string
----@field example? string a command line, for the help
----@field takes table[] rows, or lists of rows: {name, argname, description, converter}, or
---- {name, description} of a flag; an argname of false names the choices; besides, argparse's
---- args, choices, count and default, and `suggests`, a function that gives values for
---- the shell to complete
+---@field example? string a command line for the help
+---@field takes table[] rows, or lists of rows
 ---@field run fun(args: table, tool: neuraldrummer.cli_tool): boolean?, string?, integer? true; or
---- nil, a message (none when all is said), and the exit status where that is not FAILED
+--- nil, a message (or nil if all is printed), and the exit status if it is not FAILED
 
 ---@class neuraldrummer.cli_tool
----@field suggesting fun(): table argparse's parser, with the values that are suggested
+---@field suggesting fun(): table argparse's parser, with suggested values as choices
 ---@field commands neuraldrummer.cli_command[] in the order of the help
 
--- Results -------------------------------------------------------------------
+-- Printing ------------------------------------------------------------------
 
---- The processes that a command runs among, until it has left them: they end
---- with this one.
+--- The processes that a command runs in, until it leaves them: they end together.
 ---@type neuraldrummer.world?
 common.world = nil
 
---- What a command has to say to the user beside its result.
+--- Prints a message to the user on stderr, in one line.
 ---@param format string
 function common.complain(format, ...)
   local world = common.world
@@ -40,42 +47,41 @@ function common.complain(format, ...)
     printable.line((format:format(...):gsub("%s*\n%s*", " "))), "\n")
 end
 
--- A result that cannot be written, to a full disk say, is a failure: the
--- first reason is kept for the end.
-local unwritten
+-- The first failure to write the result, such as a full disk; it is reported at the end.
+local write_failure
 
---- A part of the result, as it is.
+--- Writes a part of the result.
 ---@param ... string
 function common.write(...)
   local ok, why = io.stdout:write(...)
-  if not ok then unwritten = unwritten or why end
+  if not ok then write_failure = write_failure or why end
 end
 
---- A line of the result.
+--- Prints a line of the result.
 ---@param format string
 function common.say(format, ...) common.write(printable.line(format:format(...)), "\n") end
 
---- Lines of the result.
----@param text string each with its end
+--- Prints lines of the result.
+---@param text string lines, each with its newline
 function common.say_lines(text)
   for line in text:gmatch "([^\n]*)\n" do common.say("%s", line) end
 end
 
---- The result as JSON.
+--- Prints the result as JSON.
 ---@param value table
----@param order? string[] of the keys; those that it does not name come behind, by name
+---@param order? string[] of the keys; other keys follow, sorted by name
 function common.say_json(value, order) common.write(printable.json(value, order or {})) end
 
---- Whether all of the result could be written.
+--- Flushes the result; nil and a message if any of it could not be written.
 ---@return boolean? ok
 ---@return string? message
 function common.flush()
   local flushed, why = io.stdout:flush()
-  if not flushed or unwritten then return nil, unwritten or why end
+  if not flushed or write_failure then return nil, write_failure or why end
   return true
 end
 
--- Values: from text, or nil and what is wrong with it -------------------------
+-- Converters: a value from its text, or nil and a message ---------------------------
 
 ---@param text string
 ---@return integer? n
@@ -97,23 +103,16 @@ function common.number(text)
   return n + 0.0
 end
 
-local function at_least(least)
+-- A converter that checks a range as well.
+local function in_range(convert, min, max)
   return function(text)
-    local n, message = common.integer(text)
-    if n and n < least then return nil, ("'%s' is not %d or more"):format(text, least) end
-    return n, message
+    local n, message = convert(text)
+    if n then message = options.out_of_range(n, min, max) end
+    if message then return nil, message end
+    return n
   end
 end
-common.natural, common.positive = at_least(0), at_least(1)
-
--- From 1 to `most`.
-local function at_most(most)
-  return function(text)
-    local n, message = common.positive(text)
-    if n and n > most then return nil, ("%d is not in 1-%d"):format(n, most) end
-    return n, message
-  end
-end
+common.natural, common.positive = in_range(common.integer, 0), in_range(common.integer, 1)
 
 --- "COLUMN=VALUE" as both.
 ---@param text string
@@ -127,49 +126,78 @@ end
 
 -- Options -------------------------------------------------------------------
 
-common.DRUM_CHANNEL = { "--drum-channel", "N",
-  "channel of the song's drums, 1-16, where it is not 10.", common.integer }
+--- A description as a sentence of the help.
+---@param text string
+---@return string
+function common.sentence(text)
+  return (text:gsub("^%l", string.upper):gsub("%.?$", "."))
+end
+
+local CONVERTERS <const> = { integer = common.integer, number = common.number }
+
+--- The row of an option of options/playing.
+---@param option neuraldrummer.playing_option with `flag`
+---@return neuraldrummer.cli_row
+function common.playing_row(option)
+  local text = option.help or option.text
+  if not option.value then return { option.flag, text, group = option.group } end
+  local convert = CONVERTERS[option.type]
+  if convert and option.range then
+    convert = in_range(convert, option.range[1], option.range[2])
+  end
+  return { option.flag, option.value, text, convert, choices = option.choices,
+    suggests = option.suggests, group = option.group }
+end
+
+--- The field of the parsed arguments that an option is found in.
+---@param flag string "--seed", or several names
+---@return string
+function common.field(flag) return (flag:match "%-%-([%w-]+)":gsub("-", "_")) end
+
+-- The row of the option of this name that playing a song has.
+local function row_of(name)
+  for _, option in ipairs(playing.of "drum") do
+    if option.name == name then
+      local row = common.playing_row(option)
+      row.group = nil
+      return row
+    end
+  end
+end
+
+common.DRUM_CHANNEL, common.KIT_IN = row_of "drum_channel", row_of "kit_in"
+common.MODEL, common.START, common.THREADS = row_of "model", row_of "start", row_of "threads"
+common.LIMITS = {}
+for i, limit in ipairs(options.LIMITS) do common.LIMITS[i] = row_of(limit.name) end
 common.GRID = {
-  { "--kit", "KIT", "drum kit: gm9, basic6 or full17.",
+  { "--kit", "KIT", "drum kit: gm9, basic6 or full17",
     suggests = function() return { "gm9", "basic6", "full17" } end },
-  { "--steps-per-beat", "N", "steps of a quarter note: 2, 4, 6, 8 or 12.", common.integer,
+  { "--steps-per-beat", "N", "steps of a quarter note: 2, 4, 6, 8 or 12", common.integer,
     suggests = function() return { "2", "4", "6", "8", "12" } end },
 }
-common.KIT_IN = { "--kit-in", "MAP", "kit map of the file's drums: a name of `kits`, or a file "
-  .. "(mine.kit); default: as in General MIDI.", suggests = kits.names }
-common.LIMITS = {
-  { "--max-bytes", "N", "of a file that is read (default 256 MiB).", common.natural },
-  { "--max-events", "N", "that it may hold (default 8 million).", common.natural },
-  { "--max-tracks", "N", "that it may hold (default 4096).", common.natural },
-  { "--max-steps", "N", "of the grid that a song may be long (default 2^20, at most 2^24).",
-    at_most(1 << 24) },
-}
-common.MODEL = { "--model", "MODEL", "a trained model; default: the one that comes along." }
-common.QUIET = { "-q --quiet", "no progress bar." }
-common.START = { "--start", "HOW", "what went before: blank, count-in, basic or random.",
-  choices = { "blank", "count-in", "basic", "random" } }
-common.THREADS = { "--threads", "N", "1-256, default 1.", at_most(256) }
+common.QUIET = { "-q --quiet", "show no progress bar" }
 
--- Files ---------------------------------------------------------------------
+-- Output files ----------------------------------------------------------------
 
 ---@class neuraldrummer.cli_file
----@field [1] string|false|nil path; no such file without one
+---@field [1] string|false|nil path; without one, there is no such file
 ---@field [2] string what it is, in words
----@field over? string a path that it may take the place of
+---@field over? string an input that this output may overwrite
 
---- Whether what will be written leaves alone what is read, and what else is written.
----@param read neuraldrummer.cli_file[]
----@param written neuraldrummer.cli_file[]
+--- Checks that outputs do not overwrite inputs or one another.
+---@param inputs neuraldrummer.cli_file[]
+---@param outputs neuraldrummer.cli_file[]
 ---@return boolean? ok
 ---@return string? message
 ---@return integer? status
-function common.keep_apart(read, written)
-  local others = table.move(read, 1, #read, 1, {})
-  for _, file in ipairs(written) do
+function common.check_outputs(inputs, outputs)
+  local others = table.move(inputs, 1, #inputs, 1, {})
+  for _, file in ipairs(outputs) do
     local path, what = file[1], file[2]
     for _, other in ipairs(path and others or {}) do
       if other[1] and other[1] ~= file.over and files.same(path, other[1]) then
-        return nil, ("%s: is %s; %s must go elsewhere"):format(path, other[2], what), common.MISUSED
+        return nil, ("%s: is %s; choose another file for %s"):format(path, other[2], what),
+          common.MISUSED
       end
     end
     others[#others + 1] = file
@@ -177,72 +205,75 @@ function common.keep_apart(read, written)
   return true
 end
 
---- The same, with a picture and the numbers that are left beside it. Its name must be
---- a picture's, and its numbers take no log's place: a training's has the same ending.
+--- The same with a picture and the file of its numbers beside it. The picture's name must
+--- end as that of a picture, and its numbers must not overwrite the log of a training,
+--- which has the same ending.
 ---@param picture? string
----@param read neuraldrummer.cli_file[]
----@param written neuraldrummer.cli_file[]
----@param numbers? string|false where they go; default: beside it; false: it has none
+---@param inputs neuraldrummer.cli_file[]
+---@param outputs neuraldrummer.cli_file[]
+---@param numbers? string|false their path; default: beside the picture; false: there are none
 ---@return boolean? ok
 ---@return string? message
 ---@return integer? status
-function common.keep_apart_picture(picture, read, written, numbers)
-  if not picture then return common.keep_apart(read, written) end
+function common.check_outputs_with_picture(picture, inputs, outputs, numbers)
+  if not picture then return common.check_outputs(inputs, outputs) end
   local named, message = require "neuraldrummer.plot.gnuplot".is_picture(picture)
   if not named then return nil, message, common.MISUSED end
   if numbers == nil then numbers = files.ending(picture, ".tsv") end
   if numbers and log.is_log(numbers) then
-    read = table.move(read, 1, #read, 2, { { numbers, "the log of a training" } })
+    inputs = table.move(inputs, 1, #inputs, 2, { { numbers, "the log of a training" } })
   end
-  written = table.move(written, 1, #written, 1, {})
-  written[#written + 1] = { picture, "the picture" }
-  written[#written + 1] = { numbers, "the picture's numbers" }
-  return common.keep_apart(read, written)
+  outputs = table.move(outputs, 1, #outputs, 1, {})
+  outputs[#outputs + 1] = { picture, "the picture" }
+  outputs[#outputs + 1] = { numbers, "the picture's numbers" }
+  return common.check_outputs(inputs, outputs)
 end
 
 -- Songs ---------------------------------------------------------------------
 
+--- Reads a song, with its drums converted to General MIDI.
 ---@param args table song, drum_channel, kit_in, limits
----@return neuraldrummer.song? song with General MIDI's drums
+---@return neuraldrummer.song? song
 ---@return string? message
 function common.load_song(args)
   local song, map, message, unknown
   map, message = kits.open(args.kit_in)
   if message then return nil, message end
-  song, message = nd.song.load(args.song, option.reading(args, args.drum_channel))
+  song, message = nd.song.load(args.song, options.reading(args, args.drum_channel))
   if not song then return nil, message end
   if not map then return song end
-  song, unknown = kits.read(song, map)
+  song, unknown = kits.to_general_midi(song, map)
   common.remark_unknown(args.song, unknown, "kit map")
   return song
 end
 
---- Says that drum notes are no voice's, and which, where there are any.
+--- Reports drum notes that are not understood, if there are any.
 ---@param path string
----@param unknown neuraldrummer.unknown_pitch[]
----@param what string the kit, or the kit map, that does not know them
+---@param unknown neuraldrummer.pitch_count[]
+---@param what string "kit" or "kit map"
 function common.remark_unknown(path, unknown, what)
   if unknown.hits == 0 then return end
-  common.complain("%s: %d drum note%s with pitches that the %s does not know: %s", path,
-    unknown.hits, unknown.hits == 1 and "" or "s", what, kits.text(unknown))
+  common.complain("%s: %d drum note%s with pitches that are not in the %s: %s", path, unknown.hits,
+    unknown.hits == 1 and "" or "s", what, kits.describe(unknown))
 end
 
+--- Lays a song on a grid.
 ---@param args table song, kit_in, max_steps
 ---@param song neuraldrummer.song
 ---@param tokeniser neuraldrummer.tokeniser
----@param silent? boolean nothing is said of pitches that are no voice's
+---@param silent? boolean do not report pitches that no voice stands for
 ---@return neuraldrummer.sequence? seq
 ---@return string? message
 function common.encode(args, song, tokeniser, silent)
   if not silent and not args.kit_in then
-    common.remark_unknown(args.song, kits.unknown(song, tokeniser), "kit")
+    common.remark_unknown(args.song, kits.unknown_pitches(song, tokeniser), "kit")
   end
   local seq, message = tokeniser:encode(song, files.name(args.song), args.max_steps)
   if not seq then return nil, ("%s: %s"):format(args.song, message) end
   return seq
 end
 
---- A song on the grid that is asked for.
+--- Reads a song and lays it on the grid that the arguments ask for.
 ---@param args table song, drum_channel, kit_in, limits, original, kit, steps_per_beat
 ---@param silent? boolean as of encode
 ---@return neuraldrummer.sequence? seq

@@ -71,7 +71,7 @@ local function say_summary(args, summary, unknown_to)
   end
   if summary.unknown.hits > 0 then
     say("%d drum notes with pitches that the %s does not know: %s", summary.unknown.hits,
-      unknown_to, kits.text(summary.unknown))
+      unknown_to, kits.describe(summary.unknown))
   end
   if args.list_skipped then say_skipped(summary.reasons) end
 end
@@ -130,7 +130,7 @@ data.preprocess = {
         where[each[1]] = each[2]
       end
     end
-    local apart, why, status = common.keep_apart({ { args.manifest, "the manifest" } },
+    local apart, why, status = common.check_outputs({ { args.manifest, "the manifest" } },
       { { args.output, args.original and "the text" or "the corpus" } })
     if not apart then return nil, why, status end
     local bar
@@ -243,7 +243,7 @@ data.plot = {
     end
     local numbers = args.tsv
     if #args.song == 1 and #logs == 1 then numbers = false end  -- it is text already
-    local apart, why, status = common.keep_apart_picture(args.output, read, {}, numbers)
+    local apart, why, status = common.check_outputs_with_picture(args.output, read, {}, numbers)
     if not apart then return nil, why, status end
     if figures == #args.song then return draw_figures(args, plot) end
     if #logs < #args.song and #args.song > 1 then

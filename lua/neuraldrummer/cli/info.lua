@@ -217,8 +217,8 @@ info.info = {
       return true
     end
     local kind, message, apart, status
-    apart, message, status = common.keep_apart_picture(args.plot, { { args.file, "the input" } },
-      {})
+    apart, message, status = common.check_outputs_with_picture(args.plot,
+      { { args.file, "the input" } }, {})
     if not apart then return nil, message, status end
     kind, message = kind_of(args.file)
     if not kind then return nil, message end

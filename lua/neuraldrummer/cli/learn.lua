@@ -1,9 +1,9 @@
 --- The commands that make a model and measure it: train, evaluate.
 local nd = require "neuraldrummer"
 local common = require "neuraldrummer.cli.common"
+local compatible = require "neuraldrummer.compatible"
 local files = require "neuraldrummer.files"
 local generate = require "neuraldrummer.generate"
-local misfit = require "neuraldrummer.fit"
 local progress = require "neuraldrummer.progress"
 
 local say, say_json = common.say, common.say_json
@@ -107,7 +107,7 @@ learn.train = {
     local last = files.infix(args.output, ".last")
     -- a model may be taught further in its own place
     local world, corpus, apart, message, status
-    apart, message, status = common.keep_apart(
+    apart, message, status = common.check_outputs(
       { { args.corpus, "the corpus" }, { args.from, "the model to begin with" } },
       { { args.output, "the model", over = args.from },
         { last, "the model to go on from", over = args.from },
@@ -207,8 +207,9 @@ local function evaluate_freely(args, model, corpus, options)
     end
   end
   for i, entry in ipairs(entries) do
-    message = misfit(entry.corpus or corpus, entry.model, paths[i])
-    if message then return nil, message end
+    local ok
+    ok, message = compatible.check(entry.corpus or corpus, entry.model, paths[i])
+    if not ok then return nil, message end
   end
   if args.touch then
     options.touch, message = generate.open_model(args.touch, "touch")
@@ -266,8 +267,9 @@ learn.evaluate = {
     if not model then return nil, message end
     corpus, message = nd.corpus.open(args.corpus, model:tokeniser())
     if not corpus then return nil, message end
-    message = not args.free and misfit(corpus, model, args.model)
-    if message then return nil, message end
+    local ok = args.free
+    if not ok then ok, message = compatible.check(corpus, model, args.model) end
+    if not ok then return nil, message end
     if args.threads then model:threads(args.threads) end
     local bar
     local options = {

@@ -1,10 +1,10 @@
 --- A song's picture: what is heard, its sections, what was asked of the drummer,
 --- and the drums.
 local core = require "neuraldrummer.core"
-local direct = require "neuraldrummer.direct"
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
+local sections = require "neuraldrummer.sections"
 
 local LEFT <const>, RIGHT <const> = gnuplot.LEFT, gnuplot.RIGHT
 local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
@@ -35,7 +35,7 @@ end
 -- What the picture shows by bar.
 local function by_bar(seq, options)
   local bars, direction = seq:bars(), options.direction or {}
-  local facts = { bars = bars, sections = options.sections or direct.sections(seq),
+  local facts = { bars = bars, sections = options.sections or sections.find(seq),
     styles = core.bar_styles(seq), asked = direction.fills, energy = direction.density,
     known = direction.mask, fills = 0 }
   facts.open = facts.known and open_shares(seq, bars, facts.known)

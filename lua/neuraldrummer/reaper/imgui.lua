@@ -1,15 +1,15 @@
---- The settings in a window of ReaImGui, where that extension is installed:
---- each a field to write in, and beside it a list, a slider or two buttons.
+--- The settings in a window of ReaImGui, if that extension is installed: for each a text
+--- field, and beside it a list, a slider or two buttons.
 local settings = require "neuraldrummer.reaper.settings"
 
 local imgui = {}
 
-local VERSION <const> = "0.9"    -- of its API; newer ones still answer to it
+local VERSION <const> = "0.9"    -- of its API; newer versions support it
 local LABEL <const>, FIELD <const>, SLIDER <const> = 80, 200, 130
 local ORANGE <const> = 0xE69F00FF
 
--- The extension, as its own documentation says; nil where there is none, or an
--- older one.
+-- Loads the extension, in the way that its documentation describes; nil if there is none,
+-- or an older one.
 local function library(r)
   if not r.APIExists "ImGui_GetBuiltinPath" then return nil end
   local before = package.path
@@ -19,18 +19,18 @@ local function library(r)
   return ok and ImGui or nil
 end
 
---- Opens it, and leaves; the rest goes by `defer`.
+--- Opens the window and returns; REAPER then calls it through `defer`.
 ---@param r table the `reaper` table
----@return boolean opened false: ReaImGui is not there
+---@return boolean opened false if ReaImGui is not installed
 function imgui.open(r)
   local ImGui = library(r)
   if not ImGui then return false end
   local ctx = ImGui.CreateContext(settings.TITLE)
-  local changed = {}             -- what is not stored yet, by setting
+  local changed = {}             -- values that are not stored yet, by setting
 
   local function value_of(setting) return changed[setting] or settings.get(r, setting) end
 
-  -- Not while a key or a mouse button is down: each is a write to the disk.
+  -- Not called while a key or a mouse button is down, because it writes to the disk.
   local function store()
     for setting, value in pairs(changed) do
       settings.set(r, setting, value)
@@ -42,18 +42,18 @@ function imgui.open(r)
     if not ImGui.BeginCombo(ctx, "##choices of " .. setting.name, "",
       ImGui.ComboFlags_NoPreview) then return end
     for _, choice in ipairs(setting.choices) do
-      local name = choice == "" and settings.FREE or choice
+      local name = choice == "" and settings.UNSET or choice
       if ImGui.Selectable(ctx, name, choice == value_of(setting)) then changed[setting] = choice end
     end
     ImGui.EndCombo(ctx)
   end
 
-  -- As long as there is no number, the slider stands in the middle and says so.
+  -- Without a number, the slider stands in the middle and shows "-".
   local function slider(setting)
     local number = tonumber(value_of(setting))
     ImGui.SetNextItemWidth(ctx, SLIDER)
     local moved, to = ImGui.SliderDouble(ctx, "##slider of " .. setting.name,
-      number or (setting.least + setting.most) / 2, setting.least, setting.most,
+      number or (setting.min + setting.max) / 2, setting.min, setting.max,
       number and "%.1f" or "-")
     if moved then changed[setting] = settings.number(setting, to) end
   end
@@ -73,7 +73,7 @@ function imgui.open(r)
     ImGui.Text(ctx, setting.label)
     ImGui.SameLine(ctx, LABEL)
     ImGui.SetNextItemWidth(ctx, FIELD)
-    local typed, text = ImGui.InputTextWithHint(ctx, "##" .. setting.name, settings.FREE,
+    local typed, text = ImGui.InputTextWithHint(ctx, "##" .. setting.name, settings.UNSET,
       value_of(setting))
     if typed then changed[setting] = text end
     if ImGui.IsItemHovered(ctx) then ImGui.SetTooltip(ctx, setting.hint) end
@@ -86,9 +86,9 @@ function imgui.open(r)
     if problem then ImGui.TextColored(ctx, ORANGE, problem) end
   end
 
-  -- What is in the window; true when it is to be closed.
+  -- Draws the window; true if it is to be closed.
   local function content()
-    -- before any field: in one, Escape takes back what was written there
+    -- checked before the fields: in a field, Escape restores its text
     local escaped = ImGui.IsWindowFocused(ctx) and not ImGui.IsAnyItemActive(ctx)
       and ImGui.IsKeyPressed(ctx, ImGui.Key_Escape)
     for _, setting in ipairs(settings.LIST) do row(setting) end
@@ -107,7 +107,7 @@ function imgui.open(r)
     local shown, open = ImGui.Begin(ctx, settings.TITLE, true, ImGui.WindowFlags_AlwaysAutoResize)
     if shown then
       if content() then open = false end
-      ImGui.End(ctx)             -- of a window that is folded up, Begin has done it
+      ImGui.End(ctx)             -- for a collapsed window, Begin has called it
     end
     if open then r.defer(loop) else store() end
   end

@@ -1,8 +1,9 @@
---- Plays what a project holds: with the C module where it loads, else with the
---- command-line tool in a process of its own. Both give the same notes.
+--- Plays drums to the music of a project: with the C module if it can be loaded, else
+--- with the command-line tool in a separate process. Both give the same notes.
 local format = require "neuraldrummer.numbers".format
 local kits = require "neuraldrummer.kits"
 local midi = require "neuraldrummer.reaper.midi"
+local playing = require "neuraldrummer.options.playing"
 
 local player = {}
 
@@ -20,14 +21,14 @@ local player = {}
 ---@field bars? string
 ---@field extend? integer
 
--- Errors that name an option, without the place in the code they came from.
+-- The first line of an error, without the position in the code that raised it.
 local function plain(message)
   return (tostring(message):gsub("^[^\n]-:%d+: ", ""):gsub("\n.*", ""))
 end
 
 -- In this process --------------------------------------------------------------
 
--- The song as the C module has it, and its Sequence.
+-- The bundled model, the song as an object of the C module, and its Sequence.
 local function encode(nd, song, pause)
   local path, message = nd.default_model()
   if not path then return nil, message end
@@ -35,59 +36,61 @@ local function encode(nd, song, pause)
   model, message = nd.model.load(path)
   if not model then return nil, message end
   pause()
-  local own = nd.song.new { ppq = song.ppq, notes = song.notes, tempos = song.tempos,
+  local object = nd.song.new { ppq = song.ppq, notes = song.notes, tempos = song.tempos,
     meters = song.meters }
   pause()
   local seq
-  seq, message = model:tokeniser():encode(own)
+  seq, message = model:tokeniser():encode(object)
   if not seq then return nil, message end
   pause()
-  return model, own, seq
+  return model, object, seq
 end
 
--- What playing and judging take: they say how much they did.
-local function between(pause)
+-- `pause` for the C module, which calls it with an argument of its own.
+local function without_arguments(pause)
   return function() pause() end
 end
 
-local here = {}
+local in_module = {}
 
-function here.play(song, o, pause)
+function in_module.play(song, o, pause)
   local nd = require "neuraldrummer"
-  pause()  -- loading the module is the most that is done at once
-  local model, own, seq = encode(nd, song, pause)
-  if not model then return nil, own end
-  local options = { pause = between(pause) }
+  pause()  -- loading the module takes longer than any later step
+  local model, object, seq = encode(nd, song, pause)
+  if not model then return nil, object end
+  local options = { pause = without_arguments(pause) }
   for name, value in pairs(o) do options[name] = value end
-  local drums, why = require "neuraldrummer.generate".play(model, own, seq, options)
+  local drums, why = nd.generate.play(model, object, seq, options)
   if not drums then return nil, why end
   pause()
-  return own:with_drums(drums):notes "drums"
+  return object:with_drums(drums):notes "drums"
 end
 
-function here.score(song, pause)
-  local nd, score = require "neuraldrummer", require "neuraldrummer.score"
+function in_module.score(song, pause)
+  local nd = require "neuraldrummer"
   pause()
-  local model, own, seq = encode(nd, song, pause)
-  if not model then return nil, own end
-  local result, message = score.run(model, seq, { pause = between(pause) })
+  local model, object, seq = encode(nd, song, pause)
+  if not model then return nil, object end
+  local result, message = nd.score.run(model, seq, { pause = without_arguments(pause) })
   if not result then return nil, message end
-  local least = {}
-  for i, bar in ipairs(score.least(result)) do least[i] = { bar = bar.bar, fit = bar.fit } end
-  return least
+  local worst = {}
+  for i, bar in ipairs(nd.score.worst_bars(result)) do
+    worst[i] = { bar = bar.bar, fit = bar.fit }
+  end
+  return worst
 end
 
--- In a process of its own --------------------------------------------------------
+-- In a separate process ----------------------------------------------------------
 
 ---@class neuraldrummer.reaper.outside
----@field run fun(line: string) starts a command line and does not wait
+---@field run fun(line: string) starts a command line without waiting for it
 ---@field tool string
 ---@field windows boolean
----@field folder string for files between the two
+---@field folder string for files that the two processes exchange
 ---@field clock fun(): number
 
-local LONGEST <const> = 120      -- seconds that the tool may take
-local made = 0                   -- files are numbered, one script run after another
+local TIMEOUT <const> = 120      -- seconds that the tool may take
+local runs = 0                   -- its files are numbered
 
 local function read(path)
   local file = io.open(path, "rb")
@@ -97,20 +100,22 @@ local function read(path)
   return bytes
 end
 
--- A word of a command line. A quote of its own could end it early: it has none.
+-- Quotes a word for a command line. On Windows, quotes within it cannot be escaped, and
+-- are removed.
 local function quote(word, windows)
   if windows then return '"' .. word:gsub('["%%\r\n]', "") .. '"' end
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- Runs the tool on a song; what it wrote, or nil and its complaint.
+-- Runs the tool on a song; returns what it wrote, or nil and its message.
 local function run_tool(outside, song, words, pause)
-  made = made + 1
-  local stem = ("%sneuraldrummer-%d-%d"):format(outside.folder, os.time(), made)
-  local input, output, told, done = stem .. ".mid", stem .. ".out", stem .. ".txt", stem .. ".done"
+  runs = runs + 1
+  local stem = ("%sneuraldrummer-%d-%d"):format(outside.folder, os.time(), runs)
+  local input, output, printed, done = stem .. ".mid", stem .. ".out", stem .. ".txt",
+    stem .. ".done"
   local script = stem .. (outside.windows and ".bat" or ".sh")
   local function clean()
-    for _, path in ipairs { input, output, told, done, script } do os.remove(path) end
+    for _, path in ipairs { input, output, printed, done, script } do os.remove(path) end
   end
   local function write(path, bytes)
     local file, message = io.open(path, "wb")
@@ -124,7 +129,7 @@ local function run_tool(outside, song, words, pause)
     line[i] = quote(word == "IN" and input or word == "OUT" and output or word, outside.windows)
   end
   local command = table.concat(line, " ")
-  local said, mark = quote(told, outside.windows), quote(done, outside.windows)
+  local said, mark = quote(printed, outside.windows), quote(done, outside.windows)
   local text
   if outside.windows then
     text = ("@echo off\r\nchcp 65001 >nul\r\ncall %s >%s 2>&1\r\necho %%errorlevel%% >%s.part\r\n"
@@ -139,18 +144,18 @@ local function run_tool(outside, song, words, pause)
     clean()
     return nil, message
   end
-  -- also when the user cancels, and the coroutine is closed
+  -- called as well if the user cancels, which closes the coroutine
   local _ <close> = setmetatable({}, { __close = clean })
   outside.run((outside.windows and "cmd.exe /C " or "/bin/sh ") .. quote(script, outside.windows))
   local started, status = outside.clock(), read(done)
   while not status do
-    if outside.clock() - started > LONGEST then
-      return nil, ("%s did not answer within %d seconds"):format(outside.tool, LONGEST)
+    if outside.clock() - started > TIMEOUT then
+      return nil, ("%s did not answer within %d seconds"):format(outside.tool, TIMEOUT)
     end
     pause(true)
     status = read(done)
   end
-  local answer = read(told) or ""
+  local answer = read(printed) or ""
   if status:match "%-?%d+" ~= "0" then
     local said_why = answer:match "([^\n]*%S)%s*$" or ("ended with status " .. status)
     return nil, (said_why:gsub("^neuraldrummer: ", ""))
@@ -162,47 +167,42 @@ local tool = {}
 
 function tool.play(song, o, pause, outside)
   local words = { outside.tool, "drum", "IN", "-o", "OUT", "--drums-alone" }
-  local function add(flag, value)
-    if value ~= nil then
-      words[#words + 1] = flag .. "=" .. (type(value) == "number" and math.type(value) == "float"
-        and format("%.14g", value) or tostring(value))
+  for _, option in ipairs(playing.of "drum") do
+    local value = o[option.name]
+    local flag = option.flag and option.flag:match "%-%-[%w-]+"
+    if flag and option.value and value then
+      words[#words + 1] = flag .. "=" .. (math.type(value) == "float" and format("%.14g", value)
+        or tostring(value))
+    elseif flag and not option.value and value == (option.sets ~= false) then
+      words[#words + 1] = flag
     end
   end
-  add("--seed", o.seed)
-  add("--energy", o.energy)
-  add("--fills", o.fills)
-  add("--swing", o.swing)
-  add("--humanise", o.humanise)
-  add("--keep", o.keep)
-  add("--bars", o.bars)
-  add("--extend", o.extend)
-  if o.style == false then words[#words + 1] = "--no-style" else add("--style", o.style) end
   local bytes, message = run_tool(outside, song, words, pause)
   if not bytes then return nil, message end
   local notes
   notes, message = midi.notes(bytes)
-  if not notes then return nil, "what the tool wrote " .. message end
+  if not notes then return nil, "the file that the tool wrote " .. message end
   return notes
 end
 
 function tool.score(song, pause, outside)
   local answer, message = run_tool(outside, song, { outside.tool, "score", "IN", "--json" }, pause)
   if not answer then return nil, message end
-  local fits, least = {}, {}
+  local fits, worst = {}, {}
   for bar in (answer:match '"bars"%s*:%s*(%b[])' or ""):gmatch "%b{}" do
     local n, fit = bar:match '"bar"%s*:%s*(%d+)', bar:match '"fit"%s*:%s*([%-%d.eE]+)'
     if n and fit then fits[math.tointeger(tonumber(n))] = tonumber(fit) end
   end
-  for n in (answer:match '"least"%s*:%s*(%b[])' or ""):gmatch "%d+" do
+  for n in (answer:match '"worst"%s*:%s*(%b[])' or ""):gmatch "%d+" do
     local bar = math.tointeger(tonumber(n))
-    least[#least + 1] = { bar = bar, fit = fits[bar] or 0 }
+    worst[#worst + 1] = { bar = bar, fit = fits[bar] or 0 }
   end
-  return least
+  return worst
 end
 
 -- Either --------------------------------------------------------------------------
 
---- Whether the C module loads here; the reason when it does not.
+--- Whether the C module can be loaded; the reason if not.
 ---@return boolean
 ---@return string? reason
 function player.in_process()
@@ -210,27 +210,28 @@ function player.in_process()
   return ok, not ok and plain(why) or nil
 end
 
--- The own drums of a song in General MIDI's pitches, and the way back.
-local function read_kit(song, map)
+-- A song with its drums converted to General MIDI; and by tick and new pitch, the original
+-- pitch of each. Notes that the map does not know are left out.
+local function to_general_midi(song, map)
   if not map then return song, {} end
-  local heard, back = {}, {}
-  for name, value in pairs(song) do heard[name] = value end
-  heard.notes = {}
+  local converted, original = {}, {}
+  for name, value in pairs(song) do converted[name] = value end
+  converted.notes = {}
   for _, note in ipairs(song.notes) do
-    local own = note
+    local copy = note
     if note.channel == 10 then
       local pitch = map.reads[note.pitch]
-      own = nil
+      copy = nil
       if pitch then
-        own = {}
-        for name, value in pairs(note) do own[name] = value end
-        own.pitch = pitch
-        back[note.tick << 7 | pitch] = note.pitch
+        copy = {}
+        for name, value in pairs(note) do copy[name] = value end
+        copy.pitch = pitch
+        original[note.tick << 7 | pitch] = note.pitch
       end
     end
-    heard.notes[#heard.notes + 1] = own
+    converted.notes[#converted.notes + 1] = copy
   end
-  return heard, back
+  return converted, original
 end
 
 local function call(f, ...)
@@ -247,35 +248,35 @@ local function open_kit(given)
   return kits.load(given)
 end
 
---- Drum notes for a song, in order of time.
+--- Plays drums to a song: their notes in order of time.
 ---@param song neuraldrummer.reaper.song with `ppq`
 ---@param o neuraldrummer.reaper.options
 ---@param kit? string the kit map that the drums are read and written in
 ---@param pause fun(wait?: boolean)
----@param outside? neuraldrummer.reaper.outside given: the tool is used
+---@param outside? neuraldrummer.reaper.outside if given, the tool plays
 ---@return {tick: integer, duration: integer, pitch: integer, velocity: integer}[]? notes
 ---@return string? message
 function player.play(song, o, kit, pause, outside)
   local map, message = open_kit(kit)
   if message then return nil, message end
-  local heard, back = read_kit(song, map)
+  local converted, original = to_general_midi(song, map)
   local notes
-  notes, message = call((outside and tool or here).play, heard, o, pause, outside)
+  notes, message = call((outside and tool or in_module).play, converted, o, pause, outside)
   if not notes then return nil, message end
   local writes = map and map.writes or {}
   for _, note in ipairs(notes) do
-    note.pitch = back[note.tick << 7 | note.pitch] or writes[note.pitch] or note.pitch
+    note.pitch = original[note.tick << 7 | note.pitch] or writes[note.pitch] or note.pitch
   end
   return notes
 end
 
---- The bars whose drums fit least, the worst first.
+--- The bars whose drums fit worst, the worst first.
 ---@return {bar: integer, fit: number}[]? bars
 ---@return string? message
 function player.score(song, kit, pause, outside)
   local map, message = open_kit(kit)
   if message then return nil, message end
-  return call((outside and tool or here).score, (read_kit(song, map)), pause, outside)
+  return call((outside and tool or in_module).score, (to_general_midi(song, map)), pause, outside)
 end
 
 return player

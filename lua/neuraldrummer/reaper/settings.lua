@@ -1,53 +1,49 @@
---- What a REAPER user sets once: kept in REAPER's extended state. Its windows,
---- `imgui` and `window`, show this list and change it by these functions.
+--- The settings of a REAPER user, stored in REAPER's extended state. The windows
+--- `imgui` and `window` show this list and change it with these functions. The options
+--- of the drummer among them are described in options/playing.
 local format = require "neuraldrummer.numbers".format
-local kits = require "neuraldrummer.kits"
+local playing = require "neuraldrummer.options.playing"
 
 local settings = {}
 
 local SECTION <const> = "neuraldrummer"
 
 settings.TITLE = "Neural Drummer: settings"
-settings.FREE = "as it likes"    -- what stands for the empty value
-
-local function choices_of_kits()
-  local names = kits.names()
-  table.insert(names, 1, "")
-  return names
-end
+settings.UNSET = "default"    -- shown for the empty value
 
 ---@class neuraldrummer.reaper.setting
 ---@field name string
 ---@field label string
----@field hint string what may be set
----@field default string
----@field choices? string[] some that may be set
----@field step? number of a number: by how much it is changed
----@field least? number
----@field most? number
----@field whole? boolean
----@field text? boolean something else than a number may be set too
+---@field hint string the values that may be set
+---@field default string "": the drummer's own default
+---@field choices? string[] some of the values
+---@field step? number of a number: the change by one arrow
+---@field min? number
+---@field max? number
+---@field whole? boolean whether it must be a whole number
+---@field text? boolean whether other text than a number may be set too
+
+-- The setting of an option; what the option's row in `playing` does not say comes from
+-- its type and range.
+local function setting_of(option)
+  local own = option.reaper
+  local range = own.range or own.step and option.range or {}
+  local choices = own.choices and table.move(own.choices, 1, #own.choices, 2, { "" })
+  return { name = own.name or option.name, label = own.label, hint = own.hint,
+    default = own.default or "", choices = choices, step = own.step, min = range[1],
+    max = range[2], whole = option.type == "integer" or nil, text = own.text }
+end
 
 ---@type neuraldrummer.reaper.setting[]
-settings.LIST = {
-  { name = "energy", label = "Energy", hint = "-3 to 3, or bars: 1-8:-1,9-16:1", default = "",
-    step = 0.5, least = -3, most = 3, text = true },
-  { name = "fills", label = "Fills", hint = "none, sections, every N bars, or bars: 12,24",
-    default = "", choices = { "", "sections", "4", "8", "none" } },
-  { name = "style", label = "Style", hint = "number, name, ride=0.6, or none", default = "" },
-  { name = "swing", label = "Swing", hint = "0 to 1, or song", default = "",
-    choices = { "", "0", "0.33", "0.67", "1", "song" } },
-  { name = "humanise", label = "Humanise", hint = "0 to 1", default = "1", step = 0.1, least = 0,
-    most = 1 },
-  { name = "seed", label = "Seed", hint = "a whole number", default = "1", step = 1, least = 0,
-    most = 1e9, whole = true },
-  { name = "kit", label = "Kit map", hint = "a map's name, or a .kit file", default = "",
-    choices = choices_of_kits() },
-  { name = "tool", label = "Tool", hint = "the neuraldrummer program, where the module won't load",
-    default = "neuraldrummer" },
-}
+settings.LIST = {}
+for _, option in ipairs(playing.LIST) do
+  if option.reaper then settings.LIST[#settings.LIST + 1] = setting_of(option) end
+end
+table.insert(settings.LIST, { name = "tool", label = "Tool",
+  hint = "the neuraldrummer program, used if the module cannot be loaded",
+  default = "neuraldrummer" })
 
---- The value of a setting, as it was last set.
+--- The value of a setting.
 ---@param r table the `reaper` table
 ---@param setting neuraldrummer.reaper.setting
 ---@return string
@@ -57,47 +53,47 @@ function settings.get(r, setting)
   return value
 end
 
---- Sets it, to stay when REAPER is closed.
+--- Sets it, and keeps it when REAPER is closed.
 ---@param r table
 ---@param setting neuraldrummer.reaper.setting
 ---@param value string
 function settings.set(r, setting, value) r.SetExtState(SECTION, setting.name, value, true) end
 
---- All as they came.
+--- Sets all to their defaults.
 ---@param r table
 function settings.reset(r)
   for _, setting in ipairs(settings.LIST) do settings.set(r, setting, setting.default) end
 end
 
--- A value without what surrounds it.
-local function bare(value) return value:match "^%s*(.-)%s*$" end
+local function trim(value) return value:match "^%s*(.-)%s*$" end
 
---- What is wrong with a value, as far as that is known without a song.
+--- Checks a value, as far as that is possible without a song.
 ---@param setting neuraldrummer.reaper.setting
 ---@param value string
----@return string? message
+---@return string? message nil if it is valid
 function settings.problem(setting, value)
-  value = bare(value)
+  value = trim(value)
   if not setting.step or value == "" then return nil end
   local number = tonumber(value)
   if not number then
     if setting.text then return nil end
-    return ("%s: '%s' is no number."):format(setting.label, value)
-  elseif not (number >= setting.least and number <= setting.most) then
-    return ("%s: %s is not in %g to %g."):format(setting.label, value, setting.least, setting.most)
+    return ("%s: '%s' is not a number."):format(setting.label, value)
+  elseif not (number >= setting.min and number <= setting.max) then
+    return ("%s: %s is not between %g and %g."):format(setting.label, value, setting.min,
+      setting.max)
   elseif setting.whole and not math.tointeger(number) then
     return ("%s: %s is not a whole number."):format(setting.label, value)
   end
 end
 
---- All of them, as the player takes them: what is left to it is absent.
+--- All settings as options of the player. Empty ones are left out.
 ---@param r table
 ---@return table? options
 ---@return string? message
 function settings.options(r)
   local o = {}
   for _, setting in ipairs(settings.LIST) do
-    local value = bare(settings.get(r, setting))
+    local value = trim(settings.get(r, setting))
     local problem = settings.problem(setting, value)
     if problem then return nil, problem end
     local number = setting.step and tonumber(value)
@@ -111,16 +107,16 @@ function settings.options(r)
   return o
 end
 
---- Of a setting that is a number: this one as text, on its steps and in its range.
+--- A number as the text of a setting, rounded to its steps and moved into its range.
 ---@param setting neuraldrummer.reaper.setting
 ---@param number number
 ---@return string
 function settings.number(setting, number)
   number = math.floor(number / setting.step + 0.5) * setting.step
-  return format("%.10g", math.max(setting.least, math.min(setting.most, number)))
+  return format("%.10g", math.max(setting.min, math.min(setting.max, number)))
 end
 
---- The value that is so many choices or steps further.
+--- The value that is some choices or steps further.
 ---@param setting neuraldrummer.reaper.setting
 ---@param value string
 ---@param by integer

@@ -1,5 +1,5 @@
---- The settings in a window of plain gfx, which every REAPER has. Arrows change
---- a value, a click on it asks for one.
+--- The settings in a window of gfx, which every REAPER has. Arrows change a value; a
+--- click on it opens a dialog.
 local settings = require "neuraldrummer.reaper.settings"
 local work = require "neuraldrummer.reaper.work"
 
@@ -8,7 +8,7 @@ local window = {}
 local ROW <const>, WIDTH <const>, EDGE <const> = 30, 420, 12
 local BUTTON <const> = 80
 
---- Opens it, and leaves; the rest goes by `defer`.
+--- Opens the window and returns; REAPER then calls it through `defer`.
 ---@param r table the `reaper` table
 ---@param gfx table
 function window.open(r, gfx)
@@ -38,7 +38,7 @@ function window.open(r, gfx)
       local by = pressed(120, y, 24) and -1 or pressed(right, y, 24) and 1
       if by then settings.set(r, setting, settings.further(setting, value, by)) end
     end
-    work.text(gfx, value == "" and settings.FREE or value, 150, y, WIDTH - 192, ROW, true)
+    work.text(gfx, value == "" and settings.UNSET or value, 150, y, WIDTH - 192, ROW, true)
     return pressed(150, y, WIDTH - 192), settings.problem(setting, value)
   end
   local function loop()

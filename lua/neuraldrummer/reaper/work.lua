@@ -1,12 +1,12 @@
---- Long work in slices, so that REAPER's window never freezes: a coroutine that
---- is resumed from `defer`, with a window that says how far it is.
+--- Runs long work in slices, so that REAPER's window never freezes: a coroutine that is
+--- resumed through `defer`, with a window that shows its progress.
 local work = {}
 
-work.SLICE = 0.008               -- seconds; what comes last in a slice ends within 10 ms
-local QUIET <const> = 0.2        -- work that is done by then shows no window
+work.SLICE = 0.008               -- seconds; the last step of a slice ends within 10 ms
+local QUIET <const> = 0.2        -- seconds; shorter work shows no window
 local WIDTH <const>, HEIGHT <const> = 320, 96
 
--- Whether the left button went down within a rectangle since the last look.
+-- Whether the left button went down within a rectangle since the last call.
 local function clicked(gfx, state, x, y, w, h)
   local down = gfx.mouse_cap & 1 == 1
   local pressed = down and not state.down
@@ -23,7 +23,7 @@ function work.text(gfx, text, x, y, w, h, centred)
   gfx.drawstr(text, (centred and 1 or 0) | 4, x + w, y + h)
 end
 
--- The window; true when the user wants no more of it.
+-- Draws the window; true if the user cancels.
 local function draw(gfx, title, state)
   if not state.open then
     gfx.init(title, WIDTH, HEIGHT, 0)
@@ -47,8 +47,8 @@ local function draw(gfx, title, state)
   return cancelled
 end
 
---- Runs `task` in slices, then `finish` once, with what it returned. When the
---- user cancels, with nothing; when it raised, with nil and the message.
+--- Runs `task` in slices, then calls `finish` once with its results: without any if the
+--- user cancelled; with nil and the message if it raised.
 ---@param r table the `reaper` table
 ---@param gfx table
 ---@param title string
@@ -61,23 +61,23 @@ function work.run(r, gfx, title, task, finish)
   end
   local function say(text, share) state.text, state.share = text, share end
   local routine = coroutine.create(function() return task(pause, say) end)
-  local function over(...)
+  local function done(...)
     if state.open then gfx.quit() end
     finish(...)
   end
   local function slice()
     if (state.open or r.time_precise() - started > QUIET) and draw(gfx, title, state) then
       coroutine.close(routine)
-      return over()
+      return done()
     end
     deadline = r.time_precise() + work.SLICE
     local results = table.pack(coroutine.resume(routine))
     if coroutine.status(routine) ~= "dead" then
       r.defer(slice)
     elseif results[1] then
-      over(table.unpack(results, 2, results.n))
+      done(table.unpack(results, 2, results.n))
     else
-      over(nil, tostring(results[2]))
+      done(nil, tostring(results[2]))
     end
   end
   slice()

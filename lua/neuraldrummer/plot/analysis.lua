@@ -1,31 +1,31 @@
---- Pictures of what a model makes of drums: how well they fit, and why.
+--- Pictures of the analysis of drums by a model: how well they fit, and why they are likely.
 local check = require "neuraldrummer.options".check
 local format = require "neuraldrummer.numbers".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
-local judge = {}
+local analysis = {}
 
 local LEFT <const>, RIGHT <const> = gnuplot.LEFT, gnuplot.RIGHT
 local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
 local HEIGHT <const> = gnuplot.HEIGHT
--- Pixels: the upper panel, the drums.
-local TOP <const>, UNDER <const>, ROLL <const>, FOOT <const> = 90, 242, 266, 634
+-- Pixels: top and bottom of the upper panel, and of the drum roll.
+local TOP <const>, BOTTOM <const>, ROLL <const>, FOOT <const> = 90, 242, 266, 634
 
 local function side_of(x) return x < 0 and gnuplot.AGAINST or gnuplot.FOR end
 
 ---@class neuraldrummer.plot_score_options
----@field out string path of the picture (PNG, SVG, PDF): the fit of each bar above the drum roll
----@field tsv? string path of its data, a row a bar; default: beside the picture
+---@field out string path of the picture (PNG, SVG or PDF)
+---@field tsv? string path of its numbers, one row for each bar; default: beside the picture
 ---@field title? string default: the Sequence's name
----@field from? string[] paths of the files that it was read from, which stay
+---@field from? string[] paths of input files, which are not overwritten
 
---- Draws what score.run found of a Sequence.
+--- Draws a score: the fit of each bar above the drum roll.
 ---@param seq neuraldrummer.sequence
 ---@param result neuraldrummer.score
 ---@param options neuraldrummer.plot_score_options
 ---@return boolean? ok
 ---@return string? message
-function judge.score(seq, result, options)
+function analysis.score(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
   if not options.out then error("options: out is needed", 2) end
   local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
@@ -53,9 +53,9 @@ function judge.score(seq, result, options)
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, RIGHT)
   add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
   gnuplot.head(add, HEIGHT, title == "" and "score" or title,
-    format("%.3f bits a step; under other songs %.3f: %+.3f for its own, better than %d of %d",
-      result.likelihood, result.others, result.fit, result.better, result.of))
-  gnuplot.place(add, HEIGHT, TOP, UNDER)
+    format("log-likelihood %.3f bits a step, %.3f under other songs: fit %+.3f, better than "
+      .. "%d of %d", result.likelihood, result.others, result.fit, result.better, result.of))
+  gnuplot.place(add, HEIGHT, TOP, BOTTOM)
   add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
   add("set ylabel 'fit, bits a step' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
@@ -68,12 +68,14 @@ function judge.score(seq, result, options)
   return gnuplot.draw(options.out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end
 
-local SPLIT <const>, CHART <const> = 0.68, 0.83  -- of the width: the roll's end, the chart's axis
+-- Shares of the width: right end of the drum roll, left end of the chart of reasons.
+local SPLIT <const>, CHART <const> = 0.68, 0.83
+local MAX_REASONS <const> = 18
 
--- Soft for little weight, full for `most`; towards and against in two colours.
-local function weight_colour(weight, most)
+-- A colour for a weight: pale for small ones, full for `max`; one hue for each sign.
+local function weight_colour(weight, max)
   local full = side_of(weight)
-  local share, rgb = math.min(1, math.abs(weight) / most) ^ 0.6, 0
+  local share, rgb = math.min(1, math.abs(weight) / max) ^ 0.6, 0
   for shift = 16, 0, -8 do
     rgb = rgb << 8 | math.floor(0xe2 + ((full >> shift & 255) - 0xe2) * share + 0.5)
   end
@@ -81,20 +83,20 @@ local function weight_colour(weight, most)
 end
 
 ---@class neuraldrummer.plot_explain_options
----@field out string path of the picture (PNG, SVG, PDF)
----@field tsv? string path of its data, a row a reason; default: beside the picture
+---@field out string path of the picture (PNG, SVG or PDF)
+---@field tsv? string path of its numbers, one row for each reason; default: beside the picture
 ---@field title? string default: the Sequence's name
----@field from? string[] paths of the files that it was read from, which stay
----@field before? integer bars shown before the one explained; default 4
+---@field from? string[] paths of input files, which are not overwritten
+---@field before? integer bars shown before the explained one (default 4)
 
---- Draws what explain.run found: what the song's steps, and the hits before,
---- did to the hits of a bar, and what they were, in order of weight.
+--- Draws an explanation: the weights of the song's steps and of earlier hits for the
+--- hits of a bar, and the reasons in order of weight.
 ---@param seq neuraldrummer.sequence
 ---@param result neuraldrummer.explanation
 ---@param options neuraldrummer.plot_explain_options
 ---@return boolean? ok
 ---@return string? message
-function judge.explain(seq, result, options)
+function analysis.explain(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
     before = "integer", from = "table" })
   if not options.out then error("options: out is needed", 2) end
@@ -112,11 +114,11 @@ function judge.explain(seq, result, options)
   local to = math.min(#bars, result.bar + 1)
   local first = bars[from].first - 1
   local last = bars[to].last
-  local voice_of, weights, most = {}, {}, 1e-9
+  local voice_of, weights, max_weight = {}, {}, 1e-9
   for i, name in ipairs(seq:voices()) do voice_of[name] = i end
   for _, each in ipairs(result.earlier) do
     weights[(each.step - 1) << 8 | voice_of[each.voice]] = each.weight
-    most = math.max(most, math.abs(each.weight))
+    max_weight = math.max(max_weight, math.abs(each.weight))
   end
   local explained = {}
   for _, hit in ipairs(result.hits) do
@@ -127,7 +129,7 @@ function judge.explain(seq, result, options)
   gnuplot.add_roll(add, seq, function(step, voice)
     local key = step << 8 | voice
     if explained[key] then return tonumber(INK:sub(2), 16) end
-    return weight_colour(weights[key] or 0, most)
+    return weight_colour(weights[key] or 0, max_weight)
   end, to - from + 1, (last - first) / (SPLIT - LEFT))
   add("$song << END")
   local low, high = -1e-3, 1e-3
@@ -139,8 +141,8 @@ function judge.explain(seq, result, options)
   end
   add("END\n$reasons << END")
   local names, far = {}, 1e-3
-  local many = math.min(18, #result.reasons)
-  for i = 1, many do
+  local count = math.min(MAX_REASONS, #result.reasons)
+  for i = 1, count do
     local reason = result.reasons[i]
     far = math.max(far, math.abs(reason.weight))
     names[i] = ("%s %d"):format(gnuplot.label(words(reason)), -i)
@@ -153,12 +155,12 @@ function judge.explain(seq, result, options)
   add("set lmargin at screen %g\nset rmargin at screen %g", LEFT, SPLIT)
   add("set multiplot\nset xrange [%d:%d]\nunset xtics", first, last)
   gnuplot.head(add, HEIGHT, title == "" and "reasons" or title,
-    ("what made the %d hits of bar %d likely (blue) or unlikely (orange), in log-odds a hit")
+    ("what makes the %d hits of bar %d likely (blue) or unlikely (orange), mean log-odds")
       :format(#result.hits, result.bar))
-  gnuplot.place(add, HEIGHT, TOP, UNDER)
+  gnuplot.place(add, HEIGHT, TOP, BOTTOM)
   add("set yrange [%.4g:%.4g]", low * 1.08, high * 1.08)
   add("set ytics scale 0 font 'sans,10' tc rgb '%s' offset 0.6,0", GREY)
-  add("set ylabel 'heard in the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
+  add("set ylabel 'weight of the song' font 'sans,11.5' tc rgb '%s' offset -1.2,0", INK)
   add("set object 1 rectangle from first %d, graph 0 to first %d, graph 1 fc rgb '#f5f6f8'"
     .. " fs solid noborder behind", result.step - 1, result.step - 1 + result.steps)
   add("plot $song using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable,"
@@ -170,7 +172,7 @@ function judge.explain(seq, result, options)
   add("set lmargin at screen %g\nset rmargin at screen %g", CHART, RIGHT)
   gnuplot.place(add, HEIGHT, TOP, FOOT)
   add("set xrange [%.4g:%.4g]\nset yrange [%g:-0.4]", -far * 1.05, far * 1.05,
-    -math.max(many, 8) - 0.6)
+    -math.max(count, 8) - 0.6)
   add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s' offset 0.4,0",
     table.concat(names, ", "), INK)
   add("set xtics autofreq scale 0 font 'sans,10' tc rgb '%s' offset 0,0.3", GREY)
@@ -180,4 +182,4 @@ function judge.explain(seq, result, options)
   return gnuplot.draw(options.out, gnuplot.WIDTH, HEIGHT, lines, tsv)
 end
 
-return judge
+return analysis

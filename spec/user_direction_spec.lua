@@ -1,7 +1,9 @@
 local core = require "neuraldrummer.core"
-local direct = require "neuraldrummer.direct"
+local direction = require "neuraldrummer.direction"
 local json = require "dkjson"
+local sections = require "neuraldrummer.sections"
 local shell = require "spec.support.shell"
+local styles = require "neuraldrummer.styles"
 local tiny = require "spec.support.tiny"
 
 local quiet = { bass = "x.......x.......", kick = "x.......x.......",
@@ -37,41 +39,42 @@ describe("a user's words", function()
   end)
 
   it("name bars", function()
-    assert.equal("9 10 11 12 17", listed(direct.bars("bars", "9-12, 17", 20)))
-    assert.equal("18 19 20", listed(direct.bars("bars", "18-", 20)))
-    assert.equal("3", listed(direct.bars("bars", 3, 20)))
-    assert.equal("3 5", listed(direct.bars("bars", { 5, 3 }, 20)))
-    misuse("^option 'bars': there is no bar 21: the last is 20$", direct.bars, "bars", "19-21", 20)
-    misuse("^option 'bars': '4%-2' goes backwards$", direct.bars, "bars", "4-2", 20)
-    misuse("^option 'bars': an empty item in '1,,2'$", direct.bars, "bars", "1,,2", 20)
+    assert.equal("9 10 11 12 17", listed(direction.bars("bars", "9-12, 17", 20)))
+    assert.equal("18 19 20", listed(direction.bars("bars", "18-", 20)))
+    assert.equal("3", listed(direction.bars("bars", 3, 20)))
+    assert.equal("3 5", listed(direction.bars("bars", { 5, 3 }, 20)))
+    misuse("^option 'bars': there is no bar 21: the last is 20$", direction.bars, "bars", "19-21",
+      20)
+    misuse("^option 'bars': '4%-2' ends before it begins$", direction.bars, "bars", "4-2", 20)
+    misuse("^option 'bars': an empty item in '1,,2'$", direction.bars, "bars", "1,,2", 20)
     for _, text in ipairs { "0", "-3", "x", "1.5", "1-x", "" } do
-      misuse("^option 'bars': ", direct.bars, "bars", text, 20)
+      misuse("^option 'bars': ", direction.bars, "bars", text, 20)
     end
   end)
 
   it("name voices", function()
     local voices = seq:voices()
-    assert.equal("1 2", listed(direct.voices("keep", "kick, snare", voices)))
-    assert.equal("3 4 5 6 7 8 9", listed(direct.voices("keep", "hats,toms,cymbals", voices)))
-    misuse("^option 'keep': the kit has no voice 'cowbell'; there are kick, snare, ",
-      direct.voices, "keep", "cowbell", voices)
-    misuse("no voice 'toms'", direct.voices, "keep", "toms", { "kick" })
+    assert.equal("1 2", listed(direction.voices("keep", "kick, snare", voices)))
+    assert.equal("3 4 5 6 7 8 9", listed(direction.voices("keep", "hats,toms,cymbals", voices)))
+    misuse("^option 'keep': the kit has no voice 'cowbell'; choose from kick, snare, ",
+      direction.voices, "keep", "cowbell", voices)
+    misuse("no voice 'toms'", direction.voices, "keep", "toms", { "kick" })
   end)
 
   it("ask for energy", function()
-    assert.same({ 0.5, 0.5, 0.5 }, direct.energy(0.5, 3))
-    assert.same({ -1, -1, false, 2, false }, direct.energy("1-2:-1,4:2", 5))
-    assert.same({ -1, 0, 1, 0 }, direct.energy("1-3:-1>1,4-:0", 4))
-    assert.same({ 1, false }, direct.energy({ 1 }, 2))
+    assert.same({ 0.5, 0.5, 0.5 }, direction.energy(0.5, 3))
+    assert.same({ -1, -1, false, 2, false }, direction.energy("1-2:-1,4:2", 5))
+    assert.same({ -1, 0, 1, 0 }, direction.energy("1-3:-1>1,4-:0", 4))
+    assert.same({ 1, false }, direction.energy({ 1 }, 2))
     for _, text in ipairs { "4", "x", "1:", "1:nan", "1:1>9", "9:1", "1-2" } do
-      misuse("^option 'energy': ", direct.energy, text, 5)
+      misuse("^option 'energy': ", direction.energy, text, 5)
     end
   end)
 
   it("ask for fills", function()
     local function at(value)
       local set = {}
-      local list = direct.fills(value, seq)
+      local list = direction.fills(value, seq)
       for bar = 1, 32 do
         assert.is_boolean(list[bar])
         if list[bar] then set[bar] = true end
@@ -83,15 +86,15 @@ describe("a user's words", function()
     assert.equal("8 16 24 32", at(8))
     assert.equal("9 17 18", at "9,17-18")
     assert.equal("8 16 24", at "sections")
-    assert.same({ nil, true }, direct.fills({ nil, true }, seq))
+    assert.same({ nil, true }, direction.fills({ nil, true }, seq))
     for _, value in ipairs { "never", "every 0", "9,33", "0", { 1 } } do
-      misuse("^option 'fills': ", direct.fills, value, seq)
+      misuse("^option 'fills': ", direction.fills, value, seq)
     end
     -- bars are counted from after a pickup
     local spec = { ppq = 480, meters = { { tick = 0, numerator = 1, denominator = 4 },
       { tick = 480, numerator = 4, denominator = 4 } }, notes = {
       { tick = 480 + 1920 * 7, duration = 480, pitch = 40, velocity = 90 } } }
-    local fills = direct.fills(4, assert(tok:encode(core.song(spec))))
+    local fills = direction.fills(4, assert(tok:encode(core.song(spec))))
     assert.same({ false, false, false, false, true, false, false, false, true }, fills)
   end)
 end)
@@ -101,7 +104,7 @@ describe("sections", function()
     local seq = assert(core.tokeniser():encode(abab()))
     assert.same({ { first = 1, last = 8, kind = 1 }, { first = 9, last = 16, kind = 2 },
       { first = 17, last = 24, kind = 1, of = 1 }, { first = 25, last = 32, kind = 2, of = 2 } },
-      direct.sections(seq))
+      sections.find(seq))
     local alike = seq:self_similarity()
     assert.near(1, alike(1, 20), 1e-9)
     assert.is_true(alike(1, 9) < 0)
@@ -110,17 +113,17 @@ describe("sections", function()
   it("are one where nothing changes, and of any length and meter", function()
     local tok = core.tokeniser()
     local seq = assert(tok:encode(tiny.song { patterns = { quiet }, bars = 20 }))
-    assert.same({ { first = 1, last = 20, kind = 1 } }, direct.sections(seq))
+    assert.same({ { first = 1, last = 20, kind = 1 } }, sections.find(seq))
     for _, bars in ipairs { 1, 2, 3 } do
       seq = assert(tok:encode(tiny.song { patterns = { quiet, busy }, bars = bars }))
-      local sections = direct.sections(seq)
-      assert.equal(bars, sections[#sections].last)
+      local found = sections.find(seq)
+      assert.equal(bars, found[#found].last)
     end
     for _, name in ipairs { "journey", "five", "waltz" } do
       seq = assert(tok:encode(assert(require "neuraldrummer".song.parse(
         assert(dofile "examples/songs/all.lua".load(name):bytes())))))
       local next_bar = 1
-      for _, section in ipairs(direct.sections(seq)) do
+      for _, section in ipairs(sections.find(seq)) do
         assert.equal(next_bar, section.first)
         assert.is_true(section.last >= section.first)
         next_bar = section.last + 1
@@ -149,40 +152,42 @@ describe("what is kept", function()
   end
 
   it("is a voice everywhere, all other bars, or those voices in these bars", function()
-    local given, known = direct.kept(seq, { keep = "kick" })
+    local given, known = direction.fixed_hits(seq, { keep = "kick" })
     assert.equal(seq, given)
     assert.equal(#seq * V, #known)
     keeps(known, "1.1 32.1", "9.2")
-    keeps(select(2, direct.kept(seq, { bars = "9-12" })), "8.2 13.3", "9.1 12.9")
-    keeps(select(2, direct.kept(seq, { keep = "kick", bars = "9-12" })), "8.2 9.1 13.3", "9.2")
-    keeps(select(2, direct.kept(seq, { extend = 4 })), "1.2 4.1", "5.1")
-    assert.is_nil((direct.kept(seq, {})))
+    keeps(select(2, direction.fixed_hits(seq, { bars = "9-12" })), "8.2 13.3", "9.1 12.9")
+    keeps(select(2, direction.fixed_hits(seq, { keep = "kick", bars = "9-12" })),
+      "8.2 9.1 13.3", "9.2")
+    keeps(select(2, direction.fixed_hits(seq, { extend = 4 })), "1.2 4.1", "5.1")
+    assert.is_nil((direction.fixed_hits(seq, {})))
   end)
 
   it("may be a loop's", function()
     local loop = assert(core.tokeniser():encode(tiny.song { patterns = { { snare =
       "x.x.x.x.x.x.x.x." }, { snare = "xxxxxxxxxxxxxxxx" } }, bars = 2 }))
-    local given, known = direct.kept(seq, { loop = loop })
+    local given, known = direction.fixed_hits(seq, { loop = loop })
     assert.equal(loop:packed_hits(), given:packed_hits():sub(1, 32 * V))
     keeps(known, "1.2 2.1", "3.1")
-    given, known = direct.kept(seq, { loop = loop, extend = 1 })
+    given, known = direction.fixed_hits(seq, { loop = loop, extend = 1 })
     assert.equal(loop:packed_hits():sub(1, 16 * V), given:packed_hits():sub(1, 16 * V))
     keeps(known, "1.9", "2.1")
-    misuse("^option 'extend': the loop has 2 bars, not 3$", direct.kept, seq,
+    misuse("^option 'extend': the loop has 2 bars, not 3$", direction.fixed_hits, seq,
       { loop = loop, extend = 3 })
-    misuse("^option 'loop': ", direct.kept, seq, { loop = loop, keep = "kick" })
+    misuse("^option 'loop': ", direction.fixed_hits, seq, { loop = loop, keep = "kick" })
     local waltz = assert(core.tokeniser():encode(tiny.song { patterns = { { kick =
       "x...........", bass = "x..........." } }, bars = 2, numerator = 3 }))
-    misuse("^option 'loop': its bars are not the song's: bar 1 has 16 steps, and bar 1, ",
-      direct.kept, seq, { loop = waltz })
+    misuse("^option 'loop': its bars do not match those of the song: bar 1 has 16 steps, but bar ",
+      direction.fixed_hits, seq, { loop = waltz })
   end)
 
   it("is something", function()
     local bare = seq:with_hits(("\0"):rep(#seq * V))
-    misuse("^option 'bars': the song has no drums of its own to keep$", direct.kept, bare,
-      { bars = "1" })
-    misuse("^option 'extend': the song has 32 bars, not 40$", direct.kept, seq, { extend = 40 })
-    misuse("^option 'extend': ", direct.kept, seq, { extend = 4, bars = "1" })
+    misuse("^option 'bars': the song has no drums of its own; drum it first",
+      direction.fixed_hits, bare, { bars = "1" })
+    misuse("^option 'extend': the song has 32 bars, not 40$", direction.fixed_hits, seq,
+      { extend = 40 })
+    misuse("^option 'extend': ", direction.fixed_hits, seq, { extend = 4, bars = "1" })
   end)
 end)
 
@@ -202,7 +207,7 @@ describe("a style", function()
   end)
   teardown(function() shell.remove(folder) end)
 
-  local function style(value) return direct.style(value, seq, model, generator) end
+  local function style(value) return styles.resolve(value, seq, model, generator) end
 
   it("has a number or a name", function()
     assert.equal(2, style "2")
@@ -239,14 +244,14 @@ describe("a style", function()
       assert.near(place % 2 == 0 and 0.3 or 0, numbers[at + 8], 1e-6)
       assert.equal(base[at + 1], numbers[at + 1])
     end
-    misuse("^option 'style': no 'rode'; there are kick", style, "rode=1")
-    misuse("^option 'style': 'ride=2': a number 0%-1 is needed$", style, "ride=2")
+    misuse("^option 'style': there is no 'rode'; choose from kick", style, "rode=1")
+    misuse("^option 'style': 'ride=2': give a number from 0 to 1$", style, "ride=2")
     misuse("^option 'style': 'ride=': ", style, "1,ride=")
   end)
 
   it("may be kept in a file", function()
     local path = folder .. "/mine.style"
-    local text = direct.style_text("mine", seq)
+    local text = styles.encode("mine", seq)
     shell.write(path, text)
     local numbers = style(path)
     for i, x in ipairs(seq:style()) do assert.near(x, numbers[i], 1e-6) end
@@ -283,23 +288,23 @@ describe("a style", function()
       assert.is_nil(got)
       return message
     end
-    assert.matches("mine.style: 'kick' is not a number in 0%-1$",
+    assert.matches("mine.style: 'kick' is not a number from 0 to 1$",
       broken(function(o) o.numbers.kick = 2 end))
     assert.matches("'ride' is not", broken(function(o) o.numbers.ride = nil end))
     for _, wrong in ipairs { -0.1, 1.1, "x", {}, false } do
-      assert.matches("mine.style: the groove's place 5 is not 9 numbers in 0%-1$",
+      assert.matches("mine.style: row 5 of the groove needs 9 numbers from 0 to 1$",
         broken(function(o) o.groove[5][9] = wrong end))
     end
-    assert.matches("the groove's place 24 is not 9 numbers in 0%-1$",
+    assert.matches("row 24 of the groove needs 9 numbers from 0 to 1$",
       broken(function(o) o.groove[24] = 1 end))
-    assert.matches("the groove's place 1 is not 9 numbers in 0%-1$",
+    assert.matches("row 1 of the groove needs 9 numbers from 0 to 1$",
       broken(function(o) o.groove[1][10] = 0 end))
-    assert.matches("mine.style: the groove has not 24 places$",
+    assert.matches("mine.style: the groove needs 24 rows$",
       broken(function(o) o.groove[24] = nil end))
-    assert.matches("has not 24 places$", broken(function(o) o.groove[25] = o.groove[1] end))
-    assert.matches("has not 24 places$", broken(function(o) o.groove = "boom" end))
-    assert.matches("has not 24 places$", broken(function(o) o.groove = {} end))
-    assert.matches("of another kit than the model's, gm9$", broken(function(o) o.kit = "x" end))
+    assert.matches("the groove needs 24 rows$", broken(function(o) o.groove[25] = o.groove[1] end))
+    assert.matches("the groove needs 24 rows$", broken(function(o) o.groove = "boom" end))
+    assert.matches("the groove needs 24 rows$", broken(function(o) o.groove = {} end))
+    assert.matches("has another kit than the model, gm9$", broken(function(o) o.kit = "x" end))
     assert.matches("is not a style", broken(function(o) o.format = nil end))
     shell.write(path, "{")
     assert.matches("is not a style", (select(2, style(path))))
@@ -318,10 +323,16 @@ describe("a section that returns", function()
 
   local function bar(drums, b) return drums:packed_hits():sub((b - 1) * n + 1, b * n) end
 
+  local function play_returning(given, options)
+    local drums = generator:play(seq, given)
+    local again = sections.reuse(seq, drums, given, options)
+    return again and generator:play(seq, again) or drums
+  end
+
   it("gets its groove back", function()
     local plain = generator:play(seq)
-    local same = direct.play_returning(generator, seq, {}, { vary = 0 })
-    local varied = direct.play_returning(generator, seq, {}, { seed = 3 })
+    local same = play_returning({}, { vary = 0 })
+    local varied = play_returning({}, { seed = 3 })
     local differ = 0
     for b = 1, 32 do
       local returns = b > 16 and b % 8 ~= 0
@@ -331,29 +342,29 @@ describe("a section that returns", function()
     end
     assert.is_true(differ > 4)
     assert.equal(varied:packed_hits(),
-      direct.play_returning(generator, seq, {}, { seed = 3 }):packed_hits())
+      play_returning({}, { seed = 3 }):packed_hits())
     assert.not_equal(varied:packed_hits(),
-      direct.play_returning(generator, seq, {}, { seed = 4 }):packed_hits())
-    misuse("^option 'vary': 2 is not in 0%-1$", direct.play_returning, generator, seq, {},
+      play_returning({}, { seed = 4 }):packed_hits())
+    misuse("^option 'vary': 2 is not between 0 and 1$", play_returning, {},
       { vary = 2 })
   end)
 
   it("may be longer than it was: the rest is played", function()
     local plain = generator:play(seq)
-    local drums = direct.play_returning(generator, seq, {}, { vary = 0, sections = {
+    local drums = play_returning({}, { vary = 0, sections = {
       { first = 1, last = 4, kind = 1 }, { first = 5, last = 32, kind = 1, of = 1 } } })
     for b = 1, 32 do assert.equal(bar(plain, b > 4 and b < 8 and b - 4 or b), bar(drums, b)) end
   end)
 
   it("has what is kept and asked before that", function()
-    local given, known = direct.kept(seq, { extend = 20 })
-    local drums = direct.play_returning(generator, seq, { fixed = given, mask = known },
+    local given, known = direction.fixed_hits(seq, { extend = 20 })
+    local drums = play_returning({ fixed = given, mask = known },
       { vary = 0 })
     for b = 1, 20 do assert.equal(bar(seq, b), bar(drums, b)) end
     for b = 21, 23 do assert.equal(bar(seq, b - 16), bar(drums, b)) end
-    local asked = { fills = { [18] = true }, density = direct.energy("19:1", 32) }
+    local asked = { fills = { [18] = true }, density = direction.energy("19:1", 32) }
     local plain = generator:play(seq, asked)
-    drums = direct.play_returning(generator, seq, asked, { vary = 0 })
+    drums = play_returning(asked, { vary = 0 })
     assert.equal(bar(plain, 17 - 16), bar(drums, 17))
     assert.equal(bar(plain, 18), bar(drums, 18))
     assert.equal(bar(plain, 19), bar(drums, 19))
@@ -378,13 +389,13 @@ describe("fills", function()
   end
 
   it("are counted", function()
-    assert.same({ 2, 0 }, { direct.count_fills(seq, { [2] = true, [5] = true, [7] = false }) })
+    assert.same({ 2, 0 }, { direction.count_fills(seq, { [2] = true, [5] = true, [7] = false }) })
   end)
 
   it("are insisted on, and nothing else is changed", function()
-    local fills = direct.fills("4,8", seq)
-    local drums = direct.insist(generator, seq, seq, { fills = fills, style = false })
-    local asked, played = direct.count_fills(drums, fills)
+    local fills = direction.fills("4,8", seq)
+    local drums = direction.retry_fills(generator, seq, seq, { fills = fills, style = false })
+    local asked, played = direction.count_fills(drums, fills)
     assert.equal(2, asked)
     assert.is_true(played >= 1)
     local n = 16 * 9
@@ -397,14 +408,14 @@ describe("fills", function()
   end)
 
   it("are no more than was asked, and what is kept stays", function()
-    local plain = direct.fills("none", seq)
-    assert.equal(seq, direct.insist(generator, seq, seq, { fills = plain }))
+    local plain = direction.fills("none", seq)
+    assert.equal(seq, direction.retry_fills(generator, seq, seq, { fills = plain }))
     assert.equal(0, generators)
     local known = ("\1"):rep(#seq * 9)
-    local fills = direct.fills("4-4", seq)
-    assert.equal(seq, direct.insist(generator, seq, seq, { fills = fills, mask = known }))
+    local fills = direction.fills("4-4", seq)
+    assert.equal(seq, direction.retry_fills(generator, seq, seq, { fills = fills, mask = known }))
     known = (("\1\1" .. ("\0"):rep(7)):rep(#seq))
-    local drums = direct.insist(generator, seq, seq, { fills = fills, mask = known })
+    local drums = direction.retry_fills(generator, seq, seq, { fills = fills, mask = known })
     assert.is_true(generators > 0)
     for step = 1, #seq do
       local was, is = seq:hits(step), drums:hits(step)
@@ -412,7 +423,8 @@ describe("fills", function()
       assert.equal(was.snare, is.snare)
     end
     -- the first bar and the last depart from nothing and lead back to nothing
-    assert.equal(seq, direct.insist(generator, seq, seq, { fills = { [1] = true, [12] = true } }))
+    assert.equal(seq, direction.retry_fills(generator, seq, seq,
+      { fills = { [1] = true, [12] = true } }))
   end)
 end)
 
@@ -444,7 +456,7 @@ describe("a sketch", function()
     assert.not_equal(first.song:bytes(), play(2).song:bytes())
     assert.equal(120, play(1, "6/8").steps)
     assert.equal(140, play(1, "7/8").steps)
-    misuse("^option 'meter': '4/5' is not a meter", play, 1, "4/5")
+    misuse("^option 'meter': '4/5' is not a time signature", play, 1, "4/5")
     misuse("option 'keep': there is no song", sketch.play, { keep = "kick" })
   end)
 

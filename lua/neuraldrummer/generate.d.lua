@@ -1,0 +1,165 @@
+---@meta neuraldrummer.generate
+--- The options of generate.drum, sketch.continue and sketch.play.
+--- Written by .ci/options.lua from options/playing.lua; change that.
+
+--- Options of generate.drum.
+---@class neuraldrummer.generate_options
+---@field out? string path of the MIDI file to write; default: none is written
+---@field drums_alone? boolean write the drums without the song
+---@field keep_drums? boolean leave the song's own drums in as well
+---@field tempo? number write the drums without the song, in 4/4 at this tempo
+---@field length? number length of a drum note in steps (default 0.5)
+---@field tail? number beats that the drum track continues after the song
+---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
+--- about twice as many hits; for all bars, or by bar (1-8:-1,9-16:-1>1)
+---@field fills? string|integer|table<integer, boolean> where to play fills: sections (at their
+--- ends), N (every N bars), bars (12,24), or none; a bar without its fill is retried, up to 16
+--- times (default: the drummer decides)
+---@field style? string|integer|false|number[]|neuraldrummer.sequence style to play in: a number or
+--- name of the model's styles, a file (mine.style), or changes to the style that would be chosen
+--- (ride=0.6,toms=0.2); styles.resolve describes all forms
+---@field style_of? string MIDI file whose drums have the style to play in
+---@field swing? number|string swing: 0 is straight, 1 is triplets, song is as in the song; /8 or
+--- /16 after it chooses what swings (default: timing as learnt from human performances)
+---@field humanise? number 0: on the grid, flat velocities; 1: velocities and timing as learnt from
+--- human performances (default)
+---@field velocity? number velocity of every hit, 0 to 1; makes 0 the default of humanise
+---@field touch? string|neuraldrummer.model model of velocities and timing (default: the bundled
+--- touch model)
+---@field returns? boolean sections that return take up the groove of their first occurrence
+--- (default true)
+---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
+---@field playable? boolean play no more at once than two hands and two feet can (default true; with
+--- original: false)
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
+---@field keep? string|string[] voices of the song's own drums that stay: kick, snare, hats, toms,
+--- cymbals, ...
+---@field bars? string|integer|integer[] play these bars again (9-12,17); the drums of all other
+--- bars stay; with keep, those voices stay in these bars too
+---@field extend? integer the drums of the first N bars stay, and the others are played on from them
+---@field loop? string MIDI file whose drums stand at the start of the song
+---@field prime? string MIDI file whose drums the drummer has played before the song
+---@field start? "blank"|"count-in"|"basic"|"random" drums that the drummer has played before the
+--- song, without a file: blank, count-in, basic or random
+---@field model? string|neuraldrummer.model a trained model (default: the bundled one)
+---@field seed? integer random seed; another seed gives another take (default 1)
+---@field drafts? integer play K takes, one seed after another, and write the one that fits the song
+--- best by the model's likelihood
+---@field all_drafts? boolean write every draft as well, with .seed-N before the extension of its
+--- name
+---@field temperature? number sampling temperature: below 1 more predictable, above 1 freer
+---@field variation? number how much the temperature differs between bars, 0 to 1
+---@field cutoff? number play every hit of at least this probability, instead of sampling
+---@field forced? integer play the N most probable voices at every step as well
+---@field original? boolean play like the system of 2023; needs a model of preset neuraldrummer2023
+---@field drum_channel? integer MIDI channel of the song's drums, 1 to 16 (default 10)
+---@field kit_in? string|neuraldrummer.kit_map kit map of the instrument that the drums of the files
+--- are for: a name or a file (mine.kit) (default: General MIDI)
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
+---@field threads? integer threads to compute with (default 1)
+---@field on_progress? fun(done: integer, total: integer) called after each draft
+---@field pause? function called every few milliseconds of playing and ranking; it may yield
+---@field max_bytes? integer size limit of a file that is read (default 256 MiB)
+---@field max_events? integer limit on the events of a file (default 8,000,000)
+---@field max_tracks? integer limit on the tracks of a file (default 4096)
+---@field max_steps? integer limit on the steps of a song (default 2^20)
+
+--- Options of sketch.continue.
+---@class neuraldrummer.continue_options
+---@field out? string path of the MIDI file to write; default: none is written
+---@field length? number length of a drum note in steps (default 0.5)
+---@field tail? number beats that the drum track continues after the song
+---@field bars? integer number of bars to play (default 16)
+---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
+--- about twice as many hits; for all bars, or by bar (1-8:-1,9-16:-1>1)
+---@field fills? string|integer|table<integer, boolean> where to play fills: sections (at their
+--- ends), N (every N bars), bars (12,24), or none; a bar without its fill is retried, up to 16
+--- times (default: the drummer decides)
+---@field style? string|integer|false|number[]|neuraldrummer.sequence style to play in: a number or
+--- name of the model's styles, a file (mine.style), or changes to the style that would be chosen
+--- (ride=0.6,toms=0.2); styles.resolve describes all forms
+---@field style_of? string MIDI file whose drums have the style to play in
+---@field swing? number|string swing: 0 is straight, 1 is triplets, song is as in the song; /8 or
+--- /16 after it chooses what swings (default: timing as learnt from human performances)
+---@field humanise? number 0: on the grid, flat velocities; 1: velocities and timing as learnt from
+--- human performances (default)
+---@field velocity? number velocity of every hit, 0 to 1; makes 0 the default of humanise
+---@field touch? string|neuraldrummer.model model of velocities and timing (default: the bundled
+--- touch model)
+---@field returns? boolean sections that return take up the groove of their first occurrence
+--- (default true)
+---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
+---@field playable? boolean play no more at once than two hands and two feet can (default true; with
+--- original: false)
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
+---@field prime? string MIDI file whose drums the drummer has played before the song
+---@field start? "blank"|"count-in"|"basic"|"random" drums that the drummer has played before the
+--- song, without a file: blank, count-in, basic or random
+---@field model? string|neuraldrummer.model a trained model (default: the bundled one)
+---@field seed? integer random seed; another seed gives another take (default 1)
+---@field temperature? number sampling temperature: below 1 more predictable, above 1 freer
+---@field variation? number how much the temperature differs between bars, 0 to 1
+---@field cutoff? number play every hit of at least this probability, instead of sampling
+---@field forced? integer play the N most probable voices at every step as well
+---@field drum_channel? integer MIDI channel of the song's drums, 1 to 16 (default 10)
+---@field kit_in? string|neuraldrummer.kit_map kit map of the instrument that the drums of the files
+--- are for: a name or a file (mine.kit) (default: General MIDI)
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
+---@field threads? integer threads to compute with (default 1)
+---@field pause? function called every few milliseconds of playing and ranking; it may yield
+---@field max_bytes? integer size limit of a file that is read (default 256 MiB)
+---@field max_events? integer limit on the events of a file (default 8,000,000)
+---@field max_tracks? integer limit on the tracks of a file (default 4096)
+---@field max_steps? integer limit on the steps of a song (default 2^20)
+
+--- Options of sketch.play.
+---@class neuraldrummer.sketch_options
+---@field out? string path of the MIDI file to write; default: none is written
+---@field length? number length of a drum note in steps (default 0.5)
+---@field tail? number beats that the drum track continues after the song
+---@field form? string sections and their bars; a section that returns takes up its groove (default
+--- intro4,verse8,chorus8,verse8,chorus8,outro4)
+---@field bpm? number tempo (default 120)
+---@field meter? string time signature (default 4/4)
+---@field energy? number|string|(number|false)[] how busy the drums are, from -3 to 3: 0 is usual, 1
+--- about twice as many hits; for all bars, or by bar (1-8:-1,9-16:-1>1)
+---@field fills? string|integer|table<integer, boolean> where to play fills: sections (at their
+--- ends), N (every N bars), bars (12,24), or none; a bar without its fill is retried, up to 16
+--- times (default: the drummer decides)
+---@field style? string|integer|false|number[]|neuraldrummer.sequence style to play in: a number or
+--- name of the model's styles, a file (mine.style), or changes to the style that would be chosen
+--- (ride=0.6,toms=0.2); styles.resolve describes all forms
+---@field style_of? string MIDI file whose drums have the style to play in
+---@field swing? number|string swing: 0 is straight, 1 is triplets, song is as in the song; /8 or
+--- /16 after it chooses what swings (default: timing as learnt from human performances)
+---@field humanise? number 0: on the grid, flat velocities; 1: velocities and timing as learnt from
+--- human performances (default)
+---@field velocity? number velocity of every hit, 0 to 1; makes 0 the default of humanise
+---@field touch? string|neuraldrummer.model model of velocities and timing (default: the bundled
+--- touch model)
+---@field returns? boolean sections that return take up the groove of their first occurrence
+--- (default true)
+---@field vary? number share of such a groove that is played anew, 0 to 1 (default 0.75)
+---@field playable? boolean play no more at once than two hands and two feet can (default true; with
+--- original: false)
+---@field enter? "band"|"always" when to play: band, from the song's first note to its last
+--- (default), or always
+---@field prime? string MIDI file whose drums the drummer has played before the song
+---@field start? "blank"|"count-in"|"basic"|"random" drums that the drummer has played before the
+--- song, without a file: blank, count-in, basic or random
+---@field model? string|neuraldrummer.model a trained model (default: the bundled one)
+---@field seed? integer random seed; another seed gives another take (default 1)
+---@field temperature? number sampling temperature: below 1 more predictable, above 1 freer
+---@field variation? number how much the temperature differs between bars, 0 to 1
+---@field cutoff? number play every hit of at least this probability, instead of sampling
+---@field forced? integer play the N most probable voices at every step as well
+---@field kit_out? string|neuraldrummer.kit_map kit map of the instrument that plays the result: a
+--- name or a file (mine.kit); `neuraldrummer kits` lists the names (default: General MIDI)
+---@field threads? integer threads to compute with (default 1)
+---@field pause? function called every few milliseconds of playing and ranking; it may yield
+
+return {}
