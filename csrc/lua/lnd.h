@@ -15,7 +15,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../midi/guard.h"
+#include "../midi/chunks.h"
 #include "../music/sequence.h"
 
 #define LND_SONG "neuraldrummer.song"

@@ -388,7 +388,7 @@ static int song_with_drums(lua_State *L) {
     .keep_drums = lnd_opt_bool(L, OPTIONS, "keep_drums", false),
     .drums_alone = lnd_opt_bool(L, OPTIONS, "drums_alone", false),
     .track_name = name,
-    .rest = (int32_t)(lnd_opt_num(L, OPTIONS, "tail", 0, 0, 64) * song->ppq),
+    .tail_ticks = (int32_t)(lnd_opt_num(L, OPTIONS, "tail", 0, 0, 64) * song->ppq),
   };
   const double length = lnd_opt_num(L, OPTIONS, "length", 0.5, 1e-3, 1024);
   const double velocity = lnd_opt_num(L, OPTIONS, "velocity", 1, 0, 127);
