@@ -217,12 +217,12 @@ describe("a checkpoint", function()
     local model <close> = small()
     for _, extra in ipairs { { x = "a\0b" }, { ["a\0b"] = "x" } } do
       assert.has_error(function() model:save(path, { extra = extra }) end,
-        "option 'extra': no key or value has a zero in it")
+        "option 'extra': a key or value contains a zero byte")
     end
     assert.has_error(function() model:save(path, { training = true }) end,
-      "option 'training': it has not learnt yet")
+      "option 'training': the model has not been trained yet")
     assert.has_error(function() model:save(path, { training = true, half = true }) end,
-      "option 'half': a training goes on from full precision")
+      "options 'half' and 'training': training resumes from full precision")
     local ok, message = model:save("/nonexistent/model")
     assert.is_nil(ok)
     assert.is_truthy(message:find("^/nonexistent/model: "))
@@ -521,7 +521,7 @@ describe("a checkpoint is refused", function()
     end
   end)
 
-  it("when its training state is damaged", function()
+  it("when the state of its training is broken", function()
     local spec = formula.batch(0, { steps = 4, batch = 2, inputs = model:config().inputs,
       voices = model:config().voices })
     local batch <close> = core.batch(model, spec)
@@ -536,7 +536,7 @@ describe("a checkpoint is refused", function()
       return complaint()
     end
     assert.is_nil(training(function() end))
-    local broken = "its training state is damaged"
+    local broken = "the saved state of the training is malformed"
     assert.equal(broken, training(function(t) t["adam.m"] = nil end))
     assert.equal(broken, training(function(t) t["adam.v"] = nil end))
     assert.equal(broken, training(function(t)

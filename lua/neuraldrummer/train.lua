@@ -194,9 +194,9 @@ local function load_checkpoint(corpus, options, last, corpus_hash)
   local model, message = core.load_model(last)
   if not model then return nil, message end
   local extra = model:extra()
-  if not extra["train.epoch"] then return nil, last .. ": holds no training state to resume" end
+  if not extra["train.epoch"] then return nil, last .. ": has no saved training to resume" end
   local place = saved_state.read(extra)
-  if not place then return nil, last .. ": its training state is damaged" end
+  if not place then return nil, last .. ": the saved state of the training is malformed" end
   local ok
   ok, message = compatible.check(corpus, model, last)
   if not ok then return nil, message end
@@ -338,7 +338,7 @@ function train.run(corpus, options)
   if not batches then return nil, valid end
   local state = new_state(place, batches, model, last, o)
   if options.resume and (state.epoch ~= place.epoch or state.batch ~= place.batch) then
-    return nil, last .. ": its training state is damaged"
+    return nil, last .. ": the saved state of the training is malformed"
   end
   local same
   same, message = world:same(describe(corpus_hash, batches, valid, model, place, o))
