@@ -605,9 +605,8 @@ describe("the command-line tool", function()
     local whole = safetensors.read(last)
     whole.metadata["extra.train.best"], whole.metadata["extra.train.best_epoch"] = nil, nil
     safetensors.write(last, whole)
-    assert.matches("^[^\n]*fits.last.safetensors: checkpoint, for %-%-resume\n", works("train", path,
-      "-o", out,
-      "--resume", "-q"))
+    assert.matches("^[^\n]*fits.last.safetensors: checkpoint, for %-%-resume\n",
+      works("train", path, "-o", out, "--resume", "-q"))
     os.remove(path)
     os.remove(elsewhere)
   end)
