@@ -484,10 +484,3 @@ end
 --: core.cpu
 local machine = core.cpu()
 print(type(machine.blas), machine.packed ~= nil)  --> string	true
-
---: core.sgemm_rate
-print(core.sgemm_rate(64) > 0)                --> true
-
---: core.memory_rate
-local read, copied = core.memory_rate(2^16 | 0)
-print(read > 0, copied > 0)                   --> true	true
