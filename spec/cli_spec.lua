@@ -416,7 +416,7 @@ describe("the command-line tool", function()
     end
     local out = folder .. "/untouched.mid"
     for name, message in pairs { fifo = "not a regular file", endless = "not a regular file",
-      huge = "is larger than 1048576 bytes, and should not be" } do
+      huge = "is larger than the limit of 1048576 bytes" } do
       fails(1, message, "drum", song, "-o", out, "--kit-in", ("%s/%s.kit"):format(folder, name))
       fails(1, message, "drum", song, "-o", out, "--kit-out", ("%s/%s.kit"):format(folder, name))
       fails(1, message, "drum", song, "-o", out, "--style", ("%s/%s.style"):format(folder, name))

@@ -1,6 +1,6 @@
 --- Actions for REAPER: what the scripts of examples/reaper do. Each reads the
 --- project through the API, plays, and writes its result as one undo step.
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local imgui = require "neuraldrummer.reaper.imgui"
 local kits = require "neuraldrummer.kits"
 local player = require "neuraldrummer.reaper.player"

@@ -1,6 +1,6 @@
 --- Pictures of the analysis of drums by a model: how well they fit, and why they are likely.
 local check = require "neuraldrummer.options".check
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local analysis = {}

@@ -2,7 +2,7 @@
 --- and the drums.
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 local sections = require "neuraldrummer.sections"
 
