@@ -115,7 +115,7 @@ describe("tokens", function()
     assert.are.equal(2, #assert(short:parse "-1,-1"))
     local seq, why = short:parse "-1,-1,-1"
     assert.is_nil(seq)
-    assert.are.equal("more than 2 steps (max_steps)", why)
+    assert.are.equal("the line has more than 2 steps (max_steps)", why)
   end)
 
   it("survive any bytes", function()

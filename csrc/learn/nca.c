@@ -1,9 +1,9 @@
 #include "nca.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../base/arena.h"
 #include "../net/adam.h"
 #include "../net/blas.h"
 
@@ -30,40 +30,22 @@ typedef struct nca_state {
   float *p;               /* (n) neighbour probabilities of one song */
   int32_t *order;         /* (n) shuffled to choose a step's queries */
   float mean[T], scale[T];
+  nd_arena arena;         /* owns all of the above */
 } nca_state;
 
-static void clear(nca_state *s) {
-  free(s->traits);
-  free(s->dropped_traits);
-  free(s->agreement);
-  free(s->z);
-  free(s->dz);
-  free(s->w);
-  free(s->p);
-  free(s->order);
-}
-
-static nd_status make(nca_state *s, const nd_styles *styles, nd_error *err) {
-  size_t n = (size_t)styles->n;
-  *s = (nca_state){.n = styles->n,
-                   .n_queries = styles->n < MAX_QUERIES ? styles->n : MAX_QUERIES};
-  s->traits = nd_calloc(n * T, sizeof(float));
-  s->dropped_traits = nd_calloc(n * T, sizeof(float));
-  s->agreement = nd_calloc(n * n, sizeof(float));
-  s->z = nd_calloc(n * K, sizeof(float));
-  s->dz = nd_calloc(n * K, sizeof(float));
-  s->w = nd_calloc(4 * T * K, sizeof(float));
-  s->p = nd_calloc(n, sizeof(float));
-  s->order = nd_calloc(n, sizeof(int32_t));
-  if (!s->traits || !s->dropped_traits || !s->agreement || !s->z || !s->dz || !s->w || !s->p ||
-      !s->order) {
-    clear(s);
-    return nd_nomem(err);
-  }
-  s->dw = s->w + T * K;
-  s->m = s->dw + T * K;
-  s->v = s->m + T * K;
-  return ND_OK;
+static void lay_out(nca_state *s, nd_arena *a) {
+  size_t n = (size_t)s->n;
+  s->traits = nd_arena_floats(a, n * T);
+  s->dropped_traits = nd_arena_floats(a, n * T);
+  s->agreement = nd_arena_floats(a, n * n);
+  s->z = nd_arena_floats(a, n * K);
+  s->dz = nd_arena_floats(a, n * K);
+  s->w = nd_arena_floats(a, T * K);
+  s->dw = nd_arena_floats(a, T * K);
+  s->m = nd_arena_floats(a, T * K);
+  s->v = nd_arena_floats(a, T * K);
+  s->p = nd_arena_floats(a, n);
+  s->order = nd_arena_take(a, n, sizeof *s->order);
 }
 
 /* Metrics that give a position in the bar say nothing about the song as a
@@ -169,10 +151,12 @@ static bool train_step(nca_state *s, int64_t index, nd_rng *rng) {
 }
 
 nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
-  nca_state s;
+  nca_state s = {.n = styles->n, .n_queries = styles->n < MAX_QUERIES ? styles->n : MAX_QUERIES};
+  nd_arena counted = {0};
   if (styles->n < MIN_SONGS) return ND_OK;
-  nd_status status = make(&s, styles, err);
-  if (status != ND_OK) return status;
+  lay_out(&s, &counted);
+  if (!nd_arena_reserve(&s.arena, counted.used)) return nd_nomem(err);
+  lay_out(&s, &s.arena);
   nd_rng rng = nd_rng_seed(seed, 6);
   standardise(&s, styles);
   compare_grooves(&s, styles);
@@ -183,6 +167,6 @@ nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
    * mean is not needed: it cancels in the difference of two songs. */
   for (size_t k = 0; k < T && finite; k++)
     for (size_t i = 0; i < K; i++) styles->projection[k * K + i] = s.w[k * K + i] * s.scale[k];
-  clear(&s);
+  nd_arena_clear(&s.arena);
   return ND_OK;
 }

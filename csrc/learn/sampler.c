@@ -126,7 +126,8 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   const char *split = s->options.split < 0 ? "all" : nd_split_names[s->options.split];
   const int window = s->drummer->net.config.window;
   if (window > 0)
-    return nd_fail(err, ND_FORMAT, "no song of the split '%s' is longer than %d steps", split, window);
+    return nd_fail(err, ND_FORMAT, "no song of the split '%s' is longer than %d steps", split,
+                   window);
   return nd_fail(err, ND_FORMAT, "no song of the split '%s' to learn from", split);
 }
 
@@ -139,7 +140,8 @@ static nd_status make_batch(nd_sampler *s, nd_error *err) {
                    s->options.batch, comm->size);
   nd_status status =
       nd_batch_make(&s->batch, s->options.steps, shard.count, c->inputs, c->voices,
-                    nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c), err);
+                    nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c),
+                    err);
   if (status == ND_OK) s->batch.shard = shard;
   return status;
 }
@@ -214,9 +216,9 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
   uint8_t fixed_mask[ND_MAX_VOICES], fixed_hits[ND_MAX_VOICES];
-  float metrics[ND_N_METRICS];
+  float metrics[ND_N_METRICS] = {0};
   for (int k = 0; k < ND_N_METRICS; k++)
-    metrics[k] = a->drop_metric[k] ? 0.0f : seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
+    if (!a->drop_metric[k]) metrics[k] = seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
   nd_step_context context = {.metrics = metrics,
                              .style = a->show_style ? a->style : NULL,
                              .step_in_bar = w->step - seq->grid.bars[w->bar].step,
@@ -228,7 +230,8 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
     bool recurs = w->recurrence.bar != NULL && !a->hide_recurrence;
     int32_t source = recurs ? w->recurrence.bar[w->bar] : -1;
     if (source >= 0) context.similarity = w->recurrence.similarity[w->bar];
-    context.history = nd_features_history(&d->features, &seq->grid, V, seq->hits, w->step, w->bar, source);
+    context.history = nd_features_history(&d->features, &seq->grid, V, seq->hits, w->step,
+                                          w->bar, source);
     for (int32_t k = 0; k < d->features.n_back; k++)
       if (a->hide_back[k]) context.history.back[k] = NULL;
     if (a->hide_previous_step) context.history.before = NULL;
@@ -441,24 +444,15 @@ nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
   return ND_OK;
 }
 
-/* Reads an integer of min..max that `end` follows, and moves *p past `end`;
- * a zero byte as `end` is not passed. false: there is none. */
-static bool read_int(const char **p, int64_t min, int64_t max, char end, int64_t *value) {
-  char *stop;
-  errno = 0;
-  long long v = strtoll(*p, &stop, 10);
-  if (stop == *p || errno != 0 || *stop != end || v < min || v > max) return false;
-  *p = end != '\0' ? stop + 1 : stop;
-  *value = v;
-  return true;
-}
-
-static bool read_u64(const char **p, uint64_t *value) {
+/* Reads an integer that `end` follows, and moves *p past `end` (not past a zero).
+ * A negative one comes out as its two's complement. false: there is none, or it
+ * does not fit. */
+static bool read_int(const char **p, char end, uint64_t *value) {
   char *stop;
   errno = 0;
   *value = strtoull(*p, &stop, 10);
-  if (stop == *p || errno != 0 || *stop != ' ') return false;
-  *p = stop + 1;
+  if (stop == *p || errno != 0 || *stop != end) return false;
+  *p = end != '\0' ? stop + 1 : stop;
   return true;
 }
 
@@ -472,15 +466,14 @@ static nd_status unreadable(nd_error *err) {
 
 static nd_status restore_stream(nd_sampler *s, int32_t b, const char **p, nd_error *err) {
   stream *w = &s->streams[b];
-  int64_t song, step;
+  uint64_t number, step;
   char end = b + 1 < s->options.batch ? ' ' : '\0';
-  if (!read_int(p, INT64_MIN, INT64_MAX, ':', &song) ||
-      !read_int(p, INT64_MIN, INT64_MAX, end, &step))
-    return unreadable(err);
-  if (song < -1 || song >= nd_corpus_count(s->corpus) || step < 0) return out_of_range(err);
+  if (!read_int(p, ':', &number) || !read_int(p, end, &step)) return unreadable(err);
+  int64_t song = (int64_t)number;
+  if (song < -1 || song >= nd_corpus_count(s->corpus) || step > INT32_MAX) return out_of_range(err);
   stream_clear(w);
   if (song < 0) return ND_OK;
-  if (!is_used(s, (int32_t)song) || step > nd_corpus_steps(s->corpus, (int32_t)song))
+  if (!is_used(s, (int32_t)song) || (int32_t)step > nd_corpus_steps(s->corpus, (int32_t)song))
     return out_of_range(err);
   nd_status status = begin_song(s, w, (int32_t)song, is_local(s, b), err);
   if (status == ND_OK) w->step = (int32_t)step;
@@ -488,31 +481,28 @@ static nd_status restore_stream(nd_sampler *s, int32_t b, const char **p, nd_err
 }
 
 nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
+  enum { FORMAT, BATCH, STEPS, SONGS, SEED, WALK, NEXT, EPOCH, AT, RNG_STATE, RNG_STREAM, FIELDS };
   const char *p = text;
-  int64_t version, batch, steps, songs, walk, next, epoch, at;
-  uint64_t seed;
-  nd_rng rng;
-  const int64_t min = INT64_MIN, max = INT64_MAX;
-  if (!read_int(&p, 1, 1, ' ', &version) || !read_int(&p, min, max, ' ', &batch) ||
-      !read_int(&p, min, max, ' ', &steps) || !read_int(&p, min, max, ' ', &songs) ||
-      !read_u64(&p, &seed) || !read_int(&p, min, max, ' ', &walk) ||
-      !read_int(&p, min, max, ' ', &next) || !read_int(&p, min, max, ' ', &epoch) ||
-      !read_int(&p, min, max, ' ', &at) || !read_u64(&p, &rng.state) || !read_u64(&p, &rng.stream))
-    return unreadable(err);
-  if (batch != s->options.batch || steps != s->options.steps || songs != s->n_songs ||
-      seed != s->options.seed)
+  uint64_t f[FIELDS];
+  for (int i = 0; i < FIELDS; i++)
+    if (!read_int(&p, ' ', &f[i])) return unreadable(err);
+  if (f[FORMAT] != 1) return unreadable(err);
+  if (f[BATCH] != (uint64_t)s->options.batch || f[STEPS] != (uint64_t)s->options.steps ||
+      f[SONGS] != (uint64_t)s->n_songs || f[SEED] != s->options.seed)
     return nd_fail(err, ND_FORMAT,
                    "cannot resume: it was trained with batches of %" PRId64 " x %" PRId64
-                   " steps from %" PRId64 " songs, seed %" PRIu64, batch, steps, songs, seed);
-  if (walk < 0 || walk > INT32_MAX || next < 0 || next > s->n_songs || epoch < 1 ||
-      epoch > INT32_MAX || at < 0 || at > s->count)
+                   " steps from %" PRId64 " songs, seed %" PRIu64,
+                   (int64_t)f[BATCH], (int64_t)f[STEPS], (int64_t)f[SONGS], f[SEED]);
+  if (f[WALK] > INT32_MAX || f[NEXT] > (uint64_t)s->n_songs || f[EPOCH] < 1 ||
+      f[EPOCH] > INT32_MAX || f[AT] > (uint64_t)s->count)
     return out_of_range(err);
-  begin_walk(s, walk);
-  s->next = (int32_t)next;
-  s->epoch = epoch;
-  s->at = at;
-  s->rng = (nd_rng){rng.state, rng.stream | 1u};  /* PCG needs an odd increment */
+  begin_walk(s, (int64_t)f[WALK]);
+  s->next = (int32_t)f[NEXT];
+  s->epoch = (int64_t)f[EPOCH];
+  s->at = (int64_t)f[AT];
+  s->rng = (nd_rng){f[RNG_STATE], f[RNG_STREAM] | 1u};  /* PCG needs an odd increment */
   nd_status status = ND_OK;
-  for (int32_t b = 0; b < batch && status == ND_OK; b++) status = restore_stream(s, b, &p, err);
+  for (int32_t b = 0; b < s->options.batch && status == ND_OK; b++)
+    status = restore_stream(s, b, &p, err);
   return status;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../net/blas.h"
-#include "../play/generator.h"
+#include "../play/performance.h"
 #include "lnd.h"
 
 typedef struct generator {
@@ -54,7 +54,7 @@ static int core_generator(lua_State *L) {
   double velocity = lnd_opt_num(L, 2, "velocity", (double)o.velocity / 127.0, 0.0, 1.0);
   o.velocity = (uint8_t)fmax(1.0, round(velocity * 127.0));
   o.playable = lnd_opt_bool(L, 2, "playable", o.playable);
-  o.always = lnd_opt_choice(L, 2, "enter", o.always ? 1 : 0, entries) == 1;
+  o.play_always = lnd_opt_choice(L, 2, "enter", o.play_always ? 1 : 0, entries) == 1;
   int threads = (int)lnd_opt_int(L, 2, "threads", 1, 1, 256);
   const nd_sequence *prime = NULL;
   if (!lua_isnil(L, 2) && lnd_opt(L, 2, "prime") != LUA_TNIL)
@@ -122,7 +122,7 @@ static void read_style(lua_State *L, const generator *g, nd_direction *d) {
   } else if (type == LUA_TNUMBER) {
     lua_Integer i = luaL_checkinteger(L, at);
     if (i < 1 || i > s->n) luaL_error(L, "option 'style': the model has %d styles", s->n);
-    d->own_style = (int32_t)i;
+    d->style_number = (int32_t)i;
   } else {
     d->style = lnd_style(L, at, g->drummer);
   }
@@ -171,14 +171,14 @@ static lnd_box *read_given(lua_State *L, int arg, const nd_sequence *song, nd_di
                (int)nd_sequence_steps(song));
   if (!nd_kit_equal(&given->settings.kit, &song->settings.kit))
     luaL_error(L, "option 'fixed': it has another kit than the song");
-  d->given = given;
+  d->fixed = given;
   if (lnd_opt(L, arg, "mask") == LUA_TSTRING) {
-    d->known = (const uint8_t *)lua_tolstring(L, -1, &n);
+    d->fixed_mask = (const uint8_t *)lua_tolstring(L, -1, &n);
     if (n != cells) luaL_error(L, "option 'mask': %I bytes are needed", (LUAI_UACINT)cells);
   } else if (lua_isnil(L, -1)) {
     uint8_t *all = lua_newuserdatauv(L, cells, 0);
     memset(all, 1, cells);
-    d->known = all;
+    d->fixed_mask = all;
   } else {
     luaL_error(L, "option 'mask': a string is needed");
   }
@@ -256,7 +256,7 @@ static int play_on(lua_State *L, int called, lua_KContext context) {
   }
   if (w->list) lua_createtable(L, w->n, 0);                         /* [list] */
   for (int32_t i = 0; i < w->n; i++) {
-    (void)lnd_push_sequence(L, nd_performance_take(box->p, i));         /* [list,]seq */
+    (void)lnd_push_sequence(L, nd_performance_result(box->p, i));         /* [list,]seq */
     if (w->list) lua_rawseti(L, -2, i + 1);
   }
   nd_performance *done = box->p;

@@ -75,6 +75,11 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
   return ND_OK;
 }
 
+static nd_status too_long(const nd_corpus_writer *w, int32_t steps, nd_error *err) {
+  return nd_fail(err, ND_LIMIT, "the song has %d steps, more than the limit of %d (max_steps)", steps,
+                 w->tok.max_steps);
+}
+
 static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   const nd_grid *grid = &seq->grid;
   int32_t n = grid->n_steps;
@@ -106,7 +111,8 @@ static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
     nd_half_pack(p, seq->metrics, (size_t)n * ND_N_METRICS);
     return;
   }
-  for (int32_t t = 0; t < n; t++, p += 2) nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
+  for (int32_t t = 0; t < n; t++, p += 2)
+    nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
 /* Encodes a song into a buffer, which grows as needed; `song` points into it. */
@@ -116,8 +122,7 @@ static nd_status encode_into(uint8_t **buffer, size_t *capacity, nd_encoded_song
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
     return nd_fail(err, ND_MISUSE, "the sequence has other tokeniser settings than the corpus");
   if (grid->n_steps > w->tok.max_steps)
-    return nd_fail(err, ND_LIMIT, "the song has %d steps, more than the limit of %d (max_steps)", grid->n_steps,
-                   w->tok.max_steps);
+    return too_long(w, grid->n_steps, err);
   uint32_t flags = (seq->has_metrics ? HAS_METRICS : 0u) | EVEN_TICKS;
   for (int32_t t = 0; t <= grid->n_steps; t++)
     if (grid->ticks[t] != nd_even_tick(grid, t)) flags &= ~(uint32_t)EVEN_TICKS;
@@ -144,7 +149,8 @@ void nd_encoded_song_clear(nd_encoded_song *song) {
 
 nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const char *name,
                         nd_split split, nd_error *err) {
-  if (w->n_songs == INT32_MAX) return nd_fail(err, ND_LIMIT, "the corpus holds the largest number of songs, %d", INT32_MAX);
+  if (w->n_songs == INT32_MAX)
+    return nd_fail(err, ND_LIMIT, "a corpus holds at most %d songs", INT32_MAX);
   size_t n_name = strlen(name);
   if (n_name > MAX_NAME) n_name = MAX_NAME;
   if (!ND_GROW(w->index, w->n_index + ENTRY_SIZE + n_name + 4, w->index_capacity))
@@ -210,8 +216,7 @@ nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t s
   if (from->fd < 0 || !nd_tokeniser_equal(&w->tok, &from->tok))
     return nd_fail(err, ND_MISUSE, "the songs have other tokeniser settings than the corpus");
   if (entry->steps > w->tok.max_steps)
-    return nd_fail(err, ND_LIMIT, "the song has %d steps, more than the limit of %d (max_steps)", entry->steps,
-                   w->tok.max_steps);
+    return too_long(w, entry->steps, err);
   uint8_t *bytes = NULL;
   nd_status status = nd_corpus_read_encoded(from, entry, &bytes, err);
   if (status == ND_OK && nd_get_le32(bytes) != (uint32_t)entry->steps)

@@ -107,7 +107,8 @@ nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
   nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = song->ppq};
   builder l = {.grid = &made, .max_steps = max_steps};
   /* A bar costs the work of many steps even when it is as short as one. */
-  l.max_bars = (max_steps > ND_DEFAULT_MAX_STEPS ? max_steps : ND_DEFAULT_MAX_STEPS) / ND_STEPS_A_BAR;
+  int32_t steps = max_steps > ND_DEFAULT_MAX_STEPS ? max_steps : ND_DEFAULT_MAX_STEPS;
+  l.max_bars = steps / ND_STEPS_A_BAR;
   /* At least one tick, so that the grid has at least one bar. */
   double end = end_tick < 1 ? 1 : end_tick;
   nd_status status = beat == ND_BEAT_METER ? build_by_meter(&l, song, end, err)

@@ -39,7 +39,8 @@ nd_status nd_kit_start(nd_kit *kit, const char *name, nd_error *err) {
 
 nd_status nd_kit_add(nd_kit *kit, const char *voice, const int *pitches, size_t n, nd_error *err) {
   if (!is_name(voice))
-    return nd_fail(err, ND_MISUSE, "kit: the name of a voice must be 1 to %d printable bytes without | : ,",
+    return nd_fail(err, ND_MISUSE,
+                   "kit: the name of a voice must be 1 to %d printable bytes without | : ,",
                    ND_VOICE_NAME - 1);
   if (kit->n_voices == ND_MAX_VOICES)
     return nd_fail(err, ND_MISUSE, "kit: more than %d voices", ND_MAX_VOICES);
@@ -53,7 +54,8 @@ nd_status nd_kit_add(nd_kit *kit, const char *voice, const int *pitches, size_t 
       return nd_fail(err, ND_MISUSE, "kit: voice '%s': %d is not a pitch, 0 to 127", voice,
                      pitches[i]);
     if (voice_of[pitches[i]] >= 0)
-      return nd_fail(err, ND_MISUSE, "kit: voice '%s': pitch %d already belongs to a voice", voice, pitches[i]);
+      return nd_fail(err, ND_MISUSE, "kit: voice '%s': pitch %d already belongs to a voice", voice,
+                     pitches[i]);
     voice_of[pitches[i]] = (int8_t)kit->n_voices;
   }
   memcpy(kit->voice_of, voice_of, sizeof voice_of);

@@ -24,7 +24,9 @@ bool nd_metric_is_position(int metric) {
   return (metric >= ND_M_BEAT_SIN && metric <= ND_M_METER) || metric == ND_M_PLAYING;
 }
 
-bool nd_metric_needs_future(int metric) { return metric >= ND_M_CONTRAST && metric <= ND_M_PROGRESS; }
+bool nd_metric_needs_future(int metric) {
+  return metric >= ND_M_CONTRAST && metric <= ND_M_PROGRESS;
+}
 
 const char *nd_metric_name(int metric) {
   return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
@@ -171,7 +173,8 @@ static int32_t lowest_of(const sounding_state *e) {
 }
 
 static int32_t highest_of(const sounding_state *e) {
-  return e->pitches[1] != 0 ? 127 - __builtin_clzll(e->pitches[1]) : 63 - __builtin_clzll(e->pitches[0]);
+  return e->pitches[1] != 0 ? 127 - __builtin_clzll(e->pitches[1])
+                            : 63 - __builtin_clzll(e->pitches[0]);
 }
 
 /* ln(1 + n), from a table for small n: it is needed several times a step. */
@@ -276,10 +279,11 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
     }
     if (next > begin) {
       int32_t lowest = lowest_of(&e), bass = 128;
-      for (size_t i = begin; i < next; i++)
-        if ((spans[i].role == BASS || (spans[i].role == BASS_IF_LOWEST && spans[i].pitch == lowest)) &&
-            spans[i].pitch < bass)
-          bass = spans[i].pitch;
+      for (size_t i = begin; i < next; i++) {
+        const span *s = &spans[i];
+        if (s->pitch < bass && (s->role == BASS || (s->role == BASS_IF_LOWEST && s->pitch == lowest)))
+          bass = s->pitch;
+      }
       m[ND_M_BASS] = bass < 128;
       m[ND_M_ROOT] = bass < 128 && bass % 12 != root;
       if (bass < 128) root = bass % 12;
@@ -323,8 +327,9 @@ static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) 
 /* Playing and progress. The song sounds from step `start` up to `stop`. */
 static void measure_progress(float *out, int32_t start, int32_t stop, int32_t n_steps) {
   for (int32_t t = start; t < n_steps; t++) {
-    out[(size_t)t * ND_N_METRICS + ND_M_PLAYING] = t < stop;
-    out[(size_t)t * ND_N_METRICS + ND_M_PROGRESS] = t < stop ? (float)(t - start) / (float)(stop - start) : 1;
+    float *m = out + (size_t)t * ND_N_METRICS;
+    m[ND_M_PLAYING] = t < stop;
+    m[ND_M_PROGRESS] = t < stop ? (float)(t - start) / (float)(stop - start) : 1;
   }
 }
 

@@ -56,7 +56,8 @@ nd_status nd_retime(nd_sequence **out, const nd_sequence *seq, const double *tim
   for (int32_t t = 0, i = 0; t < n; t++) {
     copy->first[t] = count;
     for (; i < total && all[i].step == t; i++)
-      if (all[i].fixed || i == 0 || !is_same_place(&all[i - 1], &all[i])) strikes[count++] = all[i].strike;
+      if (all[i].fixed || i == 0 || !is_same_place(&all[i - 1], &all[i]))
+        strikes[count++] = all[i].strike;
   }
   copy->first[n] = count;
   free(copy->strikes);

@@ -97,7 +97,8 @@ static void compare(const nd_similarity *l, distances *measure, int32_t b, int32
   }
 }
 
-nd_status nd_similarity_make(nd_similarity *l, const float *metrics, const nd_grid *grid, nd_error *err) {
+nd_status nd_similarity_make(nd_similarity *l, const float *metrics, const nd_grid *grid,
+                             nd_error *err) {
   const size_t n = (size_t)grid->n_bars;
   *l = (nd_similarity){.n_bars = grid->n_bars, .width = N_COMPARED * POSITIONS};
   /* Bars are compared in whole blocks, so the arrays extend beyond the last bar.
@@ -151,7 +152,8 @@ float nd_similarity_novelty(const nd_similarity *l, int32_t bar) {
     for (int32_t j = 0; j < reach; j++) {
       across += nd_similarity_at(l, bar - 1 - i, bar + j);
       if (i < j)
-        within += nd_similarity_at(l, bar - 1 - i, bar - 1 - j) + nd_similarity_at(l, bar + i, bar + j);
+        within += nd_similarity_at(l, bar - 1 - i, bar - 1 - j) +
+                  nd_similarity_at(l, bar + i, bar + j);
     }
   return within / (float)(reach * (reach - 1)) - across / (float)(reach * reach);
 }

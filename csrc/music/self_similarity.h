@@ -25,7 +25,8 @@ typedef struct nd_similarity {
 } nd_similarity;
 
 /* `metrics` is (n_steps, ND_N_METRICS) on `grid`. Fails with ND_NOMEM only. */
-nd_status nd_similarity_make(nd_similarity *l, const float *metrics, const nd_grid *grid, nd_error *err);
+nd_status nd_similarity_make(nd_similarity *l, const float *metrics, const nd_grid *grid,
+                             nd_error *err);
 void nd_similarity_clear(nd_similarity *l);
 
 /* Similarity of bars a and b, counted from 0. */

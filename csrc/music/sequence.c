@@ -355,8 +355,8 @@ nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
                             double length, nd_error *err) {
   const nd_grid *grid = &seq->grid;
   if (song->ppq != grid->ppq)
-    return nd_fail(err, ND_MISUSE, "the song has %d ticks per beat, but the sequence has %d", song->ppq,
-                   grid->ppq);
+    return nd_fail(err, ND_MISUSE, "the song has %d ticks per beat, but the sequence has %d",
+                   song->ppq, grid->ppq);
   for (int32_t t = 0; t < grid->n_steps; t++) {
     double step = grid->ticks[t + 1] - grid->ticks[t];
     for (int32_t i = seq->first[t]; i < seq->first[t + 1]; i++) {

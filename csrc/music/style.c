@@ -26,7 +26,8 @@ static int32_t count_differences(const nd_sequence *s, int32_t a, int32_t b, int
 static bool same_bar(const nd_sequence *s, int32_t a, int32_t b) {
   int32_t from = s->grid.bars[a].step, other = s->grid.bars[b].step;
   int32_t steps = nd_grid_bar_end(&s->grid, a) - from;
-  return steps == nd_grid_bar_end(&s->grid, b) - other && count_differences(s, from, other, steps) == 0;
+  return nd_grid_bar_end(&s->grid, b) - other == steps &&
+         count_differences(s, from, other, steps) == 0;
 }
 
 /* Whether a step is beat 2, 4, ... of its bar. */
@@ -42,7 +43,8 @@ static bool is_fill(const nd_sequence *s, int32_t b) {
   if (b == 0 || b + 1 >= s->grid.n_bars) return false;
   int32_t before = s->grid.bars[b - 1].step, from = s->grid.bars[b].step;
   int32_t after = s->grid.bars[b + 1].step, steps = after - from, half = steps / 2;
-  if (from - before != steps || nd_grid_bar_end(&s->grid, b + 1) - after != steps || half < 1) return false;
+  if (from - before != steps || nd_grid_bar_end(&s->grid, b + 1) - after != steps || half < 1)
+    return false;
   int32_t ending = count_hits(s, from + half, after);
   int32_t departs = count_differences(s, from + half, before + half, steps - half);
   int32_t stays = count_differences(s, from, before, half);
@@ -64,7 +66,8 @@ const float *nd_style_groove(const float *style, int32_t voices, int32_t step_in
 /* Whether the mask covers the whole bar. */
 static bool is_covered(const nd_sequence *s, const uint8_t *mask, int32_t bar) {
   size_t V = (size_t)nd_sequence_voices(s), from = (size_t)s->grid.bars[bar].step * V;
-  return mask == NULL || memchr(mask + from, 0, (size_t)nd_grid_bar_end(&s->grid, bar) * V - from) == NULL;
+  size_t to = (size_t)nd_grid_bar_end(&s->grid, bar) * V;
+  return mask == NULL || memchr(mask + from, 0, to - from) == NULL;
 }
 
 /* Turns counts of hits (24, voices) into square roots of rates; `steps` says how

@@ -125,7 +125,8 @@ static nd_status count_tokens(const char *line, size_t len, int32_t max_steps, i
     strikes += kind == 'p';
     has_intensity = kind == 'i' || (has_intensity && kind != '-');
     open = kind != '-';
-    if (steps == max_steps) return nd_fail(err, ND_LIMIT, "more than %d steps (max_steps)", max_steps);
+    if (steps == max_steps)
+      return nd_fail(err, ND_LIMIT, "the line has more than %d steps (max_steps)", max_steps);
     steps += kind == '-';
   }
   if (open) steps++;  /* the final -1 may be missing */

@@ -82,7 +82,8 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
       max_steps > ND_MAX_STEPS || flags > (INCLUDE_DRUMS | ORIGINAL) || n_songs > INT32_MAX)
     return nd_corpus_damaged(err, "settings");
   if (nd_get_le32(h + AT_METRICS) != ND_N_METRICS)
-    return nd_fail(err, ND_FORMAT, "the corpus has %u metrics per step; this program uses %d: run preprocess again",
+    return nd_fail(err, ND_FORMAT,
+                   "the corpus has %u metrics per step; this program uses %d: run preprocess again",
                    (unsigned)nd_get_le32(h + AT_METRICS), ND_N_METRICS);
   tok->steps_per_beat = (int32_t)steps_per_beat;
   tok->beat = (nd_beat)beat;
@@ -149,7 +150,8 @@ nd_status nd_corpus_open(nd_corpus **out, const char *path, const nd_tokeniser *
     status = nd_io_fail(err);
   } else if (!S_ISREG(st.st_mode)) {
     status = nd_fail(err, ND_IO, S_ISDIR(st.st_mode) ? "is a folder" : "is not a regular file");
-  } else if (read_all(c->fd, start, sizeof start, 0) && memcmp(start, nd_corpus_magic, sizeof start) == 0) {
+  } else if (read_all(c->fd, start, sizeof start, 0) &&
+             memcmp(start, nd_corpus_magic, sizeof start) == 0) {
     uint64_t songs, index, index_size;
     status = read_header(c, (uint64_t)st.st_size, &songs, &index, &index_size, err);
     if (status == ND_OK) status = read_index(c, songs, index, index_size, err);

@@ -1,0 +1,96 @@
+#include "start.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { KICK = 35, SNARE = 38, CLOSED_HAT = 42, VELOCITY = 100 };
+
+static void set_hit(const nd_kit *kit, uint8_t *hits, uint8_t pitch) {
+  int32_t v = kit->voice_of[pitch];
+  if (v >= 0) hits[v] = VELOCITY;
+}
+
+/* Hits of step `step` of `n`, as the 2023 system lays them out on its eighths;
+ * steps between eighths stay empty. */
+static void start_hits(const nd_tokeniser *settings, nd_take *t, int32_t step, int32_t n,
+                       uint8_t *hits) {
+  const nd_kit *kit = &settings->kit;
+  int32_t steps_per_eighth = settings->steps_per_beat / 2 > 0 ? settings->steps_per_beat / 2 : 1;
+  if (step % steps_per_eighth != 0) return;
+  int32_t eighth = step / steps_per_eighth;
+  switch (t->options->start) {
+    case ND_START_BLANK: break;
+    case ND_START_COUNT_IN:
+      if (step >= n - 8 * steps_per_eighth && eighth % 2 == 0) set_hit(kit, hits, CLOSED_HAT);
+      break;
+    case ND_START_BASIC:
+      if (eighth % 4 == 0) set_hit(kit, hits, KICK);
+      if (eighth % 4 == 2) set_hit(kit, hits, SNARE);
+      set_hit(kit, hits, CLOSED_HAT);
+      break;
+    case ND_START_RANDOM: {
+      uint32_t count = 1 + nd_rng_below(&t->rng, 4);
+      for (uint32_t i = 0; i < count; i++)
+        hits[nd_rng_below(&t->rng, (uint32_t)kit->n_voices)] = VELOCITY;
+      break;
+    }
+  }
+}
+
+/* Metrics of a step of 4/4 without notes. */
+static void start_metrics(int32_t steps_per_beat, nd_start start, int32_t step, float *metrics) {
+  double phase = 6.283185307179586 / (4.0 * steps_per_beat) * step;  /* of the bar */
+  /* intensity is in standard deviations: the count-in comes before the band */
+  metrics[ND_M_INTENSITY] = start == ND_START_COUNT_IN ? -2.0f : 0.0f;
+  metrics[ND_M_BEAT_SIN] = (float)sin(4.0 * phase);
+  metrics[ND_M_BEAT_COS] = (float)cos(4.0 * phase);
+  metrics[ND_M_BAR_SIN] = (float)sin(phase);
+  metrics[ND_M_BAR_COS] = (float)cos(phase);
+  metrics[ND_M_PHRASE_SIN] = (float)sin(phase / 4.0);
+  metrics[ND_M_PHRASE_COS] = (float)cos(phase / 4.0);
+  metrics[ND_M_DOWNBEAT] = step % (4 * steps_per_beat) == 0 ? 1.0f : 0.0f;
+  metrics[ND_M_ON_BEAT] = step % steps_per_beat == 0 ? 1.0f : 0.0f;
+  metrics[ND_M_METER] = 1.0f;
+}
+
+int32_t nd_start_steps(const nd_drummer *d, const nd_generator_options *options,
+                       const nd_sequence *prime) {
+  int32_t window = d->net.config.window;
+  if (prime != NULL) {
+    int32_t n = nd_sequence_steps(prime);
+    return n < window - 1 ? window - 1 : n;
+  }
+  if (window > 1) return window;
+  return options->start == ND_START_BLANK ? 0 : 8 * d->tokeniser.steps_per_beat;
+}
+
+/* A prime that is shorter than a window is preceded by silence. */
+static void feed_prime(nd_decoder_batch *b, int32_t at, nd_take *t, const nd_sequence *prime,
+                       int32_t step, int32_t padding) {
+  static const float silence[ND_N_METRICS] = {0};
+  static const uint8_t no_hits[ND_MAX_VOICES] = {0};
+  const nd_grid *grid = &prime->grid;
+  if (step < padding) {
+    nd_step_feed(b, at, t, silence, false, no_hits);
+    return;
+  }
+  step -= padding;
+  bool bar = grid->bars[nd_grid_bar(grid, step)].step == step;
+  nd_step_feed(b, at, t, prime->metrics + (size_t)step * ND_N_METRICS, bar,
+               prime->hits + (size_t)step * (size_t)nd_sequence_voices(prime));
+}
+
+void nd_start_feed(nd_decoder_batch *b, int32_t at, nd_take *t, const nd_sequence *prime,
+                   int32_t step) {
+  const nd_tokeniser *settings = &b->drummer->tokeniser;
+  int32_t n = nd_start_steps(b->drummer, t->options, prime);
+  if (prime != NULL) {
+    feed_prime(b, at, t, prime, step, n - nd_sequence_steps(prime));
+    return;
+  }
+  uint8_t hits[ND_MAX_VOICES] = {0};
+  float metrics[ND_N_METRICS] = {0};
+  start_metrics(settings->steps_per_beat, t->options->start, step, metrics);
+  start_hits(settings, t, step, n, hits);
+  nd_step_feed(b, at, t, metrics, step % (4 * settings->steps_per_beat) == 0, hits);
+}

@@ -1,0 +1,81 @@
+/* step.h - one step of the network for several takes side by side, and the sampling
+ * of its hits. Internal to generator.c, start.c and performance.c.
+ *
+ * What a take needs for itself (nd_take) is apart from what the network needs for
+ * all of them (nd_decoder_batch), so that takes can move between a batch of one,
+ * the generator's, and a shared one.
+ */
+#ifndef ND_PLAY_STEP_H
+#define ND_PLAY_STEP_H
+
+#include "../base/arena.h"
+#include "generator.h"
+
+/* History is kept in ring buffers: 4096 steps are eight bars, the longest
+ * look-back, of any usual meter and grid. */
+enum { ND_HISTORY_STEPS = 4096, ND_HISTORY_BARS = 32 };
+
+typedef struct nd_take {
+  const nd_generator_options *options;
+  nd_rng rng, scale_rng;      /* of hits; of bars' temperatures */
+  float temperature_scale;    /* of this bar, from the temperature spread */
+  int64_t steps, bars;        /* begun since the start */
+  int64_t bar_start[ND_HISTORY_BARS];  /* ring, by bar: its first step */
+  uint8_t *history;           /* ring, (ND_HISTORY_STEPS, voices) hits by step; owned */
+  bool has_style;
+  float style[ND_MAX_STYLE_SIZE];
+  int32_t style_index;        /* among the model's styles, or -1 */
+  uint64_t style_generation;  /* of the model's styles that the index is of */
+  float probabilities[ND_MAX_VOICES];
+  bool has_nan;               /* a probability since the start was NaN */
+} nd_take;
+
+/* The network's state and scratch memory. A streaming net has one row of state
+ * for each of `n` takes; a window net `window` rows for its only take. */
+typedef struct nd_decoder_batch {
+  const nd_drummer *drummer;
+  int32_t n, rows;            /* takes; rows of state in all */
+  nd_arena arena;
+  float *h, *c;               /* (layers, rows, hidden) */
+  float *z;                   /* (rows, 4 hidden) pre-activations */
+  float *x;                   /* (n, inputs) */
+  float *encoder_state;       /* (n, 2, encoder) h and c of a causal encoder, live */
+  float *encoder_z;           /* (4 encoder) */
+  float *feature, *scratch;   /* (n, nd_net_head_scratch) */
+  float *logits;              /* (n, voices) */
+} nd_decoder_batch;
+
+/* One take's part of a step. */
+typedef struct nd_step_io {
+  nd_take *take;
+  nd_step_context context;    /* history and place in the bar are filled in */
+  const float *encoding;      /* (4 hidden) the encoder's output times its weights;
+                               * NULL: live */
+  bool silent;                /* only fixed hits sound */
+  uint8_t *hits;              /* (voices) result: velocities */
+} nd_step_io;
+
+nd_status nd_take_make(nd_take *t, const nd_generator_options *options, int32_t voices,
+                       nd_error *err);
+void nd_take_clear(nd_take *t);
+void nd_take_reset(nd_take *t);   /* no history, no style, the seed's random numbers */
+
+nd_status nd_decoder_make(nd_decoder_batch *b, const nd_drummer *d, int32_t n, nd_error *err);
+void nd_decoder_clear(nd_decoder_batch *b);
+void nd_decoder_reset(nd_decoder_batch *b);
+
+/* Copies the state of take `at` of `from` to `to`, a batch of one. */
+void nd_decoder_copy(nd_decoder_batch *to, const nd_decoder_batch *from, int32_t at);
+
+/* A context of metrics alone: nothing fixed, no style, no controls. */
+nd_step_context nd_step_metrics(const float *metrics);
+
+/* A step of take `at` whose hits are known: they become history and state, and
+ * nothing is sampled. */
+void nd_step_feed(nd_decoder_batch *b, int32_t at, nd_take *t, const float *metrics, bool bar,
+                  const uint8_t *hits);
+
+/* Plays a step of all takes, io (n); `bar` is true where a bar begins. */
+void nd_step_play(nd_decoder_batch *b, nd_step_io *io, bool bar);
+
+#endif
