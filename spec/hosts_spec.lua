@@ -29,10 +29,14 @@ describe("products of our own", function()
   it("are OpenBLAS's, whatever the shape", function()
     if not has("cc", "pkg-config") then return pending "no C compiler here" end
     local folder = shell.folder()
-    run(("cc -std=c11 -O2 -DND_SMALL_BLAS -Icsrc $(pkg-config --cflags openblas) "
-      .. "spec/support/blas.c csrc/net/blas_small.c -o %s/blas $(pkg-config --libs openblas) -lm")
-      :format(folder))
-    assert.equal("1200 products, 0 differ\n", run(folder .. "/blas"))
+    run(("cc -std=c11 -O2 -DND_NO_OPENBLAS -Icsrc $(pkg-config --cflags openblas) "
+      .. "spec/support/blas.c csrc/net/gemm.c csrc/net/kernels.c csrc/base/cpu.c csrc/base/half.c "
+      .. "csrc/base/nd.c csrc/base/rng.c csrc/base/thread_pool.c "
+      .. "-o %s/blas $(pkg-config --libs openblas) -lm -pthread"):format(folder))
+    for _, kernels in ipairs { "avx512", "avx2", "blas" } do  -- "blas": the portable ones
+      assert.equal("1200 products, 0 differ\n",
+        run(("NEURALDRUMMER_KERNELS=%s %s/blas"):format(kernels, folder)))
+    end
     shell.remove(folder)
   end)
 end)

@@ -1,3 +1,5 @@
+/* tokens.c - token text. Reading makes two passes over a line: the first checks it
+ * and counts, so that the second cannot fail and memory is allocated once. */
 #include "tokens.h"
 
 #include <math.h>
@@ -19,6 +21,7 @@ static void put(text *t, const char *piece, size_t n) {
   t->n += n;
 }
 
+/* Decimal digits, least significant first into a small buffer. */
 static void put_int(text *t, uint32_t value) {
   char digits[10];
   size_t n = sizeof digits;
@@ -38,6 +41,7 @@ static void put_intensity(text *t, float x) {
   put(t, decimal, 2);
 }
 
+/* The last step has no successor and repeats its own intensity. */
 nd_status nd_tokens_write(const nd_sequence *seq, char **line, size_t *len, nd_error *err) {
   text t = {.n = 0};
   int32_t n_steps = seq->grid.n_steps;
@@ -101,6 +105,7 @@ static char next_token(const char *line, size_t len, size_t *at, int *pitch, dou
   return kind;
 }
 
+/* The length without line ends and spaces at the end. */
 static size_t trim(const char *line, size_t len) {
   while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' ')) len--;
   return len;
@@ -142,6 +147,7 @@ nd_status nd_tokens_check(const nd_tokeniser *tok, const char *line, size_t len,
   return count_tokens(line, trim(line, len), tok->max_steps, n_steps, &n_strikes, err);
 }
 
+/* The grid is even and in 4/4; positions follow from it, energy is set back to 0. */
 nd_status nd_tokens_read(nd_sequence **out, const nd_tokeniser *tok, const char *line,
                          size_t len, nd_error *err) {
   len = trim(line, len);

@@ -139,7 +139,7 @@ static void forward_streams(void *job, int part, int parts) {
   }
   if (x->n_ops > 0) return;  /* dense layers follow; a norm's statistics need all streams */
   size_t first = (size_t)from;
-  nd_hits_forward_blocks(&net->hits, x->hits_packed, head_steps(x), b->streams, to - from,
+  nd_hits_forward_blocks(&net->hits, x->hits_panels, head_steps(x), b->streams, to - from,
                          x->features + first * (size_t)c->hidden, b->x + first * (size_t)c->inputs,
                          b->y + first * (size_t)b->y_width,
                          x->logits + first * (size_t)nd_net_outputs(c));
@@ -187,7 +187,7 @@ static void pack_weights(void *job, int part, int parts) {
     nd_lstm_pack(&x->encoder[k].work, x->backward, part, parts);
   for (int32_t l = 0; l < c->layers; l++)
     nd_lstm_pack(&x->layer[l].work, x->backward, part, parts);
-  if (part == parts - 1 && !x->backward) nd_hits_pack(&x->net->hits, x->hits_packed);
+  if (part == parts - 1 && !x->backward) nd_hits_pack(&x->net->hits, x->hits_panels);
 }
 
 double nd_forward(train_ctx *x, double *count) {
@@ -214,7 +214,7 @@ double nd_forward(train_ctx *x, double *count) {
  * LSTM layer's outputs (rows, H) in d_head. */
 static void backward_head(train_ctx *x) {
   const nd_net *net = x->net;
-  nd_hits_backward_blocks(&net->hits, x->hits_packed, 1, x->rows, x->rows, x->logits, x->d_head);
+  nd_hits_backward_blocks(&net->hits, x->hits_panels, 1, x->rows, x->rows, x->logits, x->d_head);
   for (int32_t k = x->n_ops - 1; k >= 0; k--) {
     const train_head_op *h = &x->head[k];
     float *d = x->d_head;
@@ -250,7 +250,7 @@ static void gradient_of_features(train_ctx *x, int32_t from, int32_t rows) {
     for (int32_t t = 0; t < head_steps(x); t++)
       memcpy(d + (size_t)t * row + first, x->d_head + (size_t)t * row + first, bytes);
   else
-    nd_hits_backward_blocks(&net->hits, x->hits_packed, head_steps(x), B, rows,
+    nd_hits_backward_blocks(&net->hits, x->hits_panels, head_steps(x), B, rows,
                             x->logits + (size_t)from * (size_t)nd_net_outputs(c), d + first);
 }
 

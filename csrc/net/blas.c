@@ -1,6 +1,19 @@
 #include "blas.h"
 
-#ifndef ND_SMALL_BLAS  /* else see blas_small.c */
+#include "kernels.h"
+
+#ifdef ND_NO_OPENBLAS  /* nd_gemm is in gemm.c, and runs on the calling thread */
+
+int nd_blas_threads(int n) {
+  (void)n;
+  return 1;
+}
+
+int nd_blas_threads_now(void) { return 1; }
+
+const char *nd_blas_core(void) { return "own"; }
+
+#else
 
 #include <cblas.h>
 

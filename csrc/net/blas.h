@@ -1,6 +1,7 @@
-/* blas.h - matrix products. All matrices are row-major float32. blas.c hands
- * them to OpenBLAS, as the only file that knows it; blas_small.c does them
- * itself, where a module is to depend on nothing. */
+/* blas.h - plain matrix products. All matrices are row-major float32. blas.c hands
+ * them to OpenBLAS, and is the only file that includes its header. In a module
+ * that depends on no library, compiled with ND_NO_OPENBLAS, the kernels of gemm.c
+ * do them instead. */
 #ifndef ND_NET_BLAS_H
 #define ND_NET_BLAS_H
 
@@ -12,10 +13,6 @@ typedef enum nd_trans { ND_N = 0, ND_T = 1 } nd_trans;
  * stored transposed. Rows are contiguous (leading dimension = row length). */
 void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
              const float *b, float beta, float *c);
-
-/* y (n) += x (k) w (k, n). Neither allocates nor locks; nor does nd_gemm with
- * one row of a and b as it is. */
-void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
 
 /* Sets the number of BLAS threads of the process and returns the former one,
  * which the caller puts back: a host's own setting survives our calls. */

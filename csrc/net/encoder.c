@@ -67,10 +67,10 @@ static void store_outputs(const nd_encoder_run *r, int32_t step) {
 static void run_chunk(nd_encoder_run *r, const nd_inference_weights *w, int32_t steps) {
   int32_t k = r->direction, He = r->net->config.encoder;
   fill_inputs(r, steps);
-  nd_kept_gemm(&w->encoder_wx[k], steps * r->n, r->in, false, r->z);
+  nd_matmul(&w->encoder_wx[k], steps * r->n, r->in, false, r->z);
   for (int32_t t = 0; t < steps; t++) {
     float *z = r->z + (size_t)t * (size_t)r->n * 4 * (size_t)He;
-    nd_kept_gemm(&w->encoder_wh[k], r->n, r->h, true, z);
+    nd_matmul(&w->encoder_wh[k], r->n, r->h, true, z);
     nd_cell_step(r->n, He, z, r->net->encoder[k].b, r->h, r->c);
     store_outputs(r, r->at + t);
   }

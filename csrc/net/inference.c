@@ -76,17 +76,17 @@ static void run_layers(nd_inference *p, const nd_inference_weights *w, int32_t s
   for (int32_t l = 0; l < c->layers; l++) {
     float *h = p->h + (size_t)l * state, *cell = p->c + (size_t)l * state;
     if (l > 0) {
-      nd_kept_gemm(&w->wx[l], rows, p->out, false, p->z);
+      nd_matmul(&w->wx[l], rows, p->out, false, p->z);
     } else {
-      if (c->encoder > 0) nd_kept_gemm(&w->wx_encoder, rows, p->encoder_out, false, p->z);
+      if (c->encoder > 0) nd_matmul(&w->wx_encoder, rows, p->encoder_out, false, p->z);
       else memset(p->z, 0, (size_t)rows * 4 * H * sizeof *p->z);
       for (size_t r = 0; r < (size_t)rows; r++)
-        nd_kept_sparse(&w->wx_input, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
+        nd_matmul_sparse(&w->wx_input, p->in + r * (size_t)c->inputs + encoded, p->z + r * 4 * H);
     }
     /* `out` is overwritten: its former content, the layer below, is in z by now */
     for (int32_t t = 0; t < steps; t++) {
       float *z = p->z + (size_t)t * 4 * state;
-      nd_kept_gemm(&w->wh[l], p->n, h, true, z);
+      nd_matmul(&w->wh[l], p->n, h, true, z);
       nd_cell_step(p->n, c->hidden, z, p->net->lstm[l].b, h, cell);
       memcpy(p->out + (size_t)t * state, h, state * sizeof *h);
     }

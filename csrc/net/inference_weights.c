@@ -6,7 +6,7 @@
 /* Lists every matrix of the net, each packed or borrowed by `prepare`. The rows of wx[0]
  * are split: the encoder's outputs are dense, and for a song that is known their
  * products are made in advance; the other inputs are mostly 0. */
-static void list(const nd_net *net, nd_kept (*prepare)(int32_t k, int32_t n, const float *w),
+static void list(const nd_net *net, nd_matrix (*prepare)(int32_t k, int32_t n, const float *w),
                  nd_inference_weights *out) {
   const nd_net_config *c = &net->config;
   *out = (nd_inference_weights){0};
@@ -28,39 +28,39 @@ static void list(const nd_net *net, nd_kept (*prepare)(int32_t k, int32_t n, con
 }
 
 void nd_inference_weights_borrow(const nd_net *net, nd_inference_weights *out) {
-  list(net, nd_keep_not, out);
+  list(net, nd_matrix_borrow, out);
 }
 
-/* A matrix for which nd_keep() finds no memory stays borrowed: slower, not wrong. */
+/* A matrix for which nd_matrix_pack() finds no memory stays borrowed: slower, not wrong. */
 nd_inference_weights *nd_inference_weights_pack(const nd_net *net) {
   nd_inference_weights *w = nd_calloc(1, sizeof *w);
-  if (w != NULL) list(net, nd_keep, w);
+  if (w != NULL) list(net, nd_matrix_pack, w);
   return w;
 }
 
 void nd_inference_weights_free(nd_inference_weights *w) {
   if (w == NULL) return;
   for (int k = 0; k < 2; k++) {
-    nd_kept_clear(&w->encoder_wx[k]);
-    nd_kept_clear(&w->encoder_wh[k]);
+    nd_matrix_free(&w->encoder_wx[k]);
+    nd_matrix_free(&w->encoder_wh[k]);
   }
-  nd_kept_clear(&w->wx_encoder);
-  nd_kept_clear(&w->wx_input);
+  nd_matrix_free(&w->wx_encoder);
+  nd_matrix_free(&w->wx_input);
   for (int l = 0; l < ND_MAX_LAYERS; l++) {
-    nd_kept_clear(&w->wx[l]);
-    nd_kept_clear(&w->wh[l]);
+    nd_matrix_free(&w->wx[l]);
+    nd_matrix_free(&w->wh[l]);
   }
-  nd_kept_clear(&w->out);
-  nd_kept_clear(&w->skip);
+  nd_matrix_free(&w->out);
+  nd_matrix_free(&w->skip);
   free(w);
 }
 
 /* wx_input and encoder_wx are left out, because only the rows of non-zero inputs are
  * read: a few of them. */
 size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
-  size_t bytes = nd_kept_bytes(&w->out) + nd_kept_bytes(&w->skip);
-  if (live) bytes += nd_kept_bytes(&w->wx_encoder) + nd_kept_bytes(&w->encoder_wh[0]);
-  for (int l = 0; l < ND_MAX_LAYERS; l++) bytes += nd_kept_bytes(&w->wx[l]) + nd_kept_bytes(&w->wh[l]);
+  size_t bytes = nd_matrix_bytes(&w->out) + nd_matrix_bytes(&w->skip);
+  if (live) bytes += nd_matrix_bytes(&w->wx_encoder) + nd_matrix_bytes(&w->encoder_wh[0]);
+  for (int l = 0; l < ND_MAX_LAYERS; l++) bytes += nd_matrix_bytes(&w->wx[l]) + nd_matrix_bytes(&w->wh[l]);
   return bytes;
 }
 
@@ -69,6 +69,6 @@ void nd_inference_logits(const nd_net *net, const nd_inference_weights *w, int32
   size_t n = (size_t)net->hits.voices;
   /* the bias first, then products are added to it */
   for (size_t r = 0; r < (size_t)rows; r++) memcpy(logits + r * n, net->hits.b, n * sizeof *logits);
-  nd_kept_gemm(&w->out, rows, features, true, logits);
-  if (net->hits.skip != NULL) nd_kept_gemm(&w->skip, rows, x, true, logits);
+  nd_matmul(&w->out, rows, features, true, logits);
+  if (net->hits.skip != NULL) nd_matmul(&w->skip, rows, x, true, logits);
 }

@@ -1,6 +1,6 @@
 /* inference_weights.h - the matrices of a streaming net, prepared for inference.
  *
- * Packed once, they are read sequentially at every step (kept.h); borrowed, the
+ * Packed once, they are read sequentially at every step (gemm.h); borrowed, the
  * products read the net's own block. Both give the same sums. The struct refers
  * to the net's block, which must outlive it, and must be freed before weights
  * change.
@@ -8,16 +8,16 @@
 #ifndef ND_NET_INFERENCE_WEIGHTS_H
 #define ND_NET_INFERENCE_WEIGHTS_H
 
-#include "kept.h"
+#include "gemm.h"
 #include "net.h"
 
 typedef struct nd_inference_weights {
-  nd_kept encoder_wx[2], encoder_wh[2];  /* forward, backward */
+  nd_matrix encoder_wx[2], encoder_wh[2];  /* forward, backward */
   /* the first layer's wx by rows: those that multiply the encoder's output (none
    * without an encoder), and those that multiply the other inputs */
-  nd_kept wx_encoder, wx_input;
-  nd_kept wx[ND_MAX_LAYERS], wh[ND_MAX_LAYERS];  /* wx[0] is empty */
-  nd_kept out, skip;                     /* the output layer's */
+  nd_matrix wx_encoder, wx_input;
+  nd_matrix wx[ND_MAX_LAYERS], wh[ND_MAX_LAYERS];  /* wx[0] is empty */
+  nd_matrix out, skip;                     /* the output layer's */
 } nd_inference_weights;
 
 /* Packed weights, freed by nd_inference_weights_free(); NULL when out of memory.

@@ -3,23 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-
-/* always_inline: an ordinary inline function is not taken into the clones */
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
+#include "../base/simd.h"
 
 /* e^x by 2^n e^r, |r| <= ln 2 / 2, with a polynomial for e^r (Cephes expf's
  * coefficients). Saturates instead of overflowing; not a number stays none. */
-INLINE float fast_exp(float x) {
+ND_INLINE float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
   /* 1.5 * 2^23 pushes the fraction out: n stands in the lowest bits of `shifted` */
@@ -40,18 +28,18 @@ INLINE float fast_exp(float x) {
   return p * scale;
 }
 
-INLINE float logistic(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+ND_INLINE float logistic(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
 /* 2 sigma(2x) - 1 loses small x to rounding; e^2x - 1 over e^2x + 1 does the
  * same, so small |x| takes the odd series (relative error below 1e-6). */
-INLINE float fast_tanh(float x) {
+ND_INLINE float fast_tanh(float x) {
   float big = 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x));
   float s = x * x;
   float small = x * (1.0f + s * (-0.333333333f + s * (0.133333333f + s * -0.053968254f)));
   return s < 0.0225f ? small : big;
 }
 
-CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
+ND_CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
                             const float *restrict bias, const float *restrict c_before,
                             float *restrict c, float *restrict tc, float *restrict h) {
   const float *restrict bi = bias, *restrict bf = bias + hidden;
@@ -78,7 +66,7 @@ CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
   }
 }
 
-CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
+ND_CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
                          const float *restrict bias, float *restrict h, float *restrict c) {
   const float *restrict bi = bias, *restrict bf = bias + hidden;
   const float *restrict bg = bias + 2 * hidden, *restrict bo = bias + 3 * hidden;
@@ -94,7 +82,7 @@ CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
   }
 }
 
-CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
+ND_CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
                              const float *restrict c_before, const float *restrict tc,
                              const float *restrict dh, float *restrict dc) {
   for (int32_t r = 0; r < rows; r++) {
@@ -115,15 +103,15 @@ CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates
   }
 }
 
-CLONES void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y) {
+ND_CLONES void nd_axpy(int32_t n, float a, const float *restrict x, float *restrict y) {
   for (int32_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-CLONES void nd_multiply(int32_t n, const float *restrict a, float *restrict x) {
+ND_CLONES void nd_multiply(int32_t n, const float *restrict a, float *restrict x) {
   for (int32_t i = 0; i < n; i++) x[i] *= a[i];
 }
 
-CLONES void nd_product(int32_t n, const float *restrict a, const float *restrict b,
+ND_CLONES void nd_product(int32_t n, const float *restrict a, const float *restrict b,
                        float *restrict y) {
   for (int32_t i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
@@ -133,7 +121,7 @@ enum { LANES = 16 };
 typedef uint64_t wide __attribute__((vector_size(LANES * sizeof(uint64_t))));
 typedef uint32_t narrow __attribute__((vector_size(LANES * sizeof(uint32_t))));
 
-CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask) {
+ND_CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask) {
   uint64_t a = 1, c = 0, first[LANES];
   for (int j = 0; j < LANES; j++) {
     first[j] = rng.state;
@@ -163,7 +151,39 @@ CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float 
   }
 }
 
-CLONES void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out) {
+/* The products are added up in the order of k and y last, as matrices of more
+ * rows have it: one song judged alone gets what it gets among others. */
+ND_CLONES void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
+  enum { STRIP = 1024 };
+  float sum[STRIP];
+  for (int32_t from = 0; from < n; from += STRIP, y += STRIP, w += STRIP) {
+    int32_t p = 0, columns = n - from < STRIP ? n - from : STRIP;
+    const float *v = w;
+    for (int32_t j = 0; j < columns; j++) sum[j] = 0.0f;
+    for (; p + 8 <= k; p += 8, v += 8 * (size_t)n) {
+      float x0 = x[p], x1 = x[p + 1], x2 = x[p + 2], x3 = x[p + 3];
+      float x4 = x[p + 4], x5 = x[p + 5], x6 = x[p + 6], x7 = x[p + 7];
+      const float *v1 = v + n, *v2 = v1 + n, *v3 = v2 + n;
+      const float *v4 = v3 + n, *v5 = v4 + n, *v6 = v5 + n, *v7 = v6 + n;
+      for (int32_t j = 0; j < columns; j++) {
+        float s = sum[j];
+        s += x0 * v[j];
+        s += x1 * v1[j];
+        s += x2 * v2[j];
+        s += x3 * v3[j];
+        s += x4 * v4[j];
+        s += x5 * v5[j];
+        s += x6 * v6[j];
+        sum[j] = s + x7 * v7[j];
+      }
+    }
+    for (; p < k; p++, v += n)
+      for (int32_t j = 0; j < columns; j++) sum[j] += x[p] * v[j];
+    for (int32_t j = 0; j < columns; j++) y[j] += sum[j];
+  }
+}
+
+ND_CLONES void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out) {
   for (int32_t r = 0; r < rows; r++, x += n)
     for (int32_t i = 0; i < n; i++) out[i] += x[i];
 }
@@ -178,13 +198,13 @@ double nd_sum_squares(size_t n, const float *x) {
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-CLONES uint64_t nd_read_words(size_t n, const uint64_t *x) {
+ND_CLONES uint64_t nd_read_words(size_t n, const uint64_t *x) {
   uint64_t all = 0;
   for (size_t i = 0; i < n; i++) all ^= x[i];
   return all;
 }
 
-CLONES void nd_adam_update(size_t n, float *restrict w, const float *restrict g,
+ND_CLONES void nd_adam_update(size_t n, float *restrict w, const float *restrict g,
                            float *restrict m, float *restrict v, float rate, float root,
                            float beta1, float beta2, float epsilon, float scale) {
   for (size_t i = 0; i < n; i++) {

@@ -34,6 +34,10 @@ void nd_product(int32_t n, const float *restrict a, const float *restrict b,
  * gives, low half first, is below `cut`. n is even. */
 void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask);
 
+/* y (n) += x (k) w (k, n). Neither allocates nor locks: OpenBLAS takes a lock for
+ * a product of one row, which a step that is played live must not. */
+void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
+
 /* out (n) += the sum of the rows of x (rows, n) */
 void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out);
 double nd_sum_squares(size_t n, const float *x);

@@ -37,8 +37,8 @@ typedef struct nd_lstm_work {
                           * state before is row T then, and row t that of step t */
   const float *x;        /* (T, B, I) */
   nd_lstm_trace trace;
-  float *packed;         /* nd_lstm_packed_size() floats, 64-byte aligned, where
-                          * nd_packed_width() is above 0; else nd_gemm is used */
+  float *panels;         /* nd_lstm_panels_size() floats, 64-byte aligned; or NULL:
+                          * the products are made of the weights themselves */
   /* of the backward pass */
   float *dh;             /* (T, B, H), gradient of the outputs; destroyed */
   float *dc;             /* (B, H), scratch */
@@ -51,7 +51,7 @@ float *nd_lstm_outputs(const nd_lstm_work *w);
 
 /* The weights as the forward pass needs them, then as the backward pass does:
  * each before any stream, shared out in `parts`. */
-size_t nd_lstm_packed_size(int32_t inputs, int32_t hidden);
+size_t nd_lstm_panels_size(int32_t inputs, int32_t hidden);
 void nd_lstm_pack(const nd_lstm_work *w, bool backward, int part, int parts);
 
 /* Streams from..to-1; all of them where nothing is packed. The state before must

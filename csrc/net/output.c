@@ -5,8 +5,8 @@
 
 #include "blas.h"
 #include "dense.h"
+#include "gemm.h"
 #include "kernels.h"
-#include "packed.h"
 
 /* Adds hits mix. Hits are sparse (about one voice in six), so rows of `mix` are added
  * only for the voices that are hit; below the diagonal there is nothing to add. */
@@ -94,69 +94,60 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
 }
 
 /* ------------------------------------------------------------------- training
- * The packed block holds w, then its transpose, then skip. */
+ * In the panels' memory lie w, then its transpose, then skip. */
 
-size_t nd_hits_packed_size(const nd_hits_head *head) {
-  return nd_packed_size(head->features, head->voices) + nd_packed_size(head->voices, head->features) +
-         (head->skip != NULL ? nd_packed_size(head->inputs, head->voices) : 0);
+static nd_matrix weights(const nd_hits_head *h, float *panels) {
+  return nd_matrix_view(ND_N, h->features, h->voices, h->w, panels);
 }
 
-static size_t transpose_at(const nd_hits_head *h) { return nd_packed_size(h->features, h->voices); }
-
-static size_t skip_at(const nd_hits_head *h) {
-  return transpose_at(h) + nd_packed_size(h->voices, h->features);
+static nd_matrix transpose(const nd_hits_head *h, float *panels) {
+  panels += nd_panels_size(h->features, h->voices);
+  return nd_matrix_view(ND_T, h->voices, h->features, h->w, panels);
 }
 
-void nd_hits_pack(const nd_hits_head *h, float *packed) {
-  if (nd_packed_width() == 0) return;
-  int32_t F = h->features, V = h->voices;
-  nd_pack(ND_N, F, V, h->w, 0, V, packed);
-  nd_pack(ND_T, V, F, h->w, 0, F, packed + transpose_at(h));
-  if (h->skip != NULL) nd_pack(ND_N, h->inputs, V, h->skip, 0, V, packed + skip_at(h));
+static nd_matrix skip(const nd_hits_head *h, float *panels) {
+  panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
+  return nd_matrix_view(ND_N, h->inputs, h->voices, h->skip, panels);
 }
 
-void nd_hits_forward_blocks(const nd_hits_head *h, const float *packed, int32_t times,
+size_t nd_hits_panels_size(const nd_hits_head *h) {
+  return nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features) +
+         (h->skip != NULL ? nd_panels_size(h->inputs, h->voices) : 0);
+}
+
+void nd_hits_pack(const nd_hits_head *h, float *panels) {
+  nd_matrix w = weights(h, panels), t = transpose(h, panels), s = skip(h, panels);
+  nd_matrix_fill(&w, 0, 1);
+  nd_matrix_fill(&t, 0, 1);
+  if (h->skip != NULL) nd_matrix_fill(&s, 0, 1);
+}
+
+void nd_hits_forward_blocks(const nd_hits_head *h, float *panels, int32_t times,
                             int32_t next, int32_t rows, const float *features,
                             const float *inputs, const float *hits, float *logits) {
-  if (nd_packed_width() == 0) {
-    nd_hits_forward(h, times * rows, features, inputs, hits, logits);
-    return;
-  }
   size_t V = (size_t)h->voices, F = (size_t)h->features, I = (size_t)h->inputs, step = (size_t)next;
+  nd_matrix w = weights(h, panels), s = skip(h, panels);
   for (size_t t = 0; t < (size_t)times; t++)
     for (size_t r = 0; r < (size_t)rows; r++)
       memcpy(logits + (t * step + r) * V, h->b, V * sizeof *logits);
-  nd_packed_blocks(times, step * F, step * V, rows, h->voices, h->features, features, packed, true,
-                   logits);
-  if (h->skip != NULL)
-    nd_packed_blocks(times, step * I, step * V, rows, h->voices, h->inputs, inputs,
-                     packed + skip_at(h), true, logits);
+  nd_matmul_blocks(&w, times, step * F, step * V, rows, features, true, logits);
+  if (h->skip != NULL) nd_matmul_blocks(&s, times, step * I, step * V, rows, inputs, true, logits);
   for (size_t t = 0; t < (size_t)times; t++)
     add_mix(h, rows, hits + t * step * V, logits + t * step * V);
 }
 
-void nd_hits_backward_blocks(const nd_hits_head *h, const float *packed, int32_t times,
+void nd_hits_backward_blocks(const nd_hits_head *h, float *panels, int32_t times,
                              int32_t next, int32_t rows, const float *dlogits, float *dfeatures) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, step = (size_t)next;
-  if (nd_packed_width() == 0)
-    nd_gemm(ND_N, ND_T, times * rows, h->features, h->voices, dlogits, h->w, 0.0f, dfeatures);
-  else
-    nd_packed_blocks(times, step * V, step * F, rows, h->features, h->voices, dlogits,
-                     packed + transpose_at(h), false, dfeatures);
+  nd_matrix t = transpose(h, panels);
+  nd_matmul_blocks(&t, times, step * V, step * F, rows, dlogits, false, dfeatures);
 }
 
 void nd_hits_gradient(const nd_hits_head *h, int32_t rows, const float *features,
                       const float *inputs, const float *hits, const float *dlogits, float *dw,
                       float *db, float *dskip, float *dmix) {
   int32_t V = h->voices, I = h->skip != NULL ? h->inputs : 0;
-  if (nd_packed_width() > 0) {
-    nd_packed_gradient(rows, I, h->features, V, 0, V, inputs, features, dlogits, dskip, dw, db);
-  } else {
-    nd_gemm(ND_T, ND_N, h->features, V, rows, features, dlogits, 0.0f, dw);
-    if (I > 0) nd_gemm(ND_T, ND_N, I, V, rows, inputs, dlogits, 0.0f, dskip);
-    memset(db, 0, (size_t)V * sizeof *db);
-    nd_sum_rows(rows, V, dlogits, db);
-  }
+  nd_matmul_gradient(rows, I, h->features, V, 0, 1, inputs, features, dlogits, dskip, dw, db);
   if (h->mix == NULL) return;
   for (int32_t r = 0; r < rows; r++, hits += V, dlogits += V)
     for (int32_t u = 0; u < V; u++)

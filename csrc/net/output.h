@@ -49,18 +49,17 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
 float nd_touch_deviation(float logarithm);
 
 /* In training several threads share the rows. The weights are then packed once per
- * step, to `packed` (nd_hits_packed_size() floats, 64-byte aligned). Where there are no
- * kernels for packed weights (nd_packed_width() is 0), nothing is packed. */
-size_t nd_hits_packed_size(const nd_hits_head *head);
-void nd_hits_pack(const nd_hits_head *head, float *packed);
+ * step, into `panels` (nd_hits_panels_size() floats, 64-byte aligned; see gemm.h). */
+size_t nd_hits_panels_size(const nd_hits_head *head);
+void nd_hits_pack(const nd_hits_head *head, float *panels);
 
 /* As nd_hits_forward(), and the gradient of the features from that of the logits, for
  * `times` blocks of `rows` rows each, one a step; the first rows of two blocks are
- * `next` rows apart. Where nothing is packed, the blocks must be adjacent. */
-void nd_hits_forward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+ * `next` rows apart. */
+void nd_hits_forward_blocks(const nd_hits_head *head, float *panels, int32_t times,
                             int32_t next, int32_t rows, const float *features,
                             const float *inputs, const float *hits, float *logits);
-void nd_hits_backward_blocks(const nd_hits_head *head, const float *packed, int32_t times,
+void nd_hits_backward_blocks(const nd_hits_head *head, float *panels, int32_t times,
                              int32_t next, int32_t rows, const float *dlogits, float *dfeatures);
 
 /* The gradients of the weights over all rows: writes dw, db and dskip, adds to dmix. */

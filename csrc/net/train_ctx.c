@@ -1,12 +1,5 @@
 #include "train_ctx.h"
 
-#include "packed.h"
-
-/* Packed weights, where there are kernels for them. */
-static float *take_packed(nd_arena *a, size_t n) {
-  return nd_packed_width() > 0 ? nd_arena_floats(a, n) : NULL;
-}
-
 /* The encoder's directions share one gradient of outputs (`dh`) and of cells
  * (`dc`): a thread finishes one direction before it starts the other. They are
  * apart from the layers', because another thread may still be at those. */
@@ -23,7 +16,7 @@ static void lay_out_encoder(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
     e->work = (nd_lstm_work){.layer = x->net->encoder[k], .steps = T, .streams = B,
                              .backwards = k == 1, .x = x->encoder_in, .dh = dh, .dc = dc};
     e->work.trace = nd_lstm_trace_take(a, c->encoder, T, B);
-    e->work.packed = take_packed(a, nd_lstm_packed_size(c->encoded, c->encoder));
+    e->work.panels = nd_arena_floats(a, nd_lstm_panels_size(c->encoded, c->encoder));
     if (x->training && c->dropout > 0.0f) e->mask = nd_arena_floats(a, rows * He);
   }
 }
@@ -41,7 +34,7 @@ static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
                              .dx = l == 0 ? x->d_encoder : dh,
                              .dx_width = l == 0 ? nd_net_encoding(c) : c->hidden};
     y->work.trace = nd_lstm_trace_take(a, c->hidden, T, B);
-    y->work.packed = take_packed(a, nd_lstm_packed_size(x->net->lstm[l].inputs, c->hidden));
+    y->work.panels = nd_arena_floats(a, nd_lstm_panels_size(x->net->lstm[l].inputs, c->hidden));
     if (x->training && c->dropout > 0.0f) {
       y->out = nd_arena_floats(a, outputs);
       y->mask = nd_arena_floats(a, outputs);
@@ -81,7 +74,7 @@ void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_ar
   if (c->encoder > 0) lay_out_encoder(x, T, B, a);
   lay_out_layers(x, T, B, a);
   lay_out_head(x, rows, a);
-  x->hits_packed = take_packed(a, nd_hits_packed_size(&x->net->hits));
+  x->hits_panels = nd_arena_floats(a, nd_hits_panels_size(&x->net->hits));
   x->logits = nd_arena_floats(a, rows * (size_t)nd_net_outputs(c));
   x->sums = nd_arena_take(a, rows > sums ? rows : sums, sizeof *x->sums);
 }

@@ -48,7 +48,7 @@ typedef struct train_ctx {
   float *head_out;         /* (rows, F), with dense layers */
   float *d_head, *d_swap;  /* (rows, widest): gradients between dense layers */
   const float *features;   /* (rows, F): inputs of the output layer */
-  float *hits_packed;      /* its weights, packed */
+  float *hits_panels;      /* its weights, packed */
   float *logits;           /* (rows, outputs); later their gradient */
   double *sums;            /* (rows) loss, or (chunks) squares of the gradient */
   float *saved_state;      /* (B, carried): the batch's state, restored after a failure */

@@ -7,8 +7,8 @@
 #include "backprop.h"
 #include "blas.h"
 #include "dense.h"
+#include "gemm.h"
 #include "kernels.h"
-#include "packed.h"
 
 /* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums are
  * formed by chunk and then in order, so that they do not depend on the threads. */
@@ -73,7 +73,7 @@ static int threads_for(const nd_trainer *t, const nd_batch *b) {
   const nd_net_config *c = &t->net->config;
   double rows = c->window > 0 ? b->streams : (double)b->steps * b->streams;
   double worth = nd_net_macs(t->net) * rows / 1.6e7;
-  return nd_packed_width() == 0 || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
+  return !nd_gemm_has_kernels() || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
 }
 
 static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x, nd_error *err) {
@@ -157,7 +157,7 @@ static void update_norms(const train_ctx *x) {
 
 /* BLAS gets the threads that our own kernels do not use. Returns the former number. */
 static int set_blas_threads(const nd_trainer *t) {
-  return nd_blas_threads(nd_packed_width() > 0 || t->threads < 1 ? 1 : t->threads);
+  return nd_blas_threads(nd_gemm_has_kernels() || t->threads < 1 ? 1 : t->threads);
 }
 
 /* Everything that can fail is checked before a weight changes. */

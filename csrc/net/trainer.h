@@ -28,7 +28,7 @@ typedef struct nd_trainer {
 /* Bytes of memory that training adds to a net, for batches of T x B. In floats:
  *   3 P                       gradient and Adam's moments of P trained weights
  *   P'                        the LSTM's and the output layer's weights once more, in
- *                             panels of nd_packed_width() columns, the last panel
+ *                             panels (see gemm.h), the last panel of a matrix
  *                             padded; none where there are no kernels
  *   T B (L (7 + 2 d) H + H    per layer: gates 4 H, h, c, tanh c, and with dropout
  *                             (d = 1) outputs and mask; gradient of the outputs

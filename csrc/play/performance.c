@@ -313,7 +313,7 @@ static void multiply_chunk(nd_performance *p) {
     for (size_t k = 0; k < n; k++)
       memcpy(e->chunk + (t * n + k) * encoding, e->outputs[k] + ((size_t)p->at + t) * encoding,
              encoding * sizeof *e->chunk);
-  nd_kept_gemm(&w->wx_encoder, steps * e->n, e->chunk, false, e->products);
+  nd_matmul(&w->wx_encoder, steps * e->n, e->chunk, false, e->products);
 }
 
 /* Row of e->products for a take at this step. */

@@ -149,10 +149,10 @@ static void encode_step(nd_decoder_batch *b, const nd_inference_weights *w, int3
   const nd_net_config *c = &net->config;
   float *h = b->encoder_state + (size_t)at * 2 * (size_t)c->encoder, *cell = h + c->encoder;
   memset(b->encoder_z, 0, 4 * (size_t)c->encoder * sizeof *b->encoder_z);
-  nd_kept_sparse(&w->encoder_wx[0], x, b->encoder_z);
-  nd_kept_gemm(&w->encoder_wh[0], 1, h, true, b->encoder_z);
+  nd_matmul_sparse(&w->encoder_wx[0], x, b->encoder_z);
+  nd_matmul(&w->encoder_wh[0], 1, h, true, b->encoder_z);
   nd_cell_step(1, c->encoder, b->encoder_z, net->encoder[0].b, h, cell);
-  if (nd_net_directions(c) == 1) nd_kept_gemm(&w->wx_encoder, 1, h, true, z);
+  if (nd_net_directions(c) == 1) nd_matmul(&w->wx_encoder, 1, h, true, z);
   else nd_gemv(c->encoder, 4 * c->hidden, h, net->lstm[0].wx, z);
 }
 
@@ -167,7 +167,7 @@ static void first_layer(nd_decoder_batch *b, const nd_inference_weights *w, int3
   if (encoding != NULL) memcpy(z, encoding, width * sizeof *z);
   else memset(z, 0, width * sizeof *z);
   if (c->encoder > 0 && encoding == NULL) encode_step(b, w, at, x, z);
-  nd_kept_sparse(&w->wx_input, x + (c->encoder > 0 ? c->encoded : 0), z);
+  nd_matmul_sparse(&w->wx_input, x + (c->encoder > 0 ? c->encoded : 0), z);
 }
 
 /* All layers of a streaming net, one step on, for `count` takes from `first` on;
@@ -185,9 +185,9 @@ static const float *advance_stream(nd_decoder_batch *b, const nd_inference_weigh
       const float *below = h;
       h += layer_size(b);
       cell += layer_size(b);
-      nd_kept_gemm(&w->wx[l], count, below, false, z);
+      nd_matmul(&w->wx[l], count, below, false, z);
     }
-    nd_kept_gemm(&w->wh[l], count, h, true, z);
+    nd_matmul(&w->wh[l], count, h, true, z);
     nd_cell_step(count, H, z, net->lstm[l].b, h, cell);
   }
   memcpy(b->feature, h, (size_t)count * (size_t)H * sizeof *h);

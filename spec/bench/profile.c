@@ -9,11 +9,11 @@
 #include "../../csrc/learn/sampler.h"
 #include "../../csrc/net/adam.h"
 #include "../../csrc/net/dense.h"
+#include "../../csrc/net/gemm.h"
 #include "../../csrc/net/output.h"
 #include "../../csrc/net/kernels.h"
 #include "../../csrc/net/lstm.h"
 #include "../../csrc/net/trainer.h"
-#include "../../csrc/net/packed.h"
 
 enum { RECURRENT, INPUTS, GRADIENTS, CELLS, DROPOUT, PACKING, HEAD, OPTIMISER, DATA, KINDS };
 static const char *const names[KINDS] = {
@@ -44,13 +44,12 @@ static void leave(int kind, double since) {
     leave(kind, since);                         \
   }
 
-WRAP(RECURRENT, nd_packed_gemm,
-     (int32_t m, int32_t n, int32_t k, const float *a, const float *p, bool add, float *c),
-     (m, n, k, a, p, add, c))
-WRAP(INPUTS, nd_packed_blocks,
-     (int32_t times, size_t a_next, size_t c_next, int32_t m, int32_t n, int32_t k, const float *a,
-      const float *p, bool add, float *c),
-     (times, a_next, c_next, m, n, k, a, p, add, c))
+WRAP(RECURRENT, nd_matmul,
+     (const nd_matrix *b, int32_t m, const float *a, bool add, float *c), (b, m, a, add, c))
+WRAP(INPUTS, nd_matmul_blocks,
+     (const nd_matrix *b, int32_t count, size_t a_stride, size_t c_stride, int32_t m,
+      const float *a, bool add, float *c),
+     (b, count, a_stride, c_stride, m, a, add, c))
 WRAP(GRADIENTS, nd_lstm_gradient,
      (const nd_lstm_work *w, int part, int parts, float *dwx, float *dwh, float *db),
      (w, part, parts, dwx, dwh, db))
@@ -69,13 +68,13 @@ WRAP(DROPOUT, nd_product,
 WRAP(DROPOUT, nd_multiply, (int32_t n, const float *restrict a, float *restrict x), (n, a, x))
 WRAP(PACKING, nd_lstm_pack, (const nd_lstm_work *w, bool backward, int part, int parts),
      (w, backward, part, parts))
-WRAP(PACKING, nd_hits_pack, (const nd_hits_head *head, float *packed), (head, packed))
+WRAP(PACKING, nd_hits_pack, (const nd_hits_head *head, float *panels), (head, panels))
 WRAP(HEAD, nd_hits_forward_blocks,
-     (const nd_hits_head *h, const float *p, int32_t times, int32_t next, int32_t rows,
+     (const nd_hits_head *h, float *p, int32_t times, int32_t next, int32_t rows,
       const float *f, const float *x, const float *y, float *logits),
      (h, p, times, next, rows, f, x, y, logits))
 WRAP(HEAD, nd_hits_backward_blocks,
-     (const nd_hits_head *h, const float *p, int32_t times, int32_t next, int32_t rows,
+     (const nd_hits_head *h, float *p, int32_t times, int32_t next, int32_t rows,
       const float *d, float *df),
      (h, p, times, next, rows, d, df))
 WRAP(HEAD, nd_hits_gradient,

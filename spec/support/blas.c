@@ -1,12 +1,14 @@
-/* blas.c - our own products against OpenBLAS: random matrices of many shapes,
- * stored both ways, beta 0 and not. Compiled with blas_small.c; prints what
- * differs by more than rounding, and how many products were compared. */
+/* blas.c - compares the products of gemm.c and kernels.c, compiled for a module
+ * without OpenBLAS, with OpenBLAS's: random matrices of many shapes, stored both
+ * ways, beta 0 and not. Prints each product that differs by more than rounding,
+ * and how many products were compared. */
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "net/blas.h"
+#include "net/kernels.h"
 
 static uint64_t state = 88172645463325252u;
 
@@ -21,20 +23,20 @@ static float *matrix(size_t n) {
   float *m = malloc((n + 1) * sizeof *m);
   if (m == NULL) exit(3);
   for (size_t i = 0; i < n; i++) m[i] = draw();
-  m[n] = 12345.0f;  /* what lies behind it stays as it is */
+  m[n] = 12345.0f;  /* must not be overwritten */
   return m;
 }
 
 static int compare(const char *what, int m, int n, int k, const float *ours, const float *theirs) {
-  size_t cells = (size_t)m * (size_t)n;
-  for (size_t i = 0; i < cells; i++)
+  size_t size = (size_t)m * (size_t)n;
+  for (size_t i = 0; i < size; i++)
     if (!(fabsf(ours[i] - theirs[i]) <= 1e-5f * sqrtf((float)k + 1.0f))) {
       printf("%s %d x %d x %d: cell %zu is %g, not %g\n", what, m, n, k, i, (double)ours[i],
              (double)theirs[i]);
       return 1;
     }
-  if (ours[cells] == 12345.0f) return 0;
-  printf("%s %d x %d x %d: writes behind its end\n", what, m, n, k);
+  if (ours[size] == 12345.0f) return 0;
+  printf("%s %d x %d x %d: writes past its end\n", what, m, n, k);
   return 1;
 }
 
