@@ -60,7 +60,8 @@ static void fill_rows(nd_inference *p, int32_t steps) {
       if (exists) memcpy(p->in + row * I, p->x[i] + at * I, I * sizeof *p->in);
       else memset(p->in + row * I, 0, I * sizeof *p->in);
       if (exists && encoding > 0)
-        memcpy(p->encoder_out + row * encoding, p->encoding[i] + at * encoding, encoding * sizeof *p->in);
+        memcpy(p->encoder_out + row * encoding, p->encoding[i] + at * encoding,
+               encoding * sizeof *p->in);
       else memset(p->encoder_out + row * encoding, 0, encoding * sizeof *p->in);
     }
 }

@@ -125,7 +125,8 @@ nd_status nd_explain(const nd_drummer *d, const nd_sequence *seq, const float *s
   explain_state s = {.x = NULL};
   nd_status status = prepare(&s, d, seq, style, err);
   for (int32_t at = 0; at < n && status == ND_OK; at += BATCH)
-    status = explain_batch(&s, d, seq, targets + at, n - at < BATCH ? n - at : BATCH, out + at, err);
+    status = explain_batch(&s, d, seq, targets + at, n - at < BATCH ? n - at : BATCH, out + at,
+                           err);
   nd_recurrence_clear(&s.recurrence);
   free(s.x);
   free(s.y);

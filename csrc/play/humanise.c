@@ -65,15 +65,7 @@ nd_status nd_humanise_advance(nd_humanise *h, double *macs, bool *more, nd_error
   return ND_OK;
 }
 
-static nd_status advance_job(void *self, double *macs, bool *more, nd_error *err) {
-  return nd_humanise_advance(self, macs, more, err);
-}
-
-static void free_job(void *self) { nd_humanise_free(self); }
-
-nd_job nd_humanise_job(nd_humanise *h) {
-  return (nd_job){.self = h, .advance = advance_job, .free = free_job};
-}
+ND_DEFINE_JOB(nd_humanise)
 
 /* -------------------------------------------------------------------- drawing */
 

@@ -355,12 +355,4 @@ nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_e
   return *more ? ND_OK : check_finite(l, err);
 }
 
-static nd_status advance_job(void *self, double *macs, bool *more, nd_error *err) {
-  return nd_likelihood_advance(self, macs, more, err);
-}
-
-static void free_job(void *self) { nd_likelihood_free(self); }
-
-nd_job nd_likelihood_job(nd_likelihood *l) {
-  return (nd_job){.self = l, .advance = advance_job, .free = free_job};
-}
+ND_DEFINE_JOB(nd_likelihood)

@@ -401,15 +401,7 @@ nd_status nd_performance_advance(nd_performance *p, double *macs, bool *more, nd
   return ND_OK;
 }
 
-static nd_status advance_job(void *self, double *macs, bool *more, nd_error *err) {
-  return nd_performance_advance(self, macs, more, err);
-}
-
-static void free_job(void *self) { nd_performance_free(self); }
-
-nd_job nd_performance_job(nd_performance *p) {
-  return (nd_job){.self = p, .advance = advance_job, .free = free_job};
-}
+ND_DEFINE_JOB(nd_performance)
 
 /* --------------------------------------------------------------------- results */
 
