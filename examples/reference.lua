@@ -467,6 +467,9 @@ end
 --: core.byte_less
 print(core.byte_less("Zulu", "alpha"))           --> true
 
+--: core.hash
+print(("%016x"):format(core.hash "a song"))   --> f03b220684d372c5
+
 --: core.lock lock:close
 do
   local lock <close> = assert(core.lock(folder .. "/work"))

@@ -619,6 +619,11 @@ function file_writer:close() end
 ---@return boolean
 function core.byte_less(a, b) end
 
+--- A fingerprint of a string: FNV-1a, 64 bits. Not for secrets.
+---@param bytes string
+---@return integer
+function core.hash(bytes) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end
