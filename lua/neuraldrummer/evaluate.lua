@@ -3,7 +3,7 @@
 --- same figures as baselines that need no network, and as the recorded drums.
 --- `evaluate.legend` explains the figures.
 local core = require "neuraldrummer.core"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"

@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
+local csv = require "neuraldrummer.csv"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
@@ -92,7 +93,7 @@ end
 local function open_manifest(path, where)
   local text, message = files.read(path)
   if not text then return nil, message end
-  local columns, next_row = files.rows(text)
+  local columns, next_row = csv.rows(text)
   if not columns then return nil, ("%s: %s"):format(path, next_row) end
   local has = {}
   for _, name in ipairs(columns) do has[name] = true end

@@ -1,6 +1,6 @@
 --- A picture of evaluations: the figures of several players in one panel per figure.
 local columns = require "neuraldrummer.evaluate.figures".COLUMNS
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY

@@ -1,6 +1,6 @@
 --- Pictures of training logs: the losses of one training, and those of several trainings.
 local files = require "neuraldrummer.files"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local training = {}

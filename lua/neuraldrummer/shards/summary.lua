@@ -14,9 +14,10 @@
 --- truncated or copied beside another shard. `nil, message` where it is not valid.
 local json = require "dkjson"
 local nd = require "neuraldrummer"
+local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
-local printable = require "neuraldrummer.printable"
+local safe_text = require "neuraldrummer.safe_text"
 
 local summary = {}
 
@@ -110,7 +111,7 @@ local function describe_map(map)
   if not map then return "general-midi" end
   local parts = {}
   for pitch = 0, 127 do parts[#parts + 1] = tostring(map.reads[pitch]) end
-  return ("%s %016x"):format(map.name, files.hash(table.concat(parts, " ")))
+  return ("%s %016x"):format(map.name, core.hash(table.concat(parts, " ")))
 end
 
 local function describe_limits(options)
@@ -146,7 +147,7 @@ function summary.describe(options, tokeniser, map, n, row)
   local list = 0
   for i = 1, n do
     local _, name, split = row(i)
-    list = files.hash(("%016x%s\0%s"):format(list, name, split or ""))
+    list = core.hash(("%016x%s\0%s"):format(list, name, split or ""))
   end
   local settings = summary.grid_settings(tokeniser:settings())
   settings.min_steps, settings.limits = options.min_steps or 32, describe_limits(options)
@@ -197,10 +198,10 @@ function summary.write(path, shard, tally)
   for key, value in pairs(tally) do fields[key] = value end
   fields.bytes, fields.unknown, fields.reasons = bytes, kits.sort_counts(tally.unknown), {}
   for i, skip in ipairs(tally.reasons) do
-    fields.reasons[i] = { path = printable.line(skip.path),
-      message = printable.line(skip.message) }
+    fields.reasons[i] = { path = safe_text.line(skip.path),
+      message = safe_text.line(skip.message) }
   end
-  return files.write(path .. ".json", printable.json(fields, ORDER))
+  return files.write(path .. ".json", safe_text.json(fields, ORDER))
 end
 
 -- Reading -------------------------------------------------------------------

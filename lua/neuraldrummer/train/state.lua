@@ -1,6 +1,6 @@
 --- The state of a training in a checkpoint, besides the weights and the batches: its options
 --- and its position, as strings. Reading checks every value, because a file may be damaged.
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 
 local saved_state = {}
 
