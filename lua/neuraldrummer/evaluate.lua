@@ -160,7 +160,7 @@ end
 ---@param model neuraldrummer.model
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
----@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), f1
+---@return table[]? rows one: name, loss (nats a grid cell), bits (a step, over all voices), f1
 --- and hits (a step) of the voices with a probability of at least 1/2, steps
 ---@return string? message
 function evaluate.teacher(model, corpus, options)
