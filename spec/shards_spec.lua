@@ -498,7 +498,7 @@ describe("core.ingest", function()
     local good = { tokeniser = tok }
     raises("files[1]: a table is needed, got string", { "a" }, good)
     raises("files[1].name: a string is needed, got nil", { { path = "a" } }, good)
-    raises("files[1].split: 'test' is neither train nor valid",
+    raises("files[1].split: 'test' is neither 'train' nor 'valid'",
       { { path = "a", name = "a", split = "test" } }, good)
     raises("option 'pitches': [36] is neither a pitch, 0 to 127, nor false", {},
       { tokeniser = tok, pitches = { [36] = 128 } })

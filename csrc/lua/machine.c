@@ -1,12 +1,21 @@
 /* machine.c - the machine around us: what its CPU has, what is used of it, and how
  * fast it is, for figures of ours to be held against.
  */
+#define _GNU_SOURCE  /* clock_gettime */
 #include <string.h>
+#include <time.h>
 
 #include "../base/cpu.h"
 #include "../net/blas.h"
+#include "../net/blas_threads.h"
 #include "../net/kernels.h"
 #include "lnd.h"
+
+static double seconds(void) {
+  struct timespec t = {0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 /* core.cpu() -> {features, blas, packed, loops} */
 static int core_cpu(lua_State *L) {
@@ -36,14 +45,14 @@ static int core_sgemm_rate(lua_State *L) {
   float *a = lua_newuserdatauv(L, 3 * size * sizeof *a, 0), *b = a + size, *c = b + size;
   for (size_t i = 0; i < 2 * size; i++) a[i] = (float)(i % 17) * 0.01f;
   double best = 0;
-  int former = nd_blas_threads((int)threads);
+  nd_blas_begin((int)threads);
   for (int k = 0; k < 3; k++) {
-    double start = lnd_seconds();
+    double start = seconds();
     nd_gemm(ND_N, ND_N, (int32_t)n, (int32_t)n, (int32_t)n, a, b, 0.0f, c);
-    double taken = lnd_seconds() - start, cube = (double)n * (double)n * (double)n;
+    double taken = seconds() - start, cube = (double)n * (double)n * (double)n;
     if (taken > 0 && 2.0 * cube / taken > best) best = 2.0 * cube / taken;
   }
-  (void)nd_blas_threads(former);
+  nd_blas_end();
   lua_pushnumber(L, best);
   lua_pushstring(L, nd_blas_core());
   return 2;
@@ -62,14 +71,14 @@ static int core_memory_rate(lua_State *L) {
   double read = 0, copied = 0, all = (double)size * (double)turns;
   for (int k = 0; k < 5; k++) {
     uint64_t odd = 0;
-    double start = lnd_seconds();
+    double start = seconds();
     for (size_t i = 0; i < turns; i++) odd ^= nd_read_words(words, (const uint64_t *)(void *)block);
-    double middle = lnd_seconds();
+    double middle = seconds();
     for (size_t i = 0; i < turns; i++) {
       block[i % size] = (char)odd;  /* another copy than the last */
       memcpy(block + size, block, size);
     }
-    double end = lnd_seconds();
+    double end = seconds();
     if (middle > start && all / (middle - start) > read) read = all / (middle - start);
     if (end > middle && all / (end - middle) > copied) copied = all / (end - middle);
   }
