@@ -620,6 +620,11 @@ function file_writer:close() end
 ---@return boolean
 function core.byte_less(a, b) end
 
+--- A fingerprint of a string: FNV-1a, 64 bits. Not for secrets.
+---@param bytes string
+---@return integer
+function core.hash(bytes) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end
@@ -659,18 +664,5 @@ function lock:close() end
 --- weights ("blas": none), and the version of the element-wise loops.
 ---@return {features: string[], blas: string, packed: "avx512"|"avx2"|"blas", loops: "x86-64-v4"|"x86-64-v3"|"default"}
 function core.cpu() end
-
---- The machine's own SGEMM rate: an n-cube product, in flop/s.
----@param n integer
----@param threads? integer
----@return number flops
-function core.sgemm_rate(n, threads) end
-
---- The machine's own rates, in bytes/s, of reading a block of so many bytes over
---- and over, and of copying it: those of the cache that it fits into.
----@param bytes integer
----@return number read
----@return number copied
-function core.memory_rate(bytes) end
 
 return core
