@@ -9,7 +9,7 @@
 ---   matching     share of stretches of MATCHED steps of recorded drums that are likelier
 ---                with their own song than with any of nine others
 local core = require "neuraldrummer.core"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"
