@@ -85,7 +85,8 @@ describe("preprocessing in parts", function()
         { kit_in = map, threads = threads }))
       assert.is_true(#found.unknown == 1 and found.unknown[1].pitch == 92)
       local corpus <close> = assert(nd.corpus.open(folder .. "/mapped.ndc"))
-      local heard = require "neuraldrummer.kits".read(assert(nd.song.load(there .. "/a.mid")), map)
+      local kits = require "neuraldrummer.kits"
+      local heard = kits.to_general_midi(assert(nd.song.load(there .. "/a.mid")), map)
       local seq = assert(corpus:tokeniser():encode(heard))
       assert.equal(seq:tokens(), assert(corpus:song(1)):tokens())
       seen = seen or shell.read(folder .. "/mapped.ndc")
@@ -498,7 +499,7 @@ describe("core.ingest", function()
     local good = { tokeniser = tok }
     raises("files[1]: a table is needed, got string", { "a" }, good)
     raises("files[1].name: a string is needed, got nil", { { path = "a" } }, good)
-    raises("files[1].split: 'test' is neither train nor valid",
+    raises("files[1].split: 'test' is neither 'train' nor 'valid'",
       { { path = "a", name = "a", split = "test" } }, good)
     raises("option 'pitches': [36] is neither a pitch, 0 to 127, nor false", {},
       { tokeniser = tok, pitches = { [36] = 128 } })

@@ -405,12 +405,12 @@ describe("train", function()
         "2\t2\t1\t%s\t1\t1\t1\n2\t2\t1\t%s\t1\t1\t1\n" },
     } do
       for _, value in ipairs(values) do
-        assert.equal(last .. ": the state of its training is broken",
+        assert.equal(last .. ": the saved state of the training is malformed",
           refused("extra." .. key, value), key .. " " .. value)
       end
     end
-    assert.equal(last .. ": holds no training to go on with", refused("training", nil))
-    assert.equal(last .. ": holds no training to go on with", refused("extra.train.epoch", nil))
+    assert.equal(last .. ": has no saved training to resume", refused("training", nil))
+    assert.equal(last .. ": has no saved training to resume", refused("extra.train.epoch", nil))
     shell.write(last, bytes)
     assert(train.run(corpus, { out = o.out, log = o.log, resume = true }))
   end)
