@@ -477,7 +477,8 @@ function core.generator(m, options) end
 ---@param seq neuraldrummer.sequence
 ---@param direction? neuraldrummer.direction what is kept, and what is asked for
 ---@param pause? function called between slices of a few milliseconds, with the multiply-adds that
---- one took; it may yield. An error when the model learns other styles meanwhile
+--- one took; it may yield. Raises when the model's styles changed
+--- in between
 ---@return neuraldrummer.sequence
 function generator:play(seq, direction, pause) end
 --- The style that the last song was played in, nil when there was none, and when the
