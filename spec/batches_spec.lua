@@ -493,7 +493,7 @@ describe("batches", function()
     refused(otherwise, { batch = 3, steps = 32, seed = 5 })
     refused(otherwise, { batch = 3, steps = 32, seed = 4, split = "all" })
     refused(otherwise, { batch = 2, steps = 32, seed = 4 })
-    local none = file .. ": holds no training to go on with"
+    local none = file .. ": has no saved training to resume"
     assert(model:save(file))
     refused(none, { batch = 3, steps = 32, seed = 4 })
     -- Adam's state is a part of it
@@ -527,7 +527,7 @@ describe("batches", function()
     whole.metadata.batches = place
     whole.tensors.streams.data = ("<f"):pack(0 / 0) .. streams:sub(5)
     safetensors.write(file, whole)
-    refused(file .. ": the state of its training is broken", same)
+    refused(file .. ": the saved state of the training is malformed", same)
     -- nor with songs that were spoilt since
     assert(model:save(file, { training = true, batches = batches }))
     local spoilt, bytes = temporary.name(), assert(files.read(path))

@@ -217,12 +217,12 @@ describe("a checkpoint", function()
     local model <close> = small()
     for _, extra in ipairs { { x = "a\0b" }, { ["a\0b"] = "x" } } do
       assert.has_error(function() model:save(path, { extra = extra }) end,
-        "option 'extra': no key or value has a zero in it")
+        "option 'extra': a key or value contains a zero byte")
     end
     assert.has_error(function() model:save(path, { training = true }) end,
-      "option 'training': it has not learnt yet")
+      "option 'training': the model has not been trained yet")
     assert.has_error(function() model:save(path, { training = true, half = true }) end,
-      "option 'half': a training goes on from full precision")
+      "options 'half' and 'training': training resumes from full precision")
     local ok, message = model:save("/nonexistent/model")
     assert.is_nil(ok)
     assert.is_truthy(message:find("^/nonexistent/model: "))
@@ -536,7 +536,7 @@ describe("a checkpoint is refused", function()
       return complaint()
     end
     assert.is_nil(training(function() end))
-    local broken = "the state of its training is broken"
+    local broken = "the saved state of the training is malformed"
     assert.equal(broken, training(function(t) t["adam.m"] = nil end))
     assert.equal(broken, training(function(t) t["adam.v"] = nil end))
     assert.equal(broken, training(function(t)

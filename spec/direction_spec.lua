@@ -124,9 +124,9 @@ describe("what is kept", function()
     assert.error_matches(function() generator:play(seq, { fixed = other }) end,
       "option 'fixed': it has another kit than the song")
     assert.error_matches(function() generator:play(seq, { fixed = seq, mask = "\1" }) end,
-      "option 'mask': 1152 bytes are needed")
+      "option 'mask': 1152 bytes are needed, got 1")
     assert.error_matches(function() generator:play(seq, { mask = "\1" }) end,
-      "option 'mask': it needs 'fixed'")
+      "option 'mask': it needs the option 'fixed'")
     local plain = core.model { hidden = 8, layers = 1, encoder = 0 }
     assert.error_matches(function() core.generator(plain):play(seq, { fixed = seq }) end,
       "this model takes no direction")
@@ -318,7 +318,8 @@ describe("a style", function()
     assert.is_nil((generator:choose(seq, false)))
     generator:play(seq, { style = numbers })
     assert.is_nil((generator:style()))
-    assert.error_matches(function() generator:choose(seq, 10) end, "the model has 9 styles")
+    assert.error_matches(function() generator:choose(seq, 10) end,
+      "option 'style': there is no style 10: the model has 9")
     assert.error_matches(function() generator:choose(seq, { 0.5 }) end,
       "14 numbers are needed, or 230 with a groove")
   end)

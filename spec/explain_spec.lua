@@ -243,7 +243,7 @@ describe("explain", function()
       assert.matches(pattern, message)
     end
     raises("no such step", model, seq, 0, 1)
-    raises("before the first", model, seq, 5, 4)
+    raises("or it is before 'from'", model, seq, 5, 4)
     raises("no such step", model, seq, 5, #seq + 1)
     local old <close> = core.model { preset = "neuraldrummer2023", hidden = 4, layers = 1 }
     local heard = old:tokeniser():encode(tiny.song { patterns = bars, bars = 2 })

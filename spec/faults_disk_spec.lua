@@ -175,7 +175,7 @@ describe("when the disk fails", function()
     for name, write in pairs(writers()) do
       local far, link = folder .. "/far/" .. name, folder .. "/" .. name
       shell.run("ln", "-s", "far/" .. name, link)
-      assert.same({ nil, link .. ": is a link to nothing" }, { write(link) })
+      assert.same({ nil, link .. ": is a dangling symbolic link" }, { write(link) })
       assert.is_false(shell.exists(far))
       shell.write(far, "old")
       assert(write(link))
@@ -223,7 +223,7 @@ describe("when the disk fails", function()
     end
     local path = ("%s/%s"):format(folder, ("n"):rep(255))
     local writer <close> = assert(core.create_corpus(path, core.tokeniser()))
-    assert.same({ nil, path .. ": is being written by another" }, { files.create(path) })
+    assert.same({ nil, path .. ": is being written by another writer" }, { files.create(path) })
     assert(files.write(path:sub(1, -2) .. "m", "another name"))
     assert(writer:finish())
   end)
@@ -233,7 +233,7 @@ describe("when the disk fails", function()
       local path = folder .. "/" .. name
       local first <close> = assert(files.create(path))
       first:write(("a"):rep(1 << 17))
-      assert.same({ nil, path .. ": is being written by another" }, { writers()[name](path) })
+      assert.same({ nil, path .. ": is being written by another writer" }, { writers()[name](path) })
       first:write "b"
       assert(first:finish())
       assert.equal(("a"):rep(1 << 17) .. "b", shell.read(path))

@@ -156,7 +156,7 @@ describe("touch", function()
     assert.is_true(same(played, core.humanise(model, played, { mask = all })))
     assert.is_false(same(played, free))
     assert.has_error(function() core.humanise(model, played, { mask = "x" }) end,
-      ("option 'mask': %d bytes are needed"):format(#all))
+      ("option 'mask': %d bytes are needed, got 1"):format(#all))
   end)
 
   it("draws from the naive network's normals, half of the variance a voice's own", function()

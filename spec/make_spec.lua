@@ -166,4 +166,26 @@ describe("the runner of the specs", function()
       it("a", function() end) it("b", function() os.exit(true) end) end)]]) })
     assert.same({ 1, "0 passed, 1 failed" }, { run("none", "") })
   end)
+
+  it("removes what specs leave in temporary files, also where they crash", function()
+    local list = folder .. "/list"
+    assert.same({ 1, "0 passed, 1 failed" }, { run("leaves", ([[
+      local temporary = require "spec.support.temporary"
+      local list <close> = assert(io.open(%q, "w"))
+      local inner = temporary.folder() .. "/inner"
+      assert(require "lfs".mkdir(inner))
+      assert(io.open(inner .. "/file", "w")):close()
+      list:write(inner, "\n")
+      local pipe = io.popen "mktemp"
+      list:write(pipe:read "a")
+      pipe:close()
+      list:close()
+      io.popen "kill -9 $PPID":close()]]):format(list)) })
+    local paths = 0
+    for path in io.lines(list) do
+      assert.is_false(shell.exists(path))
+      paths = paths + 1
+    end
+    assert.equal(2, paths)
+  end)
 end)

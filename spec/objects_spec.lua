@@ -39,10 +39,9 @@ describe("every object", function()
   it("is here", function()
     for name, metatable in pairs(debug.getregistry()) do
       local kind = type(name) == "string" and name:match "^neuraldrummer%.(.*)"
-      -- a line of tokens, what self_similarity() looks at, files being read and what reads
-      -- them, and work that pauses, are for the inside
-      local inner = ({ line = 1, self_similarity = 1, ingest = 1, reader = 1, playing = 1,
-        likelihood = 1, humanising = 1 })[kind]
+      -- a line of tokens, what self_similarity() uses, files being read and work that pauses
+      -- are internal
+      local inner = ({ line = 1, self_similarity = 1, ingest = 1, job = 1 })[kind]
       if kind and not inner and type(metatable) == "table" and metatable.__gc then
         assert.truthy(make[kind], "no " .. kind .. " is made here")
       end
@@ -62,6 +61,61 @@ describe("every object", function()
       assert.equal("locked", getmetatable(outside))
     end)
   end
+end)
+
+describe("an object that another uses", function()
+  local function learnt(batches, other)
+    local losses = {}
+    for i = 1, 4 do
+      if not batches:next() then assert(batches:next()) end
+      losses[i] = assert(other:train_step(batches))
+    end
+    return losses
+  end
+
+  it("may be closed and collected: the other goes on with it", function()
+    local function new() return nd.model.new { hidden = 4, layers = 1, encoder = 2 } end
+    -- an object and what it uses, which nothing refers to after this
+    local function left(what, use)
+      local object = use(what)
+      what:close()
+      return object
+    end
+    local wanted = nd.generator(new()):play(seq):packed_hits()
+    local generator = left(new(), nd.generator)
+    collectgarbage()
+    assert.equal("generator of model: drummer", tostring(generator))
+    assert.equal(wanted, generator:play(seq):packed_hits())
+
+    local its = new()
+    local function of(from) return from:batches { model = its, steps = 16, batch = 2 } end
+    wanted = learnt(of(corpus()), its)
+    its = new()
+    local batches = left(corpus(), of)
+    collectgarbage()
+    assert.same(wanted, learnt(batches, its))
+    batches = left(new(), function(it)
+      return corpus():batches { model = it, steps = 16, batch = 2 }
+    end)
+    collectgarbage()
+    assert.is_true(batches:next())
+    assert.equal(2, select(2, batches:shape()))
+  end)
+
+  it("cannot be taken away: there are no user values, and no upvalues but names", function()
+    for kind, new in pairs(make) do
+      local object <close> = new()
+      assert.same({ n = 1 }, table.pack(debug.getuservalue(object, 1)), kind)
+      local metatable = debug.getmetatable(object)
+      for _, list in ipairs { metatable, metatable.__index } do
+        for name, f in pairs(list) do
+          local has, value = nil, nil
+          if type(f) == "function" then has, value = debug.getupvalue(f, 1) end
+          assert.is_true(has == nil or value == "neuraldrummer." .. kind, name)
+        end
+      end
+    end
+  end)
 end)
 
 describe("options", function()

@@ -1,3 +1,5 @@
+local core = require "neuraldrummer.core"
+local csv = require "neuraldrummer.csv"
 local files = require "neuraldrummer.files"
 local shell = require "spec.support.shell"
 
@@ -67,32 +69,32 @@ describe("files", function()
     local seen = {}
     local text = ("x"):rep(70)
     for i = 1, #text do
-      local hash = files.hash(text:sub(1, i - 1) .. "y" .. text:sub(i + 1))
+      local hash = core.hash(text:sub(1, i - 1) .. "y" .. text:sub(i + 1))
       assert.is_nil(seen[hash])
       seen[hash] = true
     end
-    assert.is_nil(seen[files.hash(text)])
-    assert.not_equal(files.hash "a", files.hash "a\0")
-    assert.equal(files.hash(text), files.hash(text))
+    assert.is_nil(seen[core.hash(text)])
+    assert.not_equal(core.hash "a", core.hash "a\0")
+    assert.equal(core.hash(text), core.hash(text))
     -- one in ten, and not by the size
     local chosen = 0
     for i = 1, 5000 do
-      if (files.hash(("%08d"):format(i)) >> 8) % 10 == 0 then chosen = chosen + 1 end
+      if (core.hash(("%08d"):format(i)) >> 8) % 10 == 0 then chosen = chosen + 1 end
     end
     assert.is_true(chosen > 430 and chosen < 570)
   end)
 
   it("hold tables", function()
-    local rows, columns = files.csv(
+    local rows, columns = csv.parse(
       '\xEF\xBB\xBFfile,split\r\n"a ""b"", c",train\n"two\nlines",\n\nx,y')
     assert.same({ "file", "split" }, columns)
     assert.same({ { file = 'a "b", c', split = "train" }, { file = "two\nlines", split = "" },
       { file = "x", split = "y" } }, rows)
-    assert.same({ nil, "line 3: 1 values, but 2 columns" }, { files.csv "a,b\n1,2\n3\n" })
-    assert.same({ nil, "line 2: a quote is not closed" }, { files.csv 'a,b\n"1,2\n' })
-    assert.same({ nil, "line 2: text after a closing quote" }, { files.csv 'a,b\n"1"2,3\n' })
-    assert.same({ nil, "no header line" }, { files.csv "" })
-    assert.same({ nil, "line 3: a zero byte" }, { files.csv "a\nb\n\0c\n" })
+    assert.same({ nil, "line 3: 1 values, but 2 columns" }, { csv.parse "a,b\n1,2\n3\n" })
+    assert.same({ nil, "line 2: a quote is not closed" }, { csv.parse 'a,b\n"1,2\n' })
+    assert.same({ nil, "line 2: text after a closing quote" }, { csv.parse 'a,b\n"1"2,3\n' })
+    assert.same({ nil, "no header line" }, { csv.parse "" })
+    assert.same({ nil, "line 3: a zero byte" }, { csv.parse "a\nb\n\0c\n" })
   end)
 end)
 
@@ -130,7 +132,7 @@ describe("preprocess", function()
     }))
     assert.equal(13, #seen)
     assert.equal(13, summary.files)
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     assert.equal(4, #summary.reasons)
     assert.equal(1, summary.skipped["no drums"])
     assert.equal(1, summary.skipped["no longer than 32 steps"])
@@ -171,7 +173,7 @@ describe("preprocess", function()
     shell.sh(("mkdir %s && cp %s/more/*.mid %s && cd %s && for f in *.mid; do cp $f copy-$f; done")
       :format(twice, songs, twice, twice))
     local summary = assert(preprocess.run(twice, folder .. "/c.ndc", { valid_every = 2 }))
-    assert.is_true(summary.valid > 0 and summary.valid < summary.kept)
+    assert.is_true(summary.valid > 0 and summary.valid < summary.accepted)
     local corpus <close> = assert(nd.corpus.open(folder .. "/c.ndc"))
     local splits = {}
     for i = 1, #corpus do
@@ -193,7 +195,7 @@ describe("preprocess", function()
     local summary = assert(preprocess.run(songs, out,
       { manifest = manifest, where = { licence = "A", ok = "1" } }))
     assert.equal(4, summary.files)
-    assert.equal(2, summary.kept)
+    assert.equal(2, summary.accepted)
     assert.equal(1, summary.valid)
     assert.equal(2, summary.left_out)
     assert.same({ ["split 'test' is neither train nor valid"] = 1,
@@ -214,7 +216,7 @@ describe("preprocess", function()
   it("writes token text as the original system does, and it loads again", function()
     local out = folder .. "/saved.txt"
     local summary = assert(preprocess.run(songs, out, { original = true }))
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     local lines = {}
     for line in shell.read(out):gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
     assert.equal(9, #lines)
@@ -230,7 +232,7 @@ describe("preprocess", function()
     local none = folder .. "/none"
     shell.run("mkdir", none)
     for _, original in ipairs { true, false } do
-      assert.same({ nil, none .. ": no song to keep in 0 files" },
+      assert.same({ nil, none .. ": no usable song in 0 files" },
         { preprocess.run(none, folder .. "/e", { original = original }) })
     end
     assert.has_error(function()

@@ -18,14 +18,13 @@ end
 for i, spec in ipairs(specs) do specs[i] = quote(spec) end
 
 -- Files that specs, or the programs they start, leave in it go with it.
-local folder = quote(temporary.folder())
+local folder = temporary.folder()
 
-local counts = build .. "/spec-counts"
-os.remove(counts)
+local counts = temporary.name()
 local ok, how, status = os.execute(table.concat({
   "env", os.getenv "PRELOAD" or "",
-  "SPEC_TMP=" .. folder,
-  "TMPDIR=" .. folder,
+  "SPEC_TMP=" .. quote(folder),
+  "TMPDIR=" .. quote(folder),
   "SPEC_COUNTS=" .. quote(counts),
   "NEURALDRUMMER_BUILD=" .. quote(build),
   "LUA_PATH=" .. quote("./lua/?.lua;./lua/?/init.lua;./?.lua;;"),
@@ -34,6 +33,7 @@ local ok, how, status = os.execute(table.concat({
   "-o", "spec/support/counts.lua", "--ignore-lua",
   table.concat(specs, " "),
 }, " "))
+temporary.remove(folder)
 
 local marks = ""
 local file = io.open(counts, "r")

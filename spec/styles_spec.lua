@@ -151,7 +151,7 @@ describe("styles", function()
     gen:reset()
     assert.is_nil(gen:style())
     assert.has_error(function() gen:play(seq, { style = 4 }) end,
-      "option 'style': the model has 3 styles")
+      "option 'style': there is no style 4: the model has 3")
     assert.has_error(function() gen:play(seq, { style = { 1, 2 } }) end,
       "option 'style': 14 numbers are needed, or 230 with a groove")
   end)

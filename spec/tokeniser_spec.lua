@@ -140,8 +140,8 @@ describe("tokeniser", function()
     end
     refused({ kitt = "gm9" }, "unknown option 'kitt'; did you mean 'kit'?")
     refused({ steps_per_beat = 5 }, "option 'steps_per_beat': 5 is none of 2, 4, 6, 8, 12")
-    refused({ preset = "drums" }, "'drums' is none of drummer, neuraldrummer2023")
-    refused({ beat = "half" }, "'half' is none of quarter, meter")
+    refused({ preset = "drums" }, "'drums' is not one of drummer, neuraldrummer2023")
+    refused({ beat = "half" }, "'half' is not one of quarter, meter")
     refused({ max_steps = 0 }, "option 'max_steps'")
   end)
 

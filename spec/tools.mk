@@ -6,7 +6,7 @@
 #   make check-mpi       training with other processes, by Open MPI
 #   make coverage        lines of csrc that the specs run, by file
 #   make tidy            clang-tidy, cppcheck and gcc -fanalyzer on csrc
-#   make fuzz            TARGET=guard|smf|tokens|corpus|checkpoint|lua SECONDS=60
+#   make fuzz            TARGET=chunks|smf|tokens|corpus|checkpoint|lua SECONDS=60
 #
 # SPEC=spec/x_spec.lua takes that one alone, where specs are run.
 
@@ -143,7 +143,7 @@ $(BUILD)/tidy/%.ok: csrc/%.c .clang-tidy spec/support/analyse.h $(wildcard csrc/
 
 # ---------------------------------------------------------------- fuzzing
 
-FUZZ_TARGETS = guard smf tokens corpus checkpoint lua
+FUZZ_TARGETS = chunks smf tokens corpus checkpoint lua
 FUZZ_OBJECTS = $(CORE_OBJECTS) $(LIBSMF)
 FUZZ_COMPILE = $(COMPILE) -Icsrc $(LUA_CFLAGS)
 FUZZ_LIBS = $(CORE_LIBS) $(LUA_LIBS)
@@ -152,8 +152,8 @@ SECONDS ?= 60
 FUZZ_CC ?= clang
 
 # The harnesses without libFuzzer: every test run gives them the inputs in the
-# repository, see spec/fuzz/fuzz.h. The guard reads what the MIDI reader reads.
-fuzz_inputs = $(wildcard spec/fuzz/regressions/$(1:guard=smf)) $(BUILD)/fuzz/corpus/$1
+# repository, see spec/fuzz/fuzz.h. chunks.c reads what smf.c reads.
+fuzz_inputs = $(wildcard spec/fuzz/regressions/$(1:chunks=smf)) $(BUILD)/fuzz/corpus/$1
 
 replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/corpus/%)
 
@@ -176,7 +176,7 @@ FUZZ_OPTIONS = -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=4096
 
 fuzz: fuzzer $(BUILD)/fuzz/corpus/$(TARGET)
 	$(FUZZER) $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -print_final_stats=1 \
-	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET:guard=smf).dict)) \
+	  -artifact_prefix=$(FOUND)- $(addprefix -dict=,$(wildcard spec/fuzz/$(TARGET:chunks=smf).dict)) \
 	  $(if $(filter lua,$(TARGET)),-detect_leaks=0) $(FOUND) $(call fuzz_inputs,$(TARGET))
 
 fuzzer:

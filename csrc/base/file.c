@@ -25,19 +25,19 @@ nd_status nd_io_fail(nd_error *err) {
   return nd_fail(err, errno == ENOMEM ? ND_NOMEM : ND_IO, "%s", text);
 }
 
-static nd_status no_file(const struct stat *st, nd_error *err) {
+static nd_status not_regular(const struct stat *st, nd_error *err) {
   return nd_fail(err, ND_IO, S_ISDIR(st->st_mode) ? "is a folder" : "is not a regular file");
 }
 
-/* Opens a regular file to read, and says its size. */
+/* Opens a regular file for reading; *size receives its size. */
 static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_error *err) {
-  /* O_NONBLOCK, so that opening a FIFO that nobody writes does not hang */
+  /* O_NONBLOCK: opening a FIFO without a writer would hang */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return nd_io_fail(err);
   struct stat st;
   nd_status status = ND_OK;
   if (fstat(fd, &st) != 0) status = nd_io_fail(err);
-  else if (!S_ISREG(st.st_mode)) status = no_file(&st, err);
+  else if (!S_ISREG(st.st_mode)) status = not_regular(&st, err);
   if (status != ND_OK) {
     (void)close(fd);
     return status;
@@ -47,8 +47,8 @@ static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_er
   return ND_OK;
 }
 
-/* Reads up to `n` bytes: fewer when the file ends first. */
-static nd_status read_some(int fd, uint8_t *bytes, size_t n, size_t *length, nd_error *err) {
+/* Reads `n` bytes, fewer when the file ends first. */
+static nd_status read_up_to(int fd, uint8_t *bytes, size_t n, size_t *length, nd_error *err) {
   *length = 0;
   while (*length < n) {
     ssize_t got = read(fd, bytes + *length, n - *length);
@@ -65,7 +65,7 @@ nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, 
   uintmax_t size = 0;
   nd_status status = open_regular(path, &fd, &size, err);
   if (status != ND_OK) return status;
-  status = read_some(fd, bytes, n, got, err);
+  status = read_up_to(fd, bytes, n, got, err);
   (void)close(fd);
   return status;
 }
@@ -79,9 +79,9 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
   size_t length = 0;
   if (size > max) status = nd_fail(err, ND_LIMIT, "%ju bytes, over the limit of %zu", size, max);
   else if ((buffer = malloc((size_t)size + 1)) == NULL)
-    status = nd_fail(err, ND_NOMEM, "out of memory");
-  /* it may be shorter than it was when it was asked for its size */
-  if (status == ND_OK) status = read_some(fd, buffer, (size_t)size, &length, err);
+    status = nd_nomem(err);
+  /* the file may have become shorter since fstat */
+  if (status == ND_OK) status = read_up_to(fd, buffer, (size_t)size, &length, err);
   (void)close(fd);
   if (status != ND_OK) {
     free(buffer);
@@ -92,87 +92,97 @@ nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
   return ND_OK;
 }
 
-/* What is to be written over: a regular file, or nothing. Where `path` is a link,
- * `*end` is what it leads to, malloc'd. `*mode` is one for the temporary file, no
- * more open than the old one. */
-static nd_status find_old(const char *path, char **end, mode_t *mode, nd_error *err) {
+/* Looks at what will be replaced: a regular file, or nothing. If `path` is a link,
+ * *target receives the file it leads to, malloc'd. *mode is for the temporary file:
+ * that of the old file, so that nobody can read a secret while it is rewritten, and
+ * writable for its owner, so that the remains of a killed writer can be taken over. */
+static nd_status find_old(const char *path, char **target, mode_t *mode, nd_error *err) {
   struct stat st;
   if (lstat(path, &st) != 0) return errno == ENOENT ? ND_OK : nd_io_fail(err);
   if (S_ISLNK(st.st_mode)) {
-    *end = realpath(path, NULL);
-    if (*end == NULL && errno == ENOENT) return nd_fail(err, ND_IO, "is a link to nothing");
-    if (*end == NULL || stat(*end, &st) != 0) return nd_io_fail(err);
+    *target = realpath(path, NULL);
+    if (*target == NULL && errno == ENOENT)
+      return nd_fail(err, ND_IO, "is a dangling symbolic link");
+    if (*target == NULL || stat(*target, &st) != 0) return nd_io_fail(err);
   }
-  if (!S_ISREG(st.st_mode)) return no_file(&st, err);
-  *mode = (st.st_mode & 0777) | 0600;  /* what a killed writer leaves can be taken over */
+  if (!S_ISREG(st.st_mode)) return not_regular(&st, err);
+  *mode = (st.st_mode & 0777) | 0600;
   return ND_OK;
 }
 
-/* Whether `path` names what is open as `st`, which may have got another name, or
- * none, between open and lock; -1 where that cannot be told. */
+/* Whether `path` names the open file `st`: it may have been renamed or removed
+ * between open and lock. -1: unknown, see errno. */
 static int is_named(const struct stat *st, const char *path) {
   struct stat named;
   if (stat(path, &named) != 0) return errno == ENOENT ? 0 : -1;
   return named.st_ino == st->st_ino && named.st_dev == st->st_dev;
 }
 
-/* Opens `name`, empty and locked. ND_LIMIT: another writes it (`*held`), or there
- * are no locks on this disk. What fails leaves nothing that was not there. */
-static nd_status open_locked(const char *name, mode_t mode, int *out, bool *held, nd_error *err) {
+/* LOCK_BUSY: another process or thread has it. LOCK_NONE: the disk has no locks. */
+typedef enum lock_state { LOCK_TAKEN, LOCK_BUSY, LOCK_NONE } lock_state;
+
+typedef struct locked_file {
+  int fd;
+  bool created;      /* it did not exist before */
+  lock_state lock;
+} locked_file;
+
+/* Opens `path`, creating it if necessary, and tries to lock it. flock locks belong
+ * to the open file, so they exclude threads too, and end with the process. On
+ * failure, and on LOCK_BUSY, nothing is left open or newly created. */
+static nd_status lock_file(const char *path, mode_t mode, locked_file *f, nd_error *err) {
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
   for (;;) {
-    int fd = open(name, flags | O_EXCL, mode);
-    const bool made = fd >= 0;
-    if (!made && errno == EEXIST) fd = open(name, flags, mode);
-    if (fd < 0) return nd_io_fail(err);
-    nd_status status = ND_OK;
-    struct stat st;
-    *held = false;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      *held = errno == EWOULDBLOCK;
-      status = nd_fail(err, ND_LIMIT, "is being written by another");
-    } else if (fstat(fd, &st) != 0) {
-      status = nd_io_fail(err);
-    } else if (!S_ISREG(st.st_mode)) {
-      status = nd_fail(err, ND_IO, "%s is no file", name);
-    } else {
-      const int named = is_named(&st, name);
-      if (named == 0) {
-        (void)close(fd);
-        continue;
-      }
-      if (named < 0 || ftruncate(fd, 0) != 0) status = nd_io_fail(err);
-    }
-    if (status == ND_OK) {
-      *out = fd;
+    /* O_EXCL tells whether we created it */
+    f->fd = open(path, flags | O_EXCL, mode);
+    f->created = f->fd >= 0;
+    if (!f->created && errno == EEXIST) f->fd = open(path, flags, mode);
+    if (f->fd < 0) return nd_io_fail(err);
+    if (flock(f->fd, LOCK_EX | LOCK_NB) == 0) f->lock = LOCK_TAKEN;
+    else f->lock = errno == EWOULDBLOCK ? LOCK_BUSY : LOCK_NONE;
+    if (f->lock == LOCK_BUSY) {
+      (void)close(f->fd);
       return ND_OK;
     }
-    if (made && !*held) (void)unlink(name);
-    (void)close(fd);
-    return status;
+    struct stat st;
+    int named = 1;
+    nd_status status = ND_OK;
+    if (fstat(f->fd, &st) != 0 || (named = is_named(&st, path)) < 0) status = nd_io_fail(err);
+    else if (!S_ISREG(st.st_mode)) status = not_regular(&st, err);
+    if (status == ND_OK && named > 0) return ND_OK;
+    if (status != ND_OK && f->created) (void)unlink(path);
+    (void)close(f->fd);
+    if (status != ND_OK) return status;
   }
 }
 
-/* The n-th name of a temporary file, the first one the same for every writer:
- * that of the file with something behind it or, where a folder might not take
- * so long a name, a hash of it. */
-static void name_part(const nd_file *file, size_t room, int n) {
-  enum { LONGEST = 100 };
-  size_t end = strlen(file->path), at = end;
+/* The offset at which the name begins after the folders in `path`. */
+static size_t name_offset(const char *path) {
+  size_t at = strlen(path);
+  while (at > 0 && strchr(ND_SEPARATORS, path[at - 1]) == NULL) at--;
+  return at;
+}
+
+/* Sets file->temporary, of `size` bytes, to the n-th name of a temporary file: the
+ * path with a suffix or, for a name so long that a folder might not accept that, a
+ * hash of it. The first is the same for all writers; the others are ours alone. */
+static void name_temporary(const nd_file *file, size_t size, int n) {
+  enum { MAX_NAME = 100 };
+  size_t end = strlen(file->path);
+  const size_t at = name_offset(file->path);
   memcpy(file->temporary, file->path, end + 1);
-  while (at > 0 && strchr(ND_SEPARATORS, file->path[at - 1]) == NULL) at--;
-  if (end - at > LONGEST) {
+  if (end - at > MAX_NAME) {
     const uintmax_t hash = nd_hash(file->path + at, end - at);
-    end = at + (size_t)snprintf(file->temporary + at, room - at, "nd-%016jx", hash);
+    end = at + (size_t)snprintf(file->temporary + at, size - at, "nd-%016jx", hash);
   }
-  if (n == 1) (void)snprintf(file->temporary + end, room - end, ".nd-part");
-  else (void)snprintf(file->temporary + end, room - end, ".%ld.%d.nd-part", (long)getpid(), n - 1);
+  if (n == 1) (void)snprintf(file->temporary + end, size - end, ".nd-part");
+  else (void)snprintf(file->temporary + end, size - end, ".%ld.%d.nd-part", (long)getpid(), n - 1);
 }
 
-/* A temporary file that no other can have: it needs no lock. */
-static nd_status open_own(nd_file *file, size_t room, mode_t mode, nd_error *err) {
+/* Opens a temporary file with a name that no other writer uses; it needs no lock. */
+static nd_status open_unshared(nd_file *file, size_t size, mode_t mode, nd_error *err) {
   for (int n = 2; n < INT_MAX; n++) {
-    name_part(file, room, n);
+    name_temporary(file, size, n);
     file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (file->fd >= 0) return ND_OK;
     if (errno != EEXIST) break;
@@ -180,26 +190,46 @@ static nd_status open_own(nd_file *file, size_t room, mode_t mode, nd_error *err
   return nd_io_fail(err);
 }
 
-nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *err) {
-  char *end = NULL;
-  mode_t mode = 0666;
-  bool held = false;
-  *file = (nd_file){.fd = -1};
-  nd_status status = find_old(path, &end, &mode, err);
-  const char *target = end != NULL ? end : path;
-  const size_t room = strlen(target) + 64;
-  if (status == ND_OK && ((file->path = malloc(room)) == NULL ||
-                          (file->temporary = malloc(room)) == NULL))
-    status = nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) {
-    memcpy(file->path, target, strlen(target) + 1);
-    name_part(file, room, 1);
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): *file is the caller's, and owns them */
-    status = open_locked(file->temporary, mode, &file->fd, &held, err);
-    if (status == ND_LIMIT && !(held && alone)) status = open_own(file, room, mode, err);
-    else if (status == ND_LIMIT) status = nd_fail(err, ND_IO, "is being written by another");
+/* Opens the temporary file, empty. */
+static nd_status open_temporary(nd_file *file, size_t size, mode_t mode, bool exclusive,
+                                nd_error *err) {
+  locked_file f;
+  name_temporary(file, size, 1);
+  nd_status status = lock_file(file->temporary, mode, &f, err);
+  if (status != ND_OK) return status;
+  if (f.lock == LOCK_BUSY && exclusive)
+    return nd_fail(err, ND_IO, "is being written by another writer");
+  if (f.lock == LOCK_BUSY) return open_unshared(file, size, mode, err);
+  if (f.lock == LOCK_NONE) {
+    /* without locks another writer may be using it */
+    if (f.created) (void)unlink(file->temporary);
+    (void)close(f.fd);
+    return open_unshared(file, size, mode, err);
   }
-  free(end);
+  file->fd = f.fd;
+  if (ftruncate(f.fd, 0) == 0) return ND_OK;
+  status = nd_io_fail(err);
+  if (f.created) (void)unlink(file->temporary);
+  (void)close(f.fd);
+  return status;
+}
+
+nd_status nd_file_begin(nd_file *file, const char *path, bool exclusive, nd_error *err) {
+  char *target = NULL;
+  mode_t mode = 0666;
+  *file = (nd_file){.fd = -1};
+  nd_status status = find_old(path, &target, &mode, err);
+  if (target != NULL) path = target;
+  const size_t size = strlen(path) + 64;  /* with the longest suffix */
+  if (status == ND_OK && ((file->path = malloc(size)) == NULL ||
+                          (file->temporary = malloc(size)) == NULL))
+    status = nd_nomem(err);
+  if (status == ND_OK) {
+    memcpy(file->path, path, strlen(path) + 1);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): *file is the caller's, and owns them */
+    status = open_temporary(file, size, mode, exclusive, err);
+  }
+  free(target);
   if (status != ND_OK) {
     free(file->path);
     free(file->temporary);
@@ -210,24 +240,25 @@ nd_status nd_file_begin(nd_file *file, const char *path, bool alone, nd_error *e
 nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error *err) {
   const uint8_t *p = bytes;
   while (n > 0) {
-    ssize_t put = write(file->fd, p, n);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return nd_io_fail(err);
-    p += put;
-    n -= (size_t)put;
+    const ssize_t written = write(file->fd, p, n);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return nd_io_fail(err);
+    p += written;
+    n -= (size_t)written;
   }
   return ND_OK;
 }
 
 void nd_file_abandon(nd_file *file) {
-  (void)unlink(file->temporary);  /* before the lock goes: then it is another's */
+  /* unlink while we have the lock: afterwards the name may be another writer's */
+  (void)unlink(file->temporary);
   (void)close(file->fd);
   free(file->path);
   free(file->temporary);
 }
 
-/* The new file is as open, or shut, as the one that it replaces. */
-static bool keep_mode(const nd_file *file) {
+/* Gives the new file the mode of the one that it replaces. */
+static bool copy_mode(const nd_file *file) {
   struct stat st, old;
   if (stat(file->path, &old) != 0) return errno == ENOENT;
   if (fstat(file->fd, &st) != 0) return false;
@@ -235,15 +266,27 @@ static bool keep_mode(const nd_file *file) {
   return (st.st_mode & 0777) == mode || fchmod(file->fd, mode) == 0;
 }
 
+/* Flushes the folder of `path`, because a rename is lost in a power failure until
+ * the folder is on the disk. Failure is ignored, as SQLite does: the new file is in
+ * place, and not all file systems can flush a folder. Changes `path`. */
+static void sync_folder(char *path) {
+  path[name_offset(path)] = '\0';
+  const int fd = open(path[0] != '\0' ? path : ".", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)fsync(fd);
+  (void)close(fd);
+}
+
 nd_status nd_file_commit(nd_file *file, nd_error *err) {
-  /* once it is on the disk, closing can lose nothing, and must wait: a writer
-   * who gets the lock empties what has not got its name */
-  if (!keep_mode(file) || fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
+  /* After fsync, close cannot lose data. It has to come after the rename, because it
+   * unlocks: the next writer would empty a file that has not got its name yet. */
+  if (!copy_mode(file) || fsync(file->fd) != 0 || rename(file->temporary, file->path) != 0) {
     nd_status status = nd_io_fail(err);
     nd_file_abandon(file);
     return status;
   }
   (void)close(file->fd);
+  sync_folder(file->temporary);  /* the same folder */
   free(file->path);
   free(file->temporary);
   return ND_OK;
@@ -260,32 +303,22 @@ nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error 
 }
 
 nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err) {
-  for (;;) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
-    if (fd < 0) return nd_io_fail(err);
-    nd_status status = ND_OK;
-    struct stat st;
-    int named = 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-      status = nd_fail(err, ND_LIMIT, "is held by another");
-    else if (fstat(fd, &st) != 0 || (named = is_named(&st, path)) < 0)
-      status = nd_io_fail(err);
-    if (status == ND_OK && named > 0) {
-      *lock = (nd_lock){.fd = fd, .path = malloc(strlen(path) + 1)};
-      if (lock->path != NULL) {
-        memcpy(lock->path, path, strlen(path) + 1);
-        return ND_OK;
-      }
-      (void)unlink(path);
-      status = nd_fail(err, ND_NOMEM, "out of memory");
-    }
-    (void)close(fd);
-    if (status != ND_OK) return status;
+  locked_file f;
+  nd_status status = lock_file(path, 0666, &f, err);
+  if (status != ND_OK) return status;
+  if (f.lock == LOCK_BUSY) return nd_fail(err, ND_LIMIT, "is locked by another process");
+  *lock = (nd_lock){.fd = f.fd, .path = malloc(strlen(path) + 1)};
+  if (lock->path == NULL) {
+    (void)unlink(path);
+    (void)close(f.fd);
+    return nd_nomem(err);
   }
+  memcpy(lock->path, path, strlen(path) + 1);
+  return ND_OK;
 }
 
 void nd_lock_release(nd_lock *lock) {
-  (void)unlink(lock->path);  /* before the lock goes: then it is another's */
+  (void)unlink(lock->path);  /* while locked, see nd_file_abandon */
   (void)close(lock->fd);
   free(lock->path);
 }

@@ -1,7 +1,13 @@
+/* augment.c - draws and applies the augmentation of a stretch.
+ *
+ * The order of the draws is part of a training's reproducibility: a change here
+ * changes every training that starts from the same seed. */
 #include "augment.h"
 
 #include <math.h>
 
+/* True with the given probability. Draws nothing for 0, so that a rate of 0 costs
+ * no random number. */
 static bool chance(nd_rng *rng, float probability) {
   return probability > 0.0f && nd_rng_float(rng) < probability;
 }
@@ -45,6 +51,8 @@ static void draw_style(nd_augmentation *a, const nd_drummer *d, nd_rng *rng, con
   if (groove) a->style[traits] = fmaxf(a->style[traits], 0.0f);
 }
 
+/* Networks without an encoder take no style, controls or fixed hits: they draw the
+ * history alone. */
 void nd_augmentation_draw(nd_augmentation *a, const nd_drummer *d, nd_rng *rng,
                           const float *style, int32_t bar, int32_t n_bars) {
   *a = (nd_augmentation){.active = true};

@@ -1,3 +1,7 @@
+/* ingest.c - preprocessing on several threads.
+ *
+ * Threads take the next file from a shared counter. Reading and encoding run in
+ * parallel; writing is serialised under one lock and in the order of the files. */
 #include "ingest.h"
 
 #include <pthread.h>
@@ -9,8 +13,7 @@
 #include "../base/thread_pool.h"
 
 /* Hash of a file's bytes, which decides its split: FNV-1a over little-endian
- * words of eight bytes, the last group of four padded with zeros. files.hash in
- * Lua computes the same value. */
+ * words of eight bytes, the last group of four padded with zeros. */
 static uint64_t hash_content(const uint8_t *bytes, size_t n) {
   const uint64_t prime = 0x100000001b3u;
   uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)n;
@@ -91,6 +94,8 @@ static nd_status encode(const nd_ingest *in, nd_ingest_file *f, const nd_sequenc
   return nd_corpus_encode(encoded, in->into, seq, &f->why);
 }
 
+/* Reads one file from its bytes to its encoded song. `why` gets the reason when the
+ * song is not accepted. */
 static nd_status read_file(const nd_ingest *in, nd_ingest_file *f, nd_encoded_song *encoded) {
   uint8_t *bytes = NULL;
   size_t n = 0;
@@ -171,6 +176,7 @@ static void work(void *at, int part, int parts) {
   }
 }
 
+/* Songs that were encoded but not written, after an error, are freed here. */
 nd_status nd_ingest_run(const nd_ingest *in, nd_ingest_file *files, size_t n, nd_error *err) {
   job j = {.in = in, .files = files, .n = n, .err = err, .status = ND_OK};
   j.encoded = nd_calloc(n, sizeof *j.encoded);

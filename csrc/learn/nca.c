@@ -1,3 +1,5 @@
+/* nca.c - trains the projection: 400 Adam steps; each compares up to 512 songs with
+ * all others, so a step costs O(min(n, 512) n K). */
 #include "nca.h"
 
 #include <math.h>
@@ -33,6 +35,7 @@ typedef struct nca_state {
   nd_arena arena;         /* owns all of the above */
 } nca_state;
 
+/* All arrays in one block; the arena counts first, then hands them out. */
 static void lay_out(nca_state *s, nd_arena *a) {
   size_t n = (size_t)s->n;
   s->traits = nd_arena_floats(a, n * T);
@@ -55,6 +58,7 @@ static bool is_position(int trait) {
   return trait < 2 * ND_N_METRICS && nd_metric_is_position(metric) && metric != ND_M_METER;
 }
 
+/* Mean 0 and deviation 1 for each trait, so that none dominates by its unit. */
 static void standardise(nca_state *s, const nd_styles *styles) {
   for (int k = 0; k < T; k++) {
     double sum = 0, squares = 0;
@@ -150,6 +154,8 @@ static bool train_step(nca_state *s, int64_t index, nd_rng *rng) {
   return nd_adam_step(&adam, index, T * K, s->w, s->dw, s->m, s->v, &norm);
 }
 
+/* Adam refuses a step whose gradient is not finite; training stops there and the
+ * old projection stays. */
 nd_status nd_nca_learn(nd_styles *styles, uint64_t seed, nd_error *err) {
   nca_state s = {.n = styles->n, .n_queries = styles->n < MAX_QUERIES ? styles->n : MAX_QUERIES};
   nd_arena counted = {0};

@@ -1,12 +1,18 @@
+/* sampler.c - walks a corpus and fills batches.
+ *
+ * A batch has B streams (rows b of every step t). For streaming networks each
+ * stream is in the middle of a song; fill_stream copies its next T steps. For
+ * window networks each stream is a window of a random song; fill_window copies it.
+ * Both draw random numbers in the same order on every process. */
 #include "sampler.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buffer.h"
 #include "augment.h"
 
 /* One stream of the batch: the song that it walks through. Streams of other
@@ -34,6 +40,7 @@ struct nd_sampler {
   stream *upcoming;           /* (batch) songs read but not yet begun */
 };
 
+/* Frees the song; the stream has none then. May be called twice. */
 static void stream_clear(stream *w) {
   nd_sequence_free(w->seq);
   free(w->density);
@@ -54,6 +61,7 @@ static void begin_walk(nd_sampler *s, int64_t walk) {
   nd_rng_shuffle(&rng, s->queue, (size_t)s->n_songs);
 }
 
+/* How many batches a song takes: its steps over T, rounded up. */
 static int64_t count_stretches(const nd_sampler *s, int32_t song) {
   return ((int64_t)nd_corpus_steps(s->corpus, song) + s->options.steps - 1) / s->options.steps;
 }
@@ -98,6 +106,7 @@ static nd_status count_batches(nd_sampler *s, nd_error *err) {
   return ND_OK;
 }
 
+/* The corpus must have been encoded as the drummer's network expects. */
 static nd_status check_tokeniser(const nd_corpus *corpus, const nd_drummer *d, nd_error *err) {
   const nd_tokeniser *settings = nd_corpus_tokeniser(corpus);
   if (d->features.kind == ND_FEATURES_RAW)
@@ -115,6 +124,8 @@ static bool is_used(const nd_sampler *s, int32_t song) {
   return in && nd_corpus_steps(s->corpus, song) > s->drummer->net.config.window;
 }
 
+/* Lists the songs of the split. A window network needs one step more than a window,
+ * its target. */
 static nd_status find_songs(nd_sampler *s, nd_error *err) {
   int32_t n = nd_corpus_count(s->corpus);
   s->songs = nd_calloc((size_t)n, sizeof *s->songs);
@@ -131,6 +142,7 @@ static nd_status find_songs(nd_sampler *s, nd_error *err) {
   return nd_fail(err, ND_FORMAT, "no song of the split '%s' to learn from", split);
 }
 
+/* With several processes, a batch of this process's streams. */
 static nd_status make_batch(nd_sampler *s, nd_error *err) {
   const nd_net_config *c = &s->drummer->net.config;
   const nd_allreduce *comm = s->options.comm;
@@ -146,6 +158,7 @@ static nd_status make_batch(nd_sampler *s, nd_error *err) {
   return status;
 }
 
+/* Streams of all processes: each process follows all positions. */
 static nd_status make_streams(nd_sampler *s, nd_error *err) {
   s->streams = nd_calloc(2 * (size_t)s->options.batch, sizeof *s->streams);
   if (s->streams == NULL) return nd_nomem(err);
@@ -154,6 +167,8 @@ static nd_status make_streams(nd_sampler *s, nd_error *err) {
   return ND_OK;
 }
 
+/* 0 in the options stands for the drummer's own batch size and steps; a window
+ * network's steps are its window. */
 nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_drummer *drummer,
                           const nd_sampler_options *options, nd_error *err) {
   nd_status status = check_tokeniser(corpus, drummer, err);
@@ -182,6 +197,7 @@ nd_status nd_sampler_make(nd_sampler **out, const nd_corpus *corpus, const nd_dr
   return ND_OK;
 }
 
+/* Also frees a sampler that nd_sampler_make could not complete. NULL is allowed. */
 void nd_sampler_free(nd_sampler *s) {
   if (s == NULL) return;
   for (int32_t b = 0; s->streams != NULL && b < 2 * s->options.batch; b++)
@@ -301,6 +317,7 @@ static nd_status next_song(nd_sampler *s, stream *w, bool local, nd_error *err) 
   return ND_OK;
 }
 
+/* Whether a stream needs another song. */
 static bool has_ended(const stream *w) { return w->song < 0 || w->step >= w->steps; }
 
 /* A song for each stream that has ended. All songs are read before any stream
@@ -398,6 +415,7 @@ static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
   return ND_OK;
 }
 
+/* Walks that are shuffled go on; others start again with the first song. */
 static void end_epoch(nd_sampler *s) {
   s->at = 0;
   s->epoch++;
@@ -406,6 +424,8 @@ static void end_epoch(nd_sampler *s) {
   begin_walk(s, s->walk + 1);
 }
 
+/* On failure the random numbers are set back as well, so that the next try makes the
+ * batch that would have come. */
 nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
   *more = s->at < s->count;
   if (!*more) {
@@ -429,18 +449,17 @@ nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
 /* The line is "1", then what has to match on restoring (batch, steps, songs,
  * seed), the position, the generator, and song:step of each stream. */
 nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
-  size_t size = 160 + 32 * (size_t)s->options.batch, used;
-  char *t = malloc(size);
-  if (t == NULL) return nd_nomem(err);
-  used = (size_t)snprintf(t, size, "1 %d %d %d %" PRIu64 " %" PRId64 " %d %" PRId64 " %" PRId64
-                          " %" PRIu64 " %" PRIu64, s->options.batch, s->options.steps, s->n_songs,
-                          s->options.seed, s->walk, s->next, s->epoch, s->at, s->rng.state,
-                          s->rng.stream);
-  for (int32_t b = 0; b < s->options.batch; b++) {
-    const stream *w = &s->streams[b];
-    used += (size_t)snprintf(t + used, size - used, " %d:%d", w->song, w->step);
-  }
-  *text = t;
+  nd_buffer t = {0};
+  nd_buffer_print(&t, "1 %d %d %d %" PRIu64, s->options.batch, s->options.steps, s->n_songs,
+                  s->options.seed);
+  nd_buffer_print(&t, " %" PRId64 " %d %" PRId64 " %" PRId64, s->walk, s->next, s->epoch, s->at);
+  nd_buffer_print(&t, " %" PRIu64 " %" PRIu64, s->rng.state, s->rng.stream);
+  for (int32_t b = 0; b < s->options.batch; b++)
+    nd_buffer_print(&t, " %d:%d", s->streams[b].song, s->streams[b].step);
+  nd_buffer_put(&t, "", 1);
+  if (t.failed) free(t.bytes);
+  if (t.failed) return nd_nomem(err);
+  *text = (char *)t.bytes;
   return ND_OK;
 }
 
@@ -464,6 +483,7 @@ static nd_status unreadable(nd_error *err) {
   return nd_fail(err, ND_FORMAT, "the saved batch position cannot be parsed");
 }
 
+/* Parses one "song:step" and puts the stream there. */
 static nd_status restore_stream(nd_sampler *s, int32_t b, const char **p, nd_error *err) {
   stream *w = &s->streams[b];
   uint64_t number, step;
@@ -480,6 +500,7 @@ static nd_status restore_stream(nd_sampler *s, int32_t b, const char **p, nd_err
   return status;
 }
 
+/* Every number is checked before it is used; the file may have been edited. */
 nd_status nd_sampler_restore(nd_sampler *s, const char *text, nd_error *err) {
   enum { FORMAT, BATCH, STEPS, SONGS, SEED, WALK, NEXT, EPOCH, AT, RNG_STATE, RNG_STREAM, FIELDS };
   const char *p = text;

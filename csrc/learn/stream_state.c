@@ -1,12 +1,17 @@
+/* stream_state.c - converts carried state between the layout of one process and
+ * those of several. Blocks are (streams, width), so a process's streams are a range
+ * of rows in every block. */
 #include "stream_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* h and c of each layer, and of the encoder, whose forward direction carries state. */
 static int32_t count_blocks(const nd_net_config *c) {
   return 2 * c->layers + (c->encoder > 0 ? 2 : 0);
 }
 
+/* Floats per stream in a block. */
 static int32_t block_width(const nd_net_config *c, int32_t block) {
   return block < 2 * c->layers ? c->hidden : c->encoder;
 }

@@ -1,38 +1,46 @@
-/* batches.c - the batches userdata: out of a corpus, or of the caller's own
- * numbers. User values: 1 the corpus, 2 the model, 3 the world that shares them. */
+/* batches.c - the batches userdata: batches of a corpus, or one of the caller's own
+ * numbers. In a checkpoint, "batches" is the sampler's position and the tensor
+ * "streams" the recurrent state of all streams. */
+#include "batches.h"
+
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../learn/sampler.h"
 #include "../learn/stream_state.h"
-#include "lnd.h"
+#include "model.h"
 
 typedef struct batches {
-  nd_sampler *sampler;   /* NULL: the caller's own numbers */
-  nd_batch own;
+  nd_sampler *sampler;           /* NULL: the caller's own numbers */
+  lnd_box *corpus, *model, *world;   /* shares of what the sampler uses; world may be NULL */
+  nd_batch single;               /* the caller's own numbers */
   bool filled;
 } batches;
 
-static void batches_free(void *p) {
+static void release(void *p) {
   batches *b = p;
   nd_sampler_free(b->sampler);
-  nd_batch_clear(&b->own);
+  nd_batch_clear(&b->single);
+  lnd_drop(b->corpus);
+  lnd_drop(b->model);
+  lnd_drop(b->world);
   free(b);
 }
 
-/* Raises when the corpus or the model behind it was closed. */
+const lnd_class lnd_batches = {"neuraldrummer.batches", release};
+
+/* As mpi.so names it: only ever looked at here. */
+static const lnd_class world_class = {LND_WORLD, NULL};
+
 static batches *check(lua_State *L, int arg) {
-  batches *b = lnd_check(L, arg, LND_BATCHES);
-  if (b->sampler == NULL) return b;
-  lnd_check_parent(L, arg, 1);
-  lnd_check_parent(L, arg, 2);
-  if (nd_sampler_batch(b->sampler)->shard.comm != NULL) lnd_check_parent(L, arg, 3);
+  batches *b = lnd_check(L, arg, &lnd_batches);
+  if (b->world != NULL && b->world->p == NULL)
+    luaL_argerror(L, arg, "the processes that share these batches have left their world");
   return b;
 }
 
 static nd_batch *batch_of(batches *b) {
-  return b->sampler != NULL ? nd_sampler_batch(b->sampler) : &b->own;
+  return b->sampler != NULL ? nd_sampler_batch(b->sampler) : &b->single;
 }
 
 nd_batch *lnd_check_batch(lua_State *L, int arg) {
@@ -41,117 +49,106 @@ nd_batch *lnd_check_batch(lua_State *L, int arg) {
   return batch_of(b);
 }
 
-bool lnd_check_batches(lua_State *L, int arg, int model) {
+bool lnd_check_batches_of(lua_State *L, int arg, int model) {
   batches *b = check(L, arg);
-  if (b->sampler != NULL) {  /* else its numbers are the caller's, and not saved */
-    if (lnd_push_parent(L, arg, 2) != lua_touserdata(L, model))
-      luaL_error(L, "option 'batches': they are for another model");
-    lua_pop(L, 1);
-  }
+  if (b->sampler != NULL && b->model->p != lnd_check(L, model, &lnd_model))
+    luaL_error(L, "option 'batches': they are for another model");
   return nd_shard_is_main(&batch_of(b)->shard);
 }
 
-/* The net that the batches are for; it is behind them. */
-static const nd_net_config *config_of(lua_State *L, int arg) {
-  (void)lnd_push_parent(L, arg, 2);
-  const nd_net_config *c = &lnd_check_drummer(L, -1)->net.config;
-  lua_pop(L, 1);
-  return c;
+static const nd_net_config *config_of(const batches *b) {
+  return &((const lnd_model_object *)b->model->p)->drummer->net.config;
 }
 
 nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   batches *b = check(L, arg);
-  if (b->sampler == NULL) return ND_OK;  /* its numbers are the caller's */
+  if (b->sampler == NULL) return ND_OK;  /* the caller has the numbers */
   const nd_batch *batch = batch_of(b);
-  const nd_net_config *config = config_of(L, arg);
-  if (c == NULL) return nd_stream_state_gather(batch, config, NULL, err);
-  char *place = NULL;
+  if (c == NULL) return nd_stream_state_gather(batch, config_of(b), NULL, err);
+  char *position = NULL;
   int64_t n = (int64_t)nd_stream_state_size(batch);
   float *streams = nd_calloc((size_t)n, sizeof *streams);
-  if (streams == NULL) return nd_fail(err, ND_NOMEM, "out of memory");
-  nd_status status = nd_stream_state_gather(batch, config, streams, err);
-  if (status == ND_OK) status = nd_sampler_save(b->sampler, &place, err);
-  if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "batches", place, err);
+  if (streams == NULL) return nd_nomem(err);
+  nd_status status = nd_stream_state_gather(batch, config_of(b), streams, err);
+  if (status == ND_OK) status = nd_sampler_save(b->sampler, &position, err);
+  if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "batches", position, err);
   if (status == ND_OK) status = nd_checkpoint_add(c, "streams", 1, &n, streams, err);
-  free(place);
+  free(position);
   free(streams);
   return status;
 }
 
-/* The place and the streams that the model's checkpoint holds. *of_corpus: what goes
- * wrong has to do with the corpus, too. */
-static nd_status go_on(batches *b, const nd_net_config *config, const nd_checkpoint *rest,
-                       bool *of_corpus, nd_error *err) {
-  const char *place = nd_checkpoint_string(rest, "batches");
-  const nd_entry *streams = nd_checkpoint_entry(rest, "streams");
+/* Restores what lnd_batches_save() saved. *of_corpus: the error concerns the corpus,
+ * too, and not the checkpoint alone. */
+static nd_status resume(batches *b, const nd_checkpoint *c, bool *of_corpus, nd_error *err) {
+  const char *position = nd_checkpoint_string(c, "batches");
+  const nd_entry *streams = nd_checkpoint_entry(c, "streams");
   nd_batch *batch = nd_sampler_batch(b->sampler);
   *of_corpus = false;
-  if (place == NULL || streams == NULL || nd_checkpoint_string(rest, "training") == NULL)
-    return nd_fail(err, ND_FORMAT, "holds no training to go on with");
-  *of_corpus = true;
-  nd_status status = nd_sampler_restore(b->sampler, place, err);
+  if (position == NULL || streams == NULL || nd_checkpoint_string(c, "training") == NULL)
+    return nd_fail(err, ND_FORMAT, "has no saved training to resume");
+  nd_status status = nd_sampler_restore(b->sampler, position, err);
+  *of_corpus = status != ND_OK;
   if (status != ND_OK) return status;
-  *of_corpus = false;
-  bool sound = streams->size == nd_stream_state_size(batch);
-  for (size_t i = 0; sound && i < streams->size; i++) sound = isfinite(streams->values[i]);
-  if (!sound) return nd_fail(err, ND_FORMAT, "the state of its training is broken");
-  nd_stream_state_take(batch, config, streams->values);
+  bool good = streams->size == nd_stream_state_size(batch);
+  for (size_t i = 0; good && i < streams->size; i++) good = isfinite(streams->values[i]);
+  if (!good) return nd_fail(err, ND_FORMAT, "the saved state of the training is malformed");
+  nd_stream_state_take(batch, config_of(b), streams->values);
   return ND_OK;
 }
 
-static batches *push(lua_State *L, lnd_box **box) {
-  *box = lnd_push(L, LND_BATCHES, 3);
-  batches *b = nd_calloc(1, sizeof *b);
-  if (b == NULL) luaL_error(L, "not enough memory");
-  (*box)->p = b;
-  return b;
+static batches *push(lua_State *L) {
+  lnd_box *box = lnd_push(L, &lnd_batches, NULL);                   /* batches */
+  return box->p = lnd_calloc(L, 1, sizeof(batches));
+}
+
+/* Nil and a message that begins with the files concerned. */
+static int fail_new(lua_State *L, const nd_error *err, bool resuming, bool of_corpus) {
+  const char *corpus = lnd_label(L, 1, &lnd_corpus), *model = lnd_label(L, 3, &lnd_model);
+  lnd_close(L, -1);
+  if (!resuming) return lnd_fail(L, err, corpus);
+  if (model[0] == '\0') model = "the model";
+  return lnd_fail(L, err, of_corpus ? lua_pushfstring(L, "%s, of %s", model, corpus) : model);
 }
 
 /* corpus:batches{model = …} */
-int lnd_corpus_batches(lua_State *L) {
+static int corpus_batches(lua_State *L) {
   static const char *const names[] = {"model", "split", "batch", "steps", "seed", "shuffle",
                                       "history_dropout", "resume", "world", NULL};
-  const nd_corpus *corpus = lnd_check(L, 1, LND_CORPUS);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lnd_opts(L, 2, names);
-  lua_settop(L, 2);
-  lnd_opt(L, 2, "model");                                      /* model at 3 */
-  if (lua_isnil(L, 3)) return luaL_error(L, "option 'model': whose inputs are to be filled");
-  nd_drummer *d = lnd_check_drummer(L, 3);
-  int split = lnd_opt_choice(L, 2, "split", 0, nd_split_options);
-  nd_sampler_options o = {.split = split == 2 ? -1 : split};
-  o.batch = (int32_t)lnd_opt_int(L, 2, "batch", 0, 1, 65536);
-  o.steps = (int32_t)lnd_opt_int(L, 2, "steps", 0, 1, 65536);
-  o.seed = (uint64_t)lnd_opt_int(L, 2, "seed", 1, 0, LUA_MAXINTEGER);
-  o.shuffle = lnd_opt_bool(L, 2, "shuffle", split != 1);
-  o.augment = lnd_opt_bool(L, 2, "history_dropout", split != 1);
-  bool resume = lnd_opt_bool(L, 2, "resume", false);
-  if (lnd_opt(L, 2, "world") != LUA_TNIL) o.comm = lnd_check(L, 4, LND_WORLD);  /* world at 4 */
-  lnd_box *box;
-  batches *b = push(L, &box);                                       /* box */
-  lnd_stand(L, -1, 1, 1);
-  lnd_stand(L, -1, 2, 3);
-  if (o.comm != NULL) lnd_stand(L, -1, 3, 4);
+  enum { CORPUS = 1, OPTIONS, MODEL, WORLD };
+  (void)lnd_check(L, CORPUS, &lnd_corpus);
+  luaL_checktype(L, OPTIONS, LUA_TTABLE);
+  lnd_opts(L, OPTIONS, names);
+  lua_settop(L, OPTIONS);
+  if (lnd_opt(L, OPTIONS, "model") == LUA_TNIL)                     /* model */
+    return luaL_error(L, "option 'model' is missing: batches are made for its inputs");
+  (void)lnd_check_drummer(L, MODEL);
+  int split = lnd_opt_choice(L, OPTIONS, "split", ND_TRAIN, nd_split_options);
+  nd_sampler_options o = {.split = split <= ND_VALID ? split : -1};
+  o.batch = (int32_t)lnd_opt_int(L, OPTIONS, "batch", 0, 1, 65536);
+  o.steps = (int32_t)lnd_opt_int(L, OPTIONS, "steps", 0, 1, 65536);
+  o.seed = (uint64_t)lnd_opt_int(L, OPTIONS, "seed", 1, 0, LUA_MAXINTEGER);
+  o.shuffle = lnd_opt_bool(L, OPTIONS, "shuffle", split != ND_VALID);
+  o.augment = lnd_opt_bool(L, OPTIONS, "history_dropout", split != ND_VALID);
+  const bool resuming = lnd_opt_bool(L, OPTIONS, "resume", false);
+  const bool shared = lnd_opt(L, OPTIONS, "world") != LUA_TNIL;     /* model,world */
+  batches *b = push(L);                                             /* model,world,batches */
+  b->corpus = lnd_own(L, CORPUS, &lnd_corpus);
+  b->model = lnd_own(L, MODEL, &lnd_model);
+  if (shared) b->world = lnd_own(L, WORLD, &world_class);
+  o.comm = shared ? b->world->p : NULL;
+  const lnd_model_object *m = b->model->p;
   nd_error err;
-  bool of_corpus = true, of_model = false;
-  nd_status status = nd_sampler_make(&b->sampler, corpus, d, &o, &err);
-  if (status == ND_OK && resume) {
-    of_model = true;
-    status = go_on(b, &d->net.config, lnd_model_rest(L, 3), &of_corpus, &err);
-  }
-  if (status != ND_OK) {
-    box->p = NULL;
-    batches_free(b);
-    if (!of_model) return lnd_fail_corpus(L, &err, 1);
-    const char *path = lnd_push_model_path(L, 3);
-    if (of_corpus) path = lua_pushfstring(L, "%s, of %s", path, lnd_push_corpus_path(L, 1));
-    return lnd_fail(L, &err, path);
-  }
+  bool of_corpus = true;
+  nd_status status = nd_sampler_make(&b->sampler, b->corpus->p, m->drummer, &o, &err);
+  if (status != ND_OK) return fail_new(L, &err, false, true);
+  if (resuming) status = resume(b, &m->loaded, &of_corpus, &err);
+  if (status != ND_OK) return fail_new(L, &err, true, of_corpus);
   lnd_grew(L, nd_batch_bytes(batch_of(b)));
   return 1;
 }
 
-/* ------------------------------------------------------------- own numbers */
+/* ------------------------------------------------------------------- own numbers */
 
 static void read_numbers(lua_State *L, const char *key, float *to, size_t n, bool needed) {
   if (lnd_opt(L, 2, key) == LUA_TNIL && !needed) {
@@ -178,44 +175,45 @@ static int core_batch(lua_State *L) {
   lua_settop(L, 2);
   int32_t T = (int32_t)lnd_opt_int(L, 2, "steps", c->window > 0 ? c->window : 1, 1, 65536);
   int32_t B = (int32_t)lnd_opt_int(L, 2, "batch", 1, 1, 65536);
-  lnd_box *box;
-  batches *b = push(L, &box);
+  batches *b = push(L);                                             /* batches */
+  nd_batch *batch = &b->single;
   nd_error err;
-  if (nd_batch_make(&b->own, T, B, c->inputs, c->voices, nd_net_targets(c),
-                    c->window > 0 ? 1 : T, nd_net_carried(c), &err) != ND_OK)
+  if (nd_batch_make(batch, T, B, c->inputs, c->voices, nd_net_targets(c), c->window > 0 ? 1 : T,
+                    nd_net_carried(c), &err) != ND_OK)
     return lnd_raise(L, &err);
-  size_t rows = (size_t)T * (size_t)B, targets = (size_t)b->own.targets * (size_t)B;
-  read_numbers(L, "x", b->own.x, rows * (size_t)c->inputs, true);
-  read_numbers(L, "y", b->own.y, targets * (size_t)nd_net_targets(c), true);
-  for (size_t i = 0; i < targets; i++) b->own.mask[i] = 1.0f;
-  read_numbers(L, "mask", b->own.mask, targets, false);
-  for (size_t i = targets; i-- > 0;)  /* one number a step serves all its voices */
+  size_t rows = (size_t)T * (size_t)B, targets = (size_t)batch->targets * (size_t)B;
+  read_numbers(L, "x", batch->x, rows * (size_t)c->inputs, true);
+  read_numbers(L, "y", batch->y, targets * (size_t)nd_net_targets(c), true);
+  for (size_t i = 0; i < targets; i++) batch->mask[i] = 1.0f;
+  read_numbers(L, "mask", batch->mask, targets, false);
+  /* one number a step serves all its voices: spread from the end, in place */
+  for (size_t i = targets; i-- > 0;)
     for (size_t v = (size_t)c->voices; v-- > 0;)
-      b->own.mask[i * (size_t)c->voices + v] = b->own.mask[i];
-  if (lnd_opt(L, 2, "reset") != LUA_TNIL) {
-    luaL_argcheck(L, lua_istable(L, -1), 2, "option 'reset': a list is needed");
+      batch->mask[i * (size_t)c->voices + v] = batch->mask[i];
+  if (lnd_opt(L, 2, "reset") != LUA_TNIL) {                         /* batches,reset */
+    if (!lua_istable(L, -1)) return luaL_error(L, "option 'reset': a list is needed");
     for (int32_t s = 0; s < B; s++) {
       lua_rawgeti(L, -1, s + 1);
-      b->own.reset_state[s] = lua_toboolean(L, -1) ? 1 : 0;
+      batch->reset_state[s] = lua_toboolean(L, -1) ? 1 : 0;
       lua_pop(L, 1);
     }
   }
   lua_pop(L, 1);
   b->filled = true;
-  lnd_grew(L, nd_batch_bytes(&b->own));
+  lnd_grew(L, nd_batch_bytes(batch));
   return 1;
 }
 
-/* -------------------------------------------------------------------- methods */
+/* ----------------------------------------------------------------------- methods */
 
+/* batches:next() -> whether there is one more in this epoch */
 static int batches_next(lua_State *L) {
   batches *b = check(L, 1);
   bool more = true;
   nd_error err;
   if (b->sampler != NULL && nd_sampler_next(b->sampler, &more, &err) != ND_OK) {
     b->filled = false;
-    lua_getiuservalue(L, 1, 1);                                     /* corpus */
-    return lnd_fail_corpus(L, &err, lua_gettop(L));
+    return lnd_fail(L, &err, b->corpus->label);
   }
   b->filled = more;
   lua_pushboolean(L, more);
@@ -238,8 +236,7 @@ static int batches_position(lua_State *L) {
 }
 
 static int batches_shape(lua_State *L) {
-  batches *b = check(L, 1);
-  const nd_batch *batch = batch_of(b);
+  const nd_batch *batch = batch_of(check(L, 1));
   lua_pushinteger(L, batch->steps);
   lua_pushinteger(L, batch->streams);
   lua_pushinteger(L, batch->inputs);
@@ -254,24 +251,25 @@ static int batches_songs(lua_State *L) {
 }
 
 static int batches_tostring(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, LND_BATCHES);
-  if (box->p == NULL) {
+  batches *b = lnd_peek(L, 1, &lnd_batches);
+  if (b == NULL) {
     lua_pushliteral(L, "batches: closed");
     return 1;
   }
-  const nd_batch *batch = batch_of(box->p);
+  const nd_batch *batch = batch_of(b);
   lua_pushfstring(L, "batches: %d steps x %d streams, %d inputs, %d voices", batch->steps,
                   batch->streams, batch->inputs, batch->voices);
   return 1;
 }
 
 void lnd_open_batches(lua_State *L) {
-  static const luaL_Reg methods[] = {{"next", batches_next},   {"count", batches_count},
-                                     {"position", batches_position}, {"shape", batches_shape},
-                                     {"songs", batches_songs},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+    {"next", batches_next}, {"count", batches_count}, {"position", batches_position},
+    {"shape", batches_shape}, {"songs", batches_songs}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", batches_tostring}, {NULL, NULL}};
+  static const luaL_Reg of_corpus[] = {{"batches", corpus_batches}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"batch", core_batch}, {NULL, NULL}};
-  lnd_type(L, LND_BATCHES, methods, meta, batches_free);
+  lnd_type(L, &lnd_batches, methods, meta);
+  lnd_add_methods(L, &lnd_corpus, of_corpus);
   luaL_setfuncs(L, functions, 0);
 }

@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/cpu.h"
+#include "../net/blas.h"
 #include "lnd.h"
-
-#define LND_INTERRUPT "neuraldrummer.interrupt"
 
 static volatile sig_atomic_t came = 0;
 
@@ -57,13 +57,21 @@ typedef struct interrupt {
   bool terminate;
 } interrupt;
 
+static void release(void *p) {
+  interrupt *i = p;
+  let_go(&interrupts);
+  if (i->terminate) let_go(&terminations);
+  free(i);
+}
+
+static const lnd_class interrupt_class = {"neuraldrummer.interrupt", release};
+
 /* core.catch_interrupt(terminate) -> interrupt */
 static int catch_interrupt(lua_State *L) {
   bool terminate = lua_toboolean(L, 1);
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TBOOLEAN);
-  lnd_box *box = lnd_push(L, LND_INTERRUPT, 0);       /* interrupt */
-  interrupt *i = nd_calloc(1, sizeof *i);
-  if (i == NULL) return luaL_error(L, "not enough memory");
+  lnd_box *box = lnd_push(L, &interrupt_class, NULL);      /* interrupt */
+  interrupt *i = lnd_calloc(L, 1, sizeof *i);
   *i = (interrupt){came, terminate};
   box->p = i;
   /* reads go on after it; a second Ctrl-C ends the process as ever */
@@ -76,32 +84,21 @@ static int catch_interrupt(lua_State *L) {
 static bool seen(const interrupt *i) { return came != i->before; }
 
 static int interrupt_seen(lua_State *L) {
-  lua_pushboolean(L, seen(lnd_check(L, 1, LND_INTERRUPT)));
+  lua_pushboolean(L, seen(lnd_check(L, 1, &interrupt_class)));
   return 1;
 }
 
 static int interrupt_tostring(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, LND_INTERRUPT);
-  lua_pushfstring(L, "interrupt: %s", box->p == NULL ? "closed" : seen(box->p) ? "seen" : "not seen");
+  const interrupt *i = lnd_peek(L, 1, &interrupt_class);
+  lua_pushfstring(L, "interrupt: %s", i == NULL ? "closed" : seen(i) ? "seen" : "not seen");
   return 1;
-}
-
-static void give_back(void *p) {
-  interrupt *i = p;
-  let_go(&interrupts);
-  if (i->terminate) let_go(&terminations);
-  free(i);
-}
-
-double lnd_seconds(void) {
-  struct timespec t = {0};
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);  /* POSIX systems have one */
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* core.clock() -> seconds */
 static int host_clock(lua_State *L) {
-  lua_pushnumber(L, lnd_seconds());
+  struct timespec t = {0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);  /* every POSIX system has it */
+  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
   return 1;
 }
 
@@ -137,6 +134,22 @@ static int host_processors(lua_State *L) {
   return 1;
 }
 
+/* core.cpu() -> {features, blas, packed, loops} */
+static int core_cpu(lua_State *L) {
+  lua_newtable(L);
+  lua_newtable(L);                                    /* cpu,features */
+  const char *name;
+  for (int i = 0; (name = nd_cpu_feature(i)) != NULL; i++) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "features");
+  lnd_set_str(L, "blas", nd_blas_core());
+  lnd_set_str(L, "packed", nd_cpu_kernels_name());
+  lnd_set_str(L, "loops", nd_cpu_level());
+  return 1;
+}
+
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"seen", interrupt_seen}, {NULL, NULL}};
@@ -145,8 +158,9 @@ void lnd_open_host(lua_State *L) {
     {"catch_interrupt", catch_interrupt},
     {"clock", host_clock},
     {"processors", host_processors},
+    {"cpu", core_cpu},
     {"terminal", host_terminal},
     {NULL, NULL}};
-  lnd_type(L, LND_INTERRUPT, methods, meta, give_back);
+  lnd_type(L, &interrupt_class, methods, meta);
   luaL_setfuncs(L, functions, 0);  /* core */
 }

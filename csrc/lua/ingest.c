@@ -8,10 +8,7 @@
 #include "../base/thread_pool.h"
 #include "lnd.h"
 
-#define LND_INGEST "neuraldrummer.ingest"
-
-
-/* The files of one call, for the collector to free if Lua raises. */
+/* The files of one call, freed by the collector if an error is raised. */
 typedef struct batch { size_t n; nd_ingest_file files[]; } batch;
 
 static void release(void *p) {
@@ -19,6 +16,8 @@ static void release(void *p) {
   for (size_t i = 0; i < b->n; i++) free(b->files[i].line);
   free(b);
 }
+
+static const lnd_class ingest_class = {"neuraldrummer.ingest", release};
 
 /* On the stack, where no finaliser can take them from us. */
 enum { FILES = 1, OPTIONS, TOKENISER, INTO, TEXTS };
@@ -43,10 +42,10 @@ static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
   f->name = text_field(L, i, "name", true);
   const char *split = text_field(L, i, "split", false);
   f->split = ND_BY_CONTENT;
-  for (int k = 0; split != NULL && nd_split_names[k] != NULL; k++)
+  for (int k = 0; split != NULL && k <= ND_VALID; k++)
     if (strcmp(split, nd_split_names[k]) == 0) f->split = k;
   if (split != NULL && f->split == ND_BY_CONTENT)
-    luaL_error(L, "files[%I].split: '%s' is neither train nor valid", (LUAI_UACINT)i, split);
+    luaL_error(L, "files[%I].split: '%s' is neither 'train' nor 'valid'", (LUAI_UACINT)i, split);
   lua_pop(L, 1);
 }
 
@@ -69,9 +68,9 @@ static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
 }
 
 /* Pushes the object. */
-static void *opt_object(lua_State *L, const char *key, const char *type) {
-  int given = lnd_opt(L, OPTIONS, key);                   /* object */
-  return given == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), type);
+static void *opt_object(lua_State *L, const char *key, const lnd_class *class) {
+  int type = lnd_opt(L, OPTIONS, key);                   /* object */
+  return type == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), class);
 }
 
 static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, bool all) {
@@ -86,16 +85,12 @@ static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, 
 static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *in) {
   lua_createtable(L, 0, 5);                               /* result */
   if (!f->accepted) {
-    lua_pushstring(L, f->why.text);
-    lua_setfield(L, -2, "message");
-    lua_pushboolean(L, f->unreadable);
-    lua_setfield(L, -2, "unread");
+    lnd_set_str(L, "message", f->why.text);
+    lnd_set_bool(L, "unread", f->unreadable);
     return;
   }
-  lua_pushinteger(L, f->steps);
-  lua_setfield(L, -2, "steps");
-  lua_pushstring(L, nd_split_names[f->split]);
-  lua_setfield(L, -2, "split");
+  lnd_set_int(L, "steps", f->steps);
+  lnd_set_str(L, "split", nd_split_names[f->split]);
   push_counts(L, f->hits, in->tok->kit.n_voices, 1, true);
   lua_setfield(L, -2, "hits");
   push_counts(L, f->unknown, 128, 0, false);
@@ -115,8 +110,8 @@ static int ingest(lua_State *L) {
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
   lua_settop(L, OPTIONS);
   lnd_opts(L, OPTIONS, keys);
-  const nd_tokeniser *tok = opt_object(L, "tokeniser", LND_TOKENISER);
-  nd_corpus_writer *into = opt_object(L, "into", LND_CORPUS_WRITER);
+  const nd_tokeniser *tok = opt_object(L, "tokeniser", &lnd_tokeniser);
+  nd_corpus_writer *into = opt_object(L, "into", &lnd_corpus_writer);
   nd_ingest in = {
     .tok = tok,
     .into = into,
@@ -130,29 +125,25 @@ static int ingest(lua_State *L) {
 
   const lua_Integer n = (lua_Integer)lua_rawlen(L, FILES);
   lua_newtable(L);                                        /* texts */
-  lnd_box *box = lnd_push(L, LND_INGEST, 0);              /* texts,box */
+  lnd_box *box = lnd_push(L, &ingest_class, NULL);        /* texts,box */
   if ((lua_Unsigned)n > INT32_MAX) return luaL_error(L, "too many files");
-  batch *b = box->p = nd_calloc(1, sizeof *b + (size_t)n * sizeof b->files[0]);
-  if (b == NULL) return luaL_error(L, "not enough memory");
+  batch *b = box->p = lnd_calloc(L, 1, sizeof *b + (size_t)n * sizeof b->files[0]);
   b->n = (size_t)n;
   for (lua_Integer i = 1; i <= n; i++) read_item(L, i, &b->files[i - 1]);
   nd_error err;
-  if (nd_ingest_run(&in, b->files, b->n, &err) != ND_OK) {
-    return into == NULL ? lnd_fail(L, &err, NULL) : lnd_fail_corpus(L, &err, INTO);
-  }
+  if (nd_ingest_run(&in, b->files, b->n, &err) != ND_OK)
+    return lnd_fail(L, &err, into == NULL ? NULL : lnd_label(L, INTO, &lnd_corpus_writer));
   lua_createtable(L, (int)n, 0);                          /* texts,box,results */
   for (lua_Integer i = 1; i <= n; i++) {
     push_result(L, &b->files[i - 1], &in);                /* texts,box,results,result */
     lua_rawseti(L, -2, i);
   }
-  release(box->p);
-  box->p = NULL;
+  lnd_close(L, -2);
   return 1;
 }
 
 void lnd_open_ingest(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_INGEST, NULL, none, release);
+  lnd_type(L, &ingest_class, NULL, NULL);
   lua_pushcfunction(L, ingest);
   lua_setfield(L, -2, "ingest");                          /* core */
 }

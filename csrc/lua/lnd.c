@@ -1,219 +1,179 @@
+/* lnd.c - userdata, errors and option tables of the bindings: see lnd.h. */
 #include "lnd.h"
 
-#include <math.h>
-#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef LND_LAYOUT
-#define LND_LAYOUT "unknown"  /* what is compiled by hand is not told of others' */
+#define LND_LAYOUT "unknown"  /* a checksum of the headers, which make defines */
 #endif
 
-const char *lnd_build(void) { return ND_VERSION ", layout " LND_LAYOUT; }
+/* ------------------------------------------------------------------------ boxes */
 
-void lnd_check_core(lua_State *L, const char *name) {
-  if (luaL_getmetatable(L, LND_SONG) != LUA_TTABLE)  /* mt */
-    luaL_error(L, "%s needs neuraldrummer.core to be loaded before it", name);
-  lua_pushliteral(L, "build");
-  lua_rawget(L, -2);                                 /* mt,build */
-  const char *core = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "another version";
-  if (strcmp(core, lnd_build()) != 0)
-    luaL_error(L, "%s is of %s, and neuraldrummer.core of %s: both are to be built anew", name,
-               lnd_build(), core);
-  lua_pop(L, 2);
+/* What a userdata holds. */
+typedef struct handle {
+  const struct handle *self;   /* its own address: no other library's userdata has that */
+  uint64_t tag;                /* of its class, whatever metatable it has now */
+  lnd_box *box;                /* NULL: closed */
+  lnd_box *deferred;           /* closed within a finaliser, dropped with the userdata */
+} handle;
+
+/* The same in every library that knows the class. */
+static uint64_t tag_of(const lnd_class *class) { return nd_hash(class->name, strlen(class->name)); }
+
+/* Gives the userdata on top its metatable, if that is still the class's own. */
+static void set_metatable(lua_State *L, const lnd_class *class) {
+  const char *name = NULL;
+  if (luaL_getmetatable(L, class->name) == LUA_TTABLE) {         /* object,mt */
+    lua_pushliteral(L, "__name");
+    lua_rawget(L, -2);                                           /* object,mt,name */
+    name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_pop(L, 1);
+  }
+  if (name == NULL || strcmp(name, class->name) != 0)
+    luaL_error(L, "internal metatable of %s was modified", class->name);
+  lua_setmetatable(L, -2);                                       /* object */
 }
 
-/* The same in every library that knows the type. */
-static uint64_t tag_of(const char *type) { return nd_hash(type, strlen(type)); }
-
-/* A program with the debug library can put anything in the place of a metatable, a
- * user value or an upvalue. What stands there is looked at before it is used. */
-
-static uint64_t next_id(uint64_t tag) {
-  static atomic_uint_fast64_t made;
-  return tag ^ (atomic_fetch_add(&made, 1) + 1);
-}
-
-/* What a type's metatable holds, and what closes has for its upvalue. */
-typedef struct lnd_kind {
-  uint64_t tag;
-  const char *type;
-  lnd_release release;
-} lnd_kind;
-
-static const lnd_kind *check_kind(lua_State *L, int at) {
-  const lnd_kind *kind = lua_touserdata(L, at);
-  if (kind == NULL || lua_rawlen(L, at) != sizeof *kind || kind->tag != tag_of("kind"))
-    luaL_error(L, "what belongs to a type was replaced");
-  return kind;
-}
-
-lnd_box *lnd_push(lua_State *L, const char *type, int uservalues) {
-  lnd_box *box = lua_newuserdatauv(L, sizeof *box, uservalues);  /* box */
-  if (luaL_getmetatable(L, type) != LUA_TTABLE)                  /* box,mt */
-    luaL_error(L, "the metatable of %s was replaced", type);
-  lua_pushliteral(L, "kind");
-  lua_rawget(L, -2);                                             /* box,mt,kind */
-  const lnd_kind *kind = check_kind(L, -1);
-  if (strcmp(kind->type, type) != 0) luaL_error(L, "the metatable of %s was replaced", type);
-  const uint64_t tag = tag_of(type);
-  *box = (lnd_box){.self = box, .release = kind->release, .tag = tag, .id = next_id(tag)};
-  lua_pop(L, 1);
-  lua_setmetatable(L, -2);                                       /* box */
+lnd_box *lnd_push(lua_State *L, const lnd_class *class, const char *label) {
+  handle *h = lua_newuserdatauv(L, sizeof *h, 0);                /* object */
+  *h = (handle){.self = h, .tag = tag_of(class)};
+  set_metatable(L, class);  /* before there is anything to release */
+  const size_t n = label != NULL ? strlen(label) : 0;
+  lnd_box *box = lnd_calloc(L, 1, sizeof *box + n + 1);
+  box->release = class->release;
+  box->owners = 1;
+  if (n > 0) memcpy(box->label, label, n);
+  h->box = box;
   return box;
 }
 
-/* NULL where no box is. */
-static lnd_box *box_at(lua_State *L, int at) {
-  lnd_box *box = lua_touserdata(L, at);
-  return box != NULL && lua_rawlen(L, at) == sizeof *box && box->self == box ? box : NULL;
+/* NULL where there is no userdata of ours. */
+static handle *handle_at(lua_State *L, int at) {
+  handle *h = lua_touserdata(L, at);
+  return h != NULL && lua_rawlen(L, at) == sizeof *h && h->self == h ? h : NULL;
 }
 
-lnd_box *lnd_check_box(lua_State *L, int arg, const char *type) {
-  (void)luaL_checkudata(L, arg, type);
-  lnd_box *box = box_at(L, arg);
-  if (box == NULL || box->tag != tag_of(type))
-    luaL_argerror(L, arg, lua_pushfstring(L, "it has the metatable of a %s, but is none", type));
+static handle *check_handle(lua_State *L, int arg, const lnd_class *class) {
+  (void)luaL_checkudata(L, arg, class->name);
+  handle *h = handle_at(L, arg);
+  if (h == NULL || h->tag != tag_of(class))
+    luaL_argerror(L, arg, lua_pushfstring(L, "it has the metatable of %s but is another object",
+                                          class->name));
+  return h;
+}
+
+void *lnd_peek(lua_State *L, int arg, const lnd_class *class) {
+  const handle *h = check_handle(L, arg, class);
+  return h->box != NULL ? h->box->p : NULL;
+}
+
+void *lnd_test(lua_State *L, int arg, const lnd_class *class) {
+  const handle *h = handle_at(L, arg);
+  return h != NULL && h->tag == tag_of(class) && h->box != NULL ? h->box->p : NULL;
+}
+
+static lnd_box *check_box(lua_State *L, int arg, const lnd_class *class) {
+  lnd_box *box = check_handle(L, arg, class)->box;
+  if (box == NULL || box->p == NULL)
+    luaL_argerror(L, arg, lua_pushfstring(L, "%s is closed", class->name));
   return box;
 }
 
-void *lnd_test(lua_State *L, int arg, const char *type) {
-  const lnd_box *box = box_at(L, arg);
-  return box != NULL && box->tag == tag_of(type) ? box->p : NULL;
+void *lnd_check(lua_State *L, int arg, const lnd_class *class) {
+  return check_box(L, arg, class)->p;
 }
 
-void *lnd_check(lua_State *L, int arg, const char *type) {
-  lnd_box *box = lnd_check_box(L, arg, type);
-  if (box->p == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "%s is closed", type));
-  return box->p;
+const char *lnd_label(lua_State *L, int arg, const lnd_class *class) {
+  const handle *h = check_handle(L, arg, class);
+  const lnd_box *box = h->box != NULL ? h->box : h->deferred;
+  return box != NULL ? box->label : "";
 }
 
-void lnd_stand(lua_State *L, int box, int n, int on) {
-  lnd_box *child = lua_touserdata(L, box);
-  const lnd_box *parent = lua_touserdata(L, on);
-  child->parents[n - 1] = parent->id;
-  lua_pushvalue(L, on);                                  /* parent */
-  lua_setiuservalue(L, box < 0 ? box - 1 : box, n);
+lnd_box *lnd_own(lua_State *L, int arg, const lnd_class *class) {
+  lnd_box *box = check_box(L, arg, class);
+  box->owners++;
+  return box;
 }
 
-lnd_box *lnd_push_parent(lua_State *L, int arg, int n) {
-  const lnd_box *child = lua_touserdata(L, arg);
-  lua_getiuservalue(L, arg, n);                          /* parent */
-  lnd_box *parent = box_at(L, -1);
-  bool same = parent != NULL && parent->id == child->parents[n - 1];
-  if (!same || parent->p == NULL)
-    luaL_argerror(L, arg, lua_pushfstring(L, "what it stands on %s: %s", same ? "is closed"
-                  : "was replaced", luaL_tolstring(L, -1, NULL)));
-  return parent;
+void lnd_drop(lnd_box *box) {
+  if (box == NULL || --box->owners > 0) return;
+  if (box->p != NULL) box->release(box->p);
+  free(box);
 }
 
-void lnd_check_parent(lua_State *L, int arg, int n) {
-  (void)lnd_push_parent(L, arg, n);
-  lua_pop(L, 1);
+void *lnd_take(lua_State *L, int arg, const lnd_class *class) {
+  lnd_box *box = check_box(L, arg, class);
+  void *p = box->p;
+  box->p = NULL;
+  return p;
 }
 
-/* A few milliseconds' worth on a machine of today. */
-static const double slice = 3e7;
-
-double lnd_slice(lua_State *L, int pause) {
-  return lua_isnoneornil(L, pause) ? HUGE_VAL : slice;
-}
-
-void lnd_push_pause(lua_State *L, int pause, double left) {
-  lua_pushvalue(L, pause);                 /* pause */
-  lua_pushnumber(L, slice - left);         /* pause,done */
-}
-
-void lnd_check_pause(lua_State *L, int arg) {
-  if (!lua_isnoneornil(L, arg)) luaL_checktype(L, arg, LUA_TFUNCTION);
-}
-
-void lnd_check_open(lua_State *L, lnd_box *const *boxes, int n) {
-  for (int i = 0; i < n; i++)
-    if (boxes[i]->p == NULL) luaL_error(L, "what is worked with was closed meanwhile");
-}
-
-static void release(lnd_box *box, void **p) {
-  void *held = *p;
-  *p = NULL;
-  if (held != NULL) box->release(held);
-}
-
-/* The collector refuses all that it is asked then. */
+/* The collector answers no question while it runs finalisers. */
 bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
-static void close_box(lua_State *L, lnd_box *box) {
-  if (!lnd_finalising(L)) {
-    release(box, &box->p);
-  } else if (box->p != NULL) {
-    box->later = box->p;
-    box->p = NULL;
-  }
+static void close_handle(lua_State *L, handle *h) {
+  lnd_box *box = h->box;
+  h->box = NULL;
+  if (lnd_finalising(L) && box != NULL) h->deferred = box;
+  else lnd_drop(box);
 }
 
+void lnd_close(lua_State *L, int index) { close_handle(L, lua_touserdata(L, index)); }
+
+/* close() and __close of the class whose name is the upvalue. A program that replaces
+ * the upvalue can do no more than call another class's close(). */
 static int type_close(lua_State *L) {
-  close_box(L, lnd_check_box(L, 1, check_kind(L, lua_upvalueindex(1))->type));
+  const lnd_class class = {luaL_checkstring(L, lua_upvalueindex(1)), NULL};
+  close_handle(L, check_handle(L, 1, &class));
   return 0;
 }
 
-/* Called by the collector, and not by somebody who got hold of __gc. */
+/* Whether the collector calls, and not a program that got hold of __gc. */
 static bool collected(lua_State *L) {
   lua_Debug call;
   return lua_getstack(L, 0, &call) != 0 && lua_getinfo(L, "n", &call) != 0 && call.name != NULL &&
          strcmp(call.name, "__gc") == 0 && strcmp(call.namewhat, "metamethod") == 0;
 }
 
-/* Needs nothing that could have been replaced meanwhile. */
 static int type_collect(lua_State *L) {
-  lnd_box *box = box_at(L, 1);
-  luaL_argcheck(L, box != NULL, 1, "no object of neuraldrummer");
-  close_box(L, box);
-  if (collected(L)) release(box, &box->later);
+  handle *h = handle_at(L, 1);
+  luaL_argcheck(L, h != NULL, 1, "an object of neuraldrummer expected");
+  close_handle(L, h);
+  if (collected(L)) {
+    lnd_drop(h->deferred);
+    h->deferred = NULL;
+  }
   return 0;
 }
 
-void lnd_type(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta,
-              lnd_release free_it) {
-  static const luaL_Reg closes[] = {{"close", type_close}, {NULL, NULL}};
-  luaL_newmetatable(L, type);            /* mt */
-  luaL_setfuncs(L, meta, 0);
+void lnd_type(lua_State *L, const lnd_class *class, const luaL_Reg *methods, const luaL_Reg *meta) {
+  luaL_newmetatable(L, class->name);     /* mt */
+  if (meta != NULL) luaL_setfuncs(L, meta, 0);
   lua_pushcfunction(L, type_collect);
   lua_setfield(L, -2, "__gc");
-  lnd_kind *kind = lua_newuserdatauv(L, sizeof *kind, 0);
-  *kind = (lnd_kind){tag_of("kind"), type, free_it};  /* mt,kind */
+  lua_pushstring(L, class->name);
+  lua_pushcclosure(L, type_close, 1);    /* mt,close */
   lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "kind");
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, type_close, 1);
   lua_setfield(L, -3, "__close");
-  lua_newtable(L);                       /* mt,kind,methods */
-  if (methods != NULL) luaL_setfuncs(L, methods, 0);
-  lua_insert(L, -2);                     /* mt,methods,kind */
-  if (methods != NULL) luaL_setfuncs(L, closes, 1);
-  else lua_pop(L, 1);                    /* mt,methods */
-  /* a type with an __index function of its own takes the methods as field */
-  if (lua_getfield(L, -2, "__index") == LUA_TNIL) {  /* mt,methods,nil */
-    lua_pop(L, 1);
-    lua_setfield(L, -2, "__index");      /* mt */
-  } else {
-    lua_pop(L, 1);
-    lua_setfield(L, -2, "methods");      /* mt */
+  lua_newtable(L);                       /* mt,close,methods */
+  if (methods != NULL) {
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "close");
   }
+  lua_setfield(L, -3, "__index");        /* mt,close */
+  lua_pop(L, 1);                         /* mt */
   lua_pushliteral(L, "locked");          /* getmetatable(x) gives no way in */
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
 
-int lnd_raise(lua_State *L, const nd_error *err) {
-  if (err->status == ND_NOMEM) return luaL_error(L, "not enough memory");
-  return luaL_error(L, "%s", err->text);
-}
-
-int lnd_fail(lua_State *L, const nd_error *err, const char *what) {
-  if (err->status == ND_NOMEM || err->status == ND_MISUSE) return lnd_raise(L, err);
-  lua_pushnil(L);
-  if (what != NULL) lua_pushfstring(L, "%s: %s", what, err->text);
-  else lua_pushstring(L, err->text);
-  return 2;
+void lnd_add_methods(lua_State *L, const lnd_class *class, const luaL_Reg *methods) {
+  luaL_getmetatable(L, class->name);     /* mt */
+  lua_getfield(L, -1, "__index");        /* mt,methods */
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 2);
 }
 
 int lnd_pairs(lua_State *L, lua_CFunction next) {
@@ -224,12 +184,71 @@ int lnd_pairs(lua_State *L, lua_CFunction next) {
   return 3;
 }
 
+/* Lua's collector sees only the userdata, so it would let hundreds of models pile up
+ * before a cycle. A step of as many KiB as were allocated outside paces it. */
 void lnd_grew(lua_State *L, size_t bytes) {
   size_t kib = bytes / 1024;
   if (kib > 0) (void)lua_gc(L, LUA_GCSTEP, kib > 1000000 ? 1000000 : (int)kib);
 }
 
-/* Levenshtein distance, bounded by the short names that options have. */
+void *lnd_calloc(lua_State *L, size_t n, size_t size) {
+  void *p = nd_calloc(n, size);
+  if (p == NULL) lnd_nomem(L);
+  return p;
+}
+
+const char *lnd_build(void) { return ND_VERSION ", layout " LND_LAYOUT; }
+
+void lnd_check_core(lua_State *L, const char *name) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LND_BUILD) == LUA_TNIL)   /* build */
+    luaL_error(L, "%s needs neuraldrummer.core to be loaded before it", name);
+  const char *core = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "another version";
+  if (strcmp(core, lnd_build()) != 0)
+    luaL_error(L, "%s is of %s but neuraldrummer.core of %s: build both again", name, lnd_build(),
+               core);
+  lua_pop(L, 1);
+}
+
+/* ----------------------------------------------------------------------- errors */
+
+int lnd_nomem(lua_State *L) { return luaL_error(L, "not enough memory"); }
+
+int lnd_raise(lua_State *L, const nd_error *err) {
+  return err->status == ND_NOMEM ? lnd_nomem(L) : luaL_error(L, "%s", err->text);
+}
+
+int lnd_fail(lua_State *L, const nd_error *err, const char *what) {
+  if (err->status == ND_NOMEM || err->status == ND_MISUSE) return lnd_raise(L, err);
+  lua_pushnil(L);
+  if (what != NULL) lua_pushfstring(L, "%s: %s", what, err->text);
+  else lua_pushstring(L, err->text);
+  return 2;
+}
+
+/* ----------------------------------------------------------------------- tables */
+
+void lnd_set_int(lua_State *L, const char *key, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void lnd_set_num(lua_State *L, const char *key, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void lnd_set_str(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void lnd_set_bool(lua_State *L, const char *key, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* Levenshtein's edit distance, in one row of its table. Longer names than any option
+ * has count as far away. */
 static int distance(const char *a, const char *b) {
   enum { LONGEST = 40 };
   size_t n = strlen(a), m = strlen(b);
@@ -263,7 +282,7 @@ const char *lnd_nearest(const char *key, const char *const *names) {
   return nearest;
 }
 
-bool lnd_known(const char *key, const char *const *names) {
+bool lnd_has_name(const char *key, const char *const *names) {
   while (*names != NULL && strcmp(*names, key) != 0) names++;
   return *names != NULL;
 }
@@ -275,9 +294,9 @@ void lnd_opts(lua_State *L, int arg, const char *const *names) {
   while (lua_next(L, arg) != 0) {                        /* key,value */
     lua_pop(L, 1);
     if (lua_type(L, -1) != LUA_TSTRING)
-      luaL_argerror(L, arg, "options are named: a key is not a string");
+      luaL_argerror(L, arg, "the keys of an option table are strings");
     const char *key = lua_tostring(L, -1);
-    if (!lnd_known(key, names))
+    if (!lnd_has_name(key, names))
       luaL_error(L, "unknown option '%s'; did you mean '%s'?", key, lnd_nearest(key, names));
   }
 }
@@ -291,12 +310,13 @@ int lnd_opt(lua_State *L, int arg, const char *key) {
   return lua_rawget(L, arg);
 }
 
-lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def,
-                        lua_Integer min, lua_Integer max) {
+lua_Integer lnd_opt_int(lua_State *L, int arg, const char *key, lua_Integer def, lua_Integer min,
+                        lua_Integer max) {
   if (lnd_opt(L, arg, key) != LUA_TNIL) {
     int ok = 0;
     def = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &ok) : 0;
-    if (!ok) luaL_error(L, "option '%s': a whole number is needed, got %s", key, luaL_typename(L, -1));
+    if (!ok)
+      luaL_error(L, "option '%s': a whole number is needed, got %s", key, luaL_typename(L, -1));
     if (def < min || def > max)
       luaL_error(L, "option '%s': %I is not in %I..%I", key, (LUAI_UACINT)def, (LUAI_UACINT)min,
                  (LUAI_UACINT)max);
@@ -337,11 +357,11 @@ const char *lnd_opt_str(lua_State *L, int arg, const char *key, const char *def)
 }
 
 int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *const *choices) {
-  const char *given = lnd_opt_str(L, arg, key, NULL);
-  int chosen = given == NULL ? def : -1;
-  for (int i = 0; given != NULL && chosen < 0 && choices[i] != NULL; i++)
-    if (strcmp(choices[i], given) == 0) chosen = i;
-  if (given == NULL || chosen >= 0) {
+  const char *value = lnd_opt_str(L, arg, key, NULL);     /* value */
+  int chosen = value == NULL ? def : -1;
+  for (int i = 0; value != NULL && chosen < 0 && choices[i] != NULL; i++)
+    if (strcmp(choices[i], value) == 0) chosen = i;
+  if (chosen >= 0 || value == NULL) {
     lua_pop(L, 1);
     return chosen;
   }
@@ -352,5 +372,5 @@ int lnd_opt_choice(lua_State *L, int arg, const char *key, int def, const char *
     luaL_addstring(&b, choices[i]);
   }
   luaL_pushresult(&b);
-  return luaL_error(L, "option '%s': '%s' is none of %s", key, given, lua_tostring(L, -1));
+  return luaL_error(L, "option '%s': '%s' is not one of %s", key, value, lua_tostring(L, -1));
 }

@@ -1,5 +1,5 @@
-/* mpi.c - opens neuraldrummer.mpi: the processes of an MPI job, for batches to
- * be shared among. A library of its own, for it alone links MPI. */
+/* mpi.c - opens neuraldrummer.mpi: the processes of an MPI job ("world"), which can
+ * share batches. It is a library of its own because it alone links MPI. */
 #include "../mpi/comm.h"
 
 #include <string.h>
@@ -8,15 +8,17 @@
 
 __attribute__((visibility("default"))) int luaopen_neuraldrummer_mpi(lua_State *L);
 
-static const nd_allreduce *check(lua_State *L) { return lnd_check(L, 1, LND_WORLD); }
+/* Without leaving: the processes that wait for this one are ended by MPI. */
+static void release(void *p) { nd_comm_free(((nd_allreduce *)p)->self); }
+
+static const lnd_class world_class = {LND_WORLD, release};
+
+static const nd_allreduce *check(lua_State *L) { return lnd_check(L, 1, &world_class); }
 
 static nd_comm *check_world(lua_State *L) { return check(L)->self; }
 
-/* Not parted from: whoever ends now takes the others along. */
-static void world_free(void *p) { nd_comm_free(((nd_allreduce *)p)->self); }
-
 static int mpi_join(lua_State *L) {
-  lnd_box *box = lnd_push(L, LND_WORLD, 0);
+  lnd_box *box = lnd_push(L, &world_class, NULL);     /* world */
   nd_comm *world = NULL;
   nd_error err;
   if (nd_comm_join(&world, &err) != ND_OK) return lnd_fail(L, &err, NULL);
@@ -48,7 +50,7 @@ static int world_sum(lua_State *L) {
   nd_error err;
   r->sum(r->self, values, (size_t)n);
   if (r->wait(r->self, &err) != ND_OK) return lnd_fail(L, &err, NULL);
-  lua_createtable(L, (int)n, 0);
+  lua_createtable(L, (int)n, 0);      /* sums */
   for (lua_Unsigned i = 0; i < n; i++) {
     lua_pushnumber(L, values[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -88,11 +90,10 @@ static int world_abort(lua_State *L) {
 
 static int world_leave(lua_State *L) {
   nd_comm *world = check_world(L);
-  lnd_box *box = lnd_check_box(L, 1, LND_WORLD);
   if (lnd_finalising(L)) return luaL_error(L, "a world cannot be left within a finaliser");
   nd_error err;
   nd_status status = nd_comm_leave(world, &err);
-  box->p = NULL;
+  (void)lnd_take(L, 1, &world_class);  /* batches that share the world see that it is gone */
   nd_comm_free(world);
   if (status != ND_OK) return lnd_fail(L, &err, NULL);
   lua_pushboolean(L, 1);
@@ -100,7 +101,7 @@ static int world_leave(lua_State *L) {
 }
 
 static int world_tostring(lua_State *L) {
-  const nd_allreduce *r = lnd_check_box(L, 1, LND_WORLD)->p;
+  const nd_allreduce *r = lnd_peek(L, 1, &world_class);
   if (r == NULL) lua_pushliteral(L, "world: closed");
   else lua_pushfstring(L, "world: process %d of %d", r->rank + 1, r->size);
   return 1;
@@ -115,9 +116,8 @@ int luaopen_neuraldrummer_mpi(lua_State *L) {
   static const luaL_Reg functions[] = {{"join", mpi_join}, {NULL, NULL}};
   luaL_checkversion(L);
   lnd_check_core(L, "neuraldrummer.mpi");
-  lnd_type(L, LND_WORLD, methods, meta, world_free);
+  lnd_type(L, &world_class, methods, meta);
   luaL_newlib(L, functions);         /* mpi */
-  lua_pushliteral(L, ND_VERSION);
-  lua_setfield(L, -2, "version");
+  lnd_set_str(L, "version", ND_VERSION);
   return 1;
 }

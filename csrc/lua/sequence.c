@@ -1,50 +1,33 @@
-/* sequence.c - Sequences: what was played, what is heard, step by step. */
+/* sequence.c - Sequences: drums and metrics of a song on its grid, step by step; and
+ * core.retime and core.bar_styles, which take one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../music/retime.h"
 #include "../music/self_similarity.h"
 #include "../music/style.h"
 #include "../music/tokens.h"
-#include "lnd.h"
+#include "push.h"
 
-#define LND_LINE "neuraldrummer.line"  /* text on its way to Lua */
+/* Text on its way to Lua, which frees it if an error is raised. */
+static const lnd_class line_class = {"neuraldrummer.line", free};
 
-static nd_sequence *check(lua_State *L) { return lnd_check(L, 1, LND_SEQUENCE); }
-
-static int push_closed(lua_State *L) {
-  (void)lnd_push(L, LND_SEQUENCE, 0);
-  return 1;
-}
-
-int lnd_push_sequence(lua_State *L, nd_sequence *seq) {
-  /* making the box may raise, and nobody holds the Sequence yet */
-  if (!lua_checkstack(L, 2)) {
-    nd_sequence_free(seq);
-    return luaL_error(L, "stack overflow");
-  }
-  lua_pushcfunction(L, push_closed);
-  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {                  /* box */
-    nd_sequence_free(seq);
-    return lua_error(L);
-  }
-  lnd_box *box = lua_touserdata(L, -1);
-  box->p = seq;
-  lnd_grew(L, nd_sequence_bytes(seq));
-  return 1;
-}
+static nd_sequence *check(lua_State *L) { return lnd_check(L, 1, &lnd_sequence); }
 
 /* The step at `arg`, from 0. */
 static int32_t check_step(lua_State *L, const nd_sequence *seq, int arg) {
   lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i >= 1 && i <= nd_sequence_steps(seq), arg, "no such step");
+  if (i < 1 || i > nd_sequence_steps(seq))
+    luaL_argerror(L, arg, lua_pushfstring(L, "no such step: the song has 1..%d",
+                                          (int)nd_sequence_steps(seq)));
   return (int32_t)(i - 1);
 }
 
 static int sequence_tokens(lua_State *L) {
   nd_sequence *seq = check(L);
-  lnd_box *box = lnd_push(L, LND_LINE, 0);                /* line */
-  lua_toclose(L, -1);  /* also when pushing the text raises */
+  lnd_box *box = lnd_push(L, &line_class, NULL);          /* line */
+  lua_toclose(L, -1);  /* also if an error is raised */
   char *line;
   size_t len;
   nd_error err;
@@ -58,11 +41,8 @@ static void push_hits(lua_State *L, const nd_sequence *seq, int32_t step) {
   int32_t voices = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)step * (size_t)voices;
   lua_newtable(L);                                        /* hits */
-  for (int32_t v = 0; v < voices; v++) {
-    if (hits[v] == 0) continue;
-    lua_pushnumber(L, hits[v] / 127.0);
-    lua_setfield(L, -2, seq->settings.kit.voice_names[v]);
-  }
+  for (int32_t v = 0; v < voices; v++)
+    if (hits[v] > 0) lnd_set_num(L, seq->settings.kit.voice_names[v], hits[v] / 127.0);
 }
 
 static int sequence_hits(lua_State *L) {
@@ -99,7 +79,7 @@ static int sequence_packed_hits(lua_State *L) {
 
 /* Signed bytes, 1/256 of a step each, one a cell as packed_hits. */
 static int sequence_packed_offsets(lua_State *L) {
-  const nd_sequence *seq = lnd_check(L, 1, LND_SEQUENCE);
+  const nd_sequence *seq = check(L);
   lua_pushlstring(L, (const char *)seq->offsets,
                   (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq));
   return 1;
@@ -109,25 +89,16 @@ static int sequence_metrics(lua_State *L) {
   nd_sequence *seq = check(L);
   const float *metrics = seq->metrics + (size_t)check_step(L, seq, 2) * ND_N_METRICS;
   lua_createtable(L, 0, ND_N_METRICS);                    /* metrics */
-  for (int m = 0; m < ND_N_METRICS; m++) {
-    lua_pushnumber(L, (lua_Number)metrics[m]);
-    lua_setfield(L, -2, nd_metric_name(m));
-  }
+  for (int m = 0; m < ND_N_METRICS; m++) lnd_set_num(L, nd_metric_name(m), (double)metrics[m]);
   return 1;
 }
 
 static int sequence_metric(lua_State *L) {
   nd_sequence *seq = check(L);
   const char *name = luaL_checkstring(L, 2);
-  int m = nd_metric_find(name);
-  if (m < 0)
-    return luaL_argerror(L, 2, lua_pushfstring(L, "no metric is named '%s'", name));
-  lua_createtable(L, nd_sequence_steps(seq), 0);          /* list */
-  for (int32_t t = 0; t < nd_sequence_steps(seq); t++) {
-    lua_pushnumber(L, (lua_Number)seq->metrics[(size_t)t * ND_N_METRICS + (size_t)m]);
-    lua_rawseti(L, -2, t + 1);
-  }
-  return 1;
+  const int m = nd_metric_find(name);
+  if (m < 0) return luaL_argerror(L, 2, lua_pushfstring(L, "no metric is named '%s'", name));
+  return lnd_push_numbers(L, seq->metrics + m, (size_t)nd_sequence_steps(seq), ND_N_METRICS);
 }
 
 static int sequence_bars(lua_State *L) {
@@ -137,14 +108,10 @@ static int sequence_bars(lua_State *L) {
     const nd_bar *bar = &seq->grid.bars[b];
     const int32_t next = b + 1 < seq->grid.n_bars ? bar[1].step : nd_sequence_steps(seq);
     lua_createtable(L, 0, 4);                             /* list,bar */
-    lua_pushinteger(L, bar->step + 1);
-    lua_setfield(L, -2, "first");
-    lua_pushinteger(L, next);
-    lua_setfield(L, -2, "last");
-    lua_pushinteger(L, bar->numerator);
-    lua_setfield(L, -2, "numerator");
-    lua_pushinteger(L, bar->denominator);
-    lua_setfield(L, -2, "denominator");
+    lnd_set_int(L, "first", bar->step + 1);
+    lnd_set_int(L, "last", next);
+    lnd_set_int(L, "numerator", bar->numerator);
+    lnd_set_int(L, "denominator", bar->denominator);
     lua_rawseti(L, -2, b + 1);
   }
   return 1;
@@ -206,7 +173,7 @@ static int sequence_with_hits(lua_State *L) {
     hits = made;
   }
   nd_sequence *other;
-  if (nd_sequence_blank(&other, seq) != ND_OK) return luaL_error(L, "not enough memory");
+  if (nd_sequence_blank(&other, seq) != ND_OK) return lnd_nomem(L);
   switch (nd_sequence_set_hits(other, hits, NULL)) {
   case ND_OK:
     return lnd_push_sequence(L, other);
@@ -215,7 +182,7 @@ static int sequence_with_hits(lua_State *L) {
     return luaL_argerror(L, 2, "packed velocities are 0..127");
   default:
     nd_sequence_free(other);
-    return luaL_error(L, "not enough memory");
+    return lnd_nomem(L);
   }
 }
 
@@ -223,7 +190,7 @@ static int sequence_with_hits(lua_State *L) {
 static int sequence_with_bars(lua_State *L) {
   nd_sequence *seq = check(L), *other;
   luaL_checktype(L, 2, LUA_TTABLE);
-  const nd_sequence *from = lua_isnoneornil(L, 3) ? seq : lnd_check(L, 3, LND_SEQUENCE);
+  const nd_sequence *from = lua_isnoneornil(L, 3) ? seq : lnd_check(L, 3, &lnd_sequence);
   int32_t n = seq->grid.n_bars;
   int32_t *bars = lua_newuserdatauv(L, (size_t)n * sizeof *bars, 0);
   for (int32_t b = 0; b < n; b++) {
@@ -248,40 +215,35 @@ static int sequence_style(lua_State *L) {
   float style[ND_MAX_STYLE_SIZE];
   (void)nd_style_measure(seq, NULL, style);
   int32_t n = nd_style_size(nd_sequence_voices(seq));
-  lua_createtable(L, n, 0);                               /* list */
-  for (int32_t k = 0; k < n; k++) {
-    lua_pushnumber(L, (lua_Number)style[k]);
-    lua_rawseti(L, -2, k + 1);
-  }
-  return 1;
+  return lnd_push_numbers(L, style, (size_t)n, 1);
 }
 
-#define LND_SIMILARITY "neuraldrummer.self_similarity"
-
-static void forget(void *similarity) {
+static void release_similarity(void *similarity) {
   nd_similarity_clear(similarity);
   free(similarity);
 }
 
-/* What self_similarity() gives: (a, b) -> how alike two bars are */
+static const lnd_class similarity_class = {"neuraldrummer.self_similarity", release_similarity};
+
+/* The function that self_similarity() returns: (a, b) -> similarity of two bars. Its
+ * upvalue is checked like any argument: a program may have replaced it. */
 static int similarity_of(lua_State *L) {
-  const nd_similarity *l = lnd_check(L, lua_upvalueindex(1), LND_SIMILARITY);
+  const nd_similarity *l = lnd_check(L, lua_upvalueindex(1), &similarity_class);
   lua_Integer bar[2];
   for (int k = 0; k < 2; k++) {
     bar[k] = luaL_checkinteger(L, k + 1);
-    luaL_argcheck(L, bar[k] >= 1 && bar[k] <= l->n_bars, k + 1, "no such bar");
+    luaL_argcheck(L, bar[k] >= 1 && bar[k] <= l->n_bars, k + 1, "the song has no such bar");
   }
   lua_pushnumber(L, (lua_Number)nd_similarity_at(l, (int32_t)bar[0] - 1, (int32_t)bar[1] - 1));
   return 1;
 }
 
-/* sequence:self_similarity(): a function, as self_similarity.h has it */
+/* sequence:self_similarity() -> a function of two bars */
 static int sequence_self_similarity(lua_State *L) {
   const nd_sequence *seq = check(L);
-  lnd_box *box = lnd_push(L, LND_SIMILARITY, 0);
-  nd_similarity *l = nd_calloc(1, sizeof *l);
+  lnd_box *box = lnd_push(L, &similarity_class, NULL);
+  nd_similarity *l = lnd_calloc(L, 1, sizeof *l);
   nd_error err;
-  if (l == NULL) return luaL_error(L, "not enough memory");
   if (nd_similarity_make(l, seq->metrics, &seq->grid, &err) != ND_OK) {
     free(l);
     return lnd_raise(L, &err);
@@ -291,7 +253,44 @@ static int sequence_self_similarity(lua_State *L) {
   return 1;
 }
 
-static void release(void *seq) { nd_sequence_free(seq); }
+/* core.retime(seq, times [, mask]) -> sequence */
+static int core_retime(lua_State *L) {
+  const nd_sequence *seq = check(L);
+  int32_t n = nd_sequence_steps(seq);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_argcheck(L, (int32_t)lua_rawlen(L, 2) == n, 2, "a time for each step is needed");
+  size_t size = 0, cells = (size_t)n * (size_t)nd_sequence_voices(seq);
+  const uint8_t *mask = (const uint8_t *)luaL_optlstring(L, 3, NULL, &size);
+  luaL_argcheck(L, mask == NULL || size == cells, 3, "a byte for each cell is needed");
+  double *times = lua_newuserdatauv(L, (size_t)n * sizeof *times, 0);
+  for (int32_t t = 0; t < n; t++) {
+    int number;
+    lua_rawgeti(L, 2, t + 1);
+    times[t] = lua_tonumberx(L, -1, &number) - 1;
+    luaL_argcheck(L, number, 2, "times are numbers");
+    lua_pop(L, 1);
+  }
+  nd_sequence *out;
+  nd_error err;
+  if (nd_retime(&out, seq, times, mask, &err) != ND_OK) return lnd_raise(L, &err);
+  return lnd_push_sequence(L, out);
+}
+
+/* core.bar_styles(seq) -> {{density = …, fill = …}, …} */
+static int core_bar_styles(lua_State *L) {
+  const nd_sequence *seq = check(L);
+  int32_t n = seq->grid.n_bars;
+  float *density = lua_newuserdatauv(L, (size_t)n * 2 * sizeof *density, 0), *fill = density + n;
+  nd_style_bars(seq, density, fill);
+  lua_createtable(L, n, 0);                   /* list */
+  for (int32_t b = 0; b < n; b++) {
+    lua_createtable(L, 0, 2);                 /* list,bar */
+    lnd_set_num(L, "density", (double)density[b]);
+    lnd_set_bool(L, "fill", fill[b] > 0);
+    lua_rawseti(L, -2, b + 1);                /* list */
+  }
+  return 1;
+}
 
 static int sequence_len(lua_State *L) {
   lua_pushinteger(L, nd_sequence_steps(check(L)));
@@ -299,8 +298,7 @@ static int sequence_len(lua_State *L) {
 }
 
 static int sequence_tostring(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, LND_SEQUENCE);
-  const nd_sequence *seq = box->p;
+  const nd_sequence *seq = lnd_peek(L, 1, &lnd_sequence);
   if (seq == NULL) {
     lua_pushliteral(L, "sequence (closed)");
     return 1;
@@ -326,8 +324,10 @@ void lnd_open_sequence(lua_State *L) {
     {"__len", sequence_len},
     {"__tostring", sequence_tostring}, {"__pairs", sequence_pairs}, {NULL, NULL},
   };
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  lnd_type(L, LND_SEQUENCE, methods, meta, release);
-  lnd_type(L, LND_LINE, NULL, none, free);
-  lnd_type(L, LND_SIMILARITY, NULL, none, forget);
+  static const luaL_Reg functions[] = {
+    {"retime", core_retime}, {"bar_styles", core_bar_styles}, {NULL, NULL}};
+  lnd_type(L, &lnd_sequence, methods, meta);
+  lnd_type(L, &line_class, NULL, NULL);
+  lnd_type(L, &similarity_class, NULL, NULL);
+  luaL_setfuncs(L, functions, 0);
 }

@@ -39,7 +39,7 @@ static int parse_song(lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 1, &n);
   const options o = read_options(L, 2);
-  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  lnd_box *box = lnd_push(L, &lnd_song, NULL);
   nd_song *song = NULL;
   nd_error err;
   if (nd_smf_parse(&song, (const uint8_t *)bytes, n, o.drum_channel, &o.limits, &err) != ND_OK)
@@ -51,7 +51,7 @@ static int parse_song(lua_State *L) {
 static int load_song(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const options o = read_options(L, 2);
-  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  lnd_box *box = lnd_push(L, &lnd_song, NULL);
   nd_song *song = NULL;
   uint8_t *bytes = NULL;
   size_t n = 0;

@@ -11,9 +11,11 @@
 #include "../music/sequence.h"
 #include "lnd.h"
 
-static nd_song *check(lua_State *L) { return lnd_check(L, 1, LND_SONG); }
+static nd_song *check(lua_State *L) { return lnd_check(L, 1, &lnd_song); }
 
 static void release(void *song) { nd_song_free(song); }
+
+const lnd_class lnd_song = {"neuraldrummer.song", release};
 
 /* ------------------------------------------------------- from a host's table */
 
@@ -54,7 +56,7 @@ static void check_item(lua_State *L, item at, const char *const *keys) {
     if (key == NULL)
       luaL_error(L, "%s[%I]: unknown field '%s'", at.list, (LUAI_UACINT)at.index,
                  luaL_tolstring(L, -1, NULL));
-    else if (!lnd_known(key, keys))
+    else if (!lnd_has_name(key, keys))
       luaL_error(L, "%s[%I]: unknown field '%s'; did you mean '%s'?", at.list,
                  (LUAI_UACINT)at.index, key, lnd_nearest(key, keys));
   }
@@ -149,9 +151,9 @@ static int core_song(lua_State *L) {
   const int drums = (int)lnd_opt_int(L, 1, "drum_channel", 0, 1, 16) - 1;
   const char *name = lnd_opt_str(L, 1, "name", "");  /* name */
 
-  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  lnd_box *box = lnd_push(L, &lnd_song, NULL);
   nd_song *song = box->p = nd_song_new((int32_t)ppq);
-  if (song == NULL) return luaL_error(L, "not enough memory");
+  if (song == NULL) return lnd_nomem(L);
   song->hosted = true;
   if (nd_song_add_track(song, name, strlen(name), &err) != ND_OK) return lnd_raise(L, &err);
   add_list(L, "notes", true, song, add_note);
@@ -170,20 +172,15 @@ static int song_ppq(lua_State *L) {
   return 1;
 }
 
-static void set_int(lua_State *L, const char *key, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, key);
-}
-
 static void push_note(lua_State *L, const nd_note *note) {
   lua_createtable(L, 0, 7);               /* note */
-  set_int(L, "tick", note->tick);
-  set_int(L, "duration", note->duration);
-  set_int(L, "pitch", note->pitch);
-  set_int(L, "velocity", note->velocity);
-  set_int(L, "channel", note->channel + 1);
-  set_int(L, "program", note->program);
-  set_int(L, "track", note->track + 1);
+  lnd_set_int(L, "tick", note->tick);
+  lnd_set_int(L, "duration", note->duration);
+  lnd_set_int(L, "pitch", note->pitch);
+  lnd_set_int(L, "velocity", note->velocity);
+  lnd_set_int(L, "channel", note->channel + 1);
+  lnd_set_int(L, "program", note->program);
+  lnd_set_int(L, "track", note->track + 1);
 }
 
 static int song_notes(lua_State *L) {
@@ -253,9 +250,9 @@ static int song_with_pitches(lua_State *L) {
   nd_error err;
   luaL_checktype(L, 2, LUA_TTABLE);
   for (int p = 0; p < 128; p++) map[p] = pitch_from(L, 2, p, (uint8_t)p);
-  lnd_box *box = lnd_push(L, LND_SONG, 0);
+  lnd_box *box = lnd_push(L, &lnd_song, NULL);
   nd_song *made = box->p = nd_song_new(song->ppq);
-  if (made == NULL) return luaL_error(L, "not enough memory");
+  if (made == NULL) return lnd_nomem(L);
   nd_status status = ND_OK;
   for (size_t i = 0; status == ND_OK && i < song->n_tracks; i++)
     status = nd_song_add_track(made, song->track_names[i], strlen(song->track_names[i]), &err);
@@ -284,9 +281,8 @@ static int song_tempos(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < song->n_tempos; i++) {
     lua_createtable(L, 0, 2);
-    set_int(L, "tick", song->tempos[i].tick);
-    lua_pushnumber(L, 60e6 / song->tempos[i].us_per_quarter);
-    lua_setfield(L, -2, "bpm");
+    lnd_set_int(L, "tick", song->tempos[i].tick);
+    lnd_set_num(L, "bpm", 60e6 / song->tempos[i].us_per_quarter);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -297,9 +293,9 @@ static int song_meters(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < song->n_meters; i++) {
     lua_createtable(L, 0, 3);
-    set_int(L, "tick", song->meters[i].tick);
-    set_int(L, "numerator", song->meters[i].numerator);
-    set_int(L, "denominator", song->meters[i].denominator);
+    lnd_set_int(L, "tick", song->meters[i].tick);
+    lnd_set_int(L, "numerator", song->meters[i].numerator);
+    lnd_set_int(L, "denominator", song->meters[i].denominator);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -320,11 +316,9 @@ static int song_repairs(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < song->n_repairs; i++) {
     lua_createtable(L, 0, 3);
-    set_int(L, "offset", (lua_Integer)song->repairs[i].offset);
-    lua_pushboolean(L, song->repairs[i].lossy);
-    lua_setfield(L, -2, "lossy");
-    lua_pushstring(L, song->repairs[i].text);
-    lua_setfield(L, -2, "text");
+    lnd_set_int(L, "offset", (lua_Integer)song->repairs[i].offset);
+    lnd_set_bool(L, "lossy", song->repairs[i].lossy);
+    lnd_set_str(L, "text", song->repairs[i].text);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -351,8 +345,7 @@ static int song_length(lua_State *L) {
 
 /* song: 5 tracks, 1203 notes, 3:12, drums on channel 10 */
 static int song_tostring(lua_State *L) {
-  const lnd_box *box = lnd_check_box(L, 1, LND_SONG);
-  const nd_song *song = box->p;
+  const nd_song *song = lnd_peek(L, 1, &lnd_song);
   if (song == NULL) {
     lua_pushliteral(L, "song (closed)");
     return 1;
@@ -379,7 +372,7 @@ static int song_with_drums(lua_State *L) {
                                      "pitches",    NULL};
   enum { DRUMS = 2, OPTIONS, NAME, PITCHES, MADE };
   const nd_song *song = check(L);
-  const nd_sequence *seq = lnd_check(L, DRUMS, LND_SEQUENCE);
+  const nd_sequence *seq = lnd_check(L, DRUMS, &lnd_sequence);
   nd_error err;
   lua_settop(L, OPTIONS);
   lnd_opts(L, OPTIONS, keys);
@@ -388,7 +381,7 @@ static int song_with_drums(lua_State *L) {
     .keep_drums = lnd_opt_bool(L, OPTIONS, "keep_drums", false),
     .drums_alone = lnd_opt_bool(L, OPTIONS, "drums_alone", false),
     .track_name = name,
-    .rest = (int32_t)(lnd_opt_num(L, OPTIONS, "tail", 0, 0, 64) * song->ppq),
+    .tail_ticks = (int32_t)(lnd_opt_num(L, OPTIONS, "tail", 0, 0, 64) * song->ppq),
   };
   const double length = lnd_opt_num(L, OPTIONS, "length", 0.5, 1e-3, 1024);
   const double velocity = lnd_opt_num(L, OPTIONS, "velocity", 1, 0, 127);
@@ -399,10 +392,10 @@ static int song_with_drums(lua_State *L) {
     return luaL_error(L, "the Sequence has %d ticks a beat, the song %d", (int)seq->grid.ppq,
                       (int)song->ppq);
 
-  lnd_box *made = lnd_push(L, LND_SONG, 0);     /* name,pitches,made */
-  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* name,pitches,made,scratch */
+  lnd_box *made = lnd_push(L, &lnd_song, NULL);     /* name,pitches,made */
+  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* name,pitches,made,scratch */
   nd_song *drums = scratch->p = nd_song_new(song->ppq);
-  if (drums == NULL) return luaL_error(L, "not enough memory");
+  if (drums == NULL) return lnd_nomem(L);
   nd_status status =
       nd_sequence_notes(seq, drums, nd_song_channel_for_drums(song), length, &err);
   for (size_t i = 0; status == ND_OK && i < drums->n_notes; i++) {
@@ -445,9 +438,9 @@ static int song_bytes(lua_State *L) {
   uint8_t *mine;
   size_t n;
   nd_error err;
-  lnd_box *scratch = lnd_push(L, LND_SONG, 0);  /* holds `mine` if Lua raises */
+  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* holds `mine` if Lua raises */
   if (song->bytes == NULL && (scratch->p = nd_song_new(1)) == NULL)
-    return luaL_error(L, "not enough memory");
+    return lnd_nomem(L);
   if (song_file(song, &bytes, &n, &mine, &err) != ND_OK) return lnd_raise(L, &err);
   if (mine != NULL) ((nd_song *)scratch->p)->bytes = mine;
   lua_pushlstring(L, (const char *)bytes, n);
@@ -487,11 +480,7 @@ void lnd_open_song(lua_State *L) {
     {"__tostring", song_tostring},
     {"__len", song_len},  {"__pairs", song_pairs}, {NULL, NULL},
   };
-  lnd_type(L, LND_SONG, methods, meta, release);
-  luaL_getmetatable(L, LND_SONG);        /* mt */
-  lua_pushstring(L, lnd_build());        /* for lnd_check_core */
-  lua_setfield(L, -2, "build");
-  lua_pop(L, 1);
+  lnd_type(L, &lnd_song, methods, meta);
   lua_pushcfunction(L, core_song);
   lua_setfield(L, -2, "song");
 }

@@ -1,51 +1,10 @@
 /* tokeniser.c - core.tokeniser: how songs are laid on a grid. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "../music/tokens.h"
-#include "lnd.h"
+#include "push.h"
 
-static nd_tokeniser *check(lua_State *L) { return lnd_check(L, 1, LND_TOKENISER); }
-
-int lnd_push_tokeniser(lua_State *L, const nd_tokeniser *tok) {
-  lnd_box *box = lnd_push(L, LND_TOKENISER, 0);
-  nd_tokeniser *copy = malloc(sizeof *copy);
-  if (copy == NULL) return luaL_error(L, "not enough memory");
-  *copy = *tok;
-  box->p = copy;
-  return 1;
-}
-
-int lnd_push_settings(lua_State *L, const nd_tokeniser *tok) {
-  char kit[ND_KIT_TEXT];
-  nd_error err;
-  if (nd_kit_format(&tok->kit, kit, sizeof kit, &err) != ND_OK) return lnd_raise(L, &err);
-  lua_createtable(L, 0, 7);                               /* settings */
-  lua_pushstring(L, tok->kit.name);
-  lua_setfield(L, -2, "kit");
-  lua_pushstring(L, kit);
-  lua_setfield(L, -2, "kit_text");
-  lua_pushinteger(L, tok->steps_per_beat);
-  lua_setfield(L, -2, "steps_per_beat");
-  lua_pushstring(L, tok->beat == ND_BEAT_METER ? "meter" : "quarter");
-  lua_setfield(L, -2, "beat");
-  lua_pushboolean(L, tok->include_drums);
-  lua_setfield(L, -2, "include_drums");
-  lua_pushboolean(L, tok->original);
-  lua_setfield(L, -2, "original");
-  lua_pushinteger(L, tok->max_steps);
-  lua_setfield(L, -2, "max_steps");
-  return 1;
-}
-
-int lnd_push_voices(lua_State *L, const nd_kit *kit) {
-  lua_createtable(L, kit->n_voices, 0);                   /* voices */
-  for (int32_t v = 0; v < kit->n_voices; v++) {
-    lua_pushstring(L, kit->voice_names[v]);
-    lua_rawseti(L, -2, v + 1);
-  }
-  return 1;
-}
+static nd_tokeniser *check(lua_State *L) { return lnd_check(L, 1, &lnd_tokeniser); }
 
 /* Raises unless the keys of the table on top are those in `keys`, or numbers
  * where it is a list as well. `what` names it. */
@@ -54,7 +13,7 @@ static void check_keys(lua_State *L, const char *what, const char *const *keys, 
   while (lua_next(L, -2) != 0) {                          /* table,key,value */
     lua_pop(L, 1);
     const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    if (key != NULL && !lnd_known(key, keys))
+    if (key != NULL && !lnd_has_name(key, keys))
       luaL_error(L, "%s: unknown field '%s'; did you mean '%s'?", what, key,
                  lnd_nearest(key, keys));
     else if (key == NULL && !(list && lua_isinteger(L, -1)))
@@ -147,7 +106,7 @@ static int tokeniser_new(lua_State *L) {
 
 static int tokeniser_encode(lua_State *L) {
   nd_tokeniser *tok = check(L);
-  nd_song *song = lnd_check(L, 2, LND_SONG);
+  nd_song *song = lnd_check(L, 2, &lnd_song);
   const char *name = luaL_optstring(L, 3, NULL);
   const lua_Integer most = luaL_optinteger(L, 4, tok->max_steps);
   luaL_argcheck(L, most >= 1 && most <= ND_MAX_STEPS, 4, "max_steps is not in 1..16777216");
@@ -158,7 +117,7 @@ static int tokeniser_encode(lua_State *L) {
   if (nd_sequence_encode(&seq, &limited, song, &err) != ND_OK) return lnd_fail(L, &err, name);
   if (name != NULL && nd_sequence_set_name(seq, name) != ND_OK) {
     nd_sequence_free(seq);
-    return luaL_error(L, "not enough memory");
+    return lnd_nomem(L);
   }
   return lnd_push_sequence(L, seq);
 }
@@ -178,8 +137,7 @@ static int tokeniser_voices(lua_State *L) { return lnd_push_voices(L, &check(L)-
 static int tokeniser_settings(lua_State *L) { return lnd_push_settings(L, check(L)); }
 
 static int tokeniser_tostring(lua_State *L) {
-  lnd_box *box = lnd_check_box(L, 1, LND_TOKENISER);
-  const nd_tokeniser *tok = box->p;
+  const nd_tokeniser *tok = lnd_peek(L, 1, &lnd_tokeniser);
   if (tok == NULL) lua_pushliteral(L, "tokeniser (closed)");
   else lua_pushfstring(L, "tokeniser: %s, %d steps a beat%s", tok->kit.name,
                        (int)tok->steps_per_beat, tok->original ? ", original" : "");
@@ -188,7 +146,7 @@ static int tokeniser_tostring(lua_State *L) {
 
 static int tokeniser_eq(lua_State *L) {
   /* Lua asks whatever is on the other side */
-  const nd_tokeniser *a = lnd_test(L, 1, LND_TOKENISER), *b = lnd_test(L, 2, LND_TOKENISER);
+  const nd_tokeniser *a = lnd_test(L, 1, &lnd_tokeniser), *b = lnd_test(L, 2, &lnd_tokeniser);
   lua_pushboolean(L, a != NULL && b != NULL && nd_tokeniser_equal(a, b));
   return 1;
 }
@@ -201,7 +159,7 @@ void lnd_open_tokeniser(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__tostring", tokeniser_tostring}, {"__eq", tokeniser_eq}, {NULL, NULL},
   };
-  lnd_type(L, LND_TOKENISER, methods, meta, free);
+  lnd_type(L, &lnd_tokeniser, methods, meta);
   lua_pushcfunction(L, tokeniser_new);                    /* core,new */
   lua_setfield(L, -2, "tokeniser");
 }

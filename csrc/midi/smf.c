@@ -3,105 +3,105 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "smf_sandbox.h"
+#include "slices.h"
 
-typedef struct program { int32_t tick; uint8_t channel, number; } program;
+typedef struct program_change { int32_t tick; uint8_t channel, program; } program_change;
 
-typedef struct reader {
+typedef struct parser {
   const nd_midi_file *file;
-  nd_midi_guard guard;
+  nd_midi_slicer slicer;
   nd_sandbox *sandbox;
   nd_song *song;
   nd_error *err;
-  program *programs;
-  size_t n_programs, capacity, sounding;
-  /* Notes that sound, per channel and pitch, first in first out: indices into
-   * song->notes, linked through their durations while they last. */
+  program_change *programs;
+  size_t n_programs, capacity;
+  /* Notes that sound, for each channel and pitch a queue: a note-off ends the note
+   * that began first. Elements are indices into song->notes; until a note ends, its
+   * duration is the index of the next in the queue, or NONE. */
   int32_t first[16][128], last[16][128];
-} reader;
+  size_t n_sounding;
+} parser;
 
 enum { NONE = -1 };
 
-static nd_status nomem(const reader *r) { return nd_fail(r->err, ND_NOMEM, "out of memory"); }
-
-/* There is room for every note that the file can have. */
-static void note_on(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
+/* song->notes has capacity for all note-ons of the file. */
+static void note_on(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   const int channel = m[0] & 0xF, pitch = m[1];
-  const int32_t index = (int32_t)r->song->n_notes++;
-  r->sounding++;
-  r->song->notes[index] = (nd_note){.tick = tick, .duration = NONE, .track = track,
+  const int32_t index = (int32_t)p->song->n_notes++;
+  p->n_sounding++;
+  p->song->notes[index] = (nd_note){.tick = tick, .duration = NONE, .track = track,
                                     .pitch = m[1], .velocity = m[2], .channel = (uint8_t)channel};
-  if (r->first[channel][pitch] == NONE) r->first[channel][pitch] = index;
-  else r->song->notes[r->last[channel][pitch]].duration = index;
-  r->last[channel][pitch] = index;
+  if (p->first[channel][pitch] == NONE) p->first[channel][pitch] = index;
+  else p->song->notes[p->last[channel][pitch]].duration = index;
+  p->last[channel][pitch] = index;
 }
 
-/* An end without a beginning is common, and means nothing. */
-static void note_off(reader *r, int32_t tick, int channel, int pitch) {
-  const int32_t index = r->first[channel][pitch];
+/* A note-off without a note is common, and ignored. */
+static void note_off(parser *p, int32_t tick, int channel, int pitch) {
+  const int32_t index = p->first[channel][pitch];
   if (index == NONE) return;
-  nd_note *note = &r->song->notes[index];
-  r->sounding--;
-  r->first[channel][pitch] = note->duration;
+  nd_note *note = &p->song->notes[index];
+  p->n_sounding--;
+  p->first[channel][pitch] = note->duration;
   note->duration = tick - note->tick;
 }
 
-static nd_status read_parked(reader *r, const nd_midi_event *e) {
+/* A tempo or time signature; invalid ones were reported with the layout. A SMPTE
+ * division fixes the length of a tick, so tempo events do not apply. */
+static nd_status read_meta(parser *p, const nd_midi_event *e) {
   int32_t us;
   nd_meter meter;
-  if (r->file->fixed_tempo == 0 && nd_midi_tempo(r->file->bytes, e, &us))
-    return nd_song_add_tempo(r->song, (nd_tempo){.tick = e->tick, .us_per_quarter = us}, r->err);
-  if (nd_midi_meter(r->file->bytes, e, &meter)) return nd_song_add_meter(r->song, meter, r->err);
+  if (p->file->fixed_tempo == 0 && nd_midi_tempo(p->file->bytes, e, &us))
+    return nd_song_add_tempo(p->song, (nd_tempo){.tick = e->tick, .us_per_quarter = us}, p->err);
+  if (nd_midi_meter(p->file->bytes, e, &meter)) return nd_song_add_meter(p->song, meter, p->err);
   return ND_OK;
 }
 
-static nd_status read_event(reader *r, uint16_t track, int32_t tick, const uint8_t *m) {
+static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   switch (m[0] & 0xF0) {
     case 0x90:
-      if (m[2] > 0) {
-        note_on(r, track, tick, m);
-        return ND_OK;
-      }
-      /* fall through */
+      /* velocity 0 is a note-off */
+      if (m[2] > 0) note_on(p, track, tick, m);
+      else note_off(p, tick, m[0] & 0xF, m[1]);
+      return ND_OK;
     case 0x80:
-      note_off(r, tick, m[0] & 0xF, m[1]);
+      note_off(p, tick, m[0] & 0xF, m[1]);
       return ND_OK;
-    case 0xC0: {
-      if (!ND_GROW(r->programs, r->n_programs + 1, r->capacity)) return nomem(r);
-      r->programs[r->n_programs++] =
-          (program){.tick = tick, .channel = m[0] & 0xF, .number = m[1]};
+    case 0xC0:
+      if (!ND_GROW(p->programs, p->n_programs + 1, p->capacity)) return nd_nomem(p->err);
+      p->programs[p->n_programs++] =
+          (program_change){.tick = tick, .channel = m[0] & 0xF, .program = m[1]};
       return ND_OK;
-    }
     default:
       return ND_OK;
   }
 }
 
-/* libsmf reads a slice. */
-static nd_status read_slice(reader *r, uint16_t number, size_t offset) {
-  const int n = nd_sandbox_load(r->sandbox, r->guard.bytes, r->guard.n);
-  if (n != (int)r->guard.n_events + 1)  /* and the end of track */
-    return nd_fail(r->err, ND_FORMAT, "libsmf did not take the track at byte %zu", offset);
+/* `offset` of the track is for the message: libsmf refuses no slice that we know of. */
+static nd_status read_slice(parser *p, uint16_t track, size_t offset) {
+  const int n = nd_sandbox_load(p->sandbox, p->slicer.bytes, p->slicer.n);
+  if (n != (int)p->slicer.n_events + 1)  /* and the end-of-track */
+    return nd_fail(p->err, ND_FORMAT, "libsmf cannot parse the track at byte %zu", offset);
   nd_status status = ND_OK;
   for (int i = 0; i < n && status == ND_OK; i++) {
     int32_t tick;
-    const uint8_t *event = nd_sandbox_event(r->sandbox, i, &tick);
-    status = read_event(r, number, r->guard.base + tick, event);
+    const uint8_t *event = nd_sandbox_event(p->sandbox, i, &tick);
+    status = read_event(p, track, p->slicer.base + tick, event);
   }
   return status;
 }
 
-static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chunk) {
+static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chunk) {
   nd_midi_event e;
-  size_t name = 0, name_end = 0;
+  size_t name = 0, name_end = 0;  /* of the first track name */
   bool named = false;
-  nd_midi_guard_begin(&r->guard, r->file, chunk);
-  for (nd_midi_found found; (found = nd_midi_guard_next(&r->guard, &e)) != ND_MIDI_DONE;) {
+  nd_midi_slicer_begin(&p->slicer, p->file, chunk);
+  for (nd_midi_part part; (part = nd_midi_slicer_next(&p->slicer, &e)) != ND_MIDI_DONE;) {
     nd_status status = ND_OK;
-    if (found == ND_MIDI_NOTES) {
-      status = read_slice(r, number, chunk->at);
+    if (part == ND_MIDI_SLICE) {
+      status = read_slice(p, track, chunk->at);
     } else if (e.type != 0x03) {
-      status = read_parked(r, &e);
+      status = read_meta(p, &e);
     } else if (!named) {
       name = e.data;
       name_end = e.end;
@@ -109,84 +109,81 @@ static nd_status read_track(reader *r, uint16_t number, const nd_midi_chunk *chu
     }
     if (status != ND_OK) return status;
   }
-  const int32_t end = r->guard.scan.tick;
-  for (int c = 0; c < 16 && r->sounding > 0; c++)
-    for (int p = 0; p < 128; p++)
-      while (r->first[c][p] != NONE) note_off(r, end, c, p);
-  if (end > r->song->end_tick) r->song->end_tick = end;
-  return nd_song_add_track(r->song, (const char *)r->file->bytes + name, name_end - name, r->err);
+  /* notes that never end do so with their track */
+  const int32_t end = p->slicer.scan.tick;
+  for (int c = 0; c < 16 && p->n_sounding > 0; c++)
+    for (int pitch = 0; pitch < 128; pitch++)
+      while (p->first[c][pitch] != NONE) note_off(p, end, c, pitch);
+  if (end > p->song->end_tick) p->song->end_tick = end;
+  return nd_song_add_track(p->song, (const char *)p->file->bytes + name, name_end - name, p->err);
 }
 
-/* A program counts from its tick on, whichever track it stands in. */
-static nd_status set_programs(reader *r) {
-  uint8_t now[16] = {0};
+/* A program change applies to its channel from its tick on, whichever track it is
+ * in. Requires sorted notes. */
+static nd_status set_programs(parser *p) {
+  uint8_t current[16] = {0};
   size_t next = 0;
-  if (!nd_sort_by_tick(r->programs, r->n_programs, sizeof *r->programs)) return nomem(r);
-  for (size_t i = 0; i < r->song->n_notes; i++) {
-    nd_note *note = &r->song->notes[i];
-    for (; next < r->n_programs && r->programs[next].tick <= note->tick; next++)
-      now[r->programs[next].channel] = r->programs[next].number;
-    note->program = now[note->channel];
+  if (!nd_sort_by_tick(p->programs, p->n_programs, sizeof *p->programs)) return nd_nomem(p->err);
+  for (size_t i = 0; i < p->song->n_notes; i++) {
+    nd_note *note = &p->song->notes[i];
+    for (; next < p->n_programs && p->programs[next].tick <= note->tick; next++)
+      current[p->programs[next].channel] = p->programs[next].program;
+    note->program = current[note->channel];
   }
   return ND_OK;
 }
 
-static nd_status read_tracks(reader *r) {
+static nd_status read_song(parser *p) {
+  for (int c = 0; c < 16; c++)
+    for (int pitch = 0; pitch < 128; pitch++) p->first[c][pitch] = NONE;
+  /* indices of notes are int32_t */
+  if (p->file->n_note_ons > INT32_MAX) return nd_fail(p->err, ND_LIMIT, "too many notes");
+  if (!nd_song_reserve_notes(p->song, p->file->n_note_ons)) return nd_nomem(p->err);
+  /* a new song has its defaults at tick 0, which the file's own replace */
+  if (p->file->fixed_tempo != 0) p->song->tempos[0].us_per_quarter = p->file->fixed_tempo;
   nd_status status = ND_OK;
-  uint16_t number = 0;
-  for (size_t i = 0; i < r->file->n_chunks && status == ND_OK; i++)
-    if (r->file->chunks[i].kind == ND_MIDI_TRACK)
-      status = read_track(r, number++, &r->file->chunks[i]);
+  uint16_t track = 0;
+  for (size_t i = 0; i < p->file->n_chunks && status == ND_OK; i++)
+    if (p->file->chunks[i].kind == ND_MIDI_TRACK)
+      status = read_track(p, track++, &p->file->chunks[i]);
+  if (status == ND_OK) status = nd_song_finish(p->song, p->err);
+  if (status == ND_OK) status = set_programs(p);
   return status;
 }
 
-static nd_status read_song(reader *r) {
-  for (int c = 0; c < 16; c++)
-    for (int p = 0; p < 128; p++) r->first[c][p] = NONE;
-  if (r->file->n_strikes > INT32_MAX) return nd_fail(r->err, ND_LIMIT, "too many notes");
-  if (!nd_song_reserve_notes(r->song, r->file->n_strikes)) return nomem(r);
-  /* the song has its defaults at tick 0, which what the file says replaces */
-  if (r->file->fixed_tempo != 0) r->song->tempos[0].us_per_quarter = r->file->fixed_tempo;
-  nd_status status = read_tracks(r);
-  if (status == ND_OK) status = nd_song_finish(r->song, r->err);
-  if (status == ND_OK) status = set_programs(r);
-  return status;
+static nd_status copy_bytes(nd_song *song, const uint8_t *bytes, size_t n, nd_error *err) {
+  song->bytes = malloc(n);
+  if (song->bytes == NULL) return nd_nomem(err);
+  memcpy(song->bytes, bytes, n);
+  song->n_bytes = n;
+  return ND_OK;
 }
 
 nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                        const nd_midi_limits *limits, nd_error *err) {
   if (limits == NULL) limits = &nd_midi_default_limits;
   nd_midi_file file = {.n_chunks = 0};
-  reader *r = nd_calloc(1, sizeof *r);
+  parser *p = nd_calloc(1, sizeof *p);  /* 25 KiB, too large for some hosts' stacks */
   nd_song *song = nd_song_new(1);
-  nd_status status = ND_OK;
-  if (r == NULL || song == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
-  if (status == ND_OK) status = nd_sandbox_new(&r->sandbox, err);
+  nd_status status = p == NULL || song == NULL ? nd_nomem(err) : ND_OK;
+  if (status == ND_OK) status = nd_sandbox_new(&p->sandbox, err);
   if (status == ND_OK) status = nd_midi_open(&file, bytes, n, limits, song, err);
   if (status == ND_OK) {
     song->ppq = file.ppq;
-    r->file = &file;
-    r->song = song;
-    r->err = err;
-    status = read_song(r);
+    p->file = &file;
+    p->song = song;
+    p->err = err;
+    status = read_song(p);
   }
   if (status == ND_OK) status = nd_song_find_drums(song, drum_channel, err);
-  if (status == ND_OK) {
-    song->bytes = malloc(n);
-    if (song->bytes == NULL) status = nd_fail(err, ND_NOMEM, "out of memory");
+  if (status == ND_OK) status = copy_bytes(song, bytes, n, err);
+  if (p != NULL) {
+    nd_sandbox_free(p->sandbox);
+    free(p->programs);
   }
-  if (status == ND_OK) {
-    memcpy(song->bytes, bytes, n);
-    song->n_bytes = n;
-    *out = song;
-    song = NULL;
-  }
-  if (r != NULL) {
-    nd_sandbox_free(r->sandbox);
-    free(r->programs);
-  }
-  free(r);
-  nd_song_free(song);
+  free(p);
   nd_midi_close(&file);
+  if (status == ND_OK) *out = song;
+  else nd_song_free(song);
   return status;
 }

@@ -1,13 +1,15 @@
-/* smf.h - the bytes of a MIDI file to a Song: checked and repaired, then parsed by
- * libsmf in its sandbox. */
+/* smf.h - the bytes of a MIDI file to a Song: the layout is checked and repaired
+ * (chunks.h), libsmf parses the notes in its sandbox (slices.h), and names, tempos
+ * and time signatures are read here.
+ */
 #ifndef ND_MIDI_SMF_H
 #define ND_MIDI_SMF_H
 
-#include "guard.h"
+#include "chunks.h"
 
-/* `drum_channel` 0..15, or -1 to decide: channel 10 when it has notes, else
- * the channel of a track that is drums by its name. The Song keeps a copy of
- * the bytes. */
+/* `drum_channel` is 0..15, or -1 to find it (see nd_song_find_drums). `limits` may
+ * be NULL for the defaults. The Song keeps a copy of the bytes; its repairs are
+ * listed in it. ND_FORMAT and ND_LIMIT: "reason at byte N". */
 nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                        const nd_midi_limits *limits, nd_error *err);
 

@@ -89,7 +89,7 @@ void *nd_libsmf_malloc(size_t n) {
 }
 
 void *nd_libsmf_calloc(size_t n, size_t size) {
-  if (size > 0 && n > BUFFER_BYTES / size) leave();
+  if (n > BUFFER_BYTES || size > BUFFER_BYTES) leave();  /* their product fits a size_t */
   return memset(nd_libsmf_malloc(n * size), 0, n * size);
 }
 

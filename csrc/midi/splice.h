@@ -1,16 +1,14 @@
-/* splice.h - original bytes + drum notes -> bytes. No libsmf: other tracks
- * are copied byte for byte from the file as it came (format 0 becomes format
- * 1 with the same events). A song without bytes (a host's notes) is written
- * afresh.
+/* splice.h - writes a Song as a MIDI file, with a drum track added. libsmf is not
+ * used: the other tracks are copied byte for byte from the file as it was read
+ * (format 0 becomes format 1 with the same events). A song without bytes (from a
+ * host's notes) is written from its notes.
  *
- * What goes is the drums' notes. What else stands on their channel (programs,
- * controllers) and in their tracks (tempos, markers, text) stays, and a track
- * is dropped only when nothing but its name is left of it. Tracks that had to
- * be repaired to be read are written repaired; junk before the header and
- * between chunks goes, unknown chunks and trailing bytes stay.
- *
- * The division stays as it is, SMPTE ones too: a Song counts their ticks, and
- * the drums are written in the same ticks.
+ * Removed are the drums' notes. Other events of their channel (programs,
+ * controllers) and of their tracks (tempos, markers, text) stay; a track is dropped
+ * only when nothing but its name is left. Tracks that were repaired are written
+ * repaired. Junk before the header and between chunks is dropped; unknown chunks
+ * and bytes after the last chunk stay. The division stays as it is, SMPTE too: the
+ * Song counts in its ticks, and so do the new drums.
  */
 #ifndef ND_MIDI_SPLICE_H
 #define ND_MIDI_SPLICE_H
@@ -18,19 +16,19 @@
 #include "../music/song.h"
 
 typedef struct nd_splice_options {
-  bool keep_drums;      /* leave the song's own drum notes in as well */
-  bool drums_alone;     /* tempo, meter and our drums, nothing else */
-  const char *track_name;   /* "Drums" */
-  int32_t rest;         /* ticks that the drums' track goes on behind the song */
+  bool keep_drums;        /* do not remove the song's own drum notes */
+  bool drums_alone;       /* write tempos, meters and the new drums only */
+  const char *track_name; /* of the new track; NULL: "Drums" */
+  int32_t tail_ticks;     /* >= 0: how long the new track continues after the song */
 } nd_splice_options;
 
-/* `drums` has its notes in `song`'s ppq, on the channel to be written; NULL:
- * no track is added. `options` may be NULL. The result is a whole, valid file;
- * malloc'd. */
+/* The notes of `drums` are in the ppq of `song` and on the channel to write; NULL
+ * adds no track. `options` may be NULL. *bytes is malloc'd: a complete valid file.
+ * ND_LIMIT: more than 65535 tracks, or a track above 4 GiB. */
 nd_status nd_splice(uint8_t **bytes, size_t *n, const nd_song *song, const nd_song *drums,
                     const nd_splice_options *options, nd_error *err);
 
-/* The same as a Song: those bytes and what a reader would find in them. */
+/* The same as a Song, with those bytes and the notes that a parser finds in them. */
 nd_status nd_splice_song(nd_song **out, const nd_song *song, const nd_song *drums,
                          const nd_splice_options *options, nd_error *err);
 

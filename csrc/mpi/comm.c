@@ -17,6 +17,8 @@ struct nd_comm {
 
 static bool usable(const nd_comm *c) { return c->failure == MPI_SUCCESS; }
 
+/* After the first error nothing is sent any more: the other processes may be gone, and a
+ * call could wait for them for ever. */
 static void record_error(nd_comm *c, int code) {
   if (usable(c)) c->failure = code;
 }
@@ -32,6 +34,7 @@ static nd_status report(int code, nd_error *err) {
 /* MPI counts in ints, so that large arrays go in several pieces. */
 static int piece(size_t n) { return n < (size_t)INT_MAX ? (int)n : INT_MAX; }
 
+/* Blocking; used for a few numbers a step: counts, losses, a norm's statistics. */
 static void sum(void *self, double *values, size_t n) {
   nd_comm *c = self;
   while (n > 0 && usable(c)) {
@@ -48,6 +51,7 @@ static void finish_requests(nd_comm *c) {
   c->n_requests = 0;
 }
 
+/* Non-blocking: the gradient of a layer travels while the next one is computed. */
 static void begin(void *self, float *values, size_t n) {
   nd_comm *c = self;
   while (n > 0 && usable(c)) {
@@ -81,7 +85,8 @@ static nd_status gather(void *self, const float *mine, size_t n, float *all, siz
   record_error(c, MPI_Gather(&local, 1, MPI_INT, counts, 1, MPI_INT, 0, c->comm));
   for (int k = 1; k < size; k++) offsets[k] = offsets[k - 1] + counts[k - 1];
   if (usable(c))
-    record_error(c, MPI_Gatherv(mine, local, MPI_FLOAT, all, counts, offsets, MPI_FLOAT, 0, c->comm));
+    record_error(c, MPI_Gatherv(mine, local, MPI_FLOAT, all, counts, offsets, MPI_FLOAT, 0,
+                                c->comm));
   free(counts);
   return report(c->failure, err);
 }
@@ -112,6 +117,7 @@ nd_status nd_comm_join(nd_comm **out, nd_error *err) {
   return ND_OK;
 }
 
+/* MPI_Finalize waits for the other processes, so that it is not called after an error. */
 nd_status nd_comm_leave(nd_comm *c, nd_error *err) {
   finish_requests(c);
   if (usable(c)) record_error(c, MPI_Comm_free(&c->comm));

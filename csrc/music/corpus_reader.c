@@ -1,3 +1,9 @@
+/* corpus_reader.c - reads .ndc corpora.
+ *
+ * A corpus may come from anywhere, so nothing in it is trusted: every size is
+ * checked against the size of the file before it decides an allocation or a read,
+ * every value against its range, and every part against its checksum. A damaged
+ * file gives ND_FORMAT that names the damaged part. */
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
@@ -28,6 +34,7 @@ static bool read_all(int fd, uint8_t *p, size_t n, uint64_t offset) {
   return true;
 }
 
+/* The error of a read_all that failed: a short file, or errno's. */
 static nd_status read_fail(nd_error *err) {
   return errno == 0 ? nd_fail(err, ND_FORMAT, "the file is cut short") : nd_io_fail(err);
 }
@@ -137,6 +144,8 @@ static nd_status read_index(nd_corpus *c, uint64_t start, uint64_t index, uint64
   return ND_OK;
 }
 
+/* The magic decides between a corpus and token text. O_NONBLOCK keeps the open
+ * from waiting for a writer when the path is a FIFO, which is then refused. */
 nd_status nd_corpus_open(nd_corpus **out, const char *path, const nd_tokeniser *tok,
                          nd_error *err) {
   nd_corpus *c = nd_calloc(1, sizeof *c);
@@ -189,6 +198,7 @@ static bool decode_grid(nd_grid *grid, const uint8_t *bars, const uint8_t *ticks
       grid->ticks[t] = nd_even_tick(grid, t);
       continue;
     }
+    /* a double, by its bits; NaN fails both comparisons */
     uint64_t bits = nd_get_le64(ticks + 8 * (size_t)t);
     memcpy(&grid->ticks[t], &bits, sizeof bits);
     if (!(grid->ticks[t] <= 2.0 * INT32_MAX) ||
@@ -244,6 +254,7 @@ static nd_status decode_song(const nd_corpus *c, const nd_song_entry *song, cons
       ppq > 0x7FFF || flags > (HAS_METRICS | EVEN_TICKS) ||
       song->size != nd_encoded_size(n, n_bars, n_strikes, flags))
     return nd_corpus_damaged(err, "sizes of a song");
+  /* the parts in the order of corpus_format.h */
   const uint8_t *bars = p + SONG_SIZE, *counts = bars + 8 * (size_t)n_bars;
   const uint8_t *strikes = counts + 4 * (size_t)n, *ticks = strikes + 3 * (size_t)n_strikes;
   const uint8_t *metrics = flags & EVEN_TICKS ? ticks : ticks + 8 * ((size_t)n + 1);
@@ -273,6 +284,7 @@ static nd_status decode_song(const nd_corpus *c, const nd_song_entry *song, cons
   return status;
 }
 
+/* One read of the whole song; the checksum is verified before anything is decoded. */
 nd_status nd_corpus_read_encoded(const nd_corpus *c, const nd_song_entry *entry, uint8_t **out,
                                  nd_error *err) {
   if (entry->size > SIZE_MAX) return nd_nomem(err);
@@ -289,6 +301,7 @@ nd_status nd_corpus_read_encoded(const nd_corpus *c, const nd_song_entry *entry,
   return status;
 }
 
+/* Reads by pread, which has no file position: threads may read one corpus at once. */
 nd_status nd_corpus_read(const nd_corpus *c, int32_t song, nd_sequence **out, nd_error *err) {
   const nd_song_entry *entry = &c->songs[song];
   nd_sequence *seq = NULL;

@@ -1,3 +1,8 @@
+/* corpus_writer.c - writes .ndc corpora.
+ *
+ * Songs go to the file at once; the index grows in memory and follows them; the
+ * header, which says where the index is, comes last into the space left for it.
+ * Until the file is renamed, nothing exists under its path. */
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 #include <stdlib.h>
@@ -16,13 +21,12 @@ struct nd_corpus_writer {
   uint64_t offset;              /* where the next song goes */
   uint32_t n_songs;
   uint8_t *index;               /* (n_index) bytes of the index so far */
-  uint8_t *buffer;              /* the encoded song of nd_corpus_add */
-  size_t n_index, index_capacity, buffer_capacity;
+  size_t n_index, index_capacity;
 };
 
+/* Frees the memory; the file has been committed or abandoned. */
 static void writer_free(nd_corpus_writer *w) {
   free(w->index);
-  free(w->buffer);
   free(w);
 }
 
@@ -51,6 +55,8 @@ static size_t encode_header(const nd_corpus_writer *w, uint8_t *at) {
   return size;
 }
 
+/* The kit is formatted here only to learn the header's size. `true`: the file may
+ * have one writer at a time. */
 nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
                            const nd_tokeniser *tok, nd_error *err) {
   char kit[ND_KIT_TEXT];
@@ -80,6 +86,8 @@ static nd_status too_long(const nd_corpus_writer *w, int32_t steps, nd_error *er
                  w->tok.max_steps);
 }
 
+/* Writes the fields of corpus_format.h to `p`, all but the CRC. Numbers of a meter
+ * are non-negative 16-bit integers, stored side by side. */
 static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
   const nd_grid *grid = &seq->grid;
   int32_t n = grid->n_steps;
@@ -115,31 +123,25 @@ static void encode_song(uint8_t *p, const nd_sequence *seq, uint32_t flags) {
     nd_half_pack(p, seq->metrics + (size_t)t * ND_N_METRICS, 1);
 }
 
-/* Encodes a song into a buffer, which grows as needed; `song` points into it. */
-static nd_status encode_into(uint8_t **buffer, size_t *capacity, nd_encoded_song *song,
-                             const nd_corpus_writer *w, const nd_sequence *seq, nd_error *err) {
+/* Only reads the writer (its tokeniser and CRC tables), so several threads may
+ * encode for it at once. Even ticks, which most songs have, are left out. */
+nd_status nd_corpus_encode(nd_encoded_song *song, const nd_corpus_writer *w,
+                           const nd_sequence *seq, nd_error *err) {
   const nd_grid *grid = &seq->grid;
   if (!nd_tokeniser_equal(&w->tok, &seq->settings))
     return nd_fail(err, ND_MISUSE, "the sequence has other tokeniser settings than the corpus");
-  if (grid->n_steps > w->tok.max_steps)
-    return too_long(w, grid->n_steps, err);
+  if (grid->n_steps > w->tok.max_steps) return too_long(w, grid->n_steps, err);
   uint32_t flags = (seq->has_metrics ? HAS_METRICS : 0u) | EVEN_TICKS;
   for (int32_t t = 0; t <= grid->n_steps; t++)
     if (grid->ticks[t] != nd_even_tick(grid, t)) flags &= ~(uint32_t)EVEN_TICKS;
   size_t size = (size_t)nd_encoded_size((uint64_t)grid->n_steps, (uint64_t)grid->n_bars,
-                                  (uint64_t)seq->first[grid->n_steps], flags);
-  if (!ND_GROW(*buffer, size, *capacity)) return nd_nomem(err);
-  encode_song(*buffer, seq, flags);
-  nd_put_le32(*buffer + size - 4, nd_crc32_of(&w->crc, *buffer, size - 4));
-  *song = (nd_encoded_song){*buffer, size, grid->n_steps};
+                                        (uint64_t)seq->first[grid->n_steps], flags);
+  uint8_t *bytes = malloc(size);
+  if (bytes == NULL) return nd_nomem(err);
+  encode_song(bytes, seq, flags);
+  nd_put_le32(bytes + size - 4, nd_crc32_of(&w->crc, bytes, size - 4));
+  *song = (nd_encoded_song){bytes, size, grid->n_steps};
   return ND_OK;
-}
-
-nd_status nd_corpus_encode(nd_encoded_song *song, const nd_corpus_writer *w,
-                           const nd_sequence *seq, nd_error *err) {
-  uint8_t *buffer = NULL;
-  size_t capacity = 0;
-  return encode_into(&buffer, &capacity, song, w, seq, err);
 }
 
 void nd_encoded_song_clear(nd_encoded_song *song) {
@@ -147,6 +149,8 @@ void nd_encoded_song_clear(nd_encoded_song *song) {
   *song = (nd_encoded_song){NULL, 0, 0};
 }
 
+/* All that can fail happens before the index changes, so a failure leaves the
+ * corpus as it was. */
 nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const char *name,
                         nd_split split, nd_error *err) {
   if (w->n_songs == INT32_MAX)
@@ -177,10 +181,14 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const 
 nd_status nd_corpus_add(nd_corpus_writer *w, const nd_sequence *seq, nd_split split,
                         nd_error *err) {
   nd_encoded_song song;
-  nd_status status = encode_into(&w->buffer, &w->buffer_capacity, &song, w, seq, err);
-  return status == ND_OK ? nd_corpus_put(w, &song, seq->name, split, err) : status;
+  nd_status status = nd_corpus_encode(&song, w, seq, err);
+  if (status != ND_OK) return status;
+  status = nd_corpus_put(w, &song, seq->name, split, err);
+  nd_encoded_song_clear(&song);
+  return status;
 }
 
+/* Index, then header, then the rename. Frees the writer in any case. */
 nd_status nd_corpus_finish(nd_corpus_writer *w, nd_error *err) {
   uint8_t header[HEADER_SIZE + ND_KIT_TEXT + 4];
   size_t size = encode_header(w, header);
@@ -210,6 +218,8 @@ void nd_corpus_abandon(nd_corpus_writer *w) {
   writer_free(w);
 }
 
+/* The bytes are copied as they are, but not blindly: their checksum is verified and
+ * their length compared with the index, because they get a new index entry here. */
 nd_status nd_corpus_append(nd_corpus_writer *w, const nd_corpus *from, int32_t song,
                            nd_error *err) {
   const nd_song_entry *entry = &from->songs[song];

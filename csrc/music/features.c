@@ -20,51 +20,43 @@ enum { TIMING = sizeof timing / sizeof *timing };
 
 /* -------------------------------------------------------------------- layout */
 
-static void append(nd_layout *l, nd_part part, int32_t size) {
-  l->at[part] = l->inputs;
-  l->size[part] = size;
-  l->inputs += size;
-}
-
-/* The order of the calls is the order of the inputs, which trained weights
- * depend on. */
-static void lay_whole(nd_layout *l, const nd_features *f, int32_t voices) {
-  append(l, ND_PART_METRICS, ND_N_METRICS);
-  append(l, ND_PART_FIXED_HITS, voices);
-  append(l, ND_PART_FIXED_MASK, voices);
-  append(l, ND_PART_DENSITY, 2);
-  append(l, ND_PART_FILL, 2);
-  l->encoded = l->inputs;
-  append(l, ND_PART_HAS_HISTORY, 1);
-  append(l, ND_PART_BEFORE, voices);
-  append(l, ND_PART_BACK, voices * f->n_back);
-  if (!f->causal) {
-    append(l, ND_PART_RECURRENCE, voices);
-    append(l, ND_PART_SIMILARITY, 1);
-  }
-  append(l, ND_PART_TRAITS, nd_style_traits(voices) + 1);
-  append(l, ND_PART_GROOVE, voices + 1);
-}
-
+/* Cheap enough to be made anew for each row: about thirty additions. */
 nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
+  int32_t V = voices, back = V * f->n_back;
   nd_layout l = {.inputs = 0};
   switch (f->kind) {
-    case ND_FEATURES_WHOLE: lay_whole(&l, f, voices); break;
+    case ND_FEATURES_WHOLE: {
+      bool whole_song = !f->causal;  /* a bar's recurrence depends on the bars to come */
+      l = (nd_layout){.size = {
+          [ND_PART_METRICS] = ND_N_METRICS, [ND_PART_FIXED_HITS] = V, [ND_PART_FIXED_MASK] = V,
+          [ND_PART_DENSITY] = 2, [ND_PART_FILL] = 2, [ND_PART_HAS_HISTORY] = 1,
+          [ND_PART_BEFORE] = V, [ND_PART_BACK] = back, [ND_PART_RECURRENCE] = whole_song ? V : 0,
+          [ND_PART_SIMILARITY] = whole_song, [ND_PART_TRAITS] = nd_style_traits(V) + 1,
+          [ND_PART_GROOVE] = V + 1}};
+      break;
+    }
     case ND_FEATURES_DRUMMER:
-      append(&l, ND_PART_METRICS, ND_N_METRICS);
-      append(&l, ND_PART_BEFORE, voices);
-      append(&l, ND_PART_BACK, voices * f->n_back);
+      l = (nd_layout){.size = {[ND_PART_METRICS] = ND_N_METRICS, [ND_PART_BEFORE] = V,
+                               [ND_PART_BACK] = back}};
       break;
     case ND_FEATURES_ORIGINAL:
-      append(&l, ND_PART_BEFORE, voices);
-      append(&l, ND_PART_METRICS, 1);
+      l = (nd_layout){.size = {[ND_PART_METRICS] = 1, [ND_PART_BEFORE] = V}};
       break;
     case ND_FEATURES_TOUCH:
-      append(&l, ND_PART_METRICS, TIMING);
-      append(&l, ND_PART_FIXED_HITS, voices);
-      l.encoded = l.inputs;
+      l = (nd_layout){.size = {[ND_PART_METRICS] = TIMING, [ND_PART_FIXED_HITS] = V}};
       break;
     case ND_FEATURES_RAW: break;
+  }
+  /* parts follow each other as in the enumeration, which trained weights depend on */
+  for (int part = 0; part < ND_N_PARTS; part++) {
+    l.at[part] = l.inputs;
+    l.inputs += l.size[part];
+    if (part == ND_PART_FILL && (f->kind == ND_FEATURES_WHOLE || f->kind == ND_FEATURES_TOUCH))
+      l.encoded = l.inputs;
+  }
+  if (f->kind == ND_FEATURES_ORIGINAL) {  /* except in the 2023 system: hits come first */
+    l.at[ND_PART_BEFORE] = 0;
+    l.at[ND_PART_METRICS] = V;
   }
   return l;
 }
@@ -77,69 +69,53 @@ int32_t nd_features_encoded(const nd_features *f, int32_t voices) {
   return nd_features_layout(f, voices).encoded;
 }
 
-/* ----------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------- rows
+ * A part that the row does not have is of size 0: writing it does nothing. */
 
-static void put_metrics(float *to, const nd_features *f, const float *metrics) {
-  switch (f->kind) {
-    case ND_FEATURES_ORIGINAL: to[0] = metrics[ND_M_INTENSITY]; break;
-    case ND_FEATURES_TOUCH:
-      for (int k = 0; k < TIMING; k++) to[k] = metrics[timing[k]];
-      break;
-    case ND_FEATURES_WHOLE:
-    case ND_FEATURES_DRUMMER:
-      for (int k = 0; k < ND_N_METRICS; k++)
-        to[k] = f->causal && nd_metric_needs_future(k) ? 0.0f : metrics[k];
-      break;
-    case ND_FEATURES_RAW: break;
+static void put_metrics(float *row, const nd_features *f, const nd_layout *l,
+                        const float *metrics) {
+  for (int32_t k = 0; k < l->size[ND_PART_METRICS]; k++) {
+    int m = f->kind == ND_FEATURES_TOUCH ? timing[k] : k;  /* metric 0 is the intensity */
+    bool hidden = f->causal && nd_metric_needs_future(m);
+    row[l->at[ND_PART_METRICS] + k] = hidden ? 0.0f : metrics[m];
   }
 }
 
-static void put_hits(float *to, const uint8_t *hits, int32_t voices) {
-  for (int32_t v = 0; v < voices; v++) to[v] = hits != NULL && hits[v] > 0 ? 1.0f : 0.0f;
+/* `which` of the rows of hits that a part has side by side. */
+static void put_hits(float *row, const nd_layout *l, nd_part part, int32_t which, int32_t voices,
+                     const uint8_t *hits) {
+  row += l->at[part] + which * voices;
+  for (int32_t v = 0; v < voices && l->size[part] > 0; v++)
+    row[v] = hits != NULL && hits[v] > 0 ? 1.0f : 0.0f;
 }
 
-/* A control, then the flag: 0 would otherwise mean both "0" and "not given". */
-static void put_control(float *to, float value) {
-  bool given = !isnan(value);
-  to[0] = given ? value : 0.0f;
-  to[1] = given ? 1.0f : 0.0f;
-}
-
-static void put_style(float *to, const float *numbers, int32_t n) {
-  for (int32_t i = 0; i < n; i++) to[i] = numbers != NULL ? numbers[i] : 0.0f;
-  to[n] = numbers != NULL ? 1.0f : 0.0f;
-}
-
-static void put_whole(float *row, const nd_layout *l, int32_t voices, const nd_step_context *c) {
-  const float *groove = NULL;
-  if (c->style != NULL)
-    groove = nd_style_groove(c->style, voices, c->step_in_bar, c->steps_per_beat);
-  put_hits(row + l->at[ND_PART_FIXED_HITS], c->fixed_hits, voices);
-  put_hits(row + l->at[ND_PART_FIXED_MASK], c->fixed_mask, voices);
-  put_control(row + l->at[ND_PART_DENSITY], c->density);
-  put_control(row + l->at[ND_PART_FILL], c->fill);
-  row[l->at[ND_PART_HAS_HISTORY]] = c->history.available ? 1.0f : 0.0f;
-  if (l->size[ND_PART_RECURRENCE] > 0) {
-    const uint8_t *recurrence = c->history.recurrence;
-    put_hits(row + l->at[ND_PART_RECURRENCE], recurrence, voices);
-    row[l->at[ND_PART_SIMILARITY]] = recurrence != NULL ? c->similarity : 0.0f;
-  }
-  put_style(row + l->at[ND_PART_TRAITS], c->style, nd_style_traits(voices));
-  put_style(row + l->at[ND_PART_GROOVE], groove, voices);
+/* Values, then the flag: 0 alone could mean both "0" and "not given". */
+static void put_given(float *row, const nd_layout *l, nd_part part, const float *values) {
+  int32_t n = l->size[part] - 1;
+  row += l->at[part];
+  for (int32_t k = 0; k < n; k++) row[k] = values != NULL ? values[k] : 0.0f;
+  if (n >= 0) row[n] = values != NULL ? 1.0f : 0.0f;
 }
 
 void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *c, float *row) {
   nd_layout l = nd_features_layout(f, voices);
-  put_metrics(row + l.at[ND_PART_METRICS], f, c->metrics);
-  if (f->kind == ND_FEATURES_TOUCH) {
-    put_hits(row + l.at[ND_PART_FIXED_HITS], c->fixed_hits, voices);
-    return;
-  }
-  put_hits(row + l.at[ND_PART_BEFORE], c->history.before, voices);
-  if (f->kind == ND_FEATURES_ORIGINAL) return;
-  for (int32_t k = 0; k < f->n_back; k++)
-    put_hits(row + l.at[ND_PART_BACK] + k * voices, c->history.back[k], voices);
-  if (f->kind == ND_FEATURES_WHOLE) put_whole(row, &l, voices, c);
+  const nd_history *h = &c->history;
+  const float *groove = NULL;
+  if (c->style != NULL)
+    groove = nd_style_groove(c->style, voices, c->step_in_bar, c->steps_per_beat);
+  put_metrics(row, f, &l, c->metrics);
+  put_hits(row, &l, ND_PART_FIXED_HITS, 0, voices, c->fixed_hits);
+  put_hits(row, &l, ND_PART_FIXED_MASK, 0, voices, c->fixed_mask);
+  put_given(row, &l, ND_PART_DENSITY, isnan(c->density) ? NULL : &c->density);
+  put_given(row, &l, ND_PART_FILL, isnan(c->fill) ? NULL : &c->fill);
+  if (l.size[ND_PART_HAS_HISTORY] > 0) row[l.at[ND_PART_HAS_HISTORY]] = h->available ? 1.0f : 0.0f;
+  put_hits(row, &l, ND_PART_BEFORE, 0, voices, h->before);
+  for (int32_t k = 0; k < f->n_back; k++) put_hits(row, &l, ND_PART_BACK, k, voices, h->back[k]);
+  put_hits(row, &l, ND_PART_RECURRENCE, 0, voices, h->recurrence);
+  if (l.size[ND_PART_SIMILARITY] > 0)
+    row[l.at[ND_PART_SIMILARITY]] = h->recurrence != NULL ? c->similarity : 0.0f;
+  put_given(row, &l, ND_PART_TRAITS, c->style);
+  put_given(row, &l, ND_PART_GROOVE, groove);
 }
 
 /* -------------------------------------------------------------------- history */
@@ -151,6 +127,9 @@ static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t v
   return step < grid->bars[bar + 1].step ? hits + (size_t)step * (size_t)voices : NULL;
 }
 
+/* Rows are pointers into `hits`, so that an explanation can tell from a pointer
+ * which hit an input stood for. Bars before the first do not exist: back[] is
+ * ascending, so the loop may end there. */
 nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_t voices,
                                const uint8_t *hits, int32_t step, int32_t bar, int32_t repeats) {
   nd_history h = {.available = true};
@@ -162,7 +141,9 @@ nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_
   return h;
 }
 
-/* ----------------------------------------------------------------- recurrence */
+/* ----------------------------------------------------------------- recurrence
+ * Similarity compares bars with all earlier ones: whole songs only, and costs time
+ * that features without the part need not spend. */
 
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                              const nd_grid *grid, nd_error *err) {

@@ -1,3 +1,7 @@
+/* grid.c - builds grids and converts ticks to steps.
+ *
+ * All arithmetic is in double: ticks are below 2^28, and a step or a beat need not
+ * be a whole number of them (a sixteenth at 25 ticks per quarter note is not). */
 #include "grid.h"
 
 #include <math.h>
@@ -50,6 +54,7 @@ static nd_status build_by_quarters(builder *l, const nd_song *song, double end, 
     double next = k + 1 < song->n_meters ? song->meters[k + 1].tick : HUGE_VAL;
     /* A bar has at least one step. */
     double length = fmax(4.0 * g->ppq * m->numerator / m->denominator, 1.0 / per_tick);
+    /* Bars are counted from the meter's own tick, not added up: no drift. */
     double start = m->tick;
     for (double bar = 1; start < next; bar++) {
       double stop = fmin(m->tick + bar * length, next);
@@ -101,6 +106,7 @@ static nd_status build_by_meter(builder *l, const nd_song *song, double end, nd_
   }
 }
 
+/* Builds into `made`, so that *grid is unchanged on failure. */
 nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
                        int32_t steps_per_beat, nd_beat beat, int32_t max_steps,
                        nd_error *err) {
@@ -118,6 +124,7 @@ nd_status nd_grid_make(nd_grid *grid, const nd_song *song, int32_t end_tick,
   return status;
 }
 
+/* The last bar may be shorter than four beats. */
 nd_status nd_grid_even(nd_grid *grid, int32_t n_steps, int32_t steps_per_beat, int32_t ppq,
                        nd_error *err) {
   nd_grid made = {.steps_per_beat = steps_per_beat, .ppq = ppq, .n_steps = n_steps};
@@ -135,6 +142,7 @@ nd_status nd_grid_even(nd_grid *grid, int32_t n_steps, int32_t steps_per_beat, i
   return ND_OK;
 }
 
+/* At least one step remains, and with it the first bar. */
 void nd_grid_cut(nd_grid *grid, int32_t n_steps) {
   grid->n_steps = n_steps;
   while (grid->bars[grid->n_bars - 1].step >= n_steps) grid->n_bars--;
@@ -183,6 +191,9 @@ static int32_t step_before(const nd_grid *grid, double tick) {
   return low;
 }
 
+/* Rounds to the nearest step, halfway to the earlier one. A tick after the last
+ * step is extrapolated by the length of that step; the result is limited so that it
+ * fits an int32_t. */
 int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
   int32_t low = step_before(grid, tick);
   double position = (tick - grid->ticks[low]) / (grid->ticks[low + 1] - grid->ticks[low]);
@@ -200,6 +211,7 @@ int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
   return low + (int32_t)steps;
 }
 
+/* Invariant of the search: bars[low].step <= step < bars[high].step. */
 int32_t nd_grid_bar(const nd_grid *grid, int32_t step) {
   int32_t low = 0, high = grid->n_bars;
   while (high - low > 1) {

@@ -1,3 +1,7 @@
+/* kit.c - kits and their one-line text form "name|voice:pitch,pitch|...".
+ *
+ * The text form is also how built-in kits are defined, so there is one parser for
+ * all kits. The separators | : , cannot be part of a name. */
 #include "kit.h"
 
 #include <stdio.h>
@@ -27,6 +31,7 @@ static bool is_name(const char *name) {
   return true;
 }
 
+/* Zeroes the whole struct, names included: nd_kit_equal compares bytes. */
 nd_status nd_kit_start(nd_kit *kit, const char *name, nd_error *err) {
   if (!is_name(name))
     return nd_fail(err, ND_MISUSE, "kit: its name must be 1 to %d printable bytes without | : ,",
@@ -37,6 +42,7 @@ nd_status nd_kit_start(nd_kit *kit, const char *name, nd_error *err) {
   return ND_OK;
 }
 
+/* Works on a copy of the pitch table and changes the kit only at the end. */
 nd_status nd_kit_add(nd_kit *kit, const char *voice, const int *pitches, size_t n, nd_error *err) {
   if (!is_name(voice))
     return nd_fail(err, ND_MISUSE,
@@ -71,6 +77,7 @@ int32_t nd_kit_find(const nd_kit *kit, const char *voice) {
   return -1;
 }
 
+/* The name of a built-in kit is the first field of its text. */
 nd_status nd_kit_named(nd_kit *kit, const char *name, nd_error *err) {
   size_t n = strlen(name);
   for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
@@ -88,6 +95,8 @@ static bool put(char *text, size_t size, size_t *n, const char *piece) {
   return true;
 }
 
+/* The pitch that is written comes first, the others in ascending order, so a kit
+ * has one text only. */
 nd_status nd_kit_format(const nd_kit *kit, char *text, size_t size, nd_error *err) {
   size_t n = 0;
   bool fits = size > 0 && put(text, size, &n, kit->name);
@@ -115,6 +124,8 @@ static const char *read_name(char name[ND_VOICE_NAME], const char *text, const c
   return text + n;
 }
 
+/* Parses into `made`, so that *kit is unchanged on failure. Errors of nd_kit_add
+ * (a pitch used twice, ...) are passed on, because they say more than "malformed". */
 nd_status nd_kit_parse(nd_kit *kit, const char *text, nd_error *err) {
   nd_kit made;
   nd_error why;

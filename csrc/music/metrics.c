@@ -1,3 +1,8 @@
+/* metrics.c - measures the metrics of a song, step by step.
+ *
+ * The notes are put on the grid as spans, sorted by start (the song's order) and,
+ * by a counting sort, by stop. One walk over the steps then adds the notes that
+ * start and removes those that stop, so the time is O(notes + steps). */
 #include "metrics.h"
 
 #include <math.h>
@@ -20,10 +25,12 @@ static const char *const names[ND_N_METRICS] = {
   [ND_M_NOVELTY] = "novelty", [ND_M_PROGRESS] = "progress",
 };
 
+/* Depends on the order of enum nd_metric. */
 bool nd_metric_is_position(int metric) {
   return (metric >= ND_M_BEAT_SIN && metric <= ND_M_METER) || metric == ND_M_PLAYING;
 }
 
+/* Depends on the order of enum nd_metric. */
 bool nd_metric_needs_future(int metric) {
   return metric >= ND_M_CONTRAST && metric <= ND_M_PROGRESS;
 }
@@ -32,6 +39,7 @@ const char *nd_metric_name(int metric) {
   return metric >= 0 && metric < ND_N_METRICS ? names[metric] : NULL;
 }
 
+/* Linear: there are about thirty names. */
 int nd_metric_find(const char *name) {
   for (int k = 0; k < ND_N_METRICS; k++)
     if (strcmp(names[k], name) == 0) return k;
@@ -49,6 +57,9 @@ static double deviation(const double *x, size_t n, double *mean) {
   return sqrt(squares / (double)n);
 }
 
+/* Runs of outliers are replaced as a whole: `before` is the last inlier before the
+ * run, `after` the first one after it; at the ends of the song the other side's
+ * value is used for both. */
 void nd_metrics_normalise(double *x, size_t n) {
   double mean, sd;
   if (n == 0) return;
@@ -93,6 +104,8 @@ static void put_circle(float *at, circle *cache, int32_t step, double phase) {
   at[1] = c->cos;
 }
 
+/* The phase of a bar is counted in ticks, so that a bar that is cut short ends
+ * before phase 1 and one that is rounded up does not exceed it. */
 void nd_metrics_position(float *out, const nd_grid *grid) {
   circle beat[CACHED_STEPS], in_bar[CACHED_STEPS], phrase[4][CACHED_STEPS];
   for (int i = 0; i < CACHED_STEPS; i++) {
@@ -123,6 +136,7 @@ void nd_metrics_position(float *out, const nd_grid *grid) {
   }
 }
 
+/* Energy is computed from the unrounded intensities and then rounded itself. */
 void nd_metrics_set_intensity(float *out, const nd_grid *grid, const double *intensity) {
   for (int32_t b = 0; b < grid->n_bars; b++) {
     int32_t start = grid->bars[b].step;
@@ -200,6 +214,7 @@ static uint8_t family_of(int program) {
 /* The last tick that was looked up, and its step: notes of a chord share it. */
 typedef struct lookup { int64_t tick; int32_t step; } lookup;
 
+/* nd_grid_step with a cache of one entry. */
 static int32_t step_of(lookup *last, const nd_grid *grid, int64_t tick) {
   if (tick != last->tick) *last = (lookup){tick, nd_grid_step(grid, (double)tick, NULL)};
   return last->step;
@@ -314,6 +329,8 @@ static float tempo_of(const nd_song *song, size_t k) {
   return (float)clip(log2(500000 / fmax(us, 1)), 4);
 }
 
+/* The tempo in force at each step's tick. A logarithm is computed only where the
+ * tempo changes. */
 static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) {
   size_t k = 0, measured = 0;
   float tempo = tempo_of(song, 0);
@@ -333,6 +350,8 @@ static void measure_progress(float *out, int32_t start, int32_t stop, int32_t n_
   }
 }
 
+/* Onsets are collected for all notes first, because intensity is relative to the
+ * whole song; contrast, recurrence and novelty are left to nd_similarity_metrics. */
 nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *grid,
                              bool include_drums, nd_error *err) {
   size_t n_steps = (size_t)grid->n_steps;

@@ -1,3 +1,5 @@
+/* retime.c - moves strikes to new times, in O(n log n): compute each strike's new
+ * step and offset, sort, drop duplicates, and write the rows again. */
 #include "retime.h"
 
 #include <math.h>
@@ -31,11 +33,13 @@ static int by_time(const void *left, const void *right) {
   return y->velocity - x->velocity;
 }
 
+/* Two strikes that one MIDI note could not tell apart. */
 static bool is_same_place(const moved *a, const moved *b) {
   return a->step == b->step && a->strike.offset == b->strike.offset &&
          a->strike.pitch == b->strike.pitch;
 }
 
+/* The strikes are replaced in a blank copy; hits and offsets follow from them. */
 nd_status nd_retime(nd_sequence **out, const nd_sequence *seq, const double *times,
                     const uint8_t *mask, nd_error *err) {
   int32_t n = nd_sequence_steps(seq), total = seq->first[n], count = 0;

@@ -1,3 +1,9 @@
+/* sequence.c - Sequences: encoding a song, replacing its drums, and writing drums
+ * back as notes.
+ *
+ * Strikes are the primary form of the drums. They keep what hits (the loudest
+ * strike of a voice on a step) lose: pitches outside the kit, doubled notes, and
+ * which of a voice's pitches was played. */
 #include "sequence.h"
 
 #include <math.h>
@@ -19,11 +25,13 @@ nd_status nd_tokeniser_preset(nd_tokeniser *tok, const char *preset, nd_error *e
   return nd_kit_named(&tok->kit, original ? "basic6" : "gm9", err);
 }
 
+/* Decides whether a corpus and a model, or two corpora, fit together. */
 bool nd_tokeniser_equal(const nd_tokeniser *a, const nd_tokeniser *b) {
   return nd_kit_equal(&a->kit, &b->kit) && a->steps_per_beat == b->steps_per_beat &&
          a->beat == b->beat && a->include_drums == b->include_drums && a->original == b->original;
 }
 
+/* Takes the grid over first, so that every path after it frees the grid once. */
 nd_status nd_sequence_new(nd_sequence **out, const nd_tokeniser *tok, nd_grid *grid,
                           size_t n_strikes, nd_error *err) {
   nd_sequence *s = nd_calloc(1, sizeof *s);
@@ -62,6 +70,7 @@ void nd_sequence_free(nd_sequence *seq) {
   free(seq);
 }
 
+/* Drums outside the kit have no voice and leave no hit. */
 void nd_sequence_derive_hits(nd_sequence *seq) {
   size_t voices = (size_t)nd_sequence_voices(seq);
   for (int32_t t = 0; t < seq->grid.n_steps; t++) {
@@ -79,6 +88,7 @@ void nd_sequence_derive_hits(nd_sequence *seq) {
   }
 }
 
+/* The old name stays when memory runs out. */
 nd_status nd_sequence_set_name(nd_sequence *seq, const char *name) {
   size_t n = strlen(name) + 1;
   char *copy = nd_calloc(n, 1);
@@ -89,6 +99,8 @@ nd_status nd_sequence_set_name(nd_sequence *seq, const char *name) {
   return ND_OK;
 }
 
+/* For Lua's garbage collector, which should know how much memory is behind a
+ * userdata. An estimate: what malloc adds is not counted. */
 size_t nd_sequence_bytes(const nd_sequence *seq) {
   size_t n = (size_t)seq->grid.n_steps, voices = (size_t)nd_sequence_voices(seq);
   size_t step = 2 * voices + ND_N_METRICS * sizeof(float) + sizeof(int32_t) + sizeof(double);
@@ -102,6 +114,7 @@ size_t nd_sequence_bytes(const nd_sequence *seq) {
  * last. pretty_midi drops notes without duration. */
 typedef struct drum_track { bool all; uint16_t track; uint8_t program; } drum_track;
 
+/* `original` false: every drum note is a strike. */
 static drum_track choose_drum_track(const nd_song *song, bool original) {
   drum_track d = {.all = !original};
   int64_t ends[128];  /* first end of a note, by program */
@@ -215,6 +228,8 @@ static void add_strikes(nd_sequence *seq, const nd_song *song, const drum_track 
   nd_sequence_derive_hits(seq);
 }
 
+/* Order matters: the 2023 system's intensities replace the measured ones after the
+ * other metrics have been measured. */
 nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
                              const nd_song *song, nd_error *err) {
   if (song->n_notes == 0) return nd_fail(err, ND_FORMAT, "the song has no notes");
@@ -246,6 +261,7 @@ nd_status nd_sequence_encode(nd_sequence **out, const nd_tokeniser *tok,
   return status;
 }
 
+/* The caller fills the drums. The name is copied too, for error messages. */
 nd_status nd_sequence_blank(nd_sequence **out, const nd_sequence *like) {
   nd_grid grid;
   nd_sequence *seq;
@@ -271,6 +287,8 @@ static bool is_fixed(const nd_kit *kit, const uint8_t *mask, uint8_t pitch) {
   return true;
 }
 
+/* New strikes are built beside the old ones: a failure changes nothing, and `fixed`
+ * may be `seq` itself. */
 nd_status nd_sequence_set_masked(nd_sequence *seq, const uint8_t *hits, const int8_t *offsets,
                                  const nd_sequence *fixed, const uint8_t *mask) {
   const nd_kit *kit = &seq->settings.kit;
@@ -309,6 +327,7 @@ nd_status nd_sequence_set_hits(nd_sequence *seq, const uint8_t *hits, const int8
   return nd_sequence_set_masked(seq, hits, offsets, NULL, NULL);
 }
 
+/* Checks all bars and counts their strikes first, then copies. */
 nd_status nd_sequence_bars(nd_sequence **out, const nd_sequence *like, const nd_sequence *from,
                            const int32_t *bars, nd_error *err) {
   const nd_grid *to = &like->grid, *grid = &from->grid;
@@ -351,6 +370,7 @@ nd_status nd_sequence_bars(nd_sequence **out, const nd_sequence *like, const nd_
   return ND_OK;
 }
 
+/* A strike's tick is rounded to the nearest; it may fall before its step. */
 nd_status nd_sequence_notes(const nd_sequence *seq, nd_song *song, int channel,
                             double length, nd_error *err) {
   const nd_grid *grid = &seq->grid;

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static nd_status nomem(nd_error *err) { return nd_fail(err, ND_NOMEM, "out of memory"); }
-
 nd_song *nd_song_new(int32_t ppq) {
   nd_song *song = nd_calloc(1, sizeof *song);
   if (song == NULL) return NULL;
@@ -33,14 +31,14 @@ static bool in_time(int32_t tick) { return tick >= 0 && tick <= ND_MAX_TICK; }
 
 nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   if (!in_time(note.tick) || !in_time(note.duration))
-    return nd_fail(err, ND_MISUSE, "a note at tick %ld, %ld long: not in 0..%ld", (long)note.tick,
-                   (long)note.duration, (long)ND_MAX_TICK);
+    return nd_fail(err, ND_MISUSE, "note out of range: tick %ld, duration %ld (both 0..%ld)",
+                   (long)note.tick, (long)note.duration, (long)ND_MAX_TICK);
   if (note.pitch > 127 || note.velocity < 1 || note.velocity > 127 || note.channel > 15 ||
       note.program > 127)
-    return nd_fail(err, ND_MISUSE,
-                   "a note of pitch %d, velocity %d, channel %d, program %d is none of MIDI's",
+    return nd_fail(err, ND_MISUSE, "note out of range: pitch %d (0..127), velocity %d (1..127), "
+                   "channel %d (0..15), program %d (0..127)",
                    note.pitch, note.velocity, note.channel, note.program);
-  if (!ND_GROW(song->notes, song->n_notes + 1, song->notes_capacity)) return nomem(err);
+  if (!ND_GROW(song->notes, song->n_notes + 1, song->notes_capacity)) return nd_nomem(err);
   song->notes[song->n_notes++] = note;
   return ND_OK;
 }
@@ -51,9 +49,9 @@ bool nd_song_reserve_notes(nd_song *song, size_t n) {
 
 nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
   if (!in_time(tempo.tick) || tempo.us_per_quarter < 1 || tempo.us_per_quarter > 0xFFFFFF)
-    return nd_fail(err, ND_MISUSE, "a tempo of %ld us a quarter note at tick %ld is out of range",
-                   (long)tempo.us_per_quarter, (long)tempo.tick);
-  if (!ND_GROW(song->tempos, song->n_tempos + 1, song->tempos_capacity)) return nomem(err);
+    return nd_fail(err, ND_MISUSE, "tempo out of range: %ld us a quarter (1..%d) at tick %ld",
+                   (long)tempo.us_per_quarter, 0xFFFFFF, (long)tempo.tick);
+  if (!ND_GROW(song->tempos, song->n_tempos + 1, song->tempos_capacity)) return nd_nomem(err);
   song->tempos[song->n_tempos++] = tempo;
   return ND_OK;
 }
@@ -62,9 +60,9 @@ nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
   const int d = meter.denominator;
   if (!in_time(meter.tick) || meter.numerator < 1 || meter.numerator > 255 || d < 1 ||
       d > ND_MAX_DENOMINATOR || (d & (d - 1)) != 0)
-    return nd_fail(err, ND_MISUSE, "a meter of %d/%d at tick %ld is out of range", meter.numerator,
-                   d, (long)meter.tick);
-  if (!ND_GROW(song->meters, song->n_meters + 1, song->meters_capacity)) return nomem(err);
+    return nd_fail(err, ND_MISUSE, "meter out of range: %d/%d at tick %ld (1..255 over a power of "
+                   "two up to %d)", meter.numerator, d, (long)meter.tick, ND_MAX_DENOMINATOR);
+  if (!ND_GROW(song->meters, song->n_meters + 1, song->meters_capacity)) return nd_nomem(err);
   song->meters[song->n_meters++] = meter;
   return ND_OK;
 }
@@ -72,9 +70,9 @@ nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
 nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err) {
   if (song->n_tracks > UINT16_MAX) return nd_fail(err, ND_LIMIT, "more than 65536 tracks");
   if (len == SIZE_MAX || !ND_GROW(song->track_names, song->n_tracks + 1, song->tracks_capacity))
-    return nomem(err);
+    return nd_nomem(err);
   char *copy = malloc(len + 1);
-  if (copy == NULL) return nomem(err);
+  if (copy == NULL) return nd_nomem(err);
   if (len > 0) memcpy(copy, name, len);
   copy[len] = '\0';
   song->track_names[song->n_tracks++] = copy;
@@ -91,6 +89,7 @@ nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const cha
   return ND_OK;
 }
 
+/* The tick that an item begins with; memcpy, because the item's type is unknown. */
 static inline int32_t tick_of(const char *item) {
   int32_t tick;
   memcpy(&tick, item, sizeof tick);
@@ -104,7 +103,9 @@ static inline size_t run_end(const char *items, size_t i, size_t n, size_t size)
   return i;
 }
 
-/* Natural merge sort: each pass merges neighbouring runs. */
+/* Natural merge sort (Knuth, TAOCP 3, 5.2.4): each pass merges neighbouring runs
+ * that are sorted already, so a few sorted tracks one after another take few passes.
+ * Stable. Inline, so that the compiler specialises it for a constant size. */
 static inline bool sort_items(void *items, size_t n, size_t size) {
   char *from = items, *to = NULL, *scratch = NULL;
   for (;;) {
@@ -138,25 +139,25 @@ static inline bool sort_items(void *items, size_t n, size_t size) {
   return true;
 }
 
-/* For notes, and for tempos and the like, with a size that the compiler knows. */
 bool nd_sort_by_tick(void *items, size_t n, size_t size) {
   if (size == sizeof(nd_note)) return sort_items(items, n, sizeof(nd_note));
   if (size == sizeof(nd_tempo)) return sort_items(items, n, sizeof(nd_tempo));
   return sort_items(items, n, size);
 }
 
-/* Of items of one tick the last wins. */
+/* Removes all but the last item of each tick; returns how many are left. */
 static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   char *p = items;
-  size_t kept = 0;
+  size_t left = 0;
   for (size_t i = 0; i < n; i++) {
-    if (kept > 0 && tick_of(p + (kept - 1) * size) == tick_of(p + i * size)) kept--;
-    if (kept != i) memcpy(p + kept * size, p + i * size, size);
-    kept++;
+    if (left > 0 && tick_of(p + (left - 1) * size) == tick_of(p + i * size)) left--;
+    if (left != i) memcpy(p + left * size, p + i * size, size);
+    left++;
   }
-  return kept;
+  return left;
 }
 
+/* Whether no item is at tick 0; the items need not be sorted. */
 static bool starts_late(const void *items, size_t n, size_t size) {
   const char *p = items;
   for (size_t i = 0; i < n; i++)
@@ -166,6 +167,7 @@ static bool starts_late(const void *items, size_t n, size_t size) {
 
 nd_status nd_song_finish(nd_song *song, nd_error *err) {
   nd_status status = ND_OK;
+  /* MIDI's defaults: 120 bpm, 4/4 */
   if (starts_late(song->tempos, song->n_tempos, sizeof *song->tempos))
     status = nd_song_add_tempo(song, (nd_tempo){.tick = 0, .us_per_quarter = 500000}, err);
   if (status == ND_OK && starts_late(song->meters, song->n_meters, sizeof *song->meters))
@@ -174,12 +176,12 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   if (!nd_sort_by_tick(song->notes, song->n_notes, sizeof *song->notes) ||
       !nd_sort_by_tick(song->tempos, song->n_tempos, sizeof *song->tempos) ||
       !nd_sort_by_tick(song->meters, song->n_meters, sizeof *song->meters))
-    return nomem(err);
+    return nd_nomem(err);
   song->n_tempos = last_of_each_tick(song->tempos, song->n_tempos, sizeof *song->tempos);
   song->n_meters = last_of_each_tick(song->meters, song->n_meters, sizeof *song->meters);
 
   double *seconds = nd_calloc(song->n_tempos, sizeof *seconds);
-  if (seconds == NULL) return nomem(err);
+  if (seconds == NULL) return nd_nomem(err);
   for (size_t i = 1; i < song->n_tempos; i++) {
     const nd_tempo *before = &song->tempos[i - 1];
     seconds[i] = seconds[i - 1] + (double)(song->tempos[i].tick - before->tick) *
@@ -206,22 +208,25 @@ double nd_song_seconds(const nd_song *song, double tick) {
          (tick - tempo->tick) * tempo->us_per_quarter * 1e-6 / song->ppq;
 }
 
-/* Whole words that name a drum kit, in the languages that MIDI files speak. */
+/* Words that name a drum kit, in the languages found in MIDI files; also in Latin-1,
+ * because track names have no declared encoding. */
 static const char *const drum_words[] = {
   "drum", "drums", "drumkit", "drumset", "drumz", "percussion", "percussions", "perc",
   "schlagzeug", "perkussion", "trommeln", "batterie", "batteria", "bateria", "bater\xC3\xAD" "a",
   "bater\xED" "a", "percusion", "percusi\xC3\xB3n", "percusi\xF3n", "percussione", "percussioni",
   "slagwerk", "trummor", "trommer", "perkusja", "perkuse",
 };
-/* …and words beside them that say it is something else: GM has "Steel Drums",
+/* A name with one of these words is not a drum kit: General MIDI has "Steel Drums",
  * "Taiko Drum", "Melodic Tom" and "Synth Drum" among its melodic programs. */
 static const char *const pitched_words[] = {"steel", "taiko", "melodic", "synth", "no"};
 
-static bool letter(unsigned char c) {
+/* Bytes above ASCII count as letters. */
+static bool is_letter(unsigned char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
 
-static bool among(const char *word, size_t len, const char *const *words, size_t n) {
+/* Whether the `len` bytes at `word` are one of the n words, ASCII case ignored. */
+static bool is_one_of(const char *word, size_t len, const char *const *words, size_t n) {
   for (size_t i = 0; i < n; i++) {
     size_t k = 0;
     while (k < len && words[i][k] != '\0' &&
@@ -236,23 +241,41 @@ static bool names_drums(const char *name) {
   bool drums = false;
   while (*name != '\0') {
     size_t len = 0;
-    while (letter((unsigned char)name[len])) len++;
-    if (among(name, len, pitched_words, sizeof pitched_words / sizeof *pitched_words)) return false;
-    if (among(name, len, drum_words, sizeof drum_words / sizeof *drum_words)) drums = true;
+    while (is_letter((unsigned char)name[len])) len++;
+    if (is_one_of(name, len, pitched_words, sizeof pitched_words / sizeof *pitched_words)) return false;
+    if (is_one_of(name, len, drum_words, sizeof drum_words / sizeof *drum_words)) drums = true;
     name += len > 0 ? len : 1;
   }
   return drums;
 }
 
+/* The channel with most notes in tracks that are named as drums, or -1. `named`
+ * (n_tracks) receives which tracks are. `channels` (n_tracks): the channels of each
+ * track's notes, one bit each. A track of several channels holds a whole song,
+ * whatever its name; a host's song has a name of its own, and no named tracks. */
+static int guess_channel(const nd_song *song, const uint16_t *channels, bool *named,
+                         size_t drum_notes[16]) {
+  int channel = -1;
+  for (size_t t = song->hosted ? song->n_tracks : 0; t < song->n_tracks; t++)
+    named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
+               names_drums(song->track_names[t]);
+  for (size_t i = 0; i < song->n_notes; i++)
+    if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
+      drum_notes[song->notes[i].channel]++;
+  for (int c = 0; c < 16; c++)
+    if (drum_notes[c] > 0 && (channel < 0 || drum_notes[c] > drum_notes[channel])) channel = c;
+  return channel;
+}
+
 nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
   bool *named = nd_calloc(song->n_tracks, sizeof *named);
-  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);  /* one bit each */
+  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);
   if (named == NULL || channels == NULL) {
     free(named);
     free(channels);
-    return nomem(err);
+    return nd_nomem(err);
   }
-  size_t notes[16] = {0}, drums[16] = {0};
+  size_t notes[16] = {0}, drum_notes[16] = {0};
   for (size_t i = 0; i < song->n_notes; i++) {
     const nd_note *note = &song->notes[i];
     notes[note->channel]++;
@@ -265,19 +288,9 @@ nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
   if (channel < 0 && notes[ND_DRUM_CHANNEL] > 0) song->drum_channel = ND_DRUM_CHANNEL;
 
   if (song->drum_channel < 0) {
-    /* a track of several channels is a whole song, whatever its name; a host's
-     * notes have the song's name, and none of a track */
-    for (size_t t = song->hosted ? song->n_tracks : 0; t < song->n_tracks; t++)
-      named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
-                 names_drums(song->track_names[t]);
-    for (size_t i = 0; i < song->n_notes; i++)
-      if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
-        drums[song->notes[i].channel]++;
-    for (int c = 0; c < 16; c++)
-      if (drums[c] > 0 && (song->drum_channel < 0 || drums[c] > drums[song->drum_channel]))
-        song->drum_channel = c;
-    song->drum_channel_guessed = song->drum_channel >= 0;
-    if (song->drum_channel >= 0 && drums[song->drum_channel] < notes[song->drum_channel]) {
+    const int c = song->drum_channel = guess_channel(song, channels, named, drum_notes);
+    song->drum_channel_guessed = c >= 0;
+    if (c >= 0 && drum_notes[c] < notes[c]) {  /* other instruments share the channel */
       song->drum_tracks = named;
       named = NULL;
     }

@@ -1,3 +1,4 @@
+/* style.c - measures styles and the controls of bars by counting hits. */
 #include "style.h"
 
 #include <math.h>
@@ -23,6 +24,7 @@ static int32_t count_differences(const nd_sequence *s, int32_t a, int32_t b, int
   return n;
 }
 
+/* Whether two bars have the same length and the same hits. */
 static bool same_bar(const nd_sequence *s, int32_t a, int32_t b) {
   int32_t from = s->grid.bars[a].step, other = s->grid.bars[b].step;
   int32_t steps = nd_grid_bar_end(&s->grid, a) - from;
@@ -57,6 +59,7 @@ static int32_t sixteenth_of(int32_t step_in_bar, int32_t steps_per_beat) {
   return step_in_bar * 4 / steps_per_beat % ND_STYLE_SIXTEENTHS;
 }
 
+/* The first rate of the groove is negative where the style has none. */
 const float *nd_style_groove(const float *style, int32_t voices, int32_t step_in_bar,
                              int32_t steps_per_beat) {
   const float *groove = style + nd_style_traits(voices);
@@ -81,6 +84,8 @@ static void counts_to_groove(float *groove, const int32_t *steps, int32_t longes
     memcpy(groove + p * V, groove + p % longest * V, (size_t)V * sizeof *groove);
 }
 
+/* Habits that compare with a neighbouring bar count only where that bar is measured
+ * too. Rates are over the steps of bars with hits, so that rests do not dilute them. */
 int32_t nd_style_measure(const nd_sequence *s, const uint8_t *mask, float *out) {
   int32_t V = nd_sequence_voices(s);
   int32_t snare = s->settings.kit.voice_of[38];  /* General MIDI's acoustic snare */
@@ -132,6 +137,7 @@ int32_t nd_style_measure(const nd_sequence *s, const uint8_t *mask, float *out) 
   return played;
 }
 
+/* The +1 keeps empty bars finite and damps sparse songs. */
 void nd_style_bars(const nd_sequence *s, float *density, float *fill) {
   int32_t n = s->grid.n_bars;
   int64_t hits = 0, played = 0;

@@ -1,3 +1,6 @@
+/* text_corpus.c - token text behind the interface of a corpus. The text stays in
+ * memory and its lines are the songs; nd_corpus_read tokenises a line when it is
+ * asked for. tokens.h describes a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +9,7 @@
 #include "corpus_format.h"
 #include "tokens.h"
 
+/* Whether a line holds no song: spaces, or the carriage return of a Windows file. */
 static bool is_blank(const uint8_t *line, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (line[i] != ' ' && line[i] != '\r') return false;
@@ -28,6 +32,8 @@ static nd_status name_songs(nd_corpus *c, nd_error *err) {
   return ND_OK;
 }
 
+/* Checks every line now: a malformed text is refused when it is opened, not in the
+ * middle of a training. */
 nd_status nd_text_corpus_read(nd_corpus *c, const char *path, nd_error *err) {
   size_t n = 0, capacity = 0, line = 0;
   /* A text is large: an hour of music has a megabyte. Offsets must fit a size_t. */

@@ -16,6 +16,8 @@ static void copy_columns(int32_t rows, int32_t n, const float *from, int32_t fro
  * A layer's state in the batch begins `at` floats into it: h of all streams (B, H),
  * then c (B, H). */
 
+/* Streams that start a song, and all of window nets (`zero`), start from 0. The
+ * backward direction's initial state is in the trace's last row. */
 static void load_state(const nd_batch *b, size_t at, bool zero, const nd_lstm_work *w, int32_t from,
                        int32_t to) {
   size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams;
@@ -32,6 +34,7 @@ static void load_state(const nd_batch *b, size_t at, bool zero, const nd_lstm_wo
   }
 }
 
+/* After the last step; streams from..to-1, which are adjacent, at once. */
 static void store_state(nd_batch *b, size_t at, const nd_lstm_work *w, int32_t from, int32_t to) {
   size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams, last = n * (size_t)b->steps;
   size_t first = (size_t)from * H, bytes = (size_t)(to - from) * H * sizeof *b->state;
@@ -90,7 +93,8 @@ static void apply_dropout(const train_ctx *x, const train_layer *layer, int32_t 
 static void encode(train_ctx *x, int32_t from, int32_t to) {
   const nd_net_config *c = &x->net->config;
   nd_batch *b = x->batch;
-  int32_t E = c->encoded, I = c->inputs, D = nd_net_decoder_inputs(c), encoding = nd_net_encoding(c);
+  int32_t E = c->encoded, I = c->inputs, D = nd_net_decoder_inputs(c);
+  int32_t encoding = nd_net_encoding(c);
   size_t state_at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)b->streams;
   for (int32_t t = 0; t < b->steps; t++) {
     size_t row = (size_t)t * (size_t)b->streams + (size_t)from;
@@ -114,12 +118,16 @@ static void compute_loss(const train_ctx *x, int32_t row, int32_t rows) {
   const float *y = x->batch->y + at * (size_t)x->batch->y_width;
   const float *mask = x->batch->mask + at * (size_t)c->voices;
   float *logits = x->logits + at * (size_t)nd_net_outputs(c);
-  (c->touch ? nd_touch_loss : nd_hits_loss)(rows, c->voices, y, mask, logits, x->scale, x->sums + row);
+  (c->touch ? nd_touch_loss : nd_hits_loss)(rows, c->voices, y, mask, logits, x->scale,
+                                            x->sums + row);
 }
 
 /* Steps that the head sees: all, or a window's last one. */
 static int32_t head_steps(const train_ctx *x) { return x->rows / x->batch->streams; }
 
+/* One thread's streams through the encoder, all layers and (without dense layers) the
+ * output layer and the loss. Rows of one stream range are adjacent at each step only,
+ * so the output layer takes them as one block a step. */
 static void forward_streams(void *job, int part, int parts) {
   train_ctx *x = job;
   const nd_net *net = x->net;
@@ -146,6 +154,7 @@ static void forward_streams(void *job, int part, int parts) {
   for (int32_t t = 0; t < head_steps(x); t++) compute_loss(x, t * b->streams + from, to - from);
 }
 
+/* Training uses the batch's statistics and remembers them; evaluation the running ones. */
 static void forward_norm(train_ctx *x, train_head_op *h, float *out) {
   const nd_norm_params *p = &x->net->params.norm[h->op.index];
   if (x->training)
@@ -180,6 +189,9 @@ static void forward_head(train_ctx *x) {
   compute_loss(x, 0, x->rows);
 }
 
+/* Before each pass the weights that it multiplies by are packed for the kernels, divided
+ * among the threads: the forward pass needs wx and wh, the backward pass their
+ * transposes. The output layer is small and packed once, for both, by one thread. */
 static void pack_weights(void *job, int part, int parts) {
   train_ctx *x = job;
   const nd_net_config *c = &x->net->config;
@@ -190,6 +202,8 @@ static void pack_weights(void *job, int part, int parts) {
   if (part == parts - 1 && !x->backward) nd_hits_pack(&x->net->hits, x->hits_panels);
 }
 
+/* The mean loss is over the cells of all processes, so their count comes before the
+ * gradient. Sums are added in row order, in double precision. */
 double nd_forward(train_ctx *x, double *count) {
   const nd_net_config *c = &x->net->config;
   *count = (double)nd_hits_count(x->rows, c->voices, x->batch->mask);
@@ -275,7 +289,8 @@ static void backward_streams(void *job, int part, int parts) {
   train_ctx *x = job;
   const nd_net_config *c = &x->net->config;
   int32_t B = x->batch->streams, T = x->batch->steps;
-  int32_t from = nd_partition_begin(B, 1, part, parts), to = nd_partition_begin(B, 1, part + 1, parts);
+  int32_t from = nd_partition_begin(B, 1, part, parts);
+  int32_t to = nd_partition_begin(B, 1, part + 1, parts);
   if (from == to) return;
   gradient_of_features(x, from, to - from);
   for (int32_t l = c->layers - 1; l >= 0; l--) {
@@ -303,6 +318,8 @@ static const float *gradient_begin(const train_ctx *x, int32_t i) {
   return l < 0 ? x->grad.encoder[i].wx : l < c->layers ? x->grad.lstm[l].wx : x->grad.out.w;
 }
 
+/* Each thread computes some columns of every matrix: for dw = x^T dz no two threads write
+ * to the same place, and each sum over the rows is one thread's. */
 static void gradient_columns(void *job, int part, int parts) {
   const train_ctx *x = job;
   const nd_net *net = x->net;
@@ -313,7 +330,8 @@ static void gradient_columns(void *job, int part, int parts) {
       /* the column count may not divide evenly: the two directions give the larger
        * parts to opposite ends, so that no thread gets both */
       const nd_lstm_params *g = &x->grad.encoder[i];
-      nd_lstm_gradient(&x->encoder[i].work, i == 0 ? parts - 1 - part : part, parts, g->wx, g->wh, g->b);
+      nd_lstm_gradient(&x->encoder[i].work, i == 0 ? parts - 1 - part : part, parts, g->wx, g->wh,
+                       g->b);
     } else if (l < net->config.layers) {
       const nd_lstm_params *g = &x->grad.lstm[l];
       nd_lstm_gradient(&x->layer[l].work, part, parts, g->wx, g->wh, g->b);
@@ -345,6 +363,8 @@ static void compute_shared_gradients(train_ctx *x) {
   }
 }
 
+/* Order: gradients of outputs from the top down (dense layers on one thread, LSTM layers
+ * by streams), then the weights' gradients, which need all streams' dz. */
 void nd_backward(train_ctx *x) {
   const nd_net *net = x->net;
   float *gradient = x->gradient;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* Floats first; see the header for shapes. */
 static void lay_out(nd_batch *b, nd_arena *a) {
   size_t streams = (size_t)b->streams, rows = (size_t)b->steps * streams;
   size_t target_rows = (size_t)b->targets * streams;
@@ -19,6 +20,7 @@ size_t nd_batch_bytes(const nd_batch *b) {
   return nd_arena_bytes(counted.used);
 }
 
+/* The sampler overwrites everything but the state, which the trainer carries on. */
 nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
                         int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
                         nd_error *err) {

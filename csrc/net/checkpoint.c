@@ -5,17 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buffer.h"
 #include "../base/bytes.h"
 #include "../base/file.h"
 #include "../base/half.h"
 #include "../base/utf8.h"
 
-/* Limits of what is read, and therefore of what is written. */
+/* Limits of what is read, and therefore of what is written. A file that claims more is
+ * refused before memory is allocated for it. */
 enum { MAX_HEADER = 16 << 20, MAX_ENTRIES = 4096, LENGTH_BYTES = 8 };
 static const size_t max_bytes = (size_t)1 << 32;
 
 static char *copy_text(const char *s) { return nd_utf8_copy(s, strlen(s)); }
 
+static void free_entry(nd_entry *e) {
+  free(e->name);
+  free(e->values);
+}
+
+/* The element count cannot overflow: the values are in memory already. */
 nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
                             const int64_t *shape, const float *values, nd_error *err) {
   if (!ND_GROW(c->entries, c->n_entries + 1, c->entry_capacity)) return nd_nomem(err);
@@ -27,8 +35,7 @@ nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
   e.name = copy_text(name);
   e.values = nd_calloc(e.size, sizeof *e.values);
   if (e.name == NULL || e.values == NULL) {
-    free(e.name);
-    free(e.values);
+    free_entry(&e);
     return nd_nomem(err);
   }
   if (e.size > 0) memcpy(e.values, values, e.size * sizeof *values);
@@ -37,7 +44,8 @@ nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
 }
 
 /* Adds a string; owns key and value (NULL: the copy failed) even when it fails.
- * Strings stay sorted, so that equal checkpoints are equal files. */
+ * Strings stay sorted (insertion sort: there are a few dozen), so that equal
+ * checkpoints are equal files, whatever the order in which a Lua table is walked. */
 static nd_status add_string(nd_checkpoint *c, char *key, char *value, nd_error *err) {
   if (key == NULL || value == NULL || !ND_GROW(c->strings, c->n_strings + 1, c->string_capacity)) {
     free(key);
@@ -51,28 +59,23 @@ static nd_status add_string(nd_checkpoint *c, char *key, char *value, nd_error *
   return ND_OK;
 }
 
-nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value, nd_error *err) {
+nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value,
+                                     nd_error *err) {
   return add_string(c, copy_text(key), copy_text(value), err);
 }
 
 void nd_checkpoint_drop_except(nd_checkpoint *c, const char *name) {
   size_t n = 0;
   for (size_t i = 0; i < c->n_entries; i++) {
-    if (strcmp(c->entries[i].name, name) == 0) {
-      c->entries[n++] = c->entries[i];
-      continue;
-    }
-    free(c->entries[i].name);
-    free(c->entries[i].values);
+    if (strcmp(c->entries[i].name, name) == 0) c->entries[n++] = c->entries[i];
+    else free_entry(&c->entries[i]);
   }
   c->n_entries = n;
 }
 
+/* Leaves an empty checkpoint, which can be used again. */
 void nd_checkpoint_clear(nd_checkpoint *c) {
-  for (size_t i = 0; i < c->n_entries; i++) {
-    free(c->entries[i].name);
-    free(c->entries[i].values);
-  }
+  for (size_t i = 0; i < c->n_entries; i++) free_entry(&c->entries[i]);
   for (size_t i = 0; i < c->n_strings; i++) {
     free(c->strings[i].key);
     free(c->strings[i].value);
@@ -82,6 +85,8 @@ void nd_checkpoint_clear(nd_checkpoint *c) {
   memset(c, 0, sizeof *c);
 }
 
+/* Linear search: a model has a few dozen tensors and strings, and each is looked up once
+ * when it is loaded. */
 const nd_entry *nd_checkpoint_entry(const nd_checkpoint *c, const char *name) {
   for (size_t i = 0; i < c->n_entries; i++)
     if (strcmp(c->entries[i].name, name) == 0) return &c->entries[i];
@@ -94,40 +99,32 @@ const char *nd_checkpoint_string(const nd_checkpoint *c, const char *key) {
   return NULL;
 }
 
-/* -------------------------------------------------------------------- writing */
+/* -------------------------------------------------------------------- writing
+ * The whole file is built in memory, then written at once: nd_file_write() replaces
+ * the old file only when the new one is complete. */
 
-typedef struct text { char *p; size_t n, capacity; bool failed; } text;
+static void put_text(nd_buffer *t, const char *s) { nd_buffer_put(t, s, strlen(s)); }
 
-static void put(text *t, const char *s, size_t n) {
-  if (t->failed || !ND_GROW(t->p, t->n + n, t->capacity)) {
-    t->failed = true;
-    return;
-  }
-  memcpy(t->p + t->n, s, n);
-  t->n += n;
-}
-
-static void put_text(text *t, const char *s) { put(t, s, strlen(s)); }
-
-static void put_quoted(text *t, const char *s) {
+/* A JSON string. Quotes, backslashes and control characters must be escaped; the rest is
+ * UTF-8 already (copy_text). */
+static void put_quoted(nd_buffer *t, const char *s) {
   put_text(t, "\"");
   for (; *s != '\0'; s++) {
     unsigned char ch = (unsigned char)*s;
-    char escaped[8];
-    if (ch == '"' || ch == '\\') (void)snprintf(escaped, sizeof escaped, "\\%c", ch);
-    else if (ch < 0x20) (void)snprintf(escaped, sizeof escaped, "\\u%04x", ch);
-    else (void)snprintf(escaped, sizeof escaped, "%c", ch);
-    put_text(t, escaped);
+    if (ch < 0x20) nd_buffer_print(t, "\\u%04x", ch);
+    else nd_buffer_print(t, ch == '"' || ch == '\\' ? "\\%c" : "%c", ch);
   }
   put_text(t, "\"");
 }
 
-/* Only what can be read again is written: values must be finite, as halves too. */
+/* Only what can be read again is written: values must be finite, as halves too (the
+ * largest half is 65504; what rounds to more would become infinite). */
 static nd_status check_values(const nd_entry *e, bool half, nd_error *err) {
   for (size_t k = 0; k < e->size; k++) {
     const float x = e->values[k];
     if (!isfinite(x))
-      return nd_fail(err, ND_FORMAT, "tensor %.60s: the value at index %zu is not finite", e->name, k);
+      return nd_fail(err, ND_FORMAT, "tensor %.60s: the value at index %zu is not finite",
+                     e->name, k);
     if (half && !isfinite(nd_half_round(x)))
       return nd_fail(err, ND_FORMAT, "tensor %.60s: value %g at index %zu exceeds half precision",
                      e->name, (double)x, k);
@@ -135,27 +132,28 @@ static nd_status check_values(const nd_entry *e, bool half, nd_error *err) {
   return ND_OK;
 }
 
-/* Matrices can be stored as halves; vectors are small and stay exact. */
+/* Matrices can be stored as halves. Biases are small, and a norm's statistics need the
+ * precision. */
 static bool as_half(const nd_entry *e, bool half) { return half && e->rank == 2; }
 
-static size_t stored_bytes(const nd_entry *e, bool half) { return e->size * (as_half(e, half) ? 2 : 4); }
+static size_t stored_bytes(const nd_entry *e, bool half) {
+  return e->size * (as_half(e, half) ? 2 : 4);
+}
 
-static void put_entry_header(text *t, const nd_entry *e, bool half, size_t offset) {
-  char number[96];
+/* "lstm.1.wx":{"dtype":"F32","shape":[135,768],"data_offsets":[0,414720]}; offsets count
+ * from the end of the header. */
+static void put_entry_header(nd_buffer *t, const nd_entry *e, bool half, size_t offset) {
   put_quoted(t, e->name);
-  put_text(t, as_half(e, half) ? ":{\"dtype\":\"F16\",\"shape\":[" : ":{\"dtype\":\"F32\",\"shape\":[");
-  for (int32_t k = 0; k < e->rank; k++) {
-    (void)snprintf(number, sizeof number, k > 0 ? ",%lld" : "%lld", (long long)e->shape[k]);
-    put_text(t, number);
-  }
-  (void)snprintf(number, sizeof number, "],\"data_offsets\":[%zu,%zu]}", offset,
-                 offset + stored_bytes(e, half));
-  put_text(t, number);
+  put_text(t, as_half(e, half) ? ":{\"dtype\":\"F16\"" : ":{\"dtype\":\"F32\"");
+  put_text(t, ",\"shape\":[");
+  for (int32_t k = 0; k < e->rank; k++)
+    nd_buffer_print(t, k > 0 ? ",%lld" : "%lld", (long long)e->shape[k]);
+  nd_buffer_print(t, "],\"data_offsets\":[%zu,%zu]}", offset, offset + stored_bytes(e, half));
 }
 
 /* {"__metadata__":{"key":"value", ...},"tensor":{...}, ...}, padded with spaces so that
  * the values start at a multiple of 8 bytes. Returns the size of the values. */
-static size_t put_header(text *t, const nd_checkpoint *c, bool half) {
+static size_t put_header(nd_buffer *t, const nd_checkpoint *c, bool half) {
   size_t offset = 0;
   put_text(t, "{\"__metadata__\":{");
   for (size_t i = 0; i < c->n_strings; i++) {
@@ -175,15 +173,11 @@ static size_t put_header(text *t, const nd_checkpoint *c, bool half) {
   return offset;
 }
 
-/* Values are little-endian whatever the host. */
-static void put_values(text *t, const nd_entry *e, bool half) {
-  size_t n = stored_bytes(e, half);
-  if (t->failed || !ND_GROW(t->p, t->n + n, t->capacity)) {
-    t->failed = true;
-    return;
-  }
-  uint8_t *to = (uint8_t *)t->p + t->n;
-  t->n += n;
+/* Little-endian whatever the host; on a little-endian one compilers turn the loop into
+ * plain copies. */
+static void put_values(nd_buffer *t, const nd_entry *e, bool half) {
+  uint8_t *to = nd_buffer_extend(t, stored_bytes(e, half));
+  if (to == NULL) return;
   if (as_half(e, half)) {
     nd_half_pack(to, e->values, e->size);
     return;
@@ -202,26 +196,29 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
     nd_status status = check_values(&c->entries[i], as_half(&c->entries[i], half), err);
     if (status != ND_OK) return status;
   }
-  text t = {0};
-  put(&t, "\0\0\0\0\0\0\0\0", LENGTH_BYTES);  /* the header's length, known below */
+  /* failures of memory are noticed once, at the end; limits before the values are put */
+  nd_buffer t = {0};
+  nd_buffer_put(&t, "\0\0\0\0\0\0\0\0", LENGTH_BYTES);  /* the header's length, known below */
   size_t values = put_header(&t, c, half);
   nd_status status = ND_OK;
   if (!t.failed && t.n - LENGTH_BYTES > MAX_HEADER)
     status = nd_fail(err, ND_LIMIT, "the metadata is larger than %d MiB", MAX_HEADER >> 20);
   else if (!t.failed && values > max_bytes - t.n)
     status = nd_fail(err, ND_LIMIT, "the tensors are larger than %zu GiB", max_bytes >> 30);
-  if (status == ND_OK && !t.failed) nd_put_le64((uint8_t *)t.p, t.n - LENGTH_BYTES);
+  if (status == ND_OK && !t.failed) nd_put_le64(t.bytes, t.n - LENGTH_BYTES);
   for (size_t i = 0; i < c->n_entries && status == ND_OK && !t.failed; i++)
     put_values(&t, &c->entries[i], half);
-  if (status == ND_OK) status = t.failed ? nd_nomem(err) : nd_file_write(path, t.p, t.n, err);
-  free(t.p);
+  if (status == ND_OK) status = t.failed ? nd_nomem(err) : nd_file_write(path, t.bytes, t.n, err);
+  free(t.bytes);
   return status;
 }
 
 /* -------------------------------------------------------------------- reading */
 
-/* A parser for the JSON subset of safetensors headers: objects, strings, arrays of
- * whole numbers. It stops at the first violation. */
+/* A recursive-descent parser for the JSON subset of safetensors headers: objects,
+ * strings, arrays of whole numbers. Nesting is fixed, so that no input can exhaust the
+ * stack. It stops at the first violation; functions return false then, and p is where
+ * it is. */
 static const char out_of_memory[] = "out of memory";  /* compared by address */
 
 typedef struct json {
@@ -246,6 +243,7 @@ static bool accept(json *j, char ch) {
   return true;
 }
 
+/* Four hexadecimal digits; -1 when they are not. */
 static int hex4(const char *s) {
   int v = 0;
   for (int i = 0; i < 4; i++) {
@@ -275,7 +273,8 @@ static uint32_t read_code_point(json *j) {
   return unit > 0 ? (uint32_t)unit : 0;
 }
 
-/* A string, unescaped, as a malloc'd copy in valid UTF-8; NULL on error. */
+/* A string, unescaped, as a malloc'd copy in valid UTF-8; NULL on error. It may not
+ * contain a zero byte, escaped or not, because names and values are C strings. */
 static char *read_string(json *j) {
   static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
   if (!accept(j, '"')) return (void)fail_json(j, "expected a string"), NULL;
@@ -305,7 +304,8 @@ static char *read_string(json *j) {
   return copy;
 }
 
-/* A whole number of up to 18 digits, which fit in 64 bits. */
+/* A whole number of up to 18 digits, which fit in 64 bits. A longer one fails at its
+ * 19th digit, where the caller expects ',' or ']'. */
 static bool read_integer(json *j, int64_t *out) {
   skip_space(j);
   int64_t v = 0;
@@ -340,6 +340,7 @@ typedef struct slot {
   bool half;
 } slot;
 
+/* {"dtype":"F32","shape":[…],"data_offsets":[from,to]}, keys in any order. */
 static bool read_slot(json *j, slot *s) {
   bool dtype = false, shape = false, offsets = false;
   if (!accept(j, '{')) return fail_json(j, "expected the description of a tensor");
@@ -373,18 +374,14 @@ static bool read_slot(json *j, slot *s) {
   return true;
 }
 
+/* The metadata: {"key":"value", ...}, added to the checkpoint. */
 static bool read_strings(json *j, nd_checkpoint *c) {
   if (!accept(j, '{')) return fail_json(j, "expected an object of strings");
   if (accept(j, '}')) return true;
   do {
     if (c->n_strings >= MAX_ENTRIES) return fail_json(j, "too many strings");
-    char *key = read_string(j);
-    if (key == NULL) return false;
-    if (!accept(j, ':')) {
-      free(key);
-      return fail_json(j, "expected ':'");
-    }
-    char *value = read_string(j);
+    char *key = read_string(j), *value = NULL;
+    if (key != NULL && (accept(j, ':') || fail_json(j, "expected ':'"))) value = read_string(j);
     if (value == NULL) {
       free(key);
       return false;
@@ -394,6 +391,8 @@ static bool read_strings(json *j, nd_checkpoint *c) {
   return accept(j, '}') || fail_json(j, "unterminated metadata");
 }
 
+/* The header: metadata and slots in any order. The caller frees the slots and their
+ * names, also when it fails. */
 static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots) {
   size_t capacity = 0;
   if (!accept(j, '{')) return fail_json(j, "expected an object");
@@ -408,8 +407,7 @@ static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots
       continue;
     }
     if (ok && *n_slots >= MAX_ENTRIES) ok = fail_json(j, "too many tensors");
-    if (ok && !ND_GROW(*slots, *n_slots + 1, capacity))
-      ok = fail_json(j, out_of_memory);
+    if (ok && !ND_GROW(*slots, *n_slots + 1, capacity)) ok = fail_json(j, out_of_memory);
     if (!ok) {
       free(name);
       return false;
@@ -424,6 +422,7 @@ static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots
   return j->p == j->end || fail_json(j, "unexpected text after the header");
 }
 
+/* By position in the data, the order in which tensors must tile it; empty ones first. */
 static int by_offset(const void *a, const void *b) {
   const slot *x = a, *y = b;
   if (x->from != y->from) return x->from < y->from ? -1 : 1;
@@ -435,17 +434,21 @@ static int by_offset(const void *a, const void *b) {
 static nd_status check_slot(const slot *s, int64_t at, int64_t data, nd_error *err) {
   int64_t size = s->half ? 2 : 4;
   for (int32_t k = 0; k < s->rank; k++) {
+    /* the division keeps the product from overflowing */
     if (s->shape[k] > 0 && size > data / s->shape[k])
       return nd_fail(err, ND_FORMAT, "tensor %.60s is larger than the file", s->name);
     size *= s->shape[k];
   }
   if (s->from != at || s->to < s->from || s->to > data)
-    return nd_fail(err, ND_FORMAT, "tensor %.60s: offsets leave a gap, overlap, or pass the end", s->name);
+    return nd_fail(err, ND_FORMAT, "tensor %.60s: offsets leave a gap, overlap, or pass the end",
+                   s->name);
   if (s->to - s->from != size)
-    return nd_fail(err, ND_FORMAT, "tensor %.60s: the size of its data does not match its shape", s->name);
+    return nd_fail(err, ND_FORMAT, "tensor %.60s: the size of its data does not match its shape",
+                   s->name);
   return ND_OK;
 }
 
+/* Reads by bytes: the data need not be aligned in the file. */
 static nd_status add_values(nd_checkpoint *c, const slot *s, const uint8_t *data, nd_error *err) {
   size_t n = (size_t)(s->to - s->from) / (s->half ? 2 : 4);
   float *values = nd_calloc(n, sizeof *values);

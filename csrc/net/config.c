@@ -2,7 +2,7 @@
 
 #include "output.h"
 
-/* A dropout of 1 would divide by 0: kept values are scaled by 1 / (1 - p). */
+/* 1 is excluded, because values that are not dropped are divided by 1 - p. */
 static bool is_dropout(float p) { return p >= 0.0f && p < 1.0f; }
 
 static nd_status check_range(const char *name, int32_t value, int32_t min, int32_t max,
@@ -30,7 +30,8 @@ nd_status nd_net_config_check(const nd_net_config *c, nd_error *err) {
   if (!is_dropout(c->dropout) || !is_dropout(c->head_dropout))
     return nd_fail(err, ND_MISUSE, "dropout must be at least 0 and less than 1");
   if (c->touch && (c->mix || c->window > 0))
-    return nd_fail(err, ND_MISUSE, "a touch net cannot have a window or voices that see each other");
+    return nd_fail(err, ND_MISUSE,
+                   "a touch net cannot have a window or voices that see each other");
   if (c->window > 0 && (c->skip || c->encoder > 0))
     return nd_fail(err, ND_MISUSE, "a window net cannot have an encoder or skip connections");
   return ND_OK;

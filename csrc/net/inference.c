@@ -60,7 +60,8 @@ static void fill_rows(nd_inference *p, int32_t steps) {
       if (exists) memcpy(p->in + row * I, p->x[i] + at * I, I * sizeof *p->in);
       else memset(p->in + row * I, 0, I * sizeof *p->in);
       if (exists && encoding > 0)
-        memcpy(p->encoder_out + row * encoding, p->encoding[i] + at * encoding, encoding * sizeof *p->in);
+        memcpy(p->encoder_out + row * encoding, p->encoding[i] + at * encoding,
+               encoding * sizeof *p->in);
       else memset(p->encoder_out + row * encoding, 0, encoding * sizeof *p->in);
     }
 }
@@ -93,8 +94,8 @@ static void run_layers(nd_inference *p, const nd_inference_weights *w, int32_t s
   }
 }
 
-/* Songs side by side make the products larger; a song alone gives the same logits, to
- * the bit, because kernels sum in the same order whatever the number of rows. */
+/* Songs side by side make the products larger. With packed weights a song alone gives the
+ * same logits, to the bit: the kernels' order of sums does not depend on the rows. */
 double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, double macs) {
   const nd_net_config *c = &p->net->config;
   if (c->encoder > 0 && !nd_encoder_run_done(&p->encoder))

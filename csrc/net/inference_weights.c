@@ -24,7 +24,8 @@ static void list(const nd_net *net, nd_matrix (*prepare)(int32_t k, int32_t n, c
     out->wh[l] = prepare(c->hidden, gates, net->lstm[l].wh);
   }
   out->out = prepare(net->hits.features, net->hits.voices, net->hits.w);
-  if (net->hits.skip != NULL) out->skip = prepare(net->hits.inputs, net->hits.voices, net->hits.skip);
+  if (net->hits.skip != NULL)
+    out->skip = prepare(net->hits.inputs, net->hits.voices, net->hits.skip);
 }
 
 void nd_inference_weights_borrow(const nd_net *net, nd_inference_weights *out) {
@@ -40,18 +41,13 @@ nd_inference_weights *nd_inference_weights_pack(const nd_net *net) {
 
 void nd_inference_weights_free(nd_inference_weights *w) {
   if (w == NULL) return;
-  for (int k = 0; k < 2; k++) {
-    nd_matrix_free(&w->encoder_wx[k]);
-    nd_matrix_free(&w->encoder_wh[k]);
-  }
-  nd_matrix_free(&w->wx_encoder);
-  nd_matrix_free(&w->wx_input);
+  nd_matrix *single[] = {&w->encoder_wx[0], &w->encoder_wx[1], &w->encoder_wh[0],
+                         &w->encoder_wh[1], &w->wx_encoder, &w->wx_input, &w->out, &w->skip};
+  for (size_t i = 0; i < sizeof single / sizeof *single; i++) nd_matrix_free(single[i]);
   for (int l = 0; l < ND_MAX_LAYERS; l++) {
     nd_matrix_free(&w->wx[l]);
     nd_matrix_free(&w->wh[l]);
   }
-  nd_matrix_free(&w->out);
-  nd_matrix_free(&w->skip);
   free(w);
 }
 
@@ -60,7 +56,8 @@ void nd_inference_weights_free(nd_inference_weights *w) {
 size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
   size_t bytes = nd_matrix_bytes(&w->out) + nd_matrix_bytes(&w->skip);
   if (live) bytes += nd_matrix_bytes(&w->wx_encoder) + nd_matrix_bytes(&w->encoder_wh[0]);
-  for (int l = 0; l < ND_MAX_LAYERS; l++) bytes += nd_matrix_bytes(&w->wx[l]) + nd_matrix_bytes(&w->wh[l]);
+  for (int l = 0; l < ND_MAX_LAYERS; l++)
+    bytes += nd_matrix_bytes(&w->wx[l]) + nd_matrix_bytes(&w->wh[l]);
   return bytes;
 }
 

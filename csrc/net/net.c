@@ -135,10 +135,11 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
     for (size_t j = 0; j < t->size; j++) {
       const float w = net->block[t->offset + j];
       if (!isfinite(w))
-        return nd_fail(err, ND_FORMAT, "tensor %s: the value at index %zu is not finite", t->name, j);
+        return nd_fail(err, ND_FORMAT, "tensor %s: the value at index %zu is not finite",
+                       t->name, j);
       if (fabsf(w) > max_weight)
-        return nd_fail(err, ND_FORMAT, "tensor %s: value %g at index %zu is out of range (max %.0f)",
-                       t->name, (double)w, j, (double)max_weight);
+        return nd_fail(err, ND_FORMAT, "tensor %s: value %g at index %zu is out of range "
+                       "(max %.0f)", t->name, (double)w, j, (double)max_weight);
       if (variance && w < 0)
         return nd_fail(err, ND_FORMAT, "tensor %s: variance %g at index %zu is negative", t->name,
                        (double)w, j);

@@ -8,8 +8,8 @@
 #include "gemm.h"
 #include "kernels.h"
 
-/* Adds hits mix. Hits are sparse (about one voice in six), so rows of `mix` are added
- * only for the voices that are hit; below the diagonal there is nothing to add. */
+/* Adds hits mix: the rows of `mix` whose voices are hit, which are few. Below the
+ * diagonal there is nothing to add. */
 static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, float *logits) {
   int32_t V = head->voices;
   if (head->mix == NULL) return;
@@ -19,11 +19,13 @@ static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, f
         for (int32_t v = u + 1; v < V; v++) logits[v] += head->mix[u * V + v];
 }
 
+/* The bias is part of nd_dense_forward(). */
 void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
                      const float *inputs, const float *hits, float *logits) {
   int32_t V = head->voices;
   nd_dense_forward(rows, head->features, V, features, head->w, head->b, logits);
-  if (head->skip != NULL) nd_gemm(ND_N, ND_N, rows, V, head->inputs, inputs, head->skip, 1.0f, logits);
+  if (head->skip != NULL)
+    nd_gemm(ND_N, ND_N, rows, V, head->inputs, inputs, head->skip, 1.0f, logits);
   add_mix(head, rows, hits, logits);
 }
 
@@ -74,6 +76,7 @@ static double normal_loss(float y, float *mean, float *log, bool gradient, float
   return (double)(s + 0.5f * z * z + 0.918938533f);
 }
 
+/* Two independent normal distributions a hit: velocity and offset. */
 void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *mask, float *out,
                    float scale, double *sums) {
   size_t V = (size_t)voices;
@@ -143,6 +146,8 @@ void nd_hits_backward_blocks(const nd_hits_head *h, float *panels, int32_t times
   nd_matmul_blocks(&t, times, step * V, step * F, rows, dlogits, false, dfeatures);
 }
 
+/* dw = features^T dlogits, dskip = inputs^T dlogits, db = sum of dlogits by columns. dmix
+ * is hits^T dlogits above the diagonal, again only where there are hits. */
 void nd_hits_gradient(const nd_hits_head *h, int32_t rows, const float *features,
                       const float *inputs, const float *hits, const float *dlogits, float *dw,
                       float *db, float *dskip, float *dmix) {

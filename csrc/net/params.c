@@ -58,7 +58,8 @@ int32_t nd_params_list(const nd_net_config *c, nd_tensor *tensors) {
   for (int32_t k = 0; k < nd_net_directions(c); k++)
     add_lstm(&l, &p->encoder[k], c->encoded, c->encoder, "encoder", k + 1);
   for (int32_t k = 0; k < c->layers; k++)
-    add_lstm(&l, &p->lstm[k], k == 0 ? nd_net_decoder_inputs(c) : c->hidden, c->hidden, "lstm", k + 1);
+    add_lstm(&l, &p->lstm[k], k == 0 ? nd_net_decoder_inputs(c) : c->hidden, c->hidden, "lstm",
+             k + 1);
   for (int32_t k = 0; k < n_ops; k++) add_head_op(&l, &ops[k]);
   add(&l, &p->out.w, ND_KERNEL, nd_net_features(c), outputs, "out", 0, "w");
   add(&l, &p->out.b, ND_ZERO, 0, outputs, "out", 0, "b");

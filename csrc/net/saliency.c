@@ -46,6 +46,9 @@ static void lay_out(saliency_ctx *s, nd_arena *a) {
   s->dx = nd_arena_floats(a, n * inputs);
 }
 
+/* The forward pass of nd_trainer_loss(), one stream, with everything that the backward
+ * pass needs in traces. The encoder's second direction reads a reversed copy of its
+ * inputs; its outputs are put back in the song's order. */
 static void forward(saliency_ctx *s, const float *x) {
   const nd_net_config *c = &s->net->config;
   size_t T = (size_t)s->steps, I = (size_t)c->inputs, E = c->encoder > 0 ? (size_t)c->encoded : 0;
@@ -84,6 +87,7 @@ static void step_back(saliency_ctx *s, const nd_lstm *l, const nd_lstm_trace *tr
   nd_gemm(ND_N, ND_T, s->n, l->inputs, 4 * l->hidden, s->gates, l->wx, 0.0f, dx);
 }
 
+/* to += from; gradients of several paths to the same value add up. */
 static void add_row(size_t n, const float *from, float *to) {
   /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): lay_out took it */
   for (size_t i = 0; i < n; i++) to[i] += from[i];
@@ -109,7 +113,8 @@ static void backward_layers(saliency_ctx *s, const nd_target *targets, int32_t l
     }
     for (size_t r = 0; r < n; r++) {
       if (encoding > 0)
-        memcpy(s->d_encoder + ((size_t)t * n + r) * encoding, s->dx + r * D, encoding * sizeof *s->dx);
+        memcpy(s->d_encoder + ((size_t)t * n + r) * encoding, s->dx + r * D,
+               encoding * sizeof *s->dx);
       add_row(I - E, s->dx + r * D + encoding, gradients + (r * T + (size_t)t) * I + E);
     }
   }
@@ -135,6 +140,8 @@ static void backward_encoder(saliency_ctx *s, int32_t k, int32_t last, float *gr
   }
 }
 
+/* Dense layers are not implemented, windows have no song-long gradient, and a touch net's
+ * outputs are not logits. *last: the last step of any target. */
 static nd_status check(const nd_net_config *c, int32_t steps, const nd_target *targets, int32_t n,
                        int32_t *last, nd_error *err) {
   if (c->window > 0 || c->n_dense > 0 || c->touch)
@@ -165,8 +172,10 @@ nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const fl
   memset(gradients, 0, (size_t)n * T * I * sizeof *gradients);
   for (size_t r = 0; r < (size_t)n; r++) {
     size_t t = (size_t)targets[r].step;
-    nd_hits_forward(&net->hits, 1, s.layer[c->layers - 1].h + (t + 1) * H, x + t * I, y + t * V, s.dx);
+    const float *features = s.layer[c->layers - 1].h + (t + 1) * H;
+    nd_hits_forward(&net->hits, 1, features, x + t * I, y + t * V, s.dx);
     logits[r] = s.dx[targets[r].voice];
+    /* the direct connection from this step's inputs; the rest comes through the LSTM */
     for (size_t j = 0; j < I && net->hits.skip != NULL; j++)
       gradients[(r * T + t) * I + j] = net->hits.skip[j * V + (size_t)targets[r].voice];
   }

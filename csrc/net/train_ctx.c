@@ -21,6 +21,8 @@ static void lay_out_encoder(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   }
 }
 
+/* Per layer the trace, which back-propagation needs whole, and with dropout the outputs
+ * once more and the mask. The layers share one gradient of outputs and of cells. */
 static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
   size_t outputs = (size_t)T * (size_t)B * (size_t)c->hidden;
@@ -44,6 +46,9 @@ static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   }
 }
 
+/* Each operation's input is the one before's output. The backward pass needs the input of
+ * a dense layer, the mask of a dropout, and the normalised input of a norm. Gradients
+ * go back and forth between two arrays, wide enough for any layer. */
 static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
   nd_head_op ops[ND_MAX_HEAD_OPS];
@@ -66,6 +71,8 @@ static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
   x->d_swap = nd_arena_floats(a, widest);
 }
 
+/* Evaluation needs neither gradients nor masks: less memory, and a training that follows
+ * makes the arena grow once. */
 void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
   size_t rows = (size_t)(c->window > 0 ? 1 : T) * (size_t)B;

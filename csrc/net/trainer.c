@@ -10,16 +10,20 @@
 #include "gemm.h"
 #include "kernels.h"
 
+/* ------------------------------------------------------------------------ memory */
+
 /* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums are
  * formed by chunk and then in order, so that they do not depend on the threads. */
 enum { CHUNK = 1 << 14 };
 
 static int32_t chunks(const nd_net *net) { return (int32_t)((net->n_trained + CHUNK - 1) / CHUNK); }
 
+/* The sums of squares need a double a chunk; they share the array of the losses. */
 static void lay_out(train_ctx *x, int32_t steps, int32_t streams, nd_arena *a) {
   nd_train_ctx_lay_out(x, steps, streams, (size_t)chunks(x->net), a);
 }
 
+/* Counted by the function that lays the memory out, so that it is exact. */
 size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams) {
   train_ctx x = {.net = net, .training = true};
   nd_arena counted = {0};
@@ -27,6 +31,7 @@ size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams) {
   return 3 * net->n_trained * sizeof(float) + nd_arena_bytes(counted.used);
 }
 
+/* Dropout has a stream of random numbers of its own (2); first weights have stream 1. */
 nd_status nd_trainer_make(nd_trainer *t, nd_net *net, uint64_t seed, nd_error *err) {
   memset(t, 0, sizeof *t);
   t->net = net;
@@ -53,22 +58,24 @@ void nd_trainer_clear(nd_trainer *t) {
 
 /* ------------------------------------------------------------------ preparation */
 
+/* The sampler makes batches from a drummer's configuration, but Lua programs may pass a
+ * batch of one model to another. */
 static nd_status check_batch(const nd_net_config *c, const nd_batch *b, nd_error *err) {
   if (b->inputs != c->inputs || b->voices != c->voices || b->y_width != nd_net_targets(c) ||
       b->carried != nd_net_carried(c))
     return nd_fail(err, ND_MISUSE, "the batch was made for another model");
   if (b->targets != (c->window > 0 ? 1 : b->steps) || (c->window > 0 && b->steps != c->window))
-    return nd_fail(err, ND_MISUSE, "the batch has %d steps and %d targets, which this model does not use",
-                   b->steps, b->targets);
+    return nd_fail(err, ND_MISUSE, "the batch has %d steps and %d targets, which do not suit "
+                   "this model", b->steps, b->targets);
   /* kernels count the values of a layer in 32 bits */
   if ((double)b->steps * b->streams * 4.0 * (nd_head_widest(c) + c->encoder) > (double)INT32_MAX)
     return nd_fail(err, ND_LIMIT, "a batch of %d x %d steps is too large", b->streams, b->steps);
   return ND_OK;
 }
 
-/* Threads that a batch is worth. Waking a thread takes about as long as 1.6e7
- * multiply-accumulates (0.2 ms); with less work for each, more threads are slower.
- * Without kernels of our own BLAS has the threads, and we use one. */
+/* Threads that a batch is worth: with less than 1.6e7 multiply-accumulates (0.2 ms) for
+ * each, waking them takes longer than they save. Without kernels of our own BLAS has
+ * the threads, and we use one. */
 static int threads_for(const nd_trainer *t, const nd_batch *b) {
   const nd_net_config *c = &t->net->config;
   double rows = c->window > 0 ? b->streams : (double)b->steps * b->streams;
@@ -76,6 +83,9 @@ static int threads_for(const nd_trainer *t, const nd_batch *b) {
   return !nd_gemm_has_kernels() || worth < 2 ? 1 : worth < t->threads ? (int)worth : t->threads;
 }
 
+/* Fills the context, allocating memory unless an earlier batch was as large. Nothing of
+ * trainer or batch changes if it fails. Without an encoder, the first layer reads the
+ * batch's inputs in place. */
 static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x, nd_error *err) {
   nd_status status = check_batch(&t->net->config, b, err);
   if (status != ND_OK) return status;
@@ -90,7 +100,9 @@ static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x
   return ND_OK;
 }
 
-/* -------------------------------------------------------------------- optimiser */
+/* -------------------------------------------------------------------- optimiser
+ * Adam (Kingma & Ba 2015) with the gradient clipped by its norm, so the norm comes
+ * first; both are divided among the threads by chunks. */
 
 typedef struct update {
   nd_trainer *trainer;
@@ -98,6 +110,7 @@ typedef struct update {
   nd_adam_plan plan;
 } update;
 
+/* The last chunk may be shorter. */
 static size_t chunk_size(const nd_net *net, int32_t chunk) {
   size_t left = net->n_trained - (size_t)chunk * CHUNK;
   return left < CHUNK ? left : CHUNK;
@@ -122,7 +135,8 @@ static void update_chunks(void *job, int part, int parts) {
   }
 }
 
-/* Computes the gradient's norm and, if it is finite, takes Adam's step; else false. */
+/* Computes the gradient's norm and takes Adam's step; false when the norm is not finite,
+ * because the step would make all weights and moments NaN. */
 static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_options *adam,
                            double *norm) {
   update u = {.trainer = t, .sums = x->sums};
@@ -137,6 +151,8 @@ static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_opti
   return true;
 }
 
+/* Running statistics would stay NaN for good; the loss can be finite all the same when
+ * the batch's variance overflows. */
 static bool norms_finite(const train_ctx *x) {
   for (int32_t k = 0; k < x->n_ops; k++)
     for (int32_t j = 0; x->head[k].moments != NULL && j < 2 * x->head[k].op.in; j++)
@@ -160,7 +176,9 @@ static int set_blas_threads(const nd_trainer *t) {
   return nd_blas_threads(nd_gemm_has_kernels() || t->threads < 1 ? 1 : t->threads);
 }
 
-/* Everything that can fail is checked before a weight changes. */
+/* Everything that can fail is checked before a weight changes. With several processes
+ * the checks have the same result everywhere, because loss, gradient and moments are
+ * sums over all of them: all take the step or none does. */
 static nd_status run_step(nd_trainer *t, train_ctx *x, const nd_adam_options *adam, double *loss,
                           double *norm, nd_error *err) {
   const nd_shard *shard = &x->batch->shard;
@@ -185,7 +203,7 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   train_ctx x;
   nd_status status = prepare(t, batch, true, &x, err);
   if (status != ND_OK) return status;
-  const nd_rng rng = t->rng;
+  const nd_rng rng = t->rng;  /* with the state, all that a failed step must restore */
   size_t state_bytes = nd_batch_state_size(batch) * sizeof *batch->state;
   memcpy(x.saved_state, batch->state, state_bytes);
   int blas_threads = set_blas_threads(t);
@@ -212,6 +230,7 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   nd_thread_pool_end(x.pool);
   if (logits != NULL)
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): prepare() reserved it */
-    memcpy(logits, x.logits, (size_t)x.rows * (size_t)nd_net_outputs(&t->net->config) * sizeof *logits);
+    memcpy(logits, x.logits,
+           (size_t)x.rows * (size_t)nd_net_outputs(&t->net->config) * sizeof *logits);
   return ND_OK;
 }

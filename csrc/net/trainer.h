@@ -3,8 +3,8 @@
  *
  * The trainer owns everything that changes in training except the weights, which
  * are the net's. One thread at a time may use it; it starts its own for a step.
- * Results depend neither on the number of threads nor on how the streams of a batch
- * are divided among processes, up to rounding.
+ * Results do not depend on the number of threads; on how processes share the streams
+ * they depend by rounding only.
  */
 #ifndef ND_NET_TRAINER_H
 #define ND_NET_TRAINER_H

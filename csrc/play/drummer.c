@@ -19,80 +19,52 @@ const nd_drummer_options nd_drummer_defaults = {.preset = "drummer", .layers = -
 
 /* -------------------------------------------------------------------- presets */
 
-/* The network of the 2023 system: three stateless LSTM layers over a window of
- * eight steps, then two dense layers with batch normalisation. */
-static void preset_2023(nd_drummer *d, nd_net_config *net) {
-  d->features = (nd_features){.kind = ND_FEATURES_ORIGINAL};
-  net->layers = 3;
-  net->hidden = 512;
-  net->window = 8;
-  net->n_dense = 2;
-  net->dense[0] = 256;
-  net->dense[1] = 128;
-  net->norm = true;
-  net->head_dropout = 0.3f;
-  d->steps = net->window;
-  d->batch = 50;
-  d->cutoff = 0.2f;
-  d->forced = 1;
+typedef struct preset {
+  nd_drummer drummer;   /* its name, features and settings; its net is not there yet */
+  nd_net_config net;
+} preset;
+
+static const preset presets[] = {
+    {.drummer = {.preset = "drummer",
+                 .features = {.kind = ND_FEATURES_WHOLE, .n_back = 4, .back = {1, 2, 4, 8}},
+                 .steps = 128, .batch = 32,
+                 /* History dropout: without it the network copies the bar before, ignores
+                  * the song, and repeats its own first mistakes (exposure bias). */
+                 .history_all = 0.3f, .history_back = 0.15f, .history_step = 0.1f,
+                 .fixed_given = 0.5f, .style_given = 0.6f, .groove_given = 0.7f,
+                 .controls_given = 0.5f, .style_noise = 0.05f, .metric_dropout = 0.05f,
+                 .temperature = 0.75f, .temperature_spread = 0.8f, .cutoff = 0.5f},
+     .net = {.layers = 2, .hidden = 192, .encoder = 128, .skip = true, .mix = true,
+             .dropout = 0.3f}},
+    /* the 2023 system: three stateless LSTM layers over a window of eight steps, then
+     * two dense layers with batch normalisation */
+    {.drummer = {.preset = "neuraldrummer2023", .features = {.kind = ND_FEATURES_ORIGINAL},
+                 .steps = 8, .batch = 50, .cutoff = 0.2f, .forced = 1},
+     .net = {.layers = 3, .hidden = 512, .window = 8, .n_dense = 2, .dense = {256, 128},
+             .norm = true, .head_dropout = 0.3f}},
+    {.drummer = {.preset = "touch", .features = {.kind = ND_FEATURES_TOUCH}, .steps = 128,
+                 .batch = 32},
+     .net = {.layers = 1, .hidden = 64, .encoder = 48, .skip = true, .touch = true,
+             .dropout = 0.2f}}};
+enum { N_PRESETS = sizeof presets / sizeof *presets };
+
+static nd_status from_preset(nd_drummer *d, nd_net_config *net, const char *name, nd_error *err) {
+  for (int32_t i = 0; i < N_PRESETS; i++)
+    if (strcmp(presets[i].drummer.preset, name) == 0) {
+      *d = presets[i].drummer;
+      *net = presets[i].net;
+    }
+  if (d->features.kind == ND_FEATURES_TOUCH) name = "drummer";
+  return nd_tokeniser_preset(&d->tokeniser, name, err);  /* fails for an unknown name */
 }
 
-static void preset_touch(nd_drummer *d, nd_net_config *net) {
-  d->features = (nd_features){.kind = ND_FEATURES_TOUCH};
-  net->layers = 1;
-  net->hidden = 64;
-  net->encoder = 48;
-  net->skip = true;
-  net->touch = true;
-  net->dropout = 0.2f;
-  d->steps = 128;
-  d->batch = 32;
-}
-
-static void preset_drummer(nd_drummer *d, nd_net_config *net) {
-  d->features = (nd_features){.kind = ND_FEATURES_WHOLE, .n_back = 4, .back = {1, 2, 4, 8}};
-  net->layers = 2;
-  net->hidden = 192;
-  net->encoder = 128;
-  net->skip = true;
-  net->mix = true;
-  net->dropout = 0.3f;
-  d->steps = 128;
-  d->batch = 32;
-  /* History dropout: without it the network copies the bar before and ignores
-   * the song, and its own first mistakes then persist (exposure bias). */
-  d->history_all = 0.3f;
-  d->history_hidden = 0.0f;
-  d->history_back = 0.15f;
-  d->history_step = 0.1f;
-  d->fixed_given = 0.5f;
-  d->style_given = 0.6f;
-  d->groove_given = 0.7f;
-  d->controls_given = 0.5f;
-  d->style_noise = 0.05f;
-  d->metric_dropout = 0.05f;
-  d->temperature = 0.75f;
-  d->temperature_spread = 0.8f;
-  d->cutoff = 0.5f;
-}
-
-static nd_status preset(nd_drummer *d, nd_net_config *net, const char *name, nd_error *err) {
-  bool touch = strcmp(name, "touch") == 0;
-  nd_status status = nd_tokeniser_preset(&d->tokeniser, touch ? "drummer" : name, err);
-  if (status != ND_OK) return status;
-  (void)snprintf(d->preset, sizeof d->preset, "%s", name);
-  *net = (nd_net_config){0};
-  if (strcmp(name, "neuraldrummer2023") == 0) preset_2023(d, net);
-  else if (touch) preset_touch(d, net);
-  else preset_drummer(d, net);
-  return ND_OK;
-}
-
-/* The preset with the caller's changes; `net` becomes consistent with the kit
+/* Weights are made for the final configuration, never for the preset's own.
+ *
+ * The preset with the caller's changes; `net` becomes consistent with the kit
  * and the features, unless the caller makes a raw net. */
 static nd_status configure(nd_drummer *d, nd_net_config *net, const nd_drummer_options *o,
                            nd_error *err) {
-  nd_status status = preset(d, net, o->preset, err);
+  nd_status status = from_preset(d, net, o->preset, err);
   if (status != ND_OK) return status;
   if (o->tokeniser != NULL) d->tokeniser = *o->tokeniser;
   if (o->layers >= 0) net->layers = o->layers;
@@ -123,7 +95,7 @@ static nd_status configure(nd_drummer *d, nd_net_config *net, const nd_drummer_o
 nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_error *err) {
   nd_drummer *d = nd_calloc(1, sizeof *d);
   if (d == NULL) return nd_nomem(err);
-  nd_net_config net;
+  nd_net_config net = {0};
   nd_status status = configure(d, &net, o, err);
   if (status == ND_OK) status = nd_net_declare(&d->net, &net, err);
   if (status == ND_OK) status = nd_net_allocate(&d->net, err);
@@ -144,6 +116,7 @@ void nd_drummer_free(nd_drummer *d) {
   free(d);
 }
 
+/* When packing fails for lack of memory, playing goes on with unpacked weights. */
 void nd_drummer_pack(nd_drummer *d) {
   if (d->packed == NULL && d->net.config.window == 0)
     d->packed = nd_inference_weights_pack(&d->net);
@@ -220,89 +193,73 @@ typedef struct setting_texts {
   char features[16], beat[16];
 } setting_texts;
 
-static void add_text(setting_list *l, const char *key, char *value, size_t size) {
-  l->items[l->n++] = (setting){.key = key, .kind = TEXT, .value = value, .size = size};
-}
+static void add(setting_list *l, setting s) { l->items[l->n++] = s; }
 
-static void add_integer(setting_list *l, const char *key, int32_t *value, double min, double max) {
-  l->items[l->n++] = (setting){.key = key, .kind = INTEGER, .value = value, .min = min, .max = max};
-}
-
-static void add_number(setting_list *l, const char *key, float *value, double max) {
-  l->items[l->n++] = (setting){.key = key, .kind = NUMBER, .value = value, .max = max};
-}
-
-static void add_flag(setting_list *l, const char *key, bool *value) {
-  l->items[l->n++] = (setting){.key = key, .kind = FLAG, .value = value};
-}
+#define TEXT_OF(key, field) add(l, (setting){key, TEXT, field, 0, 0, sizeof field})
+#define INTEGER_OF(key, field, min, max) add(l, (setting){key, INTEGER, &field, min, max, 0})
+#define NUMBER_OF(key, field, max) add(l, (setting){key, NUMBER, &field, 0, max, 0})
+#define FLAG_OF(key, field) add(l, (setting){key, FLAG, &field, 0, 1, 0})
 
 static void list_network(setting_list *l, nd_net_config *c, setting_texts *t) {
-  add_integer(l, "inputs", &c->inputs, 1, ND_MAX_INPUTS);
-  add_integer(l, "voices", &c->voices, 1, ND_MAX_VOICES);
-  add_integer(l, "layers", &c->layers, 1, ND_MAX_LAYERS);
-  add_integer(l, "hidden", &c->hidden, 1, ND_MAX_UNITS);
-  add_integer(l, "window", &c->window, 0, ND_MAX_WINDOW);
-  add_integer(l, "encoder", &c->encoder, 0, ND_MAX_UNITS);
-  add_integer(l, "encoded", &c->encoded, 0, ND_MAX_INPUTS);
-  add_text(l, "dense", t->dense, sizeof t->dense);
-  add_flag(l, "causal", &c->causal);
-  add_flag(l, "norm", &c->norm);
-  add_flag(l, "skip", &c->skip);
-  add_flag(l, "mix", &c->mix);
-  add_flag(l, "touch", &c->touch);
-  add_number(l, "dropout", &c->dropout, 0.99);
-  add_number(l, "head_dropout", &c->head_dropout, 0.99);
+  INTEGER_OF("inputs", c->inputs, 1, ND_MAX_INPUTS);
+  INTEGER_OF("voices", c->voices, 1, ND_MAX_VOICES);
+  INTEGER_OF("layers", c->layers, 1, ND_MAX_LAYERS);
+  INTEGER_OF("hidden", c->hidden, 1, ND_MAX_UNITS);
+  INTEGER_OF("window", c->window, 0, ND_MAX_WINDOW);
+  INTEGER_OF("encoder", c->encoder, 0, ND_MAX_UNITS);
+  INTEGER_OF("encoded", c->encoded, 0, ND_MAX_INPUTS);
+  TEXT_OF("dense", t->dense);
+  FLAG_OF("causal", c->causal);
+  FLAG_OF("norm", c->norm);
+  FLAG_OF("skip", c->skip);
+  FLAG_OF("mix", c->mix);
+  FLAG_OF("touch", c->touch);
+  NUMBER_OF("dropout", c->dropout, 0.99);
+  NUMBER_OF("head_dropout", c->head_dropout, 0.99);
 }
 
 static void list_settings(setting_list *l, nd_drummer *d, nd_net_config *c, setting_texts *t) {
   l->n = 0;
-  add_text(l, "preset", d->preset, sizeof d->preset);
-  add_text(l, "kit", t->kit, sizeof t->kit);
-  add_text(l, "beat", t->beat, sizeof t->beat);
-  add_integer(l, "steps_per_beat", &d->tokeniser.steps_per_beat, 1, 48);
-  add_flag(l, "include_drums", &d->tokeniser.include_drums);
-  add_flag(l, "original", &d->tokeniser.original);
-  add_integer(l, "max_steps", &d->tokeniser.max_steps, 1, ND_MAX_STEPS);
-  add_text(l, "features", t->features, sizeof t->features);
-  add_text(l, "look_back", t->back, sizeof t->back);
-  add_text(l, "metrics", t->metrics, sizeof t->metrics);
+  TEXT_OF("preset", d->preset);
+  TEXT_OF("kit", t->kit);
+  TEXT_OF("beat", t->beat);
+  INTEGER_OF("steps_per_beat", d->tokeniser.steps_per_beat, 1, 48);
+  FLAG_OF("include_drums", d->tokeniser.include_drums);
+  FLAG_OF("original", d->tokeniser.original);
+  INTEGER_OF("max_steps", d->tokeniser.max_steps, 1, ND_MAX_STEPS);
+  TEXT_OF("features", t->features);
+  TEXT_OF("look_back", t->back);
+  TEXT_OF("metrics", t->metrics);
   list_network(l, c, t);
-  add_integer(l, "steps", &d->steps, 1, 1 << 16);
-  add_integer(l, "batch", &d->batch, 1, 1 << 16);
-  add_number(l, "history_all", &d->history_all, 1);
-  add_number(l, "history_hidden", &d->history_hidden, 1);
-  add_number(l, "history_back", &d->history_back, 1);
-  add_number(l, "history_step", &d->history_step, 1);
-  add_number(l, "fixed_given", &d->fixed_given, 1);
-  add_number(l, "style_given", &d->style_given, 1);
-  add_number(l, "groove_given", &d->groove_given, 1);
-  add_number(l, "controls_given", &d->controls_given, 1);
-  add_number(l, "style_noise", &d->style_noise, 1);
-  add_number(l, "metric_dropout", &d->metric_dropout, 1);
-  add_number(l, "temperature", &d->temperature, 100);
-  add_number(l, "temperature_spread", &d->temperature_spread, 1);
-  add_number(l, "cutoff", &d->cutoff, 1);
-  add_integer(l, "forced", &d->forced, 0, ND_MAX_VOICES);
+  INTEGER_OF("steps", d->steps, 1, 1 << 16);
+  INTEGER_OF("batch", d->batch, 1, 1 << 16);
+  NUMBER_OF("history_all", d->history_all, 1);
+  NUMBER_OF("history_hidden", d->history_hidden, 1);
+  NUMBER_OF("history_back", d->history_back, 1);
+  NUMBER_OF("history_step", d->history_step, 1);
+  NUMBER_OF("fixed_given", d->fixed_given, 1);
+  NUMBER_OF("style_given", d->style_given, 1);
+  NUMBER_OF("groove_given", d->groove_given, 1);
+  NUMBER_OF("controls_given", d->controls_given, 1);
+  NUMBER_OF("style_noise", d->style_noise, 1);
+  NUMBER_OF("metric_dropout", d->metric_dropout, 1);
+  NUMBER_OF("temperature", d->temperature, 100);
+  NUMBER_OF("temperature_spread", d->temperature_spread, 1);
+  NUMBER_OF("cutoff", d->cutoff, 1);
+  INTEGER_OF("forced", d->forced, 0, ND_MAX_VOICES);
 }
 
 /* -------------------------------------------------------------------- writing */
 
-static void join(char *text, size_t size, const int32_t *list, int32_t n) {
+/* Numbers, or without any the names of the first `n` metrics, between commas. */
+static void join(char *text, size_t size, const int32_t *numbers, int32_t n) {
   size_t used = 0;
   text[0] = '\0';
   for (int32_t i = 0; i < n && used < size; i++) {
-    int put = snprintf(text + used, size - used, i > 0 ? ",%d" : "%d", list[i]);
-    used += put > 0 ? (size_t)put : 0;
-  }
-}
-
-/* The names of all metrics, in their order in an input row. A checkpoint
- * holds them so that a version with other metrics refuses it. */
-static void join_metrics(char *text, size_t size) {
-  size_t used = 0;
-  text[0] = '\0';
-  for (int i = 0; i < ND_N_METRICS && used < size; i++) {
-    int put = snprintf(text + used, size - used, i > 0 ? ",%s" : "%s", nd_metric_name(i));
+    const char *comma = i > 0 ? "," : "";
+    int put = numbers != NULL
+                  ? snprintf(text + used, size - used, "%s%d", comma, numbers[i])
+                  : snprintf(text + used, size - used, "%s%s", comma, nd_metric_name(i));
     used += put > 0 ? (size_t)put : 0;
   }
 }
@@ -311,7 +268,8 @@ static nd_status write_texts(setting_texts *t, const nd_drummer *d, nd_error *er
   const nd_net_config *c = &d->net.config;
   join(t->dense, sizeof t->dense, c->dense, c->n_dense);
   join(t->back, sizeof t->back, d->features.back, d->features.n_back);
-  join_metrics(t->metrics, sizeof t->metrics);
+  /* all names, so that a version with other metrics refuses the checkpoint */
+  join(t->metrics, sizeof t->metrics, NULL, ND_N_METRICS);
   (void)snprintf(t->features, sizeof t->features, "%s", nd_features_names[d->features.kind]);
   (void)snprintf(t->beat, sizeof t->beat, "%s",
                  d->tokeniser.beat == ND_BEAT_METER ? "meter" : "quarter");
@@ -330,6 +288,7 @@ static nd_status write_setting(nd_checkpoint *c, const setting *s, nd_error *err
   return nd_checkpoint_set_metadata(c, s->key, value, err);
 }
 
+/* Styles are three tensors and their names, or none of them. */
 static nd_status write_styles(nd_checkpoint *c, const nd_styles *s, nd_error *err) {
   int64_t style[2] = {s->n, s->size}, song[2] = {s->n, ND_SONG_TRAITS};
   int64_t projection[2] = {ND_SONG_TRAITS, ND_STYLES_PROJECTED};
@@ -415,6 +374,8 @@ static nd_status read_setting(const setting *s, const char *text, nd_error *err)
   return read_number(s, text, err);
 }
 
+/* The order of inputs is part of what the weights mean: a file that was made for
+ * other metrics, voices or look-back must not load, even where the sizes agree. */
 static nd_status read_features(nd_drummer *d, const nd_net_config *net, const setting_texts *t,
                                nd_error *err) {
   char metrics[sizeof t->metrics];
@@ -425,7 +386,7 @@ static nd_status read_features(nd_drummer *d, const nd_net_config *net, const se
     return nd_fail(err, ND_FORMAT, "setting 'features' is unknown: '%s'", t->features);
   d->features.kind = (nd_features_kind)kind;
   d->features.causal = net->causal;
-  join_metrics(metrics, sizeof metrics);
+  join(metrics, sizeof metrics, NULL, ND_N_METRICS);
   if ((kind == ND_FEATURES_DRUMMER || kind == ND_FEATURES_WHOLE) &&
       strcmp(metrics, t->metrics) != 0)
     return nd_fail(err, ND_FORMAT, "the model was trained on other metrics than this version has");
@@ -496,6 +457,8 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
   return ND_OK;
 }
 
+/* Before any memory is taken for tensors: a small file that claims a huge network
+ * fails here. */
 static nd_status check_shapes(const nd_net *net, const nd_checkpoint *c, nd_error *err) {
   for (int32_t i = 0; i < net->n_tensors; i++) {
     const nd_tensor *x = &net->tensors[i];

@@ -10,7 +10,9 @@
 typedef struct nd_generator nd_generator;
 
 /* Hits that the network is shown before the first step that it plays. */
-typedef enum nd_start { ND_START_BLANK, ND_START_COUNT_IN, ND_START_BASIC, ND_START_RANDOM } nd_start;
+typedef enum nd_start {
+  ND_START_BLANK, ND_START_COUNT_IN, ND_START_BASIC, ND_START_RANDOM
+} nd_start;
 
 typedef struct nd_generator_options {
   uint64_t seed;

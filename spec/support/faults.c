@@ -7,6 +7,7 @@
  *   faults.disk(n, on, errno)         opening, looking at, writing, flushing, closing,
  *                                     cutting, locking, renaming of files
  *   faults.no_locks(errno)            every locking of a file
+ *   faults.unflushed() -> renames     since a folder was last flushed to the disk
  *   faults.stop() -> calls, failed    since then; all is well again
  *   faults.live() -> blocks, bytes    of the engine, not yet freed
  *
@@ -211,7 +212,6 @@ FAILING_LATE(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), (fd,
 FAILING_LATE(size_t, fwrite, (const void *p, size_t size, size_t n, FILE *f), (p, size, n, f),
              (p, size, n / 2, f), n / 2)
 FAILING(int, fflush, (FILE *f), (f), EOF)
-FAILING(int, fsync, (int fd), (fd), -1)
 FAILING(int, fstat, (int fd, struct stat *st), (fd, st), -1)
 FAILING(int, fstat64, (int fd, struct stat64 *st), (fd, st), -1)
 FAILING(int, lstat, (const char *path, struct stat *st), (path, st), -1)
@@ -229,7 +229,25 @@ FAILING(int, ftruncate, (int fd, off_t n), (fd, n), -1)
 FAILING(int, ftruncate64, (int fd, off_t n), (fd, n), -1)
 FAILING(off_t, lseek, (int fd, off_t at, int from), (fd, at, from), -1)
 FAILING(off_t, lseek64, (int fd, off_t at, int from), (fd, at, from), -1)
-FAILING(int, rename, (const char *from, const char *to), (from, to), -1)
+
+/* Renames since a folder was last flushed: a power failure may undo them. */
+static _Atomic int unflushed;
+int rename(const char *from, const char *to) {
+  static int (*real)(const char *, const char *);
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "rename");
+  if (disk_fails()) return -1;
+  const int result = real(from, to);
+  if (result == 0) unflushed++;
+  return result;
+}
+int fsync(int fd) {
+  static int (*real)(int);
+  struct stat st;
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+  if (disk_fails()) return -1;
+  if (real_fstat()(fd, &st) == 0 && S_ISDIR(st.st_mode)) unflushed = 0;
+  return real(fd);
+}
 FAILING_LATE(int, close, (int fd), (fd), (fd), -1)
 FAILING_LATE(int, fclose, (FILE *f), (f), (f), EOF)
 
@@ -266,6 +284,11 @@ static int l_no_locks(lua_State *L) {
   return 0;
 }
 
+static int l_unflushed(lua_State *L) {
+  lua_pushinteger(L, unflushed);
+  return 1;
+}
+
 static int l_stop(lua_State *L) {
   armed = NOBODY;
   no_locks = 0;
@@ -287,7 +310,8 @@ static int l_live(lua_State *L) {
 
 int luaopen_faults(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"memory", l_memory}, {"disk", l_disk}, {"no_locks", l_no_locks}, {"stop", l_stop}, {"live", l_live}, {NULL, NULL}};
+    {"memory", l_memory}, {"disk", l_disk}, {"no_locks", l_no_locks}, {"unflushed", l_unflushed},
+    {"stop", l_stop}, {"live", l_live}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -127,6 +127,7 @@ for _, writer in ipairs(writers) do
   end
   local ok, message = act(path)
   if not ok then fault(path, 0, "afterwards: " .. tostring(message)) end
+  if faults.unflushed() > 0 then fault(path, 0, "the folder was not flushed after renaming") end
 end
 
 -- {path, what reads it, and gives a string of what it found}
