@@ -467,6 +467,9 @@ end
 --: core.byte_less
 print(core.byte_less("Zulu", "alpha"))           --> true
 
+--: core.hash
+print(("%016x"):format(core.hash "a song"))   --> f03b220684d372c5
+
 --: core.lock lock:close
 do
   local lock <close> = assert(core.lock(folder .. "/work"))
@@ -484,10 +487,3 @@ end
 --: core.cpu
 local machine = core.cpu()
 print(type(machine.blas), machine.packed ~= nil)  --> string	true
-
---: core.sgemm_rate
-print(core.sgemm_rate(64) > 0)                --> true
-
---: core.memory_rate
-local read, copied = core.memory_rate(2^16 | 0)
-print(read > 0, copied > 0)                   --> true	true

@@ -403,7 +403,7 @@ describe("the command-line tool", function()
     fails(1, "none.mid: has no drums", "style", none, "-o", style)
     local plain = folder .. "/plain.safetensors"
     assert(core.model { hidden = 8, layers = 1, encoder = 0 }:save(plain))
-    fails(1, "option 'fills': the model takes no direction", "drum", song, "--model", plain,
+    fails(1, "option 'fills': this model takes no direction", "drum", song, "--model", plain,
       "--fills", "none")
   end)
 
@@ -416,7 +416,7 @@ describe("the command-line tool", function()
     end
     local out = folder .. "/untouched.mid"
     for name, message in pairs { fifo = "not a regular file", endless = "not a regular file",
-      huge = "is larger than 1048576 bytes, and should not be" } do
+      huge = "is larger than the limit of 1048576 bytes" } do
       fails(1, message, "drum", song, "-o", out, "--kit-in", ("%s/%s.kit"):format(folder, name))
       fails(1, message, "drum", song, "-o", out, "--kit-out", ("%s/%s.kit"):format(folder, name))
       fails(1, message, "drum", song, "-o", out, "--style", ("%s/%s.style"):format(folder, name))
@@ -613,7 +613,7 @@ describe("the command-line tool", function()
     local saved, trained = folder .. "/saved.txt", folder .. "/2023.safetensors"
     assert.matches("saved.txt: 9 of %d+ songs, %d+ steps; ",
       works("preprocess", folder .. "/songs", "-o", saved, "--original"))
-    assert.matches("^corpus: 9 songs.*as the system of 2023\n$", works("info", saved))
+    assert.matches("^corpus: 9 songs.*for the system of 2023\n$", works("info", saved))
     works("train", saved, "-o", trained, "--hidden", "8", "--layers", "1", "--epochs", "2",
       "--batch", "3", "--quiet")
     assert.matches("^model: preset neuraldrummer2023", works("info", trained))
@@ -637,7 +637,7 @@ describe("the command-line tool", function()
     works("info", song, "--plot", folder .. "/info.svg")
     works("info", corpus, "--plot", folder .. "/corpus.pdf")
     assert.matches("^what\tat\tvalue\nkick\t1\t", shell.read(folder .. "/corpus.tsv"))
-    fails(2, "of a model's training there is something", "info", model, "--plot", png)
+    fails(2, "there is no picture of a model", "info", model, "--plot", png)
     fails(2, "several files are drawn together", "plot", song, song, "-o", png)
     fails(2, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
     local log = folder .. "/one.tsv"
@@ -676,7 +676,7 @@ describe("the command-line tool", function()
     -- without its last event, an end of track
     local bytes = shell.read(song)
     shell.write(folder .. "/cut.mid", bytes:sub(1, #bytes - 4))
-    assert.matches("\nmended at byte %d+: ", works("info", folder .. "/cut.mid"))
+    assert.matches("\nrepaired at byte %d+: ", works("info", folder .. "/cut.mid"))
     shell.write(folder .. "/nothing", "hello")
     fails(1, "nothing: ", "info", folder .. "/nothing")
   end)

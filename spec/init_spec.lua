@@ -18,6 +18,29 @@ describe("neuraldrummer", function()
     assert.equal(shell.read("csrc/base/nd.h"):match 'ND_VERSION "([^"]+)"', nd.version)
   end)
 
+  it("loads its other modules when they are first used", function()
+    local _, out = lua [[
+      local nd = require "neuraldrummer"
+      print(package.loaded["neuraldrummer.generate"])
+      print(nd.generate == require "neuraldrummer.generate", nd.train.run ~= nil)
+      print(nd.nothing, rawget(nd, "kits"))
+      local names = {}
+      for name, value in pairs(nd) do names[name] = value end
+      print(names.kits == require "neuraldrummer.kits", names.song == nd.song, names.drafts)]]
+    assert.equal("nil\ntrue\ttrue\nnil\tnil\ntrue\ttrue\tnil\n", out)
+  end)
+
+  it("does without the libraries of the tool", function()
+    local _, out = lua [[
+      for _, name in ipairs { "lfs", "argparse", "dkjson" } do
+        package.preload[name] = function() error("no " .. name) end
+      end
+      local nd = require "neuraldrummer"
+      print(nd.generate.drum ~= nil, nd.plot.song ~= nil, next(nd) ~= nil)
+      for _ in pairs(nd) do end]]
+    assert.equal("true\ttrue\ttrue\n", out)
+  end)
+
   it("refuses another Lua before it loads C", function()
     local _, out = lua [[
       _VERSION = "Lua 5.3"

@@ -1,4 +1,4 @@
--- The products by packed weights, for each instruction set that this CPU has,
+-- The matrix products with packed weights, for each instruction set that this CPU has,
 -- against BLAS's. (Against the naive network: net_spec and gradient_spec.) Also
 -- which kernels are chosen, as core.cpu and `info --cpu` report it.
 local json = require "dkjson"
@@ -25,7 +25,7 @@ local function parse(text)
   return tensors, names
 end
 
-describe("products by packed weights", function()
+describe("matrix products with packed weights", function()
   local blas, names = parse(run("blas", 1))
 
   for _, kernels in ipairs { "avx512", "avx2" } do
@@ -96,11 +96,11 @@ describe("info --cpu", function()
   it("reports the kernels in use, and why", function()
     local status, out, err = info("", "--cpu")
     assert.same({ 0, "" }, { status, err })
-    assert.matches("^cpu: .*\nOpenBLAS: kernels %w+: OpenBLAS's own choice\n"
-      .. "products by packed weights: .*\nelement%-wise loops: %S+\n$", out)
+    assert.matches("^cpu: .*\nOpenBLAS: kernels %w+: chosen by OpenBLAS\n"
+      .. "matrix products with packed weights: .*\nelement%-wise loops: %S+\n$", out)
     out = select(2, info("NEURALDRUMMER_KERNELS=blas", "--cpu"))
-    assert.matches("\nproducts by packed weights: none, OpenBLAS does them, "
-      .. "NEURALDRUMMER_KERNELS being blas\n", out)
+    assert.matches("\nmatrix products with packed weights: none, OpenBLAS computes them, "
+      .. "because NEURALDRUMMER_KERNELS is blas\n", out)
   end)
 
   it("reports the kernels that OPENBLAS_CORETYPE names", function()
@@ -108,7 +108,7 @@ describe("info --cpu", function()
     if facts.blas ~= "Nehalem" then return pending "this OpenBLAS has one set of kernels" end
     assert.same({ "cpu", "OPENBLAS_CORETYPE is Nehalem" }, { facts.kind, facts.why })
     facts = json.decode((select(2, info("", "--cpu", "--json"))))
-    assert.equal("OpenBLAS's own choice", facts.why)
+    assert.equal("chosen by OpenBLAS", facts.why)
   end)
 
   it("takes no file, and without it one is needed", function()
@@ -116,9 +116,9 @@ describe("info --cpu", function()
       local status, out, err = info("", ...)
       assert.same({ 2, "", "neuraldrummer: " .. message .. "\n" }, { status, out, err })
     end
-    refused("option '--cpu': is of this machine, and takes no FILE", "--cpu", "song.mid")
-    refused "a FILE is needed, or --cpu"
-    refused("option '--plot': of the CPU there is nothing to draw", "--cpu", "--plot", "x.png")
+    refused("option '--cpu': it describes this machine; leave out FILE", "--cpu", "song.mid")
+    refused "a FILE is needed, or the option --cpu"
+    refused("option '--plot': there is no picture of the CPU", "--cpu", "--plot", "x.png")
   end)
 end)
 

@@ -1,5 +1,5 @@
 -- A host's locale changes nothing of what is read and written; of numbers,
--- numbers_spec says so.
+-- decimal_spec says so.
 local core = require "neuraldrummer.core"
 local log = require "neuraldrummer.train.log"
 local shell = require "spec.support.shell"

@@ -74,7 +74,7 @@ describe("plot", function()
       local rows, names = rows_of(tsv)
       assert.equal(6 * 16, #rows)
       assert.equal("step bar beat intensity kick snare closed_hat open_hat low_tom mid_tom "
-        .. "high_tom crash ride section fill asked_fill asked_energy kept", names)
+        .. "high_tom crash ride section fill asked_fill asked_energy fixed", names)
       assert.equal("100", rows[1].kick)
       assert.equal("0", rows[1].snare)
       assert.equal("2", rows[22].bar)
@@ -82,7 +82,7 @@ describe("plot", function()
       assert.equal("A", rows[1].section)
       for b = 1, 6 do assert.equal(b == 4 and "1" or "0", rows[16 * b].fill) end
       assert.equal("", rows[1].asked_fill)
-      assert.equal("", rows[1].kept)
+      assert.equal("", rows[1].fixed)
     end)
 
     it("tells what was asked and kept", function()
@@ -93,9 +93,9 @@ describe("plot", function()
         sections = { { first = 1, last = 2, kind = 1 }, { first = 3, last = 6, kind = 2,
           name = "verse" } } }))
       local rows = rows_of(tsv)
-      assert.equal("kick", rows[1].kept)
+      assert.equal("kick", rows[1].fixed)
       assert.equal("kick+snare+closed_hat+open_hat+low_tom+mid_tom+high_tom+crash+ride",
-        rows[33].kept)
+        rows[33].fixed)
       assert.equal("1.5", rows[16].asked_energy)
       assert.equal("", rows[17].asked_energy)
       assert.equal("-1", rows[33].asked_energy)
@@ -107,7 +107,8 @@ describe("plot", function()
     end)
 
     it("needs a path, and knows its options", function()
-      assert.error_matches(function() plot.song(sequence(), {}) end, "out or tsv is needed")
+      assert.error_matches(function() plot.song(sequence(), {}) end,
+        "options 'out' and 'tsv' are missing")
       assert.error_matches(function() plot.song(sequence(), { otu = "x" }) end,
         "did you mean 'out'")
       assert.same({ nil, folder .. "/a.gif: a picture's name ends in .png, .svg or .pdf" },

@@ -1,3 +1,5 @@
+local core = require "neuraldrummer.core"
+local csv = require "neuraldrummer.csv"
 local files = require "neuraldrummer.files"
 local shell = require "spec.support.shell"
 
@@ -67,32 +69,32 @@ describe("files", function()
     local seen = {}
     local text = ("x"):rep(70)
     for i = 1, #text do
-      local hash = files.hash(text:sub(1, i - 1) .. "y" .. text:sub(i + 1))
+      local hash = core.hash(text:sub(1, i - 1) .. "y" .. text:sub(i + 1))
       assert.is_nil(seen[hash])
       seen[hash] = true
     end
-    assert.is_nil(seen[files.hash(text)])
-    assert.not_equal(files.hash "a", files.hash "a\0")
-    assert.equal(files.hash(text), files.hash(text))
+    assert.is_nil(seen[core.hash(text)])
+    assert.not_equal(core.hash "a", core.hash "a\0")
+    assert.equal(core.hash(text), core.hash(text))
     -- one in ten, and not by the size
     local chosen = 0
     for i = 1, 5000 do
-      if (files.hash(("%08d"):format(i)) >> 8) % 10 == 0 then chosen = chosen + 1 end
+      if (core.hash(("%08d"):format(i)) >> 8) % 10 == 0 then chosen = chosen + 1 end
     end
     assert.is_true(chosen > 430 and chosen < 570)
   end)
 
   it("hold tables", function()
-    local rows, columns = files.csv(
+    local rows, columns = csv.parse(
       '\xEF\xBB\xBFfile,split\r\n"a ""b"", c",train\n"two\nlines",\n\nx,y')
     assert.same({ "file", "split" }, columns)
     assert.same({ { file = 'a "b", c', split = "train" }, { file = "two\nlines", split = "" },
       { file = "x", split = "y" } }, rows)
-    assert.same({ nil, "line 3: 1 values, but 2 columns" }, { files.csv "a,b\n1,2\n3\n" })
-    assert.same({ nil, "line 2: a quote is not closed" }, { files.csv 'a,b\n"1,2\n' })
-    assert.same({ nil, "line 2: text after a closing quote" }, { files.csv 'a,b\n"1"2,3\n' })
-    assert.same({ nil, "no header line" }, { files.csv "" })
-    assert.same({ nil, "line 3: a zero byte" }, { files.csv "a\nb\n\0c\n" })
+    assert.same({ nil, "line 3: 1 values, but 2 columns" }, { csv.parse "a,b\n1,2\n3\n" })
+    assert.same({ nil, "line 2: a quote is not closed" }, { csv.parse 'a,b\n"1,2\n' })
+    assert.same({ nil, "line 2: text after a closing quote" }, { csv.parse 'a,b\n"1"2,3\n' })
+    assert.same({ nil, "no header line" }, { csv.parse "" })
+    assert.same({ nil, "line 3: a zero byte" }, { csv.parse "a\nb\n\0c\n" })
   end)
 end)
 

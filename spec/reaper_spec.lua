@@ -252,10 +252,10 @@ describe("Drum selected items", function()
   it("says what to do where there is nothing to play to", function()
     local f = fake.new { tracks = { bass(0, 8, { selected = false }) } }
     run(f, "drum")
-    untouched(f, "^Select the MIDI items")
+    untouched(f, "^Select MIDI items")
     f = fake.new { selection = { 100, 108 }, tracks = { bass(0, 8, { selected = false }) } }
     run(f, "drum")
-    untouched(f, "^In the time range there is no MIDI item")
+    untouched(f, "^The time range has no MIDI items")
     f = fake.new { tracks = { bass(0, 8, { notes = {} }) } }
     run(f, "drum")
     untouched(f, "have no notes")
@@ -275,7 +275,7 @@ describe("Drum selected items", function()
     f.reaper.CreateNewMIDIItemInProj = function() end
     run(f, "drum")
     assert.equal(1, #f.undo)
-    assert.same({ "Nothing was changed: REAPER made no MIDI item." }, f.messages)
+    assert.same({ "Nothing was changed: REAPER could not create a MIDI item." }, f.messages)
   end)
 
   it("leaves the drums of its last run when it fails before it changed anything", function()
@@ -284,7 +284,7 @@ describe("Drum selected items", function()
     f.reaper.CreateNewMIDIItemInProj = function() end
     newest(f).D_POSITION = 1e6  -- nothing there that would be muted
     run(f, "drum")
-    assert.same({ "Nothing was changed: REAPER made no MIDI item." }, f.messages)
+    assert.same({ "Nothing was changed: REAPER could not create a MIDI item." }, f.messages)
     assert.equal(1, #f.undo)
     assert.equal(1, #f.track "Drums".items)
   end)
@@ -517,7 +517,7 @@ describe("the other actions", function()
     well_done(f, "Neural Drummer: score drums")
     local take = f.track "Drums".items[1].take
     assert.is_true(#take.markers > 0)
-    assert.matches("^fits little %(1%): %-%d", take.markers[1].name)
+    assert.matches("^low fit %(1%): %-%d", take.markers[1].name)
     local n = #take.markers
     actions.run("score", f.reaper, f.gfx)
     f.pump()
@@ -566,7 +566,7 @@ describe("the other actions", function()
     f = fake.new { cursor = 30, tracks = { { name = "Drums", items = {
       { from = 0, to = 8, notes = beat(8) }, { from = 8, to = 16, notes = beat(8) } } } } }
     run(f, "score")
-    untouched(f, "select the one that is meant")
+    untouched(f, "Select one%.")
   end)
 
 end)
@@ -752,7 +752,7 @@ describe("without the module, the tool in a process of its own", function()
     outside(f)
     f.ext.tool = "/no/such/tool"
     run(f, "drum")
-    untouched(f, "not found.*\n.*did not load here: core.so: not for this machine")
+    untouched(f, "not found.*\n.*could not be loaded: core.so: not for this machine")
     f = fake.new { tracks = { bass(0, 16) } }
     outside(f)
     f.ext.energy = "9:1"
@@ -815,7 +815,7 @@ describe("without the module, the tool in a process of its own", function()
         { n.tick, n.duration, n.pitch, n.velocity, n.channel })
     end
     assert.equal(3, #notes)
-    assert.same({ nil, "is no MIDI file" }, { midi.notes "RIFF" })
-    assert.same({ nil, "is cut short" }, { midi.notes(bytes:sub(1, -2)) })
+    assert.same({ nil, "is not a MIDI file" }, { midi.notes "RIFF" })
+    assert.same({ nil, "is truncated" }, { midi.notes(bytes:sub(1, -2)) })
   end)
 end)

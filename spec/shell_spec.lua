@@ -86,7 +86,7 @@ describe("the manual page", function()
       local status, plain, err = shell.sh("groff -man -ww -Tutf8 " .. path)
       os.remove(path)
       assert.same({ 0, "" }, { status, err })
-      assert.matches("neuraldrummer %- listens to a song", plain)
+      assert.matches("neuraldrummer %- plays drums to a song", plain)
     end
   end)
 end)

@@ -88,7 +88,8 @@ describe("core.retime", function()
     times[3] = "x"
     assert.error_matches(function() core.retime(seq, times) end, "times are numbers")
     times[3] = 0 / 0
-    assert.error_matches(function() core.retime(seq, times) end, "step 3: its time is not a finite number")
+    assert.error_matches(function() core.retime(seq, times) end,
+      "step 3: its time is not a finite number")
     times[3] = 3
     assert.error_matches(function() core.retime(seq, times, "x") end, "a byte for each cell")
   end)

@@ -312,6 +312,31 @@ describe("a style", function()
   end)
 end)
 
+describe("the style of a take", function()
+  it("is reported, whether sections return or not", function()
+    local generate = require "neuraldrummer.generate"
+    local folder = shell.folder()
+    local model = core.model { hidden = 8, layers = 1, encoder = 4 }
+    local corpus, path = tiny.corpus(model:tokeniser(), {
+      { tiny.song { patterns = { quiet }, bars = 4 }, "train" },
+      { tiny.song { patterns = { busy }, bars = 4 }, "train" },
+    })
+    assert(model:learn_styles(corpus))
+    os.remove(path)
+    local song = folder .. "/abab.mid"
+    assert(abab():save(song))
+    local again = assert(generate.drum(song, { model = model, seed = 2 }))
+    local once = assert(generate.drum(song, { model = model, seed = 2, returns = false }))
+    assert.not_equal(once.drums:packed_hits(), again.drums:packed_hits())
+    assert.same(once.style, again.style)
+    assert.matches("^song [12]$", again.style.name)
+    local drafts = assert(generate.drum(song, { model = model, drafts = 2 })).drafts
+    for _, draft in ipairs(drafts) do assert.is_table(draft.style) end
+    assert.is_nil(assert(generate.drum(song, { model = model, style = false })).style)
+    shell.remove(folder)
+  end)
+end)
+
 describe("a section that returns", function()
   local model, seq, generator, n
   setup(function()

@@ -13,8 +13,7 @@
 #include "../base/thread_pool.h"
 
 /* Hash of a file's bytes, which decides its split: FNV-1a over little-endian
- * words of eight bytes, the last group of four padded with zeros. files.hash in
- * Lua computes the same value. */
+ * words of eight bytes, the last group of four padded with zeros. */
 static uint64_t hash_content(const uint8_t *bytes, size_t n) {
   const uint64_t prime = 0x100000001b3u;
   uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)n;

@@ -102,11 +102,19 @@ static int byte_less(lua_State *L) {
   return 1;
 }
 
+/* core.hash(bytes): a fingerprint, not for secrets */
+static int hash(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 1, &n);
+  lua_pushinteger(L, (lua_Integer)nd_hash(bytes, n));
+  return 1;
+}
+
 void lnd_open_file(lua_State *L) {
   static const luaL_Reg methods[] = {{"write", file_write}, {"finish", file_finish}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", file_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-    {"create_file", create_file}, {"byte_less", byte_less}, {NULL, NULL}};
+    {"create_file", create_file}, {"byte_less", byte_less}, {"hash", hash}, {NULL, NULL}};
   lnd_type(L, &file_writer, methods, meta);
   luaL_setfuncs(L, functions, 0);
 }

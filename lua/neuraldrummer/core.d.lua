@@ -477,7 +477,8 @@ function core.generator(m, options) end
 ---@param seq neuraldrummer.sequence
 ---@param direction? neuraldrummer.direction what is kept, and what is asked for
 ---@param pause? function called between slices of a few milliseconds, with the multiply-adds that
---- one took; it may yield. An error when the model learns other styles meanwhile
+--- one took; it may yield. Raises when the model's styles changed
+--- in between
 ---@return neuraldrummer.sequence
 function generator:play(seq, direction, pause) end
 --- The style that the last song was played in, nil when there was none, and when the
@@ -619,6 +620,11 @@ function file_writer:close() end
 ---@return boolean
 function core.byte_less(a, b) end
 
+--- A fingerprint of a string: FNV-1a, 64 bits. Not for secrets.
+---@param bytes string
+---@return integer
+function core.hash(bytes) end
+
 --- Seconds of a monotonic clock.
 ---@return number
 function core.clock() end
@@ -658,18 +664,5 @@ function lock:close() end
 --- weights ("blas": none), and the version of the element-wise loops.
 ---@return {features: string[], blas: string, packed: "avx512"|"avx2"|"blas", loops: "x86-64-v4"|"x86-64-v3"|"default"}
 function core.cpu() end
-
---- The machine's own SGEMM rate: an n-cube product, in flop/s.
----@param n integer
----@param threads? integer
----@return number flops
-function core.sgemm_rate(n, threads) end
-
---- The machine's own rates, in bytes/s, of reading a block of so many bytes over
---- and over, and of copying it: those of the cache that it fits into.
----@param bytes integer
----@return number read
----@return number copied
-function core.memory_rate(bytes) end
 
 return core

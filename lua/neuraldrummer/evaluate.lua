@@ -9,7 +9,7 @@
 ---   matching     share of stretches of MATCHED steps of recorded drums that are likelier
 ---                with their own song than with any of nine others
 local core = require "neuraldrummer.core"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local check = require "neuraldrummer.options".check
 local classifier = require "neuraldrummer.evaluate.classifier"
 local figures = require "neuraldrummer.evaluate.figures"
@@ -160,7 +160,7 @@ end
 ---@param model neuraldrummer.model
 ---@param corpus neuraldrummer.corpus
 ---@param options? neuraldrummer.evaluate_options `songs`, `steps` and sampling have no say here
----@return table[]? rows one: name, loss (nats a hit), bits (a step, over all voices), f1
+---@return table[]? rows one: name, loss (nats a grid cell), bits (a step, over all voices), f1
 --- and hits (a step) of the voices with a probability of at least 1/2, steps
 ---@return string? message
 function evaluate.teacher(model, corpus, options)

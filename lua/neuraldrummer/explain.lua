@@ -7,7 +7,7 @@
 --- weights need not add up to the log-odds, because the network is not linear. A weight
 --- above 0 makes the hit more likely.
 local core = require "neuraldrummer.core"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local check = require "neuraldrummer.options".check
 
 ---@class neuraldrummer.modules.explain

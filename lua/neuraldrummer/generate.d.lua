@@ -33,8 +33,8 @@
 --- original: false)
 ---@field enter? "band"|"always" when to play: band, from the song's first note to its last
 --- (default), or always
----@field keep? string|string[] voices of the song's own drums that stay: kick, snare, hats, toms,
---- cymbals, ...
+---@field keep? string|string[] voices of the song's own drums that stay, such as kick,snare or
+--- hats, toms, cymbals
 ---@field bars? string|integer|integer[] play these bars again (9-12,17); the drums of all other
 --- bars stay; with keep, those voices stay in these bars too
 ---@field extend? integer the drums of the first N bars stay, and the others are played on from them

@@ -1,5 +1,5 @@
---- Pictures by gnuplot, each with its numbers beside it as tab-separated values;
---- where gnuplot isn't installed, the numbers and the script that draws them.
+--- Pictures, drawn by gnuplot. The numbers of each picture are written beside it as
+--- tab-separated values. Without gnuplot, only the numbers and the script are written.
 local analysis = require "neuraldrummer.plot.analysis"
 local training = require "neuraldrummer.plot.training"
 

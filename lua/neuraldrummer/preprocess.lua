@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
+local csv = require "neuraldrummer.csv"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local option = require "neuraldrummer.options"
@@ -89,7 +90,7 @@ local function from_manifest(folder, options)
   local manifest, where = options.manifest, options.where or {}
   local text, message = files.read(manifest)
   if not text then return nil, message end
-  local columns, next_row = files.rows(text)
+  local columns, next_row = csv.rows(text)
   if not columns then return nil, ("%s: %s"):format(manifest, next_row) end
   local has = {}
   for _, name in ipairs(columns) do has[name] = true end

@@ -1,6 +1,6 @@
---- Actions for REAPER: what the scripts of examples/reaper do. Each reads the
---- project through the API, plays, and writes its result as one undo step.
-local format = require "neuraldrummer.numbers".format
+--- The actions of the scripts in examples/reaper. Each one reads the project through the
+--- API, plays, and writes its result as one undo step.
+local format = require "neuraldrummer.decimal".format
 local imgui = require "neuraldrummer.reaper.imgui"
 local kits = require "neuraldrummer.kits"
 local player = require "neuraldrummer.reaper.player"
@@ -13,7 +13,7 @@ local reaper_actions = {}
 
 local TITLE <const> = "Neural Drummer"
 
--- Start and end of all items.
+-- Start of the first item and end of the last.
 local function span_of(r, items)
   local from, to = math.huge, -math.huge
   for _, item in ipairs(items) do
@@ -23,7 +23,7 @@ local function span_of(r, items)
   return from, to
 end
 
--- What an item remembers of how it was made, to be made again.
+-- A record of how an item was made, from which it can be made again.
 local function record(r, job)
   local lines = { "action=" .. job.action, "items=" .. project.names_of(r, job.items) }
   if job.drums then lines[#lines + 1] = "drums=" .. project.names_of(r, { job.drums }) end
@@ -35,8 +35,8 @@ local function record(r, job)
   return table.concat(lines, "\n")
 end
 
--- Jobs: what is to be heard and kept, by the settings. Without a job and a message, the user
--- thought better of it.
+-- Functions that make the job of an action, from the project and the settings. Without a
+-- job and a message, the user cancelled.
 
 local prepare = {}
 
@@ -48,26 +48,26 @@ function prepare.drum(r)
   end
   local from, to = project.time_selection(r)
   if not from then
-    return nil, "Select the MIDI items that are to have drums, or a time range."
+    return nil, "Select MIDI items to play drums to, or a time range."
   end
   items = project.items_between(r, from, to)
-  if #items == 0 then return nil, "In the time range there is no MIDI item beside drums." end
+  if #items == 0 then return nil, "The time range has no MIDI items other than drums." end
   return { items = items, from = from, to = to }
 end
 
--- The drums that are there, and what plays with them.
+-- The existing drums, and the items that play with them.
 local function with_drums(r)
   local drums, message = project.find_drums(r)
   if not drums then return nil, message end
   local from, to = project.span(r, drums)
   local items = project.items_between(r, from, to)
-  if #items == 0 then return nil, "No MIDI item plays with these drums." end
+  if #items == 0 then return nil, "There is no MIDI item at the time of these drums." end
   return { items = items, drums = drums, from = from, to = to }
 end
 
 function prepare.redo(r)
   local from, to = project.time_selection(r)
-  if not from then return nil, "Select the time of the bars that are to be played again." end
+  if not from then return nil, "Select the time range of the bars to play again." end
   local job, message = with_drums(r)
   if not job then return nil, message end
   if from >= job.to or to <= job.from then
@@ -77,7 +77,7 @@ function prepare.redo(r)
   return job
 end
 
--- The voices of the kit that the model plays, by General MIDI's pitches.
+-- By General MIDI's pitch, the voice of the model's kit.
 local VOICES <const> = { [35] = "kick", [36] = "kick", [38] = "snare", [40] = "snare",
   [42] = "closed_hat", [44] = "closed_hat", [46] = "open_hat", [41] = "low_tom", [43] = "low_tom",
   [45] = "mid_tom", [47] = "mid_tom", [48] = "high_tom", [50] = "high_tom", [49] = "crash",
@@ -122,7 +122,7 @@ function prepare.extend(r)
     local _, last = span_of(r, items)
     to = math.max(to, last)
   end
-  if #items == 0 then return nil, "There is no music from this loop on." end
+  if #items == 0 then return nil, "There is no music after the start of this loop." end
   local first = project.measures(r, start, start + 1e-3)[1]
   return { items = items, drums = drums, from = first.from, to = to,
     shift = first.from - bars[1].from, options = { extend = #bars } }
@@ -134,35 +134,35 @@ function prepare.another(r)
   local item, message = project.find_drums(r)
   if not item then return nil, message end
   local _, text = r.GetSetMediaItemInfo_String(item, "P_EXT:neuraldrummer", "", false)
-  local kept = {}
-  for name, value in text:gmatch "(%w+)=([^\n]*)" do kept[name] = value end
-  if not (kept.action and prepare[kept.action]) then
+  local made = {}
+  for name, value in text:gmatch "(%w+)=([^\n]*)" do made[name] = value end
+  if not (made.action and prepare[made.action]) then
     return nil, "This drum item was not made by " .. TITLE .. "."
   end
   local from, to = project.span(r, item)
-  local job = { action = kept.action, items = project.items_named(r, kept.items or ""), from = from,
-    to = to, shift = tonumber(kept.shift), options = { bars = kept.bars, keep = kept.keep,
-      extend = math.tointeger(tonumber(kept.extend)),
-      seed = (math.tointeger(tonumber(kept.seed)) or 0) + 1 } }
-  if kept.drums then
-    job.drums = project.items_named(r, kept.drums)[1]
-    if not job.drums then return nil, "The drums that this take went out from are gone." end
+  local job = { action = made.action, items = project.items_named(r, made.items or ""), from = from,
+    to = to, shift = tonumber(made.shift), options = { bars = made.bars, keep = made.keep,
+      extend = math.tointeger(tonumber(made.extend)),
+      seed = (math.tointeger(tonumber(made.seed)) or 0) + 1 } }
+  if made.drums then
+    job.drums = project.items_named(r, made.drums)[1]
+    if not job.drums then return nil, "The drums that this take was made from no longer exist." end
   end
-  if #job.items == 0 then return nil, "The items that these drums were played to are gone." end
+  if #job.items == 0 then return nil, "The items of these drums no longer exist." end
   return job
 end
 
--- Doing ------------------------------------------------------------------------
+-- Running ------------------------------------------------------------------------
 
 local LABELS <const> = {
   drum = "drum items", redo = "redo bars", keep = "keep voices, redo the rest",
   extend = "extend loop", score = "score drums",
 }
 
--- Where the module does not load: the tool, by REAPER's own means.
+-- How to run the tool, if the module cannot be loaded.
 local function outside_of(r, tool)
   local windows = r.GetOS():find "^Win" ~= nil
-  -- a folder of the user's own: in one for all, somebody else could lay a link in wait
+  -- a folder of the user: in a shared one, somebody else could prepare a link
   local folder = windows and os.getenv "TEMP" or r.GetResourcePath()
   return {
     tool = tool or "neuraldrummer", windows = windows, clock = r.time_precise,
@@ -184,7 +184,7 @@ local function played(r, job, song, kit, pause, outside)
     end
     pause()
   end
-  if #list == 0 then return nil, "The drummer played nothing there." end
+  if #list == 0 then return nil, "The drummer played no hits in this range." end
   local name = ("Drums, seed %d"):format(job.options.seed)
   return function() project.write(r, job, list, name, record(r, job)) end
 end
@@ -203,7 +203,7 @@ end
 function reaper_actions.run(action, r, gfx)
   local function leave(message)
     if message then r.MB(message, TITLE, 0) end
-    r.defer(function() end)      -- else REAPER makes an undo point of nothing
+    r.defer(function() end)      -- otherwise REAPER makes an empty undo point
   end
   if action == "settings" then
     if not imgui.open(r) then window.open(r, gfx) end
@@ -227,16 +227,16 @@ function reaper_actions.run(action, r, gfx)
     say("Reading the project …", 0.1)
     local song, problem = project.read(r, job, pause)
     if not song then return nil, problem end
-    if song.heard == 0 then return nil, "The items have no notes to play to." end
+    if song.n_music == 0 then return nil, "The items have no notes to play to." end
     song.ppq = project.PPQ
-    say(job.action == "score" and "Listening …" or "Playing …", 0.4)
+    say(job.action == "score" and "Scoring …" or "Playing …", 0.4)
     pause(true)
     return (job.action == "score" and scored or played)(r, job, song, kit, pause, outside)
   end
   work.run(r, gfx, TITLE, task, function(write, problem)
     if not write then
       if problem and outside then
-        problem = ("%s\n\n(The module did not load here: %s)"):format(problem, why)
+        problem = ("%s\n\n(The module could not be loaded: %s)"):format(problem, why)
       end
       return leave(problem)
     end

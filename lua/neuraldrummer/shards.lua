@@ -8,7 +8,7 @@ local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local check = require "neuraldrummer.options".check
-local printable = require "neuraldrummer.printable"
+local safe_text = require "neuraldrummer.safe_text"
 
 ---@class neuraldrummer.modules.shards
 local shards = {}
@@ -32,7 +32,7 @@ local function map_text(map)
   if not map then return "general-midi" end
   local parts = {}
   for pitch = 0, 127 do parts[#parts + 1] = tostring(map.reads[pitch]) end
-  return ("%s %016x"):format(map.name, files.hash(table.concat(parts, " ")))
+  return ("%s %016x"):format(map.name, core.hash(table.concat(parts, " ")))
 end
 
 -- What larger files are left out by.
@@ -65,7 +65,7 @@ function shards.describe(options, tokeniser, map, n, row)
   local list = 0
   for i = 1, n do
     local _, name, split = row(i)
-    list = files.hash(("%016x%s\0%s"):format(list, name, split or ""))
+    list = core.hash(("%016x%s\0%s"):format(list, name, split or ""))
   end
   local settings = grid_of(tokeniser:settings())
   settings.min_steps, settings.limits = options.min_steps or 32, limits_text(options)
@@ -117,9 +117,9 @@ function shards.note(path, shard, tally)
   note.bytes, note.unknown = bytes, kits.sort_counts(tally.unknown)
   note.reasons = {}
   for i, each in ipairs(tally.reasons) do
-    note.reasons[i] = { path = printable.line(each.path), message = printable.line(each.message) }
+    note.reasons[i] = { path = safe_text.line(each.path), message = safe_text.line(each.message) }
   end
-  return files.write(path .. ".json", printable.json(note, { "version", "shard", "of", "list",
+  return files.write(path .. ".json", safe_text.json(note, { "version", "shard", "of", "list",
     "list_files", "bytes", "settings", "files", "kept", "valid", "steps", "left_out", "seconds",
     "hits", "pitch", "unknown", "skipped", "reasons", "path", "message" }))
 end

@@ -6,7 +6,7 @@
 local files = require "neuraldrummer.files"
 local misuse = require "neuraldrummer.options".misuse
 local parse = require "neuraldrummer.direction.parse"
-local printable = require "neuraldrummer.printable"
+local safe_text = require "neuraldrummer.safe_text"
 
 ---@class neuraldrummer.modules.styles
 local styles = {}
@@ -42,7 +42,7 @@ function styles.encode(name, seq)
     groove[place] = row
   end
   return require "dkjson".encode({
-    format = FORMAT, name = printable.utf8(name), kit = seq:settings().kit_text,
+    format = FORMAT, name = safe_text.utf8(name), kit = seq:settings().kit_text,
     numbers = numbers, groove = groove,
   }, { indent = true, keyorder = order }) .. "\n"
 end

@@ -129,11 +129,11 @@ end
 -- A corpus by its songs' names, lengths and splits, and what they are cut into.
 local function fingerprint(corpus)
   local settings = corpus:settings()
-  local hash = files.hash(("%s %d %s"):format(settings.kit_text, settings.steps_per_beat,
+  local hash = core.hash(("%s %d %s"):format(settings.kit_text, settings.steps_per_beat,
     settings.beat))
   for i = 1, #corpus do
     local song = corpus:info(i)
-    hash = files.hash(("<i8 i8 z z"):pack(hash, song.steps, song.split, song.name))
+    hash = core.hash(("<i8 i8 z z"):pack(hash, song.steps, song.split, song.name))
   end
   return ("%016x"):format(hash)
 end

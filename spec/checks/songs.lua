@@ -117,7 +117,7 @@ local function work(list, first, mutations)
       n.files = n.files + 1
       round_trip(path, bytes, n, tok, keep ~= "" and keep or nil)
       if #bytes > 0 then
-        math.randomseed(files.hash(bytes), 1)
+        math.randomseed(core.hash(bytes), 1)
         spoil(path, bytes, n, tokenisers, mutations)
       end
     end

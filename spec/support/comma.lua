@@ -1,4 +1,4 @@
---- All that writes numbers, in the locale that is named; run by numbers_spec:
+--- All that writes numbers, in the locale that is named; run by decimal_spec:
 ---     lua5.4 spec/support/comma.lua FOLDER [LOCALE]
 local folder, locale = arg[1], arg[2]
 if locale and not os.setlocale(locale) then os.exit(3) end

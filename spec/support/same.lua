@@ -39,7 +39,7 @@ local function once()
   for _ = 1, 2 do
     out[#out + 1] = song:with_drums(generator:play(assert(tok:encode(song)))):bytes()
   end
-  return files.hash(table.concat(out, "\n"))
+  return core.hash(table.concat(out, "\n"))
 end
 
 local first = once()

@@ -6,7 +6,7 @@ local kits = require "neuraldrummer.kits"
 local log = require "neuraldrummer.train.log"
 local options = require "neuraldrummer.options"
 local playing = require "neuraldrummer.options.playing"
-local printable = require "neuraldrummer.printable"
+local safe_text = require "neuraldrummer.safe_text"
 
 local common = { DONE = 0, FAILED = 1, MISUSED = 2 }
 
@@ -44,7 +44,7 @@ function common.complain(format, ...)
   local world = common.world
   io.stderr:write("neuraldrummer: ",
     world and ("process %d of %d: "):format(world:rank(), world:size()) or "",
-    printable.line((format:format(...):gsub("%s*\n%s*", " "))), "\n")
+    safe_text.line((format:format(...):gsub("%s*\n%s*", " "))), "\n")
 end
 
 -- The first failure to write the result, such as a full disk; it is reported at the end.
@@ -59,7 +59,7 @@ end
 
 --- Prints a line of the result.
 ---@param format string
-function common.say(format, ...) common.write(printable.line(format:format(...)), "\n") end
+function common.say(format, ...) common.write(safe_text.line(format:format(...)), "\n") end
 
 --- Prints lines of the result.
 ---@param text string lines, each with its newline
@@ -70,7 +70,7 @@ end
 --- Prints the result as JSON.
 ---@param value table
 ---@param order? string[] of the keys; other keys follow, sorted by name
-function common.say_json(value, order) common.write(printable.json(value, order or {})) end
+function common.say_json(value, order) common.write(safe_text.json(value, order or {})) end
 
 --- Flushes the result; nil and a message if any of it could not be written.
 ---@return boolean? ok

@@ -1,4 +1,4 @@
---- The command `info`: what is in a song, a corpus or a model; what the CPU has.
+--- The command `info`: describes a song, a corpus, a model, or the CPU.
 local nd = require "neuraldrummer"
 local core = require "neuraldrummer.core"
 local sparkline = require "neuraldrummer.sparkline"
@@ -12,7 +12,7 @@ local say = common.say
 ---@type table<string, neuraldrummer.cli_command>
 local info = {}
 
--- Each of these: the facts, and a function that says them.
+-- Each of the functions `facts_of_...` returns the facts and a function that prints them.
 
 local function facts_of_song(song)
   local meters, tempos = song:meters(), song:tempos()
@@ -43,16 +43,16 @@ local function facts_of_song(song)
     end
     for i, name in ipairs(facts.tracks) do say("track %d: %s", i, name) end
     for _, repair in ipairs(facts.repairs) do
-      say("mended at byte %d: %s%s", repair.offset, repair.text,
+      say("repaired at byte %d: %s%s", repair.offset, repair.text,
         repair.lossy and " (events were lost)" or "")
     end
   end
   return facts, text
 end
 
--- A song by its bars, where there is a terminal to draw it on: how much is played
--- beside the drums, and of them.
-local function sketch_song(song)
+-- Prints sparklines of a song by bar, if there is a terminal: how much the instruments and
+-- the drums play.
+local function say_song_sparklines(song)
   local columns = sparkline.terminal_columns()
   local seq = columns and nd.tokeniser():encode(song)
   if not seq then return end
@@ -70,8 +70,9 @@ local function sketch_song(song)
   say("bar 1-%d", #bars)
 end
 
--- The drums of a corpus, likewise: voices by place in the bar, songs by tempo and density.
-local function sketch_corpus(corpus)
+-- Prints sparklines of a corpus, if there is a terminal: the hits of each voice by their
+-- place in the bar, and the songs by tempo and density.
+local function say_corpus_sparklines(corpus)
   if not sparkline.terminal_columns() then return true end
   local statistics = require "neuraldrummer.statistics"
   local found, message = statistics.run(corpus)
@@ -84,7 +85,7 @@ local function sketch_corpus(corpus)
     say("%12s  %s", found.voices[v], table.concat(cells))
   end
   if most > 0 then
-    say("%12s  1       2       3       4         darkest: in %.0f %% of %d bars", "", 100 * most,
+    say("%12s  1       2       3       4         darkest: %.0f %% of %d bars", "", 100 * most,
       found.bars)
   end
   for _, kind in ipairs { { "beats a minute", found.tempo, statistics.TEMPO },
@@ -110,11 +111,11 @@ local function facts_of_corpus(corpus)
   return facts, function()
     say("corpus: %d songs (%d for validation), %d steps", facts.songs, facts.valid, facts.steps)
     say("grid: kit %s, %d steps a beat%s", settings.kit, settings.steps_per_beat,
-      settings.original and ", as the system of 2023" or "")
+      settings.original and ", for the system of 2023" or "")
   end
 end
 
--- A table's fields in one line; numbers as short as they may be.
+-- Prints the fields of a table in one line, with numbers as short as possible.
 local function say_fields(title, from)
   local names, parts = {}, {}
   for name in pairs(from) do names[#names + 1] = name end
@@ -139,37 +140,37 @@ local function facts_of_model(model)
     say("model: preset %s, %d parameters", config.preset, config.parameters)
     say("grid: kit %s, %d steps a beat", settings.kit, settings.steps_per_beat)
     say_fields("network", config)
-    say("training: takes %.0f MB, by batches of %d x %d steps", facts.training_bytes / 1e6,
+    say("training: needs %.0f MB, in batches of %d x %d steps", facts.training_bytes / 1e6,
       config.batch, config.steps)
     say_fields("saved with it", facts.extra)
   end
 end
 
--- The machine, and what is used of it.
+-- The features of the CPU, and the kernels that are used.
 local function facts_of_cpu()
   local facts = core.cpu()
   facts.kind = "cpu"
   local asked = os.getenv "OPENBLAS_CORETYPE"
   if facts.blas == "own" then
-    facts.why = "products of this module's own, no OpenBLAS"
+    facts.why = "matrix products of this module; built without OpenBLAS"
   elseif asked then
     facts.why = ("OPENBLAS_CORETYPE is %s"):format(asked)
   else
-    facts.why = "OpenBLAS's own choice"
+    facts.why = "chosen by OpenBLAS"
   end
   facts.asked = os.getenv "NEURALDRUMMER_KERNELS"
   return facts, function()
     say("cpu: %s", #facts.features > 0 and table.concat(facts.features, ", ")
-      or "nothing that kernels are chosen by")
+      or "no features that kernels are chosen by")
     say("OpenBLAS: kernels %s: %s", facts.blas, facts.why)
-    say("products by packed weights: %s%s",
-      facts.packed == "blas" and "none, OpenBLAS does them" or facts.packed,
-      facts.asked and (", NEURALDRUMMER_KERNELS being %s"):format(facts.asked) or "")
+    say("matrix products with packed weights: %s%s",
+      facts.packed == "blas" and "none, OpenBLAS computes them" or facts.packed,
+      facts.asked and (", because NEURALDRUMMER_KERNELS is %s"):format(facts.asked) or "")
     say("element-wise loops: %s", facts.loops)
   end
 end
 
--- What a file is, by its first bytes.
+-- The kind of a file, by its first bytes.
 local function kind_of(path)
   local head, message = files.read(path, 64)
   if not head then return nil, message end
@@ -181,7 +182,7 @@ local function kind_of(path)
   return "song"
 end
 
--- The picture that is asked for, if one is.
+-- Draws the picture, if one is asked for.
 local function draw(kind, thing, args)
   if not args.plot then return true end
   local plot = require "neuraldrummer.plot"
@@ -197,20 +198,20 @@ local function draw(kind, thing, args)
 end
 
 info.info = {
-  summary = "Say what is in a song, a corpus or a model, or what the CPU has.",
+  summary = "Describe a song, a corpus, a model, or the CPU.",
   example = "neuraldrummer info song.mid",
   takes = {
-    { "file", "FILE", "a MIDI file, a corpus or a model.", args = "?" },
-    { "--cpu", "what the CPU has, which kernels are used, and why." },
+    { "file", "FILE", "a MIDI file, a corpus or a model", args = "?" },
+    { "--cpu", "describe the CPU: its features, the kernels that are used, and why" },
     common.DRUM_CHANNEL, common.LIMITS,
-    { "--plot", "FILE", "of a song or a corpus: a picture (PNG, SVG, PDF)." },
-    { "--json", "as JSON." },
+    { "--plot", "FILE", "picture (PNG, SVG or PDF) of a song or a corpus" },
+    { "--json", "print the result as JSON" },
   },
   run = function(args)
     if args.cpu or not args.file then
-      local wrong = not args.cpu and "a FILE is needed, or --cpu"
-        or args.file and "option '--cpu': is of this machine, and takes no FILE"
-        or args.plot and "option '--plot': of the CPU there is nothing to draw"
+      local wrong = not args.cpu and "a FILE is needed, or the option --cpu"
+        or args.file and "option '--cpu': it describes this machine; leave out FILE"
+        or args.plot and "option '--plot': there is no picture of the CPU"
       if wrong then return nil, wrong, common.MISUSED end
       local facts, text = facts_of_cpu()
       if args.json then common.say_json(facts, { "kind" }) else text() end
@@ -223,8 +224,8 @@ info.info = {
     kind, message = kind_of(args.file)
     if not kind then return nil, message end
     if args.plot and kind == "model" then
-      return nil, "option '--plot': of a model's training there is something to draw, "
-        .. "neuraldrummer plot LOG.tsv", common.MISUSED
+      return nil, "option '--plot': there is no picture of a model; `neuraldrummer plot "
+        .. "LOG.tsv` draws the losses of its training", common.MISUSED
     end
     local thing, describe
     if kind == "corpus" then
@@ -246,11 +247,11 @@ info.info = {
       common.say_json(facts, { "kind" })
     else
       text()
-      if kind == "song" then sketch_song(thing) end
+      if kind == "song" then say_song_sparklines(thing) end
       local ok, why = true, nil
-      if kind == "corpus" then ok, why = sketch_corpus(thing) end
+      if kind == "corpus" then ok, why = say_corpus_sparklines(thing) end
       if not ok then return nil, why end
-      if drawn and args.plot then say("%s: a picture", args.plot) end
+      if drawn and args.plot then say("%s: picture", args.plot) end
     end
     return drawn, message
   end,

@@ -1,5 +1,5 @@
---- What the tool says of itself to the shell: completion, and a manual page,
---- both from the definition that its arguments are read by. And the kit maps.
+--- The commands that describe the tool: completion scripts and the manual page, both made
+--- from the rows that define its arguments; and the list of kit maps.
 local nd = require "neuraldrummer"
 local common = require "neuraldrummer.cli.common"
 local kits = require "neuraldrummer.kits"
@@ -11,7 +11,7 @@ shell.completion = {
   summary = "Print a completion script for a shell.",
   example = "neuraldrummer completion bash",
   takes = {
-    { "shell", false, "bash, zsh or fish.", choices = { "bash", "zsh", "fish" } },
+    { "shell", false, "bash, zsh or fish", choices = { "bash", "zsh", "fish" } },
   },
   run = function(args, tool)
     local parser = tool.suggesting()
@@ -29,8 +29,8 @@ local function roff(text)
     end))
 end
 
--- How an option or argument is written: "-o FILE, --output FILE".
-local function written(names, argname, row)
+-- The names of an option or argument with its value: "-o FILE, --output FILE".
+local function synopsis(names, argname, row)
   local value = row.choices and table.concat(row.choices, "|") or argname
   local parts = {}
   for name in names:gmatch "%S+" do
@@ -44,7 +44,7 @@ local function written(names, argname, row)
   return table.concat(parts, ", ")
 end
 
--- Rows of a command's `takes`, lists in lists taken apart: name, argname, description, row.
+-- Calls `visit(names, argname, description, row)` for each row of a command's `takes`.
 local function each_row(rows, visit)
   for _, row in ipairs(rows) do
     local names, argname, description = table.unpack(row, 1, 3)
@@ -62,36 +62,36 @@ local function manual(tool)
   local lines = {}
   local function put(format, ...) lines[#lines + 1] = format:format(...) end
   put('.TH NEURALDRUMMER 1 "" "neuraldrummer %s" "User Commands"', nd.version)
-  put ".SH NAME\nneuraldrummer \\- listens to a song as MIDI and plays drums to it"
+  put ".SH NAME\nneuraldrummer \\- plays drums to a song in a MIDI file"
   put ".SH SYNOPSIS\n.B neuraldrummer\n\\fICOMMAND\\fR [\\fIARGUMENTS\\fR]"
-  put(".SH DESCRIPTION\n%s", roff("Reads a MIDI file, hears the song in it, plays drums to it, and "
-    .. "writes the file with a drum track of its own, every other track byte for byte as it was. "
-    .. "Trains on one's own MIDI files as well. The same song, model, options and seed give the "
+  put(".SH DESCRIPTION\n%s", roff("Reads a song from a MIDI file, plays drums to it, and writes "
+    .. "the file with a drum track added; every other track stays the same, byte for byte. It can "
+    .. "also be trained on your own MIDI files. The same song, model, options and seed give the "
     .. "same bytes."))
   put ".SH COMMANDS"
   for _, command in ipairs(tool.commands) do
     local arguments = {}
     each_row(command.takes, function(names, argname, _, row)
       if not names:find "^%-" then
-        arguments[#arguments + 1] = " " .. written(names, argname, row)
+        arguments[#arguments + 1] = " " .. synopsis(names, argname, row)
       end
     end)
     put(".SS \"\\fB%s\\fR%s\"\n%s", command.name, table.concat(arguments), roff(command.summary))
     each_row(command.takes, function(names, argname, description, row)
-      put(".TP\n%s\n%s", written(names, argname, row), roff(description))
+      put(".TP\n%s\n%s", synopsis(names, argname, row), roff(common.sentence(description)))
     end)
     if command.example then
       put(".PP\nFor example:\n.PP\n.RS\n.nf\n%s\n.fi\n.RE", roff(command.example))
     end
   end
   put ".SH OPTIONS"
-  put(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nSay what there is to say; behind a command, of it.")
+  put(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nPrint help; after a command, help for that command.")
   put ".TP\n\\fB\\-\\-version\\fR\nPrint the version."
-  put(".SH EXIT STATUS\n0: done. 1: a file or the machine failed, or Ctrl-C. 2: misuse. "
-    .. "What went wrong is said in one line on stderr.")
+  put(".SH EXIT STATUS\n0: done. 1: a file or the system failed, or Ctrl-C. 2: misuse. "
+    .. "The reason is printed on stderr, in one line.")
   put(".SH FILES\n.TP\n.I ~/.config/neuraldrummer/kits/NAME.kit\n%s",
-    roff "A kit map of one's own, for --kit-in NAME and --kit-out NAME; `neuraldrummer kits` "
-    .. "lists those that come along.")
+    roff "Your own kit map, for --kit-in NAME and --kit-out NAME; `neuraldrummer kits` lists "
+    .. "the bundled ones.")
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -108,11 +108,11 @@ shell.man = {
 -- Kit maps ---------------------------------------------------------------------
 
 shell.kits = {
-  summary = "List the kit maps, or say what is in one.",
+  summary = "List the kit maps, or describe one.",
   example = "neuraldrummer kits roland-td",
   takes = {
-    { "map", "MAP", "a name, or a file (mine.kit).", args = "?", suggests = kits.names },
-    { "--json", "as JSON." },
+    { "map", "MAP", "a name or a file (mine.kit)", args = "?", suggests = kits.names },
+    { "--json", "print the result as JSON" },
   },
   run = function(args)
     local maps = {}
@@ -142,7 +142,7 @@ shell.kits = {
         common.say("%5d %5s %s %s", each.pitch, each.drum or "-", each.written and "*" or " ",
           each.words)
       end
-      common.say "*: the pitch that is written for this drum"
+      common.say "*: the pitch that is written for its drum"
     else
       for _, map in ipairs(maps) do
         common.say("%-20s %s, %d pitches", map.name, map.title, #map.pitches)

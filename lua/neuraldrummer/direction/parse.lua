@@ -1,6 +1,6 @@
 --- Parses what a user asks of the drummer: bars, voices, energy and fills. Misuse
 --- raises a message that begins with "option 'NAME'". Bars count from 1.
-local as_text = require "neuraldrummer.numbers".text
+local as_text = require "neuraldrummer.decimal".text
 local sections = require "neuraldrummer.sections"
 local misuse = require "neuraldrummer.options".misuse
 

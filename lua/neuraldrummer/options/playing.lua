@@ -103,7 +103,7 @@ playing.LIST = {
 
   { group = "Editing", name = "keep", type = "string|table", annotation = "string|string[]",
     flag = "--keep", value = "VOICES", only = DRUM,
-    text = "voices of the song's own drums that stay: kick, snare, hats, toms, cymbals, ..." },
+    text = "voices of the song's own drums that stay, such as kick,snare or hats, toms, cymbals" },
   { name = "bars", type = "string|integer|table", annotation = "string|integer|integer[]",
     flag = "--bars --redo-bars", value = "BARS", only = DRUM,
     text = "play these bars again (9-12,17); the drums of all other bars stay; with keep, those "

@@ -1,6 +1,6 @@
 --- Pictures of the analysis of drums by a model: how well they fit, and why they are likely.
 local check = require "neuraldrummer.options".check
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local analysis = {}
@@ -27,7 +27,7 @@ local function side_of(x) return x < 0 and gnuplot.AGAINST or gnuplot.FOR end
 ---@return string? message
 function analysis.score(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string", from = "table" })
-  if not options.out then error("options: out is needed", 2) end
+  if not options.out then error("option 'out' is missing", 2) end
   local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local rows = {}
@@ -99,7 +99,7 @@ end
 function analysis.explain(seq, result, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
     before = "integer", from = "table" })
-  if not options.out then error("options: out is needed", 2) end
+  if not options.out then error("option 'out' is missing", 2) end
   local words = require "neuraldrummer.explain".words
   local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end

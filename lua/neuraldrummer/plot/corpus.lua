@@ -1,7 +1,7 @@
 --- A corpus' picture: its voices by place in the bar, and its songs by tempo
 --- and by density.
 local check = require "neuraldrummer.options".check
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 local statistics = require "neuraldrummer.statistics"
 

@@ -2,7 +2,7 @@
 --- the numbers beside a picture as tab-separated values.
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
-local numbers = require "neuraldrummer.numbers"
+local decimal = require "neuraldrummer.decimal"
 
 local gnuplot = {}
 
@@ -62,7 +62,7 @@ end
 function gnuplot.script()
   local lines = {}
   return lines, function(format, ...)
-    lines[#lines + 1] = select("#", ...) > 0 and numbers.format(format, ...) or format
+    lines[#lines + 1] = select("#", ...) > 0 and decimal.format(format, ...) or format
   end
 end
 
@@ -110,7 +110,7 @@ function gnuplot.write_tsv(path, names, rows)
     local cells = {}
     for k = 1, #names do
       local value = row[k]
-      cells[k] = math.type(value) == "float" and numbers.format("%.6g", value)
+      cells[k] = math.type(value) == "float" and decimal.format("%.6g", value)
         or value ~= nil and tostring(value):gsub("[%c]+", " ") or ""
     end
     writer:write(table.concat(cells, "\t"), "\n")

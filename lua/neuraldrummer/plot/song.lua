@@ -1,20 +1,22 @@
---- A song's picture: what is heard, its sections, what was asked of the drummer,
---- and the drums.
+--- The picture of a song: its intensity, its sections, what the drummer was asked for, and
+--- the drums.
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 local sections = require "neuraldrummer.sections"
 
 local LEFT <const>, RIGHT <const> = gnuplot.LEFT, gnuplot.RIGHT
 local INK <const>, GREY <const> = gnuplot.INK, gnuplot.GREY
 local ASKED <const>, PLAYED <const> = 0xf1d9ae, 0x9a4f0d   -- of fills
-local KEPT <const> = 0xdfe9dc
+local FIXED <const> = 0xdfe9dc
 local SECTIONS <const> = { 0xdbe4f0, 0xf3e6cd, 0xdcebe4, 0xeadfe9, 0xf0e0d8, 0xe3e3e3 }
--- Pixels: the song's panel, one strip of what goes with bars, the drums.
-local TOP <const>, HEARD <const>, STRIP <const>, ROLL <const>, FOOT <const> = 90, 150, 22, 368, 66
+-- Pixels: top and height of the intensity, height of a strip and of the drum roll, and of
+-- the space below.
+local TOP <const>, INTENSITY <const>, STRIP <const>, ROLL <const> = 90, 150, 22, 368
+local FOOT <const> = 66
 
---- A section's name: its own, or a letter, the same when it returns.
+--- The name of a section: its own, or a letter for its kind.
 ---@param section neuraldrummer.section
 ---@return string
 local function section_name(section)
@@ -22,23 +24,23 @@ local function section_name(section)
   return section.name or kind <= 26 and string.char(64 + kind) or tostring(kind)
 end
 
--- Of every bar the share of its cells that are open, where anything is kept.
-local function open_shares(seq, bars, known)
+-- By bar, the share of its grid cells that are not fixed.
+local function open_shares(seq, bars, mask)
   local shares, n_voices = {}, #seq:voices()
   for b, bar in ipairs(bars) do
-    local cells = known:sub((bar.first - 1) * n_voices + 1, bar.last * n_voices)
+    local cells = mask:sub((bar.first - 1) * n_voices + 1, bar.last * n_voices)
     shares[b] = select(2, cells:gsub("\0", "")) / math.max(1, #cells)
   end
   return shares
 end
 
--- What the picture shows by bar.
+-- The facts that the picture shows by bar.
 local function by_bar(seq, options)
   local bars, direction = seq:bars(), options.direction or {}
   local facts = { bars = bars, sections = options.sections or sections.find(seq),
     styles = core.bar_styles(seq), asked = direction.fills, energy = direction.density,
-    known = direction.mask, fills = 0 }
-  facts.open = facts.known and open_shares(seq, bars, facts.known)
+    mask = direction.mask, fills = 0 }
+  facts.open = facts.mask and open_shares(seq, bars, facts.mask)
   for _, style in ipairs(facts.styles) do facts.fills = facts.fills + (style.fill and 1 or 0) end
   return facts
 end
@@ -47,7 +49,7 @@ local function write_tsv(path, seq, intensity, facts)
   local names = { "step", "bar", "beat", "intensity" }
   local voices, bars, hits = seq:voices(), facts.bars, seq:packed_hits()
   table.move(voices, 1, #voices, 5, names)
-  table.move({ "section", "fill", "asked_fill", "asked_energy", "kept" }, 1, 5, #names + 1, names)
+  table.move({ "section", "fill", "asked_fill", "asked_energy", "fixed" }, 1, 5, #names + 1, names)
   local per_beat, step, bar, section = seq:settings().steps_per_beat, 0, 1, 1
   return gnuplot.write_tsv(path, names, function()
     step = step + 1
@@ -60,20 +62,21 @@ local function write_tsv(path, seq, intensity, facts)
       format("%.4g", intensity[step]) }
     local start = (step - 1) * #voices
     for v = 1, #voices do row[4 + v] = hits:byte(start + v) end
-    local asked, kept = facts.asked and facts.asked[bar], {}
-    for v = 1, facts.known and #voices or 0 do
-      if facts.known:byte(start + v) > 0 then kept[#kept + 1] = voices[v] end
+    local asked, fixed = facts.asked and facts.asked[bar], {}
+    for v = 1, facts.mask and #voices or 0 do
+      if facts.mask:byte(start + v) > 0 then fixed[#fixed + 1] = voices[v] end
     end
     row[#row + 1] = section_name(facts.sections[section])
     row[#row + 1] = facts.styles[bar].fill and 1 or 0
     row[#row + 1] = asked == nil and "" or asked and 1 or 0
     row[#row + 1] = facts.energy and facts.energy[bar] or ""
-    row[#row + 1] = table.concat(kept, "+")
+    row[#row + 1] = table.concat(fixed, "+")
     return row
   end)
 end
 
--- Where the meter changes: {step, text}, those without room joined to the one before.
+-- Labels where the meter changes: {step, text}. A label without space is joined to the one
+-- before it.
 local function meter_labels(bars, n)
   local meters, before = {}, nil
   for _, bar in ipairs(bars) do
@@ -91,8 +94,8 @@ local function meter_labels(bars, n)
   return meters
 end
 
--- The song's panel: onsets a step as hair lines, their mean over a bar as a curve.
-local function add_heard(add, seq, bars, intensity)
+-- The intensity of the song: of each step as a hairline, its mean over a bar as a curve.
+local function add_intensity(add, seq, bars, intensity)
   local n, lengths, at = #seq, {}, 1
   for step = 1, n do
     if bars[at + 1] and bars[at + 1].first <= step then at = at + 1 end
@@ -102,7 +105,7 @@ local function add_heard(add, seq, bars, intensity)
   add("$intensity << END")
   for i, value in ipairs(curve) do add("%g %.4g %.4g", i - 0.5, intensity[i], value) end
   add("END")
-  -- a few great chords would flatten all else: the highest strokes are cut off
+  -- the highest lines are cut off, because a few large chords would flatten all others
   local sorted = table.move(intensity, 1, n, 1, {})
   table.sort(sorted)
   local bottom, top = math.min(sorted[1], -0.4), math.max(sorted[math.ceil(n * 0.93)], 0.5)
@@ -120,8 +123,8 @@ local function add_heard(add, seq, bars, intensity)
   add("unset object\nunset label\nset ylabel")
 end
 
--- Strips of what goes with bars, one below the other: the boxes, the names in
--- them, and the names at the left. Heights in units of a strip.
+-- The strips of facts by bar, one below the other: their boxes, the names in these, and
+-- the names at the left. Heights are in units of a strip.
 local function strips(seq, facts)
   local bars, boxes, texts, names, y = facts.bars, {}, {}, {}, 0
   local function box(first, last, low, high, rgb)
@@ -162,7 +165,7 @@ local function strips(seq, facts)
     end
   end
   if facts.open then
-    low, high = strip("played", 1)
+    low, high = strip("played anew", 1)
     for b, share in ipairs(facts.open) do
       if share > 0 then
         box(b, b, low + 0.3, high - 0.3,
@@ -183,27 +186,27 @@ local function add_strips(add, boxes, texts, names, height)
     .. " $names using 1:2:3 with labels font 'sans,11' tc rgb '%s'", INK)
 end
 
--- What is kept, as boxes that lie under the strokes: a run of steps each.
-local function add_kept(add, seq, known)
+-- The fixed cells, as boxes under the hits, one for each run of steps.
+local function add_fixed(add, seq, mask)
   local rows = #seq:voices()
-  add("$kept << END")
+  add("$fixed << END")
   for voice = 1, rows do
     local from
     for step = 0, #seq do
-      local kept = step < #seq and known:byte(step * rows + voice) > 0
-      if kept and not from then from = step end
-      if from and not kept then
+      local fixed = step < #seq and mask:byte(step * rows + voice) > 0
+      if fixed and not from then from = step end
+      if from and not fixed then
         add("%g %d %d %d %g %g", from, voice, from, step, voice - 0.5, voice + 0.5)
         from = nil
       end
     end
   end
   add("%d 0 %d %d 0 0\nEND", -#seq, -#seq, -#seq)
-  return ("$kept using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'"):format(gnuplot.colour(KEPT))
+  return ("$fixed using 1:2:3:4:5:6 with boxxyerror lc rgb '%s'"):format(gnuplot.colour(FIXED))
 end
 
--- The legend of strokes, from right to left, and of what is kept.
-local function add_legend(add, height, kept)
+-- The legend of the hits, from right to left, and of fixed cells.
+local function add_legend(add, height, has_fixed)
   local x, count = RIGHT, 2
   local function at(pixels) return 1 - pixels / height end
   local function text(what, right)
@@ -226,9 +229,9 @@ local function add_legend(add, height, kept)
     text(family[1], x - 0.124)
     x = x - 0.19
   end
-  if kept then
-    swatch(x - 0.018, x, KEPT)
-    text("kept", x - 0.024)
+  if has_fixed then
+    swatch(x - 0.018, x, FIXED)
+    text("fixed", x - 0.024)
   end
 end
 
@@ -245,16 +248,16 @@ local function facts_line(facts, meters, n, drawn)
 end
 
 ---@class neuraldrummer.plot_options
----@field out? string path of the picture: a PNG, SVG or PDF by its name
----@field tsv? string path of its data, a row a step; default: beside the picture
+---@field out? string path of the picture; its ending chooses PNG, SVG or PDF
+---@field tsv? string path of its numbers, one row for each step; default: beside the picture
 ---@field title? string default: the Sequence's name
 ---@field sections? neuraldrummer.section[] default: those of the song
----@field direction? neuraldrummer.direction what was kept and asked for, as play took it
----@field from? string[] paths of the files that it was read from, which stay
+---@field direction? neuraldrummer.direction under which the drums were played
+---@field from? string[] paths of input files, which are not overwritten
 
---- Draws a Sequence: the song's intensity, its sections, the bars that end in
---- a fill, what was kept and asked for, and the drum roll. The data is written
---- first, so that it is there even when the picture cannot be drawn.
+--- Draws a Sequence: the song's intensity, its sections, the bars that end in a fill, what
+--- was fixed and asked for, and the drum roll. The numbers are written first, so that they
+--- exist even if the picture cannot be drawn.
 ---@param seq neuraldrummer.sequence
 ---@param options neuraldrummer.plot_options
 ---@return boolean? ok
@@ -262,7 +265,9 @@ end
 return function(seq, options)
   options = check(options, { out = "string", tsv = "string", title = "string",
     sections = "table", direction = "table", from = "table" })
-  if not options.out and not options.tsv then error("options: out or tsv is needed", 2) end
+  if not options.out and not options.tsv then
+    error("options 'out' and 'tsv' are missing: give one of them", 2)
+  end
   local tsv, why = gnuplot.data_path(options.out, options.tsv, options.from)
   if not tsv then return nil, why end
   local intensity, facts = seq:metric "intensity", by_bar(seq, options)
@@ -274,7 +279,7 @@ return function(seq, options)
   local drawn = gnuplot.add_roll(add, seq)
   local meters = meter_labels(facts.bars, #seq)
   local boxes, texts, names, high = strips(seq, facts)
-  local strips_at = TOP + HEARD + (#meters > 1 and 24 or 8)
+  local strips_at = TOP + INTENSITY + (#meters > 1 and 24 or 8)
   local roll_at = strips_at + high * STRIP + 6
   local height = math.floor(roll_at + ROLL + FOOT)
   local title = options.title or seq:name()
@@ -282,16 +287,16 @@ return function(seq, options)
   add("set multiplot\nset xrange [0:%d]\nunset xtics", #seq)
   gnuplot.head(add, height, title == "" and "drum roll" or title,
     facts_line(facts, meters, #seq, drawn))
-  add_legend(add, height, facts.known)
+  add_legend(add, height, facts.mask)
   for i = 1, #meters > 1 and #meters or 0 do
     add("set label %d '%s' at first %d, screen %g left font 'sans Bold,11' tc rgb '%s'",
-      100 + i, meters[i][2], meters[i][1], 1 - (TOP + HEARD + 12) / height, INK)
+      100 + i, meters[i][2], meters[i][1], 1 - (TOP + INTENSITY + 12) / height, INK)
   end
-  gnuplot.place(add, height, TOP, TOP + HEARD)
-  add_heard(add, seq, facts.bars, intensity)
+  gnuplot.place(add, height, TOP, TOP + INTENSITY)
+  add_intensity(add, seq, facts.bars, intensity)
   gnuplot.place(add, height, strips_at, strips_at + high * STRIP)
   add_strips(add, boxes, texts, names, high)
-  local below = facts.known and add_kept(add, seq, facts.known)
+  local below = facts.mask and add_fixed(add, seq, facts.mask)
   gnuplot.place(add, height, roll_at, roll_at + ROLL)
   gnuplot.add_roll_panel(add, seq, nil, below)
   add("unset multiplot")

@@ -1,7 +1,7 @@
 --- Pictures of training and its outcome: a training's losses, those of several
 --- trainings side by side, and the figures of several players.
 local files = require "neuraldrummer.files"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local gnuplot = require "neuraldrummer.plot.gnuplot"
 
 local training = {}

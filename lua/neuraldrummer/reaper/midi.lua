@@ -1,8 +1,9 @@
---- MIDI files without the C module, for the tool in a process of its own: a song
---- of notes written, and the notes of a file that the tool wrote read.
+--- MIDI files without the C module: writes a song for the tool in a separate process, and
+--- reads the notes of the file that it returns.
 local midi = {}
 
-local function variable(n)
+-- A number of variable length, as MIDI files have it.
+local function variable_length(n)
   local bytes = string.char(n & 0x7F)
   n = n >> 7
   while n > 0 do
@@ -12,7 +13,8 @@ local function variable(n)
   return bytes
 end
 
--- Events {tick, order, bytes} as a chunk; of one tick, by order, then as they came.
+-- A track chunk of events {tick, order, bytes}. Events of one tick are sorted by `order`,
+-- then by their position in the list.
 local function track(events)
   for i, event in ipairs(events) do event[4] = i end
   table.sort(events, function(a, b)
@@ -22,14 +24,14 @@ local function track(events)
   end)
   local parts, now = {}, 0
   for _, event in ipairs(events) do
-    parts[#parts + 1] = variable(event[1] - now) .. event[3]
+    parts[#parts + 1] = variable_length(event[1] - now) .. event[3]
     now = event[1]
   end
   local body = table.concat(parts) .. "\0\xFF\x2F\0"
   return "MTrk" .. string.pack(">I4", #body) .. body
 end
 
---- The bytes of a MIDI file.
+--- Encodes a song as a MIDI file.
 ---@param song {ppq: integer, notes: table[], tempos: table[], meters: table[]}
 ---@return string
 function midi.bytes(song)
@@ -59,12 +61,12 @@ function midi.bytes(song)
   return table.concat(parts)
 end
 
---- The notes of a file, in order of time.
+--- Reads the notes of a MIDI file, in order of time.
 ---@param bytes string
 ---@return table[]? notes {tick, duration, channel, pitch, velocity}
 ---@return string? message
 function midi.notes(bytes)
-  if bytes:sub(1, 4) ~= "MThd" or #bytes < 14 then return nil, "is no MIDI file" end
+  if bytes:sub(1, 4) ~= "MThd" or #bytes < 14 then return nil, "is not a MIDI file" end
   local notes, at = {}, 15
   local function read_track(from, to)
     local tick, status, open = 0, nil, {}
@@ -108,7 +110,7 @@ function midi.notes(bytes)
   end
   while at + 8 <= #bytes do
     local length = string.unpack(">I4", bytes, at + 4)
-    if at + 7 + length > #bytes then return nil, "is cut short" end
+    if at + 7 + length > #bytes then return nil, "is truncated" end
     if bytes:sub(at, at + 3) == "MTrk" then read_track(at + 8, at + 8 + length) end
     at = at + 8 + length
   end

@@ -1,6 +1,6 @@
 --- Plays drums to the music of a project: with the C module if it can be loaded, else
 --- with the command-line tool in a separate process. Both give the same notes.
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local kits = require "neuraldrummer.kits"
 local midi = require "neuraldrummer.reaper.midi"
 local playing = require "neuraldrummer.options.playing"

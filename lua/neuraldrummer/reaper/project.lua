@@ -1,22 +1,22 @@
---- A REAPER project as notes, tempos and meters, and drums written into it.
+--- Reads notes, tempos and meters of a REAPER project, and writes drums into it.
 ---
---- All places are in quarter notes of the project (QN), all reading goes through
---- the API: what a take's start offset, rate and loop make of its notes is heard
---- as REAPER plays it. `r` is the `reaper` table, or a stand-in for it.
+--- All positions are in quarter notes of the project (QN). All reading goes through the
+--- API, so that start offset, rate and loop of a take have the same effect as in REAPER.
+--- `r` is the `reaper` table, or a replacement for tests.
 local project = {}
 
 project.PPQ = 960
 local PPQ <const> = project.PPQ
-local NEAR <const> = 1e-6        -- QN that are the same place
+local EPSILON <const> = 1e-6     -- QN; closer positions are equal
 
 ---@class neuraldrummer.reaper.job
 ---@field action string
----@field items any[] MediaItems that are heard
+---@field items any[] MediaItems of the music
 ---@field drums? any the MediaItem of the project's own drums
 ---@field from number QN
 ---@field to number
----@field shift? number QN that the own drums are moved by
----@field options table for the player: seed, bars, keep, extend …
+---@field shift? number QN by which these drums are moved
+---@field options table of the player: seed, bars, keep, extend, ...
 
 local function round(x) return math.floor(x + 0.5) end
 
@@ -30,7 +30,7 @@ function project.span(r, item)
   return at_time(r, position), at_time(r, position + r.GetMediaItemInfo_Value(item, "D_LENGTH"))
 end
 
--- Itself, its track, or a folder that the track lies in.
+-- Whether an item is muted, or its track, or a folder of the track.
 local function is_muted(r, item)
   if r.GetMediaItemInfo_Value(item, "B_MUTE") == 1 then return true end
   local track = r.GetMediaItem_Track(item)
@@ -46,7 +46,7 @@ local function is_midi(r, item)
   return take ~= nil and r.TakeIsMIDI(take)
 end
 
---- Whether a track is for drums, by its name.
+--- Whether a track is a drum track, by its name.
 ---@return boolean
 function project.is_drum_track(r, track)
   local _, name = r.GetSetMediaTrackInfo_String(track, "P_NAME", "", false)
@@ -57,7 +57,7 @@ function project.is_drum_item(r, item)
   return project.is_drum_track(r, r.GetMediaItem_Track(item))
 end
 
--- All MIDI items that are not muted and that `wanted` takes.
+-- All MIDI items that are not muted and for which `wanted` is true.
 local function items_where(r, wanted)
   local found = {}
   for i = 0, r.CountMediaItems(0) - 1 do
@@ -69,7 +69,7 @@ local function items_where(r, wanted)
   return found
 end
 
---- The time selection in QN; nothing when there is none.
+--- The time selection in QN; nil if there is none.
 ---@return number? from
 ---@return number? to
 function project.time_selection(r)
@@ -77,16 +77,16 @@ function project.time_selection(r)
   if to > from then return at_time(r, from), at_time(r, to) end
 end
 
---- MIDI items of the tracks that are not for drums, from one QN to another.
+--- MIDI items between two positions, without those on drum tracks.
 ---@return any[]
 function project.items_between(r, from, to)
   return items_where(r, function(item)
     local first, last = project.span(r, item)
-    return first < to - NEAR and last > from + NEAR and not project.is_drum_item(r, item)
+    return first < to - EPSILON and last > from + EPSILON and not project.is_drum_item(r, item)
   end)
 end
 
---- The selected MIDI items that are not on a track for drums.
+--- The selected MIDI items, without those on drum tracks.
 ---@return any[]
 function project.selected(r)
   return items_where(r, function(item)
@@ -94,39 +94,39 @@ function project.selected(r)
   end)
 end
 
---- The drums that an action is about: the selected item of a drum track, else
---- the one under the time selection or the edit cursor, else the only one.
+--- The drum item that an action works on: the selected item of a drum track, else the one
+--- under the time selection or the edit cursor, else the only one.
 ---@return any? item
 ---@return string? message
 function project.find_drums(r)
   local all = items_where(r, function(item) return project.is_drum_item(r, item) end)
   if #all == 0 then
-    return nil, "There is no MIDI item on a track called Drums."
+    return nil, "There is no MIDI item on a track named Drums."
   end
   local from, to = project.time_selection(r)
   if not from then
     from = at_time(r, r.GetCursorPosition())
-    to = from + 2 * NEAR
+    to = from + 2 * EPSILON
   end
   local here
   for _, item in ipairs(all) do
     if r.IsMediaItemSelected(item) then return item end
     local first, last = project.span(r, item)
-    if not here and first < to - NEAR and last > from + NEAR then here = item end
+    if not here and first < to - EPSILON and last > from + EPSILON then here = item end
   end
   if here or #all == 1 then return here or all[1] end
-  return nil, "There are several items on the Drums track: select the one that is meant."
+  return nil, "There are several items on the Drums track. Select one."
 end
 
---- The measures from one QN to another, whole ones.
+--- The measures between two positions, whole ones.
 ---@return {from: number, to: number, numerator: integer, denominator: integer}[]
 function project.measures(r, from, to)
   local list = {}
-  local _, first = r.TimeMap2_timeToBeats(0, r.TimeMap2_QNToTime(0, from + NEAR))
+  local _, first = r.TimeMap2_timeToBeats(0, r.TimeMap2_QNToTime(0, from + EPSILON))
   for m = first, math.huge do
     local _, start, stop, numerator, denominator = r.TimeMap_GetMeasureInfo(0, m)
-    if start >= to - NEAR or stop <= start then break end
-    -- a bar that a time signature cuts short is one of its own
+    if start >= to - EPSILON or stop <= start then break end
+    -- a bar that a time signature cuts short gets a meter of its own
     for _, unit in ipairs { denominator, 4, 8, 16, 32, 64 } do
       local n = (stop - start) * unit / 4
       if math.abs(n - round(n)) < 1e-4 and n >= 1 then
@@ -140,11 +140,11 @@ function project.measures(r, from, to)
   return list
 end
 
--- The tempo of every beat, where it changes: of ramps the mean of each beat.
+-- The tempo at each beat where it changes; in a ramp, the mean of each beat.
 local function tempos_of(r, from, to, pause)
   local list, last = {}, nil
   local before = r.TimeMap2_QNToTime(0, from)
-  for beat = 0, math.ceil(to - from - NEAR) - 1 do
+  for beat = 0, math.ceil(to - from - EPSILON) - 1 do
     local now = r.TimeMap2_QNToTime(0, from + beat + 1)
     local bpm = 60 / (now - before)
     if not last or math.abs(bpm / last - 1) > 1e-5 then
@@ -157,7 +157,7 @@ local function tempos_of(r, from, to, pause)
   return list
 end
 
--- Calls `add` with every note of an item as it sounds between two QN: start, end
+-- Calls `add` with each note of an item that sounds between two positions: start and end
 -- (QN), channel (0-15), pitch, velocity, selected.
 local function each_note(r, item, from, to, pause, add)
   local take = r.GetActiveTake(item)
@@ -178,10 +178,10 @@ local function each_note(r, item, from, to, pause, add)
     start = r.MIDI_GetProjQNFromPPQPos(take, start)
     stop = r.MIDI_GetProjQNFromPPQPos(take, stop)
     if period > 0 then stop = math.min(stop, zero + period) end
-    if not muted and (period == 0 or start < zero + period - NEAR) then
+    if not muted and (period == 0 or start < zero + period - EPSILON) then
       for turn = turns[1], turns[2] do
         local s, e = start + turn * period, math.min(stop + turn * period, last)
-        if s >= first - NEAR and s < last - NEAR then
+        if s >= first - EPSILON and s < last - EPSILON then
           add(math.max(s, first), e, channel, pitch, velocity, selected)
         end
       end
@@ -190,19 +190,19 @@ local function each_note(r, item, from, to, pause, add)
   end
 end
 
--- Notes of one item, in ticks from `base`.
+-- Adds the notes of one item, in ticks from `base`.
 local function add_notes(r, notes, item, job, base, track, pause)
-  local own = item == job.drums
-  local shift = own and job.shift or 0
+  local is_drums = item == job.drums
+  local shift = is_drums and job.shift or 0
   local function put(s, e, channel, pitch, velocity)
-    -- what other tracks have on channel 10 are drums, and not heard
-    if channel == 9 and not own then return end
+    -- notes of other tracks on channel 10 are drums, and are not part of the music
+    if channel == 9 and not is_drums then return end
     local tick = round((s + shift - base) * PPQ)
     if tick < 0 then return end
     local stop = round((e + shift - base) * PPQ)
     notes[#notes + 1] = { tick = tick, duration = math.max(1, stop - tick), pitch = pitch,
       velocity = math.max(1, math.min(127, velocity)),
-      channel = own and 10 or channel + 1, track = track }
+      channel = is_drums and 10 or channel + 1, track = track }
   end
   each_note(r, item, job.from - shift, job.to - shift, pause, put)
 end
@@ -213,16 +213,16 @@ end
 ---@field tempos table[]
 ---@field meters table[]
 ---@field measures table[] bars, from the first
----@field heard integer notes that are no drums
+---@field n_music integer number of notes that are not drums
 
---- What is to be drummed, as nd.song.new takes it and a little more.
+--- Reads the music of a job, with the fields that nd.song.new takes and some more.
 ---@param job neuraldrummer.reaper.job
----@param pause fun() called often: may put the work off
+---@param pause fun() called often; it may yield
 ---@return neuraldrummer.reaper.song? song
 ---@return string? message
 function project.read(r, job, pause)
   local measures = project.measures(r, job.from, job.to)
-  if #measures == 0 then return nil, "There are no bars there." end
+  if #measures == 0 then return nil, "The selected range has no bars." end
   local base, stop = measures[1].from, measures[#measures].to
   local song = { base = base, measures = measures, notes = {}, meters = {},
     tempos = tempos_of(r, base, stop, pause) }
@@ -242,22 +242,22 @@ function project.read(r, job, pause)
     end
     add_notes(r, song.notes, item, job, base, tracks[track], pause)
   end
-  song.heard = #song.notes
+  song.n_music = #song.notes
   if job.drums then add_notes(r, song.notes, job.drums, job, base, n + 1, pause) end
   return song
 end
 
---- Numbers of the bars of a song that lie between two QN, as "9-12".
+--- The numbers of the bars of a song between two positions, such as "9-12".
 ---@return string
 function project.bar_range(song, from, to)
   local first, last
   for i, m in ipairs(song.measures) do
-    if m.from < to - NEAR and m.to > from + NEAR then first, last = first or i, i end
+    if m.from < to - EPSILON and m.to > from + EPSILON then first, last = first or i, i end
   end
   return first and ("%d-%d"):format(first, last) or ""
 end
 
---- Pitches of the notes that are selected in an item's take.
+--- The pitches of the selected notes of an item.
 ---@return table<integer, boolean>
 function project.selected_pitches(r, item)
   local pitches = {}
@@ -270,7 +270,7 @@ end
 
 -- Writing -------------------------------------------------------------------
 
---- Makes changes as one undo step; all of them, or none: `edit` may raise.
+--- Makes changes as one undo step. If `edit` raises, none of them stay.
 ---@param label string
 ---@param edit fun()
 ---@return boolean? ok
@@ -279,8 +279,8 @@ function project.change(r, label, edit)
   r.PreventUIRefresh(1)
   r.Undo_BeginBlock2(0)
   local ok, message = pcall(edit)
-  -- what failed has a label that no finished action has: REAPER makes an undo point
-  -- only if something had changed, and the one before is the user's
+  -- REAPER makes an undo point only if something changed, and the one before it may be the
+  -- user's; so a failed edit gets a label that no finished action has
   local failed = label .. " (failed)"
   r.Undo_EndBlock2(0, ok and label or failed, -1)
   if not ok and r.Undo_CanUndo2(0) == failed then r.Undo_DoUndo2(0) end
@@ -302,27 +302,27 @@ local function drum_track(r)
   return track
 end
 
---- Writes notes as a new item on the Drums track. Drums that sounded there are
---- muted, and stay. To be called within `change`.
+--- Writes notes as a new item on the Drums track, and mutes the drum items that overlap
+--- it. Call it within `change`.
 ---@param notes {from: number, to: number, pitch: integer, velocity: integer}[] in QN
 ---@param name string of the take
----@param record string kept with the item
+---@param record string stored with the item
 ---@return any item
 function project.write(r, job, notes, name, record)
   local track = job.drums and r.GetMediaItem_Track(job.drums) or drum_track(r)
   for i = 0, r.CountTrackMediaItems(track) - 1 do
     local other = r.GetTrackMediaItem(track, i)
     local from, to = project.span(r, other)
-    if from < job.to - NEAR and to > job.from + NEAR then
+    if from < job.to - EPSILON and to > job.from + EPSILON then
       r.SetMediaItemInfo_Value(other, "B_MUTE", 1)
     end
   end
   local item = r.CreateNewMIDIItemInProj(track, job.from, job.to, true)
   local take = item and r.GetActiveTake(item)
-  if not take then error("REAPER made no MIDI item.", 0) end
+  if not take then error("REAPER could not create a MIDI item.", 0) end
   r.SetMediaItemInfo_Value(item, "B_LOOPSRC", 0)
   for _, note in ipairs(notes) do
-    -- a hit that is played ahead of the item's start is played with it
+    -- a hit before the start of the item is moved to its start
     local from = r.MIDI_GetPPQPosFromProjQN(take, math.max(note.from, job.from))
     local to = r.MIDI_GetPPQPosFromProjQN(take, math.min(note.to, job.to))
     r.MIDI_InsertNote(take, false, false, from, math.max(to, from + 1), 9, note.pitch,
@@ -334,9 +334,9 @@ function project.write(r, job, notes, name, record)
   return item
 end
 
-local MARK <const> = "fits little"
+local MARK <const> = "low fit"
 
---- Marks the bars of a drum item that fit least; marks of before go.
+--- Marks the bars of a drum item that fit worst, and removes earlier marks.
 ---@param bars {from: number, fit: number}[] in QN, the worst first
 function project.mark(r, item, bars)
   local take = r.GetActiveTake(item)
@@ -354,9 +354,9 @@ function project.mark(r, item, bars)
   end
 end
 
--- What an item remembers ------------------------------------------------------
+-- References to items ------------------------------------------------------
 
---- GUIDs of items, apart by blanks.
+--- The GUIDs of items, separated by blanks.
 function project.names_of(r, items)
   local names = {}
   for i, item in ipairs(items) do
@@ -366,7 +366,7 @@ function project.names_of(r, items)
   return table.concat(names, " ")
 end
 
---- The items of these GUIDs that are still there.
+--- The items with these GUIDs that still exist.
 function project.items_named(r, text)
   local wanted, found = {}, {}
   for guid in text:gmatch "%S+" do wanted[guid] = true end

@@ -1,7 +1,7 @@
 --- The settings of a REAPER user, stored in REAPER's extended state. The windows
 --- `imgui` and `window` show this list and change it with these functions. The options
 --- of the drummer among them are described in options/playing.
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 local playing = require "neuraldrummer.options.playing"
 
 local settings = {}

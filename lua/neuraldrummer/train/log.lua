@@ -3,7 +3,7 @@
 --- ones are kept until the disk has them, so that a checkpoint can hold what a
 --- full disk would lose.
 local files = require "neuraldrummer.files"
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 
 local ENOENT <const> = 2  -- on every system that has an errno
 local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"

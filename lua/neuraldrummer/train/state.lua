@@ -1,6 +1,6 @@
 --- What a checkpoint keeps of a training beside weights and batches, as texts: its
 --- options, so that a resumed run need not be told again, and where it stands.
-local format = require "neuraldrummer.numbers".format
+local format = require "neuraldrummer.decimal".format
 
 local saved_state = {}
 

@@ -1,18 +1,18 @@
---- Numbers as text for files and other programs: a host may have set a locale in
---- which Lua writes 0,5.
-local numbers = {}
+--- Formats numbers with a decimal point in any locale, for files and other programs. A
+--- host may have set a locale in which Lua writes 0,5.
+local decimal = {}
 
--- What stands between the whole and its tenths now: a host may change it.
-local function point() return ("%.1f"):format(0.5):sub(2, -2) end
+-- The current decimal separator; a host may change it at any time.
+local function separator() return ("%.1f"):format(0.5):sub(2, -2) end
 
 local function with_point(text, comma) return (text:gsub(comma, ".", 1)) end
 
---- string.format, with a decimal point in any locale.
+--- string.format with a decimal point.
 ---@param format string
 ---@param ... any
 ---@return string
-function numbers.format(format, ...)
-  local comma = point()
+function decimal.format(format, ...)
+  local comma = separator()
   if comma == "." then return format:format(...) end
   local values, i = table.pack(...), 0
   comma = comma:gsub("%p", "%%%0")
@@ -26,12 +26,12 @@ function numbers.format(format, ...)
   return format:format(table.unpack(values, 1, values.n))
 end
 
---- tostring, with a decimal point in any locale.
+--- tostring with a decimal point.
 ---@param value any
 ---@return string
-function numbers.text(value)
+function decimal.text(value)
   if math.type(value) ~= "float" then return tostring(value) end
-  return with_point(tostring(value), (point():gsub("%p", "%%%0")))
+  return with_point(tostring(value), (separator():gsub("%p", "%%%0")))
 end
 
-return numbers
+return decimal

@@ -1,28 +1,28 @@
 -- What files call themselves, on the way to a terminal and into JSON.
 local json = require "dkjson"
 local midi = require "spec.support.midi"
-local printable = require "neuraldrummer.printable"
+local safe_text = require "neuraldrummer.safe_text"
 local shell = require "spec.support.shell"
 
 describe("text that is shown", function()
   it("stays as it is where it is harmless", function()
     for _, text in ipairs { "", "Bass (DI), 2nd take", "Schlagzeug für Anfänger", "ドラム", "🥁" } do
-      assert.equal(text, printable.line(text))
-      assert.equal(text, printable.utf8(text))
+      assert.equal(text, safe_text.line(text))
+      assert.equal(text, safe_text.utf8(text))
     end
   end)
 
   it("has no character that a terminal obeys", function()
-    assert.equal([[\x1B[31mred\x0A\x00\x7F]], printable.line "\27[31mred\n\0\127")
-    assert.equal([[\xC2\x9B1m]], printable.line "\u{9B}1m")
-    assert.equal([[caf\xE9, \xFF\xFE]], printable.line "caf\xE9, \xFF\xFE")
-    assert.equal([[é\xC3]], printable.line "é\xC3")
-    assert.equal([[\xED\xA0\x80]], printable.line "\xED\xA0\x80")  -- half of a pair
+    assert.equal([[\x1B[31mred\x0A\x00\x7F]], safe_text.line "\27[31mred\n\0\127")
+    assert.equal([[\xC2\x9B1m]], safe_text.line "\u{9B}1m")
+    assert.equal([[caf\xE9, \xFF\xFE]], safe_text.line "caf\xE9, \xFF\xFE")
+    assert.equal([[é\xC3]], safe_text.line "é\xC3")
+    assert.equal([[\xED\xA0\x80]], safe_text.line "\xED\xA0\x80")  -- half of a pair
   end)
 
   it("is UTF-8 in JSON", function()
-    assert.equal("caf\u{FFFD}, \u{FFFD}\u{FFFD}x", printable.utf8 "caf\xE9, \xFF\xFEx")
-    assert.equal("\u{FFFD}", printable.utf8 "\xC3")
+    assert.equal("caf\u{FFFD}, \u{FFFD}\u{FFFD}x", safe_text.utf8 "caf\xE9, \xFF\xFEx")
+    assert.equal("\u{FFFD}", safe_text.utf8 "\xC3")
   end)
 end)
 
@@ -31,12 +31,12 @@ describe("JSON", function()
     local value, names = { { last = 1, first = 2, at = { z = 1, a = 2 } } }, {}
     for i = 10, 60 do value[1]["x" .. i], names[i - 9] = i, "x" .. i end
     local found = {}
-    local text = printable.json(value, { "last", "none", "first" })
+    local text = safe_text.json(value, { "last", "none", "first" })
     for name in text:gmatch '"(%w+)":' do found[#found + 1] = name end
     assert.same({ "last", "first", "at", "a", "z", table.unpack(names) }, found)
     assert.same(value, json.decode(text))
     assert.equal("\n", text:sub(-1))
-    local odd = printable.json({ "caf\xE9", 0 / 0 }, {})
+    local odd = safe_text.json({ "caf\xE9", 0 / 0 }, {})
     assert.equal('["caf\u{FFFD}",null]', (odd:gsub("\n *", "")))
   end)
 end)

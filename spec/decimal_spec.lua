@@ -1,14 +1,14 @@
 -- Numbers in files are the same in every locale.
-local numbers = require "neuraldrummer.numbers"
+local decimal = require "neuraldrummer.decimal"
 local shell = require "spec.support.shell"
 
 describe("numbers as text", function()
   it("are what string.format and tostring make of them", function()
     assert.equal("1.50 7 x % 1e-09 0x1p-1",
-      numbers.format("%.2f %d %s %% %.3g %a", 1.5, 7, "x", 1e-9, 0.5))
-    assert.equal("nothing", numbers.format "nothing")
+      decimal.format("%.2f %d %s %% %.3g %a", 1.5, 7, "x", 1e-9, 0.5))
+    assert.equal("nothing", decimal.format "nothing")
     assert.same({ "0.5", "2", "2.0", "x" },
-      { numbers.text(0.5), numbers.text(2), numbers.text(2.0), numbers.text "x" })
+      { decimal.text(0.5), decimal.text(2), decimal.text(2.0), decimal.text "x" })
   end)
 end)
 
@@ -57,10 +57,10 @@ describe("where a comma is the decimal point", function()
     if not there then return pending "no localedef that makes one" end
     local status, out, err = run([[-e '
       assert(os.setlocale "comma_XX")
-      local numbers = require "neuraldrummer.numbers"
+      local decimal = require "neuraldrummer.decimal"
       print(0.5)
-      print(numbers.format("%5.1f|%-6.2g|%%f|%s,%d|%+.0f|%q", 0.25, 1.5, "a,b", 3, 2.0, "0,5"))
-      print(numbers.text(-1e-7), numbers.text(4))']], "format")
+      print(decimal.format("%5.1f|%-6.2g|%%f|%s,%d|%+.0f|%q", 0.25, 1.5, "a,b", 3, 2.0, "0,5"))
+      print(decimal.text(-1e-7), decimal.text(4))']], "format")
     assert.same({ 0, "" }, { status, err })
     assert.equal("0,5\n  0.2|1.5   |%f|a,b,3|+2|\"0,5\"\n-1e-07\t4\n", out)
   end)
