@@ -146,14 +146,6 @@ do
   assert(writer:append(from, 1, 6) and writer:finish())
 end
 
---: core.ingest
-do
-  assert(song:save(folder .. "/taken.mid"))
-  local list = { { path = folder .. "/taken.mid", name = "taken" } }
-  local results = assert(core.ingest(list, { tokeniser = tokeniser, threads = 2 }))
-  print(results[1].steps == #seq, results[1].message)  --> true	nil
-end
-
 --: corpus_writer:close
 local unwanted = assert(nd.corpus.create(folder .. "/unwanted.ndc", tokeniser))
 unwanted:close()                              -- not finished: nothing is left of it
@@ -449,48 +441,7 @@ print(progress.time(225))                     --> 3:45
 
 ------------------------------------------------------------------- The machine
 
---: core.clock core.terminal core.processors
-local started = core.clock()
-print(core.processors() >= 1)                 --> true
-print(core.clock() >= started)                --> true
-print(math.type(core.terminal()) ~= "float")  --> true
-
---: core.create_file file_writer:write file_writer:finish file_writer:close
-do
-  local writer <close> = assert(core.create_file(folder .. "/notes.txt"))
-  writer:write("take ", 2, "\n")              -- what fails here is said by finish
-  assert(writer:finish())                     -- only now there is such a file
-  assert(core.create_file(folder .. "/notes.txt")):close()  -- and it stays as it is
-  print((assert(io.open(folder .. "/notes.txt")):read "a"))  --> take 2
-end
-
---: core.byte_less
-print(core.byte_less("Zulu", "alpha"))           --> true
-
---: core.hash
-print(("%016x"):format(core.hash "a song"))   --> f03b220684d372c5
-
---: core.lock lock:close
-do
-  local lock <close> = assert(core.lock(folder .. "/work"))
-  print(core.lock(folder .. "/work"))          --> false
-  lock:close()
-end
-
---: core.catch_interrupt interrupt:seen interrupt:close
-do
-  local interrupt <close> = core.catch_interrupt()
-  print(interrupt:seen())                     --> false
-  interrupt:close()                           -- as its end does
-end
-
 --: core.cpu
 local machine = core.cpu()
 print(type(machine.blas), machine.packed ~= nil)  --> string	true
 
---: core.sgemm_rate
-print(core.sgemm_rate(64) > 0)                --> true
-
---: core.memory_rate
-local read, copied = core.memory_rate(2^16 | 0)
-print(read > 0, copied > 0)                   --> true	true

@@ -259,6 +259,7 @@ function writer:close() end
 ---@param options neuraldrummer.ingest_options
 ---@return {steps?: integer, split?: string, hits?: integer[], unknown?: table<integer, integer>, tokens?: string, message?: string, unread?: boolean}[]? results
 ---@return string? message
+---@package
 function core.ingest(list, options) end
 
 --- A corpus file, or token text (saved.txt), to read.
@@ -598,6 +599,7 @@ function core.bar_styles(seq) end
 ---@param path string
 ---@return neuraldrummer.file_writer? writer
 ---@return string? message
+---@package
 function core.create_file(path) end
 
 ---@class neuraldrummer.file_writer : userdata
@@ -606,35 +608,43 @@ local file_writer = {}
 --- written, and `finish` fails as well.
 ---@return boolean? ok
 ---@return string? message
+---@package
 function file_writer:write(...) end
 ---@return boolean? ok
 ---@return string? message
+---@package
 function file_writer:finish() end
 --- Without finish: nothing is left of it.
+---@package
 function file_writer:close() end
 
 --- Whether `a` comes before `b` byte by byte: an order that no locale changes.
 ---@param a string
 ---@param b string
 ---@return boolean
+---@package
 function core.byte_less(a, b) end
 
 --- A fingerprint of a string: FNV-1a, 64 bits. Not for secrets.
 ---@param bytes string
 ---@return integer
+---@package
 function core.hash(bytes) end
 
 --- Seconds of a monotonic clock.
 ---@return number
+---@package
 function core.clock() end
 
 --- Processors that this process may run on.
 ---@return integer
+---@package
 function core.processors() end
 
 --- Width of the terminal that a stream writes to; nil where it writes to none.
 ---@param stream? "stderr"|"stdout" default "stderr"
 ---@return integer? columns
+---@package
 function core.terminal(stream) end
 
 ---@class neuraldrummer.interrupt : userdata
@@ -643,9 +653,12 @@ local interrupt = {}
 --- the result is closed. A flag set before is forgotten.
 ---@param terminate? boolean SIGTERM sets it too, by which job launchers ask
 ---@return neuraldrummer.interrupt
+---@package
 function core.catch_interrupt(terminate) end
 ---@return boolean whether Ctrl-C was pressed
+---@package
 function interrupt:seen() end
+---@package
 function interrupt:close() end
 
 ---@class neuraldrummer.lock : userdata
@@ -655,7 +668,9 @@ local lock = {}
 ---@param path string
 ---@return neuraldrummer.lock|false|nil lock false when another holds it
 ---@return string? message
+---@package
 function core.lock(path) end
+---@package
 function lock:close() end
 
 --- What the CPU has that decides about kernels, and what is used of it: OpenBLAS's
@@ -668,6 +683,7 @@ function core.cpu() end
 ---@param n integer
 ---@param threads? integer
 ---@return number flops
+---@package
 function core.sgemm_rate(n, threads) end
 
 --- The machine's own rates, in bytes/s, of reading a block of so many bytes over
@@ -675,6 +691,7 @@ function core.sgemm_rate(n, threads) end
 ---@param bytes integer
 ---@return number read
 ---@return number copied
+---@package
 function core.memory_rate(bytes) end
 
 return core

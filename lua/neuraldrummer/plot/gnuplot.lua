@@ -3,6 +3,7 @@
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
 local decimal = require "neuraldrummer.decimal"
+local shell = require "neuraldrummer.shell"
 
 local gnuplot = {}
 
@@ -140,7 +141,6 @@ function gnuplot.is_picture(path)
   return nil, ("%s: a picture's name ends in .png, .svg or .pdf"):format(path)
 end
 
-local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function installed() return os.execute "command -v gnuplot >/dev/null 2>&1" end
 
@@ -210,8 +210,8 @@ set style fill solid 1 noborder
   local ok, why = files.write(source, script)
   if not ok then return nil, ("%s: %s"):format(path, why) end
   -- -d: nobody's start file changes the picture
-  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell_quote(source),
-    shell_quote(drawn), shell_quote(complaints))) then
+  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell.quote(source),
+    shell.quote(drawn), shell.quote(complaints))) then
     return nil, ("%s: %s"):format(path, complaint(complaints))
   end
   local bytes = files.read(drawn)
