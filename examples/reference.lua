@@ -444,4 +444,3 @@ print(progress.time(225))                     --> 3:45
 --: core.cpu
 local machine = core.cpu()
 print(type(machine.blas), machine.packed ~= nil)  --> string	true
-

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buffer.h"
 #include "augment.h"
 
 /* One stream of the batch: the song that it walks through. Streams of other
@@ -449,18 +449,17 @@ nd_status nd_sampler_next(nd_sampler *s, bool *more, nd_error *err) {
 /* The line is "1", then what has to match on restoring (batch, steps, songs,
  * seed), the position, the generator, and song:step of each stream. */
 nd_status nd_sampler_save(const nd_sampler *s, char **text, nd_error *err) {
-  size_t size = 160 + 32 * (size_t)s->options.batch, used;
-  char *t = malloc(size);
-  if (t == NULL) return nd_nomem(err);
-  used = (size_t)snprintf(t, size, "1 %d %d %d %" PRIu64 " %" PRId64 " %d %" PRId64 " %" PRId64
-                          " %" PRIu64 " %" PRIu64, s->options.batch, s->options.steps, s->n_songs,
-                          s->options.seed, s->walk, s->next, s->epoch, s->at, s->rng.state,
-                          s->rng.stream);
-  for (int32_t b = 0; b < s->options.batch; b++) {
-    const stream *w = &s->streams[b];
-    used += (size_t)snprintf(t + used, size - used, " %d:%d", w->song, w->step);
-  }
-  *text = t;
+  nd_buffer t = {0};
+  nd_buffer_print(&t, "1 %d %d %d %" PRIu64, s->options.batch, s->options.steps, s->n_songs,
+                  s->options.seed);
+  nd_buffer_print(&t, " %" PRId64 " %d %" PRId64 " %" PRId64, s->walk, s->next, s->epoch, s->at);
+  nd_buffer_print(&t, " %" PRIu64 " %" PRIu64, s->rng.state, s->rng.stream);
+  for (int32_t b = 0; b < s->options.batch; b++)
+    nd_buffer_print(&t, " %d:%d", s->streams[b].song, s->streams[b].step);
+  nd_buffer_put(&t, "", 1);
+  if (t.failed) free(t.bytes);
+  if (t.failed) return nd_nomem(err);
+  *text = (char *)t.bytes;
   return ND_OK;
 }
 

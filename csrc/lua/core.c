@@ -27,6 +27,5 @@ int luaopen_neuraldrummer_core(lua_State *L) {
   lnd_open_file(L);
   lnd_open_host(L);
   lnd_open_lock(L);
-  lnd_open_machine(L);
   return 1;
 }

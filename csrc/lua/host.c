@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/cpu.h"
+#include "../net/blas.h"
 #include "lnd.h"
 
 static volatile sig_atomic_t came = 0;
@@ -132,6 +134,22 @@ static int host_processors(lua_State *L) {
   return 1;
 }
 
+/* core.cpu() -> {features, blas, packed, loops} */
+static int core_cpu(lua_State *L) {
+  lua_newtable(L);
+  lua_newtable(L);                                    /* cpu,features */
+  const char *name;
+  for (int i = 0; (name = nd_cpu_feature(i)) != NULL; i++) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "features");
+  lnd_set_str(L, "blas", nd_blas_core());
+  lnd_set_str(L, "packed", nd_cpu_kernels_name());
+  lnd_set_str(L, "loops", nd_cpu_level());
+  return 1;
+}
+
 void lnd_open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"seen", interrupt_seen}, {NULL, NULL}};
@@ -140,6 +158,7 @@ void lnd_open_host(lua_State *L) {
     {"catch_interrupt", catch_interrupt},
     {"clock", host_clock},
     {"processors", host_processors},
+    {"cpu", core_cpu},
     {"terminal", host_terminal},
     {NULL, NULL}};
   lnd_type(L, &interrupt_class, methods, meta);

@@ -161,7 +161,6 @@ void lnd_open_explain(lua_State *L);
 void lnd_open_job(lua_State *L);
 void lnd_open_host(lua_State *L);
 void lnd_open_lock(lua_State *L);
-void lnd_open_machine(lua_State *L);
 void lnd_open_humanise(lua_State *L);
 void lnd_open_file(lua_State *L);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buffer.h"
 #include "../base/bytes.h"
 #include "chunks.h"
 
@@ -10,41 +11,23 @@ enum { MAX_TRACKS = UINT16_MAX };  /* the header counts tracks in 16 bits */
 
 /* ---------------------------------------------------------- output buffer */
 
-/* After an allocation failed, `failed` stays set and nothing more is appended, so
- * that callers check it once, where a track ends. */
-typedef struct buffer {
-  uint8_t *bytes;
-  size_t n, capacity;
-  bool failed;
-} buffer;
-
-static void put(buffer *out, const void *bytes, size_t n) {
-  if (out->failed || n > SIZE_MAX - out->n || !ND_GROW(out->bytes, out->n + n, out->capacity)) {
-    out->failed = true;
-    return;
-  }
-  if (n > 0) memcpy(out->bytes + out->n, bytes, n);
-  out->n += n;
-}
-
 /* Overwrites `size` bytes at `at` with a big-endian integer. */
-static void set_int(buffer *out, size_t at, uint32_t value, size_t size) {
+static void set_int(nd_buffer *out, size_t at, uint32_t value, size_t size) {
   if (!out->failed) nd_put_be(out->bytes + at, value, size);
 }
 
-static void put_int(buffer *out, uint32_t value, size_t size) {
-  uint8_t bytes[4];
-  nd_put_be(bytes, value, size);
-  put(out, bytes, size);
+static void put_int(nd_buffer *out, uint32_t value, size_t size) {
+  uint8_t *to = nd_buffer_extend(out, size);
+  if (to != NULL) nd_put_be(to, value, size);
 }
 
 /* A variable-length quantity of up to 28 bits. */
-static void put_vlq(buffer *out, uint32_t value) {
+static void put_vlq(nd_buffer *out, uint32_t value) {
   uint8_t bytes[4];
   size_t first = 3;
   bytes[3] = value & 0x7F;
   while ((value >>= 7) != 0 && first > 0) bytes[--first] = (uint8_t)(0x80 | (value & 0x7F));
-  put(out, bytes + first, 4 - first);
+  nd_buffer_put(out, bytes + first, 4 - first);
 }
 
 /* --------------------------------------------------------------- the splice */
@@ -52,7 +35,7 @@ static void put_vlq(buffer *out, uint32_t value) {
 typedef struct splice {
   const nd_song *song, *drums;
   const nd_splice_options *options;
-  buffer out;
+  nd_buffer out;
   size_t n_tracks;      /* written so far */
   nd_song *result;      /* receives what the bytes contain; NULL: not wanted */
   nd_error *err;
@@ -120,7 +103,7 @@ static size_t put_note(out_event *to, const nd_note *note, uint32_t group, uint3
 
 /* Writes a track header; returns the offset of its body, for end_track. */
 static size_t begin_track(splice *s) {
-  put(&s->out, "MTrk", 4);
+  nd_buffer_put(&s->out, "MTrk", 4);
   put_int(&s->out, 0, 4);
   return s->out.n;
 }
@@ -137,9 +120,9 @@ static void put_name(splice *s, const char *name) {
   size_t len = strlen(name);
   if (len > ND_MAX_TICK) len = ND_MAX_TICK;  /* the largest VLQ */
   if (len == 0) return;
-  put(&s->out, "\0\xFF\x03", 3);
+  nd_buffer_put(&s->out, "\0\xFF\x03", 3);
   put_vlq(&s->out, (uint32_t)len);
-  put(&s->out, name, len);
+  nd_buffer_put(&s->out, name, len);
 }
 
 static void put_delta(splice *s, int32_t *now, int32_t tick) {
@@ -159,10 +142,10 @@ static nd_status put_track(splice *s, const char *name, const out_event *events,
   for (size_t i = 0; i < n; i++) {
     const uint8_t bytes[3] = {events[i].status, events[i].data1, events[i].data2};
     put_delta(s, &now, events[i].tick);
-    put(&s->out, bytes, (bytes[0] & 0xF0) == 0xC0 ? 2 : 3);
+    nd_buffer_put(&s->out, bytes, (bytes[0] & 0xF0) == 0xC0 ? 2 : 3);
   }
   put_delta(s, &now, end > now ? end : now);
-  put(&s->out, "\xFF\x2F", 3);  /* end-of-track; the string's zero is its length */
+  nd_buffer_put(&s->out, "\xFF\x2F", 3);  /* end-of-track; the string's zero is its length */
   return end_track(s, body);
 }
 
@@ -193,7 +176,7 @@ static nd_status put_drums(splice *s) {
 static void put_meter(splice *s, const nd_meter *meter) {
   uint32_t power = 0;
   while (1 << power < meter->denominator) power++;
-  put(&s->out, "\xFF\x58\x04", 3);
+  nd_buffer_put(&s->out, "\xFF\x58\x04", 3);
   put_int(&s->out, (uint32_t)meter->numerator, 1);
   put_int(&s->out, power, 1);
   put_int(&s->out, 24 << 8 | 8, 2);  /* MIDI clocks a click, 32nd notes a quarter */
@@ -216,18 +199,18 @@ static nd_status put_conductor(splice *s, bool timeless) {
       put_meter(s, &song->meters[m++]);
     } else {
       put_delta(s, &now, song->tempos[t].tick);
-      put(&s->out, "\xFF\x51\x03", 3);
+      nd_buffer_put(&s->out, "\xFF\x51\x03", 3);
       put_int(&s->out, (uint32_t)song->tempos[t++].us_per_quarter, 3);
     }
   }
   put_delta(s, &now, song->end_tick > now ? song->end_tick : now);
-  put(&s->out, "\xFF\x2F", 3);
+  nd_buffer_put(&s->out, "\xFF\x2F", 3);
   return end_track(s, body);
 }
 
 /* Writes the header; returns the offset of its track count. */
 static size_t put_header(splice *s, uint16_t division) {
-  put(&s->out, "MThd\0\0\0\x06\0\x01", 10);
+  nd_buffer_put(&s->out, "MThd\0\0\0\x06\0\x01", 10);
   const size_t count = s->out.n;
   put_int(&s->out, 0, 2);
   put_int(&s->out, division, 2);
@@ -300,18 +283,18 @@ static size_t put_without_drums(splice *s, const nd_midi_file *file, const nd_mi
       continue;
     }
     if (waited > 0) put_vlq(&s->out, waited + e.delta);
-    else put(&s->out, file->bytes + e.at, e.body - e.at);
+    else nd_buffer_put(&s->out, file->bytes + e.at, e.body - e.at);
     waited = 0;
-    if (e.running && running != e.status) put(&s->out, &e.status, 1);
-    put(&s->out, file->bytes + e.body, e.end - e.body);
+    if (e.running && running != e.status) nd_buffer_put(&s->out, &e.status, 1);
+    nd_buffer_put(&s->out, file->bytes + e.body, e.end - e.body);
     running = e.status < 0xF0 ? e.status : 0;
     if (e.status != 0xFF || (e.type != 0x03 && e.type != 0x2F)) *has_more = true;
   }
   if (!chunk->has_end) {
     put_vlq(&s->out, waited);
-    put(&s->out, "\xFF\x2F", 3);
+    nd_buffer_put(&s->out, "\xFF\x2F", 3);
   } else if (chunk->intact) {
-    put(&s->out, file->bytes + chunk->stop, chunk->end - chunk->stop);
+    nd_buffer_put(&s->out, file->bytes + chunk->stop, chunk->end - chunk->stop);
   }
   return n_removed;
 }
@@ -336,18 +319,18 @@ static nd_status splice_track(splice *s, const nd_midi_file *file, const nd_midi
     s->out.n = mark;  /* no drums: copied below, byte for byte */
   }
   if (chunk->intact) {
-    put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
+    nd_buffer_put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
     return s->out.failed ? nd_nomem(s->err) : ND_OK;
   }
   const size_t body = begin_track(s);
-  put(&s->out, file->bytes + chunk->body, chunk->stop - chunk->body);
-  if (!chunk->has_end) put(&s->out, "\0\xFF\x2F", 4);
+  nd_buffer_put(&s->out, file->bytes + chunk->body, chunk->stop - chunk->body);
+  if (!chunk->has_end) nd_buffer_put(&s->out, "\0\xFF\x2F", 4);
   return end_track(s, body);
 }
 
 static void put_other(splice *s, const nd_midi_file *file, const nd_midi_chunk *chunk) {
   if (chunk->kind == ND_MIDI_OTHER)
-    put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
+    nd_buffer_put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
 }
 
 /* Adds the song's remaining notes to the result. `new_index` (n_tracks): of each
@@ -372,9 +355,9 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
   /* the header is copied whole, with bytes beyond the sixth; format and track
    * count are overwritten */
   const uint32_t length = (uint32_t)(file->header_end - file->start - 8);
-  put(&s->out, "MThd", 4);
+  nd_buffer_put(&s->out, "MThd", 4);
   put_int(&s->out, length, 4);
-  put(&s->out, file->bytes + file->start + 8, length);
+  nd_buffer_put(&s->out, file->bytes + file->start + 8, length);
   set_int(&s->out, 8, 1, 2);
 
   uint16_t *new_index = nd_calloc(song->n_tracks, sizeof *new_index);
@@ -399,7 +382,7 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
   if (status == ND_OK) status = put_drums(s);
   while (next < file->n_chunks) put_other(s, file, &file->chunks[next++]);
   set_int(&s->out, 10, (uint32_t)s->n_tracks, 2);
-  put(&s->out, file->bytes + file->tail, file->end - file->tail);
+  nd_buffer_put(&s->out, file->bytes + file->tail, file->end - file->tail);
   return status;
 }
 

@@ -6,60 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers are formatted and parsed by hand, because printf and strtod follow the
- * host's locale, which may have a decimal comma. */
+#include "../base/buffer.h"
 
-/* A text that grows. After a failed allocation it ignores what is appended. */
-typedef struct text { char *bytes; size_t n, capacity; bool failed; } text;
-
-static void put(text *t, const char *piece, size_t n) {
-  if (t->failed || !ND_GROW(t->bytes, t->n + n, t->capacity)) {
-    t->failed = true;
-    return;
-  }
-  memcpy(t->bytes + t->n, piece, n);
-  t->n += n;
-}
-
-/* Decimal digits, least significant first into a small buffer. */
-static void put_int(text *t, uint32_t value) {
-  char digits[10];
-  size_t n = sizeof digits;
-  do digits[--n] = (char)('0' + value % 10);
-  while ((value /= 10) > 0);
-  put(t, digits + n, sizeof digits - n);
-}
-
-/* One decimal, rounded half to even like Python's round; small negative values
+/* Decimals are put together from integers, because printf and strtod follow the
+ * host's locale, which may have a decimal comma.
+ *
+ * One decimal, rounded half to even like Python's round; small negative values
  * are "-0.0", as the 2023 system writes them. */
-static void put_intensity(text *t, float x) {
+static void put_intensity(nd_buffer *t, float x) {
   double tenths = nearbyint(fmin(fabs((double)x), 65504) * 10);
   if (!(tenths >= 0)) tenths = 0;
-  put(t, signbit(x) ? "i-" : "i", signbit(x) ? 2 : 1);
-  put_int(t, (uint32_t)tenths / 10);
-  char decimal[2] = {'.', (char)('0' + (uint32_t)tenths % 10)};
-  put(t, decimal, 2);
+  nd_buffer_print(t, "%s%u.%u", signbit(x) ? "i-" : "i", (unsigned)tenths / 10,
+                  (unsigned)tenths % 10);
 }
 
 /* The last step has no successor and repeats its own intensity. */
 nd_status nd_tokens_write(const nd_sequence *seq, char **line, size_t *len, nd_error *err) {
-  text t = {.n = 0};
+  nd_buffer t = {0};
   int32_t n_steps = seq->grid.n_steps;
   for (int32_t step = 0; step < n_steps; step++) {
-    for (int32_t i = seq->first[step]; i < seq->first[step + 1]; i++) {
-      put_int(&t, seq->strikes[i].pitch);
-      put(&t, ",", 1);
-    }
+    for (int32_t i = seq->first[step]; i < seq->first[step + 1]; i++)
+      nd_buffer_print(&t, "%d,", seq->strikes[i].pitch);
     int32_t next = step + 1 < n_steps ? step + 1 : step;
     put_intensity(&t, seq->metrics[(size_t)next * ND_N_METRICS + ND_M_INTENSITY]);
-    put(&t, step + 1 < n_steps ? ",-1," : ",-1", step + 1 < n_steps ? 4 : 3);
+    nd_buffer_print(&t, step + 1 < n_steps ? ",-1," : ",-1");
   }
-  put(&t, "", 1);  /* the terminating zero */
+  nd_buffer_put(&t, "", 1);  /* the terminating zero */
   if (t.failed) {
     free(t.bytes);
     return nd_nomem(err);
   }
-  *line = t.bytes;
+  *line = (char *)t.bytes;
   *len = t.n - 1;
   return ND_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buffer.h"
 #include "../base/bytes.h"
 #include "../base/file.h"
 #include "../base/half.h"
@@ -102,33 +103,16 @@ const char *nd_checkpoint_string(const nd_checkpoint *c, const char *key) {
  * The whole file is built in memory, then written at once: nd_file_write() replaces
  * the old file only when the new one is complete. */
 
-typedef struct text {
-  char *p;
-  size_t n, capacity;
-  bool failed;   /* out of memory; everything put later is ignored */
-} text;
-
-static void put(text *t, const char *s, size_t n) {
-  if (t->failed || !ND_GROW(t->p, t->n + n, t->capacity)) {
-    t->failed = true;
-    return;
-  }
-  memcpy(t->p + t->n, s, n);
-  t->n += n;
-}
-
-static void put_text(text *t, const char *s) { put(t, s, strlen(s)); }
+static void put_text(nd_buffer *t, const char *s) { nd_buffer_put(t, s, strlen(s)); }
 
 /* A JSON string. Quotes, backslashes and control characters must be escaped; the rest is
  * UTF-8 already (copy_text). */
-static void put_quoted(text *t, const char *s) {
+static void put_quoted(nd_buffer *t, const char *s) {
   put_text(t, "\"");
   for (; *s != '\0'; s++) {
     unsigned char ch = (unsigned char)*s;
-    char escaped[8];
-    const char *format = ch == '"' || ch == '\\' ? "\\%c" : ch < 0x20 ? "\\u%04x" : "%c";
-    (void)snprintf(escaped, sizeof escaped, format, ch);
-    put_text(t, escaped);
+    if (ch < 0x20) nd_buffer_print(t, "\\u%04x", ch);
+    else nd_buffer_print(t, ch == '"' || ch == '\\' ? "\\%c" : "%c", ch);
   }
   put_text(t, "\"");
 }
@@ -158,23 +142,18 @@ static size_t stored_bytes(const nd_entry *e, bool half) {
 
 /* "lstm.1.wx":{"dtype":"F32","shape":[135,768],"data_offsets":[0,414720]}; offsets count
  * from the end of the header. */
-static void put_entry_header(text *t, const nd_entry *e, bool half, size_t offset) {
-  char number[96];
+static void put_entry_header(nd_buffer *t, const nd_entry *e, bool half, size_t offset) {
   put_quoted(t, e->name);
   put_text(t, as_half(e, half) ? ":{\"dtype\":\"F16\"" : ":{\"dtype\":\"F32\"");
   put_text(t, ",\"shape\":[");
-  for (int32_t k = 0; k < e->rank; k++) {
-    (void)snprintf(number, sizeof number, k > 0 ? ",%lld" : "%lld", (long long)e->shape[k]);
-    put_text(t, number);
-  }
-  (void)snprintf(number, sizeof number, "],\"data_offsets\":[%zu,%zu]}", offset,
-                 offset + stored_bytes(e, half));
-  put_text(t, number);
+  for (int32_t k = 0; k < e->rank; k++)
+    nd_buffer_print(t, k > 0 ? ",%lld" : "%lld", (long long)e->shape[k]);
+  nd_buffer_print(t, "],\"data_offsets\":[%zu,%zu]}", offset, offset + stored_bytes(e, half));
 }
 
 /* {"__metadata__":{"key":"value", ...},"tensor":{...}, ...}, padded with spaces so that
  * the values start at a multiple of 8 bytes. Returns the size of the values. */
-static size_t put_header(text *t, const nd_checkpoint *c, bool half) {
+static size_t put_header(nd_buffer *t, const nd_checkpoint *c, bool half) {
   size_t offset = 0;
   put_text(t, "{\"__metadata__\":{");
   for (size_t i = 0; i < c->n_strings; i++) {
@@ -196,14 +175,9 @@ static size_t put_header(text *t, const nd_checkpoint *c, bool half) {
 
 /* Little-endian whatever the host; on a little-endian one compilers turn the loop into
  * plain copies. */
-static void put_values(text *t, const nd_entry *e, bool half) {
-  size_t n = stored_bytes(e, half);
-  if (t->failed || !ND_GROW(t->p, t->n + n, t->capacity)) {
-    t->failed = true;
-    return;
-  }
-  uint8_t *to = (uint8_t *)t->p + t->n;
-  t->n += n;
+static void put_values(nd_buffer *t, const nd_entry *e, bool half) {
+  uint8_t *to = nd_buffer_extend(t, stored_bytes(e, half));
+  if (to == NULL) return;
   if (as_half(e, half)) {
     nd_half_pack(to, e->values, e->size);
     return;
@@ -223,19 +197,19 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
     if (status != ND_OK) return status;
   }
   /* failures of memory are noticed once, at the end; limits before the values are put */
-  text t = {0};
-  put(&t, "\0\0\0\0\0\0\0\0", LENGTH_BYTES);  /* the header's length, known below */
+  nd_buffer t = {0};
+  nd_buffer_put(&t, "\0\0\0\0\0\0\0\0", LENGTH_BYTES);  /* the header's length, known below */
   size_t values = put_header(&t, c, half);
   nd_status status = ND_OK;
   if (!t.failed && t.n - LENGTH_BYTES > MAX_HEADER)
     status = nd_fail(err, ND_LIMIT, "the metadata is larger than %d MiB", MAX_HEADER >> 20);
   else if (!t.failed && values > max_bytes - t.n)
     status = nd_fail(err, ND_LIMIT, "the tensors are larger than %zu GiB", max_bytes >> 30);
-  if (status == ND_OK && !t.failed) nd_put_le64((uint8_t *)t.p, t.n - LENGTH_BYTES);
+  if (status == ND_OK && !t.failed) nd_put_le64(t.bytes, t.n - LENGTH_BYTES);
   for (size_t i = 0; i < c->n_entries && status == ND_OK && !t.failed; i++)
     put_values(&t, &c->entries[i], half);
-  if (status == ND_OK) status = t.failed ? nd_nomem(err) : nd_file_write(path, t.p, t.n, err);
-  free(t.p);
+  if (status == ND_OK) status = t.failed ? nd_nomem(err) : nd_file_write(path, t.bytes, t.n, err);
+  free(t.bytes);
   return status;
 }
 

@@ -198,12 +198,6 @@ double nd_sum_squares(size_t n, const float *x) {
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-ND_CLONES uint64_t nd_read_words(size_t n, const uint64_t *x) {
-  uint64_t all = 0;
-  for (size_t i = 0; i < n; i++) all ^= x[i];
-  return all;
-}
-
 ND_CLONES void nd_adam_update(size_t n, float *restrict w, const float *restrict g,
                            float *restrict m, float *restrict v, float rate, float root,
                            float beta1, float beta2, float epsilon, float scale) {

@@ -42,9 +42,6 @@ void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
 void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out);
 double nd_sum_squares(size_t n, const float *x);
 
-/* The exclusive or of n words: reads memory as fast as the CPU can. */
-uint64_t nd_read_words(size_t n, const uint64_t *x);
-
 /* Adam (Kingma & Ba 2015, algorithm 1, bias-corrected, epsilon outside the
  * root). `rate` has the first moment's correction in it already;
  * `root` is the square root of the second's. `scale` multiplies the gradient. */

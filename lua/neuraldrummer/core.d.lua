@@ -679,19 +679,4 @@ function lock:close() end
 ---@return {features: string[], blas: string, packed: "avx512"|"avx2"|"blas", loops: "x86-64-v4"|"x86-64-v3"|"default"}
 function core.cpu() end
 
---- The machine's own SGEMM rate: an n-cube product, in flop/s.
----@param n integer
----@param threads? integer
----@return number flops
----@package
-function core.sgemm_rate(n, threads) end
-
---- The machine's own rates, in bytes/s, of reading a block of so many bytes over
---- and over, and of copying it: those of the cache that it fits into.
----@param bytes integer
----@return number read
----@return number copied
----@package
-function core.memory_rate(bytes) end
-
 return core

@@ -2,6 +2,7 @@
 ---   lua5.4 spec/bench/growth.lua PATH UPDATES PRESET [STEPS BATCH]
 --- on the corpus PATH. Prints in bytes the growth of the resident set, from when
 --- the modules are loaded to its peak, and what model:training_bytes says.
+local bench = require "spec.bench.support"
 local core = require "neuraldrummer.core"
 
 local path, updates, preset = arg[1], tonumber(arg[2]), arg[3]
@@ -15,7 +16,7 @@ local function status(key)
   end
 end
 
-core.sgemm_rate(256)  -- OpenBLAS has its buffers then
+bench.rates().sgemm(256)  -- so that OpenBLAS has allocated its buffers
 local before = status "VmRSS"
 local corpus = assert(core.open_corpus(path))
 local model = core.model { preset = preset }

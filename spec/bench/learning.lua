@@ -1,7 +1,6 @@
 --- Rows about training a net: against the machine's matrix products, against
 --- itself on one thread, and against the same net in other libraries.
 local bench = require "spec.bench.support"
-local core = require "neuraldrummer.core"
 
 ---@class bench.learning
 ---@field title string
@@ -24,7 +23,7 @@ return function(o)
     local peers = bench.networks(("train %s threads=%d"):format(net.words, threads))
     local ways = {
       { "ours", function() return net.rate(threads) end },
-      { "sgemm", function() return (core.sgemm_rate(cube, threads)) end },
+      { "sgemm", function() return (bench.rates().sgemm(cube, threads)) end },
       threads > 1 and { "alone", function() return net.rate(1) end } or nil,
     }
     for _, peer in ipairs(peers) do ways[#ways + 1] = { peer, peer.ask } end

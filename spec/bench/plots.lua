@@ -48,7 +48,7 @@ function curves.training()
     for _, threads in ipairs(counts) do
       ways[#ways + 1] = { threads, function() return net.rate(threads) end }
       ways[#ways + 1] = { -threads, function()
-        return (core.sgemm_rate(quick and 64 or 1024, threads))
+        return (bench.rates().sgemm(quick and 64 or 1024, threads))
       end }
     end
     for key, found in pairs(bench.in_turn(ways)) do
@@ -133,8 +133,8 @@ function curves.playing()
     local flops = of == "step" and 0 or encoder / 4 * 2
     local best = bench.in_turn({ { "ours", function() return bench.seconds(call) end },
       { "machine", function()
-        sgemm = math.max(sgemm, (core.sgemm_rate(quick and 64 or 1024)))
-        memory[bytes] = math.max(memory[bytes] or 0, (core.memory_rate(bytes)))
+        sgemm = math.max(sgemm, (bench.rates().sgemm(quick and 64 or 1024)))
+        memory[bytes] = math.max(memory[bytes] or 0, (bench.rates().memory(bytes)))
       end } }).ours[1]
     rows[#rows + 1] = { what, at, of, best * unit, function()
       return (bytes / memory[bytes] + flops / sgemm) * steps * unit
@@ -241,7 +241,7 @@ function curves.reading()
   local copies = {}
   for power = quick and 8 or 10, quick and 9 or math.ceil(math.log(largest, 2)) do
     local bytes = 1 << power
-    copies[#copies + 1] = { bytes, bytes / select(2, core.memory_rate(bytes)) * 1e3 }
+    copies[#copies + 1] = { bytes, bytes / select(2, bench.rates().memory(bytes)) * 1e3 }
     rows[#rows + 1] = { "copy", bytes, "file", copies[#copies][2] }
   end
   bench.remove(folder)

@@ -35,6 +35,15 @@ bench.settings = {
   QUICK = os.getenv "QUICK",
 }
 
+--- The module that says how fast the machine is: rates.c.
+---@return {sgemm: function, memory: function} rates
+function bench.rates()
+  local open = assert(package.loadlib(bench.settings.BUILD .. "/bench/rates.so", "luaopen_rates"))
+  local rates = open()
+  bench.rates = function() return rates end
+  return rates
+end
+
 --- Takes KEY=VALUE words, in the place of the environment's.
 ---@param words string[]
 ---@param rounds integer turns unless said otherwise
@@ -168,7 +177,7 @@ function bench.facts()
   print(("system     %s, %s; load average %s"):format(system or "unknown",
     (bench.output "uname -srm" or ""):gsub("\n", ""), bench.load()))
   local commit = bench.output "git describe --always --dirty 2>/dev/null"
-  local _, kernels = core.sgemm_rate(8)
+  local kernels = core.cpu().blas
   print(("ours       Neural Drummer %s%s, %s, OpenBLAS with kernels for %s%s"):format(core.version,
     commit and " (" .. commit:gsub("\n", "") .. ")" or "", _VERSION, kernels,
     os.getenv "OPENBLAS_CORETYPE" and " (OPENBLAS_CORETYPE)" or ""))

@@ -107,8 +107,6 @@ local right = {
   ["neuraldrummer.core.explain"] = function() return new "model", new "sequence", 1, 4, true end,
   ["neuraldrummer.core.catch_interrupt"] = function() return true end,
   ["neuraldrummer.core.lock"] = function() return temporary.name() end,
-  ["neuraldrummer.core.sgemm_rate"] = function() return 8 end,
-  ["neuraldrummer.core.memory_rate"] = function() return 64 end,
   ["neuraldrummer.core.ingest"] = function()
     assert(song:save "song.mid")
     return { { path = "song.mid", name = "song" } },

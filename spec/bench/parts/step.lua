@@ -33,7 +33,7 @@ return function()
       table.sort(taken)
       return bench.quantile(taken, 0.5)
     end },
-    { "reading", function() return (core.memory_rate(bytes)) end },
+    { "reading", function() return (bench.rates().memory(bytes)) end },
   }, 4 * bench.settings.ROUNDS)
   table.sort(steps)
 

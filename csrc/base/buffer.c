@@ -1,0 +1,28 @@
+#include "buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+uint8_t *nd_buffer_extend(nd_buffer *b, size_t n) {
+  if (b->failed || n > SIZE_MAX - b->n || !ND_GROW(b->bytes, b->n + n, b->capacity)) {
+    b->failed = true;
+    return NULL;
+  }
+  b->n += n;
+  return b->bytes + b->n - n;
+}
+
+void nd_buffer_put(nd_buffer *b, const void *bytes, size_t n) {
+  uint8_t *to = nd_buffer_extend(b, n);
+  if (to != NULL && n > 0) memcpy(to, bytes, n);
+}
+
+void nd_buffer_print(nd_buffer *b, const char *format, ...) {
+  char text[128];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  nd_buffer_put(b, text, strlen(text));
+}
