@@ -171,7 +171,7 @@ local preprocess = nd.preprocess
 os.execute(("mkdir -p '%s/songs' && cp '%s' '%s/songs'"):format(folder, path, folder))
 local summary = assert(preprocess.run(folder .. "/songs", folder .. "/songs.ndc",
   { valid_every = 0, on_progress = function(done, total) assert(done <= total) end }))
-print(summary.kept > 0, summary.voices[1].name)  --> true	kick
+print(summary.accepted > 0, summary.voices[1].name)  --> true	kick
 
 --: shards.merge
 local shards, parts = nd.shards, {}
@@ -180,7 +180,7 @@ for k = 1, 2 do
   assert(preprocess.run(folder .. "/songs", parts[k], { shard = { k, 2 }, valid_every = 0 }))
 end
 local merged = assert(shards.merge(parts, folder .. "/merged.ndc"))
-print(merged.kept == summary.kept)            --> true
+print(merged.accepted == summary.accepted)            --> true
 
 --: statistics.run statistics.classes
 local statistics = nd.statistics
@@ -286,9 +286,10 @@ print(assert(evaluate.free(model, corpus, few))[1].density >= 0) --> true
 print(#assert(evaluate.baselines(corpus, few)) > 2)              --> true
 print(#assert(evaluate.matching(model, corpus, { split = "all" })))  --> 1
 
---: evaluate.table evaluate.format
+--: evaluate.table evaluate.format evaluate.legend
 local rows = assert(evaluate.table({ { model = model, label = "mine" } }, corpus, few))
 print(evaluate.format(rows):match "mine")     --> mine
+print(evaluate.legend(rows):match "free F1 +([^:]*)")  --> F1 of the hits
 
 ------------------------------------------------------------------- Playing
 
@@ -440,6 +441,13 @@ print(progress.line(60, 1, 2, "songs", 10))
 print(progress.time(225))                     --> 3:45
 
 ------------------------------------------------------------------- The machine
+
+--: core.catch_interrupt interrupt:seen interrupt:close
+do
+  local interrupt <close> = core.catch_interrupt()
+  print(interrupt:seen())                     --> false
+  interrupt:close()                           -- as its end does
+end
 
 --: core.cpu
 local machine = core.cpu()

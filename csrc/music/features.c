@@ -20,6 +20,7 @@ enum { TIMING = sizeof timing / sizeof *timing };
 
 /* -------------------------------------------------------------------- layout */
 
+/* Cheap enough to be made anew for each row: about thirty additions. */
 nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
   int32_t V = voices, back = V * f->n_back;
   nd_layout l = {.inputs = 0};
@@ -126,6 +127,9 @@ static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t v
   return step < grid->bars[bar + 1].step ? hits + (size_t)step * (size_t)voices : NULL;
 }
 
+/* Rows are pointers into `hits`, so that an explanation can tell from a pointer
+ * which hit an input stood for. Bars before the first do not exist: back[] is
+ * ascending, so the loop may end there. */
 nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_t voices,
                                const uint8_t *hits, int32_t step, int32_t bar, int32_t repeats) {
   nd_history h = {.available = true};
@@ -137,7 +141,9 @@ nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_
   return h;
 }
 
-/* ----------------------------------------------------------------- recurrence */
+/* ----------------------------------------------------------------- recurrence
+ * Similarity compares bars with all earlier ones: whole songs only, and costs time
+ * that features without the part need not spend. */
 
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                              const nd_grid *grid, nd_error *err) {

@@ -94,8 +94,8 @@ static void run_layers(nd_inference *p, const nd_inference_weights *w, int32_t s
   }
 }
 
-/* Songs side by side make the products larger; a song alone gives the same logits, to
- * the bit, because kernels sum in the same order whatever the number of rows. */
+/* Songs side by side make the products larger. With packed weights a song alone gives the
+ * same logits, to the bit: the kernels' order of sums does not depend on the rows. */
 double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, double macs) {
   const nd_net_config *c = &p->net->config;
   if (c->encoder > 0 && !nd_encoder_run_done(&p->encoder))

@@ -1,7 +1,7 @@
 /* inference_weights.h - the matrices of a streaming net, prepared for inference.
  *
  * Packed once, they are read sequentially at every step (gemm.h); borrowed, the
- * products read the net's own block. Both give the same sums. The struct refers
+ * products read the net's own block. Both give the same sums up to rounding. The struct refers
  * to the net's block, which must outlive it, and must be freed before weights
  * change.
  */

@@ -58,7 +58,9 @@ static nd_status from_preset(nd_drummer *d, nd_net_config *net, const char *name
   return nd_tokeniser_preset(&d->tokeniser, name, err);  /* fails for an unknown name */
 }
 
-/* The preset with the caller's changes; `net` becomes consistent with the kit
+/* Weights are made for the final configuration, never for the preset's own.
+ *
+ * The preset with the caller's changes; `net` becomes consistent with the kit
  * and the features, unless the caller makes a raw net. */
 static nd_status configure(nd_drummer *d, nd_net_config *net, const nd_drummer_options *o,
                            nd_error *err) {
@@ -114,6 +116,7 @@ void nd_drummer_free(nd_drummer *d) {
   free(d);
 }
 
+/* When packing fails for lack of memory, playing goes on with unpacked weights. */
 void nd_drummer_pack(nd_drummer *d) {
   if (d->packed == NULL && d->net.config.window == 0)
     d->packed = nd_inference_weights_pack(&d->net);
@@ -285,6 +288,7 @@ static nd_status write_setting(nd_checkpoint *c, const setting *s, nd_error *err
   return nd_checkpoint_set_metadata(c, s->key, value, err);
 }
 
+/* Styles are three tensors and their names, or none of them. */
 static nd_status write_styles(nd_checkpoint *c, const nd_styles *s, nd_error *err) {
   int64_t style[2] = {s->n, s->size}, song[2] = {s->n, ND_SONG_TRAITS};
   int64_t projection[2] = {ND_SONG_TRAITS, ND_STYLES_PROJECTED};
@@ -370,6 +374,8 @@ static nd_status read_setting(const setting *s, const char *text, nd_error *err)
   return read_number(s, text, err);
 }
 
+/* The order of inputs is part of what the weights mean: a file that was made for
+ * other metrics, voices or look-back must not load, even where the sizes agree. */
 static nd_status read_features(nd_drummer *d, const nd_net_config *net, const setting_texts *t,
                                nd_error *err) {
   char metrics[sizeof t->metrics];
@@ -451,6 +457,8 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
   return ND_OK;
 }
 
+/* Before any memory is taken for tensors: a small file that claims a huge network
+ * fails here. */
 static nd_status check_shapes(const nd_net *net, const nd_checkpoint *c, nd_error *err) {
   for (int32_t i = 0; i < net->n_tensors; i++) {
     const nd_tensor *x = &net->tensors[i];

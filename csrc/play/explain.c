@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Gradient times input (Shrikumar et al. 2016): d logit / d x_i * x_i estimates by how
+ * much input i raised the logit against being 0, which for hits means "no hit" and
+ * for flags "not given". The gradient goes through all earlier steps, so that a hit
+ * counts for every time that the network saw it: as the step before, a bar back and
+ * as the repeated bar. The parts of the row say which inputs are which. */
+
 /* Inputs and gradient of one step, and where the parts of a row stand. */
 typedef struct step_gradient {
   const nd_layout *layout;
@@ -17,6 +23,7 @@ static float contribution(const step_gradient *s, nd_part part, int32_t k) {
   return s->x[i] * s->gradient[i];
 }
 
+/* `sum` goes on: the order of additions is that of the inputs. */
 static float sum_part(const step_gradient *s, nd_part part, float sum) {
   for (int32_t k = 0; k < s->layout->size[part]; k++) sum += contribution(s, part, k);
   return sum;

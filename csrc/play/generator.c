@@ -5,6 +5,8 @@
 
 #include "generator_state.h"
 
+/* A model of the 2023 system plays as that system does: full velocity, a basic beat
+ * first, any number of voices at once, from the first step to the last. */
 nd_generator_options nd_generator_defaults(const nd_drummer *d) {
   bool original = d->features.kind == ND_FEATURES_ORIGINAL;
   return (nd_generator_options){.seed = 1,
@@ -56,6 +58,8 @@ void nd_generator_free(nd_generator *g) {
   free(g);
 }
 
+/* The start is fed again rather than stored: it takes as long as playing a few bars,
+ * and a copy of the state would double a generator's memory. */
 void nd_generator_reset(nd_generator *g) {
   int32_t n = nd_start_steps(g->drummer, &g->options, g->prime);
   nd_decoder_reset(&g->batch);
@@ -66,6 +70,7 @@ void nd_generator_reset(nd_generator *g) {
 
 /* ----------------------------------------------------------------------- live */
 
+/* With both directions the encoder needs the song's end before the first step. */
 bool nd_generator_live(const nd_generator *g) {
   return nd_net_directions(&g->drummer->net.config) < 2;
 }
@@ -80,6 +85,7 @@ bool nd_generator_is_finite(const nd_generator *g) { return !g->take.has_nan; }
 
 /* ---------------------------------------------------------------------- style */
 
+/* The numbers are copied: the model's styles may be replaced while the take lives. */
 static void set_style(nd_take *t, const nd_styles *s, int32_t index) {
   t->style_index = index;
   t->style_generation = s->generation;
@@ -87,6 +93,8 @@ static void set_style(nd_take *t, const nd_styles *s, int32_t index) {
   memcpy(t->style, s->style + (size_t)index * (size_t)s->size, (size_t)s->size * sizeof *t->style);
 }
 
+/* In order of precedence. A style is measured from fixed hits when they fill whole
+ * bars: what the user keeps then tells more than any style of the model's. */
 bool nd_take_fix_style(nd_take *t, const nd_drummer *d, const nd_direction *direction) {
   enum { MIN_BARS = 2 };   /* fixed bars with hits that show a style */
   const nd_styles *s = &d->styles;

@@ -7,6 +7,12 @@
 #include "../net/inference.h"
 #include "../net/output.h"
 
+/* All hits are known beforehand, so the network runs over the whole Sequence at once,
+ * both ways, and its outputs are stored. Drawing from them is fast and needs no
+ * network: other amounts and seeds are drawn from the same outputs.
+ *
+ * The inference works on lists of Sequences; the arrays here hold one. */
+
 struct nd_humanise {
   const nd_drummer *touch;
   const nd_sequence *seq;
@@ -69,15 +75,18 @@ ND_DEFINE_JOB(nd_humanise)
 
 /* -------------------------------------------------------------------- drawing */
 
-/* A normal draw whose variance is shared evenly between `shared`, a standard
+/* One number for the whole performance makes a voice's hits loud or late together,
+ * which independent draws, averaging out, never are.
+ *
+ * A normal draw whose variance is shared evenly between `shared`, a standard
  * normal number drawn once per voice, and a new one: sqrt(1/2) of each. */
 static float draw(nd_rng *rng, float mean, float log_deviation, float shared) {
   const float sqrt_half = 0.70710678f;
   return mean + nd_touch_deviation(log_deviation) * sqrt_half * (shared + nd_rng_normal(rng));
 }
 
-/* Replaces the velocities and offsets (n_steps, voices) of all hits that are
- * not fixed, by `out`, the model's outputs for the whole Sequence. */
+/* Replaces the velocities and offsets (n_steps, voices) of all hits that are not
+ * fixed. Random numbers are drawn for those only, in order of time and voice. */
 static void draw_all(const nd_humanise *h, float amount, uint64_t seed, const uint8_t *fixed_mask,
                      uint8_t *hits, int8_t *offsets) {
   nd_rng rng = nd_rng_seed(seed, 6);

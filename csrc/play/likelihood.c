@@ -7,6 +7,11 @@
 #include "../net/blas.h"
 #include "../net/inference.h"
 
+/* Each case needs input rows, a run of the network over them, and the sum of
+ * log-probabilities of its hits under the logits. Without history the rows do not
+ * depend on the hits: then many cases (drafts of one song, or one take under songs
+ * that are shifted) can share rows and run, and differ in the last part only. */
+
 enum {
   BATCH = 16,         /* cases that go through a streaming net together */
   WINDOW_ROWS = 256   /* of one matrix product of a window net: enough to be fast, few
@@ -123,6 +128,11 @@ static bool same_rows(const nd_case *a, const nd_case *b) {
 
 /* ------------------------------------------------------------------ window nets */
 
+/* A window net starts every window from zero state, so the windows that end on
+ * neighbouring steps are independent streams: WINDOW_ROWS rows go through each
+ * layer as one product. Playing uses another arrangement (step.c), because there a
+ * step's hits are known only after the step before. */
+
 /* Windows side by side, each a stream of `window` steps, and the rows of their
  * matrix products. */
 typedef struct window_run {
@@ -233,6 +243,8 @@ static void clear_batch(nd_likelihood *l) {
   l->n_rows = l->at = 0;
 }
 
+/* Quadratic in the number of distinct inputs, but a comparison is a few pointers
+ * unless cases really share a song. */
 static void group_cases(nd_likelihood *l) {
   for (int32_t i = 0; i < l->n; i++) {
     int32_t k = 0;
@@ -322,6 +334,8 @@ static double advance_case(nd_likelihood *l) {
   return likelihood_cost * one->steps;
 }
 
+/* One NaN or infinite logit makes a sum useless. Reported at the end, because the
+ * caller gets values by then or not at all. */
 static nd_status check_finite(const nd_likelihood *l, nd_error *err) {
   for (int32_t i = 0; i < l->n; i++)
     for (int32_t t = 0; t < l->cases[i].steps; t++)
@@ -329,6 +343,8 @@ static nd_status check_finite(const nd_likelihood *l, nd_error *err) {
   return ND_OK;
 }
 
+/* Each turn does one unit: the rows of one input, some windows, a part of the
+ * inference, or one case. */
 nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_error *err) {
   bool windows = l->d->net.config.window > 0;
   nd_inference_weights borrowed;

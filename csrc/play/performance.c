@@ -6,6 +6,16 @@
 #include "../net/encoder.h"
 #include "generator_state.h"
 
+/* A song is played in the phases below. What needs the whole song is done before
+ * the first step: the takes' styles, the encoder over all steps, and which bars
+ * repeat earlier ones. Each phase consists of units (a step, a take, a few steps of
+ * the encoder), and nd_performance_advance() does units until its budget of
+ * multiply-accumulates is spent. A unit is never interrupted, so a slice overruns
+ * its budget by at most one. Results do not depend on where slices end.
+ *
+ * Nothing of a generator changes before nd_performance_end(): each take has a state
+ * of its own here, and hand_over() swaps it in. */
+
 enum { CHUNK = 32 };   /* steps whose encoder outputs are multiplied at once */
 
 /* Work that is no matrix product, as the multiply-accumulates that take equally
@@ -79,6 +89,8 @@ static void find_band(const nd_sequence *song, int32_t *enter, int32_t *leave) {
   while (playing[(size_t)(*leave - 1) * ND_N_METRICS] == 0.0f) --*leave;
 }
 
+/* The direction's sequence may hold hits in cells that are not masked; those stay
+ * hidden from the network. */
 static nd_status make_take(take_io *t, nd_generator *g, const nd_direction *d,
                            const nd_sequence *song, nd_error *err) {
   size_t cells = (size_t)nd_sequence_steps(song) * (size_t)nd_sequence_voices(song);
@@ -111,6 +123,8 @@ static bool same_encoding(const nd_sequence *song, const take_io *x, const take_
          memcmp(x->fixed_hits, y->fixed_hits, cells) == 0;
 }
 
+/* Rows and outputs of a whole song are by far the largest part of a performance's
+ * memory: (encoded + encoding) floats a step. */
 static void lay_out(const nd_performance *p, encodings *e, nd_arena *a) {
   const nd_net_config *c = &p->drummer->net.config;
   size_t steps = (size_t)nd_sequence_steps(p->song), n = (size_t)e->n;
@@ -130,6 +144,9 @@ static void lay_out(const nd_performance *p, encodings *e, nd_arena *a) {
   }
 }
 
+/* Groups the takes by equal input. With `n` takes of one direction, as drafts are,
+ * the encoder runs once; comparing each take with one of every group is cheap
+ * against a run. */
 static nd_status make_encodings(nd_performance *p, nd_error *err) {
   encodings *e = &p->encodings;
   e->take = nd_calloc((size_t)p->n, sizeof *e->take);
@@ -149,6 +166,8 @@ static nd_status make_encodings(nd_performance *p, nd_error *err) {
                              (size_t)p->drummer->net.config.encoded, e->outputs, err);
 }
 
+/* Streaming takes share one batch, whose products have a row for each of them. A
+ * window net already has a row for each window, and gets a batch for each take. */
 static nd_status make_all(nd_performance *p, nd_generator *const *generators,
                           const nd_direction *directions, nd_error *err) {
   const nd_net_config *c = &p->drummer->net.config;
@@ -323,7 +342,8 @@ static const float *encoding_of(const nd_performance *p, const take_io *t) {
   return e->n > 0 ? e->products + row * 4 * (size_t)p->drummer->net.config.hidden : NULL;
 }
 
-/* Plays one step of all takes. */
+/* Plays one step of all takes. Recurrence refers to the take's own earlier hits:
+ * where the song repeats a bar, the network sees what it played there. */
 static void play_step(nd_performance *p) {
   const nd_features *f = &p->drummer->features;
   int32_t V = p->drummer->net.config.voices;
@@ -416,6 +436,7 @@ static void hand_over(nd_performance *p, int32_t i) {
   p->takes[i].take = former;  /* whose ring nd_performance_free() frees */
 }
 
+/* All results first: if one fails, no generator has changed. */
 nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   for (int32_t i = 0; i < p->n; i++) {
     take_io *t = &p->takes[i];
@@ -429,6 +450,7 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   return ND_OK;
 }
 
+/* Ownership moves to the caller, so that nd_performance_free() does not free it. */
 nd_sequence *nd_performance_result(nd_performance *p, int32_t i) {
   nd_sequence *result = p->takes[i].result;
   p->takes[i].result = NULL;

@@ -8,6 +8,8 @@ static bool is_pedal(const nd_kit *kit, int32_t voice) {
   return pitch == BASS_DRUM_2 || pitch == BASS_DRUM_1 || pitch == PEDAL_HAT;
 }
 
+/* Removes one hit at a time. Fixed hits alone may exceed the limit: then all others
+ * go, and the fixed ones stay. */
 static void limit(const nd_kit *kit, bool feet, int32_t max, const float *probabilities,
                   const uint8_t *fixed_mask, uint8_t *hits) {
   for (;;) {

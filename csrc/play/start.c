@@ -3,6 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+/* The 2023 system is shown a window of hits before it plays: silence, a count-in of
+ * four hat strokes, a basic beat, or random hits. The same starts are available to
+ * streaming nets, for two bars. A prime is the user's own choice: the drums of
+ * another song, so that this one goes on from there. */
+
 enum { KICK = 35, SNARE = 38, CLOSED_HAT = 42, VELOCITY = 100 };
 
 static void set_hit(const nd_kit *kit, uint8_t *hits, uint8_t pitch) {
@@ -37,7 +42,8 @@ static void start_hits(const nd_tokeniser *settings, nd_take *t, int32_t step, i
   }
 }
 
-/* Metrics of a step of 4/4 without notes. */
+/* Metrics of a step of 4/4 without notes: only its position in beat, bar and phrase
+ * is known. */
 static void start_metrics(int32_t steps_per_beat, nd_start start, int32_t step, float *metrics) {
   double phase = 6.283185307179586 / (4.0 * steps_per_beat) * step;  /* of the bar */
   /* intensity is in standard deviations: the count-in comes before the band */
@@ -64,7 +70,8 @@ int32_t nd_start_steps(const nd_drummer *d, const nd_generator_options *options,
   return options->start == ND_START_BLANK ? 0 : 8 * d->tokeniser.steps_per_beat;
 }
 
-/* A prime that is shorter than a window is preceded by silence. */
+/* A prime that is shorter than a window is preceded by `padding` steps of silence,
+ * so that the first window is complete when playing begins. */
 static void feed_prime(nd_decoder_batch *b, int32_t at, nd_take *t, const nd_sequence *prime,
                        int32_t step, int32_t padding) {
   static const float silence[ND_N_METRICS] = {0};

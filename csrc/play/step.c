@@ -8,6 +8,17 @@
 #include "../net/kernels.h"
 #include "playability.h"
 
+/* A step in order: the bar's temperature is drawn if a bar begins; each take's
+ * input row is made from its history and the song; the LSTM layers move on, all
+ * takes in one product per matrix; the output layer gives one logit a voice; and
+ * voice after voice is sampled. The result becomes the history of later steps.
+ *
+ * Nothing here allocates, locks or waits: nd_generator_step() runs in a host's
+ * audio thread. All memory is taken by nd_take_make() and nd_decoder_make().
+ *
+ * The kernels sum each element of a product in the same order, whatever the
+ * number of rows. Therefore a take is the same, bit by bit, alone or in a batch. */
+
 /* ---------------------------------------------------------------------- state */
 
 nd_status nd_take_make(nd_take *t, const nd_generator_options *options, int32_t voices,
@@ -24,7 +35,9 @@ void nd_take_clear(nd_take *t) {
   t->history = NULL;
 }
 
-/* The ring needs no clearing: nothing before `steps` is read. */
+/* Streams 4, 5 (styles) and 7 of one seed are independent of each other, so that
+ * the number of styles or bars does not shift which hits are drawn. The ring needs
+ * no clearing: nothing before step 0 is read. */
 void nd_take_reset(nd_take *t) {
   memset(t->probabilities, 0, sizeof t->probabilities);
   t->has_nan = false;
@@ -36,6 +49,7 @@ void nd_take_reset(nd_take *t) {
   t->steps = t->bars = 0;
 }
 
+/* See nd_decoder_batch for the shapes; a net without encoder has empty parts. */
 static void lay_out(nd_decoder_batch *b, nd_arena *a) {
   const nd_net_config *c = &b->drummer->net.config;
   size_t n = (size_t)b->n, rows = (size_t)b->rows, H = (size_t)c->hidden;
@@ -63,6 +77,7 @@ nd_status nd_decoder_make(nd_decoder_batch *b, const nd_drummer *d, int32_t n, n
 
 void nd_decoder_clear(nd_decoder_batch *b) { nd_arena_clear(&b->arena); }
 
+/* Floats of h, or of c, of one layer. */
 static size_t layer_size(const nd_decoder_batch *b) {
   return (size_t)b->rows * (size_t)b->drummer->net.config.hidden;
 }
@@ -75,6 +90,7 @@ void nd_decoder_reset(nd_decoder_batch *b) {
   memset(b->encoder_state, 0, (size_t)b->n * 2 * (size_t)c->encoder * sizeof *b->encoder_state);
 }
 
+/* A layer's rows are as far apart as their batch is large, hence layer by layer. */
 void nd_decoder_copy(nd_decoder_batch *to, const nd_decoder_batch *from, int32_t at) {
   const nd_net_config *c = &to->drummer->net.config;
   size_t size = layer_size(to), apart = layer_size(from), first = (size_t)at * (size_t)c->hidden;
@@ -115,6 +131,8 @@ nd_step_context nd_step_metrics(const float *metrics) {
   return (nd_step_context){.metrics = metrics, .steps_per_beat = 1, .density = NAN, .fill = NAN};
 }
 
+/* The first step begins a bar even if the host does not say so: history and style
+ * are indexed by the place in a bar. */
 static void begin_step(nd_take *t, bool bar) {
   if (bar || t->bars == 0) t->bar_start[t->bars++ % ND_HISTORY_BARS] = t->steps;
 }
@@ -124,7 +142,9 @@ static void end_step(const nd_decoder_batch *b, nd_take *t, const uint8_t *hits)
   t->steps++;
 }
 
-/* Fills the input row of take `at`. */
+/* Fills the input row of take `at`. The take knows its own history, except for the
+ * bar that this one repeats: only a whole song shows which one that is, so it comes
+ * with the context. */
 static void fill_inputs(nd_decoder_batch *b, int32_t at, const nd_take *t,
                         const nd_step_context *context) {
   nd_step_context c = *context;
@@ -170,8 +190,9 @@ static void first_layer(nd_decoder_batch *b, const nd_inference_weights *w, int3
   nd_matmul_sparse(&w->wx_input, x + (c->encoder > 0 ? c->encoded : 0), z);
 }
 
-/* All layers of a streaming net, one step on, for `count` takes from `first` on;
- * encodings by io (NULL: live). Returns features (count, F). */
+/* Moves all layers of a streaming net on by one step, for `count` takes from `first`
+ * on; encodings by io (NULL: live). z (count, 4H) is x wx, then += h wh, then the
+ * gates. Returns features (count, F). */
 static const float *advance_stream(nd_decoder_batch *b, const nd_inference_weights *w,
                                    int32_t first, int32_t count, const nd_step_io *io) {
   const nd_net *net = &b->drummer->net;
@@ -235,6 +256,8 @@ static void draw_temperature_scale(nd_take *t, const float *metrics) {
   t->temperature_scale = is_free ? 1.0f + 0.75f * spread : fmaxf(1.0f - spread, 0.05f);
 }
 
+/* expf() overflows to infinity for very negative z: the result is then 0, as it
+ * should be. */
 static float sigmoid(float z) { return 1.0f / (1.0f + expf(-z)); }
 
 /* Voice after voice, each given the voices before it: a hit adds its row of the
@@ -261,7 +284,8 @@ static void sample_voices(const nd_decoder_batch *b, const nd_step_io *io, float
   }
 }
 
-/* Sets the `forced` most probable voices, as the 2023 system does. */
+/* Sets the `forced` most probable voices, as the 2023 system does, whose cut-off
+ * alone would leave many steps empty. A fixed cell counts, but is not changed. */
 static void force_hits(const nd_step_io *io, int32_t voices) {
   const nd_take *t = io->take;
   const uint8_t *fixed_mask = io->context.fixed_mask;
@@ -277,6 +301,8 @@ static void force_hits(const nd_step_io *io, int32_t voices) {
 
 /* --------------------------------------------------------------------- a step */
 
+/* The hits that are fed are not this step's inputs, which are the history before
+ * it: they only become history for the next steps. */
 void nd_step_feed(nd_decoder_batch *b, int32_t at, nd_take *t, const float *metrics, bool bar,
                   const uint8_t *hits) {
   nd_step_context context = nd_step_metrics(metrics);

@@ -8,7 +8,8 @@
 
 /* ------------------------------------------------------------------- learning */
 
-/* Metrics whose onsets are profiled over four beats. */
+/* Metrics whose onsets are profiled over four beats: they show the rhythm of the
+ * accompaniment, which means and deviations do not. */
 static const int profiled[] = {ND_M_BASS, ND_M_ONSETS_LOW, ND_M_ONSETS_MID, ND_M_ONSETS_HIGH};
 enum { PROFILED = sizeof profiled / sizeof *profiled };
 
@@ -57,6 +58,7 @@ static bool has_hits(const nd_sequence *seq) { return seq->first[nd_sequence_ste
 
 /* Appends a song's name as one line: without its folders, as valid UTF-8, which
  * a checkpoint's metadata has to be, and with spaces for control characters. */
+/* The buffer grows by doubling; it ends in a zero byte after each name. */
 static nd_status add_name(char **names, size_t *n, size_t *capacity, const char *path) {
   const char *slash = strrchr(path, '/');
   const char *name = slash != NULL ? slash + 1 : path;
@@ -160,6 +162,7 @@ float nd_styles_agree(const nd_styles *s, int32_t a, int32_t b) {
   return all > 0.0f ? 2.0f * both / all : 1.0f;
 }
 
+/* out (ND_STYLES_PROJECTED) = traits (ND_SONG_TRAITS) times the projection. */
 static void project(const nd_styles *s, const float *traits, float *out) {
   memset(out, 0, ND_STYLES_PROJECTED * sizeof *out);
   for (int k = 0; k < ND_SONG_TRAITS; k++)
@@ -195,7 +198,15 @@ static float expected_hits(const nd_styles *s, int32_t i) {
   return sum;
 }
 
-/* Fills scores (n), log-probabilities up to a constant. */
+/* Fills scores (n), log-probabilities up to a constant.
+ *
+ * With the votes as the posterior over styles, and disagreement of grooves as the
+ * loss, the expected loss of playing style i is 1 - sum_j vote_j agreement_ij. The
+ * style that minimises it is a typical one among the probable, where the most
+ * probable style by itself may be an outlier. The gain decides how far less typical
+ * styles are drawn too. A style whose groove has many more or fewer hits than the
+ * votes expect is penalised: agreement favours dense grooves, which share hits with
+ * everything. */
 static void score(const nd_styles *s, const float *votes, float *scores) {
   const float agreement_gain = 25.0f;
   const float density_penalty = 10.0f;  /* of the squared log-ratio to the hits voted for */

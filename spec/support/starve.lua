@@ -207,10 +207,11 @@ local cases = {
   end, function(t) return ("%a"):format(t.kick) end },
   { "log_likelihood", load, function(m)
     return core.log_likelihood(m, four_bars, { song = { four_bars, four_bars } })
-  end, function(t) return ("%a"):format(t[2][1]) end },
+  -- weights that find no memory to be packed in are multiplied by BLAS, which rounds differently
+  end, function(t) return ("%.5f"):format(t[2][1]) end },
   { "log_likelihood of takes", load, function(m)
     return core.log_likelihood(m, { four_bars, four_bars }, { song = four_bars, history = false })
-  end, function(t) return ("%a"):format(t[2][1]) end },
+  end, function(t) return ("%.5f"):format(t[2][1]) end },
   { "play together", function()
     local m = load()
     return { core.generator(m, { seed = 3 }), core.generator(m, { seed = 4 }) }
