@@ -389,7 +389,7 @@ describe("the command-line tool", function()
     refused(2, "option 'keep': the kit has no voice 'cowbell'", "--keep", "cowbell")
     refused(2, "option 'fills'", "--fills", "often")
     refused(2, "option 'energy'", "--energy", "4")
-    refused(2, "option 'style': the model has 2 styles", "--style", "3")
+    refused(2, "option 'style': there is no style 3: the model has 2", "--style", "3")
     refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
     refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1",
       "--no-style")
