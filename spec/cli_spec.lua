@@ -253,7 +253,8 @@ describe("the command-line tool", function()
       at "lr=0.1/my.safetensors", at "ends=", at "a=b", at "a=b=told",
       at "lr=0.1/my.safetensors=label"))
     assert.same({ "ends=" }, players(at "ends="))
-    fails(2, "option '%-%-corpus%-of': no model has the label 'x'", "evaluate", model, small, "--free",
+    fails(2, "option '%-%-corpus%-of': no model has the label 'x'", "evaluate", model, small,
+      "--free",
       "--corpus-of", "x=" .. small)
 
     -- a label, and a file's name, that a terminal would obey
