@@ -1,3 +1,6 @@
+/* half.c - conversions by integer operations on the bits of floats (binary32: exponent
+ * bias 127, 23 bits of mantissa) and halves (bias 15, 10 bits). Bits of magnitudes,
+ * compared as integers, are in the order of the numbers. */
 #include "half.h"
 
 #include <stdbool.h>
@@ -10,25 +13,26 @@ uint16_t nd_half_from_float(float x) {
   u &= 0x7FFFFFFFu;
   if (u > 0x7F800000u) return sign | 0x7E00u;             /* NaN, quiet */
   if (u >= 0x477FF000u) return sign | 0x7C00u;            /* rounds past 65504 */
-  if (u < 0x33000001u) return sign;                       /* at most half the least */
+  if (u < 0x33000001u) return sign;                       /* rounds to 0: at most 2^-25 */
   uint32_t mantissa, shift;
   if (u < 0x38800000u) {                                  /* subnormal as a half */
-    mantissa = (u & 0x7FFFFFu) | 0x800000u;
+    mantissa = (u & 0x7FFFFFu) | 0x800000u;              /* with its implicit bit */
     shift = 126u - (u >> 23);                             /* 14..24 */
   } else {
     mantissa = u - 0x38000000u;                           /* exponent 127 -> 15 */
     shift = 13;
   }
-  uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u);
+  uint32_t bits = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u);
   uint32_t half = 1u << (shift - 1u);
-  if (rest > half || (rest == half && (kept & 1u))) kept++;
-  return (uint16_t)(sign | kept);
+  /* a carry out of the mantissa correctly increments the exponent */
+  if (rest > half || (rest == half && (bits & 1u))) bits++;
+  return (uint16_t)(sign | bits);
 }
 
 float nd_half_to_float(uint16_t h) {
   uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, mantissa = h & 1023u;
   uint32_t u;
-  if (exponent == 31) {
+  if (exponent == 31) {  /* infinity or NaN */
     u = 0x7F800000u | mantissa << 13;
   } else if (exponent > 0) {
     u = (exponent + 112u) << 23 | mantissa << 13;
@@ -49,23 +53,25 @@ static bool big_endian(void) {
   return first == 0;
 }
 
-/* Without a branch, so that compilers make vectors of it. Nor is a float made on
- * the way that a host which flushes the smallest to zero would lose. */
+/* Without branches, so that compilers vectorise it. No float on the way is subnormal:
+ * hosts for audio often make the CPU flush subnormal numbers to zero. The halves are
+ * copied in blocks because they need not be aligned. */
 void nd_halves_to_floats(size_t n, const void *halves, float *out) {
-  enum { SOME = 256 };
-  uint16_t h[SOME];
+  enum { BLOCK = 256 };
+  uint16_t h[BLOCK];
   const char *from = halves;
-  for (size_t some; n > 0; n -= some, from += 2 * some, out += some) {
-    some = n < SOME ? n : SOME;
-    memcpy(h, from, some * sizeof *h);
+  for (size_t count; n > 0; n -= count, from += 2 * count, out += count) {
+    count = n < BLOCK ? n : BLOCK;
+    memcpy(h, from, count * sizeof *h);
     if (big_endian())
-      for (size_t i = 0; i < some; i++) h[i] = (uint16_t)(h[i] << 8 | h[i] >> 8);
-    for (size_t i = 0; i < some; i++) {
-      uint32_t sign = (uint32_t)(h[i] & 0x8000u) << 16, rest = h[i] & 0x7FFFu, least;
-      float small = (float)(int32_t)rest * 0x1p-24f;
-      memcpy(&least, &small, sizeof least);
+      for (size_t i = 0; i < count; i++) h[i] = (uint16_t)(h[i] << 8 | h[i] >> 8);
+    for (size_t i = 0; i < count; i++) {
+      uint32_t sign = (uint32_t)(h[i] & 0x8000u) << 16, rest = h[i] & 0x7FFFu, subnormal;
+      float small = (float)(int32_t)rest * 0x1p-24f;  /* the value of a subnormal half */
+      memcpy(&subnormal, &small, sizeof subnormal);
+      /* the exponent moves from bias 15 to 127, of infinity and NaN from 31 to 255 */
       uint32_t u = (rest << 13) + (rest < 0x7C00u ? 0x38000000u : 0x70000000u);
-      u = (rest < 0x0400u ? least : u) | sign;
+      u = (rest < 0x0400u ? subnormal : u) | sign;
       memcpy(out + i, &u, sizeof u);
     }
   }
@@ -73,11 +79,14 @@ void nd_halves_to_floats(size_t n, const void *halves, float *out) {
 
 float nd_half_round(float x) { return nd_half_to_float(nd_half_from_float(x)); }
 
-/* Without branches, so that compilers make vectors of them. The sign is taken
- * off; what is a subnormal half is rounded by a sum of which the last place is
- * that of the least half. */
-enum { LEAST_NORMAL = 0x38800000, PAST_LARGEST = 0x477FF000, INFINITE = 0x7F800000 };
+/* The array versions compute both cases and select, so that compilers vectorise
+ * them. They work on magnitudes. For subnormal halves, adding 0.5 makes one ulp of
+ * the float equal to the smallest half (2^-24), so that the FPU does the rounding. */
 
+/* Bits of floats: 2^-14; 65520, from which on values round to infinity; infinity. */
+enum { MIN_NORMAL = 0x38800000, OVERFLOWS = 0x477FF000, INFINITE = 0x7F800000 };
+
+/* The 13 bits of mantissa that a half lacks are rounded away, ties to even. */
 static inline uint32_t rounded_normal(uint32_t u) {
   return (u + 0xFFFu + (u >> 13 & 1u)) & ~(uint32_t)0x1FFF;
 }
@@ -99,9 +108,9 @@ void nd_half_round_all(float *x, size_t n) {
     uint32_t u = bits_of(x[i]), sign = u & 0x80000000u;
     u ^= sign;
     uint32_t small = bits_of((float_of(u) + 0.5f) - 0.5f), large = rounded_normal(u);
-    large = u >= PAST_LARGEST ? INFINITE : large;
+    large = u >= OVERFLOWS ? INFINITE : large;
     large = u > INFINITE ? 0x7FC00000u : large;
-    x[i] = float_of(sign | (u < LEAST_NORMAL ? small : large));
+    x[i] = float_of(sign | (u < MIN_NORMAL ? small : large));
   }
 }
 
@@ -111,9 +120,9 @@ void nd_half_pack(uint8_t *to, const float *x, size_t n) {
     u &= 0x7FFFFFFFu;
     uint32_t small = bits_of(float_of(u) + 0.5f) - bits_of(0.5f);
     uint32_t large = (rounded_normal(u) - 0x38000000u) >> 13;
-    large = u >= PAST_LARGEST ? 0x7C00u : large;
+    large = u >= OVERFLOWS ? 0x7C00u : large;
     large = u > INFINITE ? 0x7E00u : large;
-    uint32_t h = sign | (u < LEAST_NORMAL ? small : large);
+    uint32_t h = sign | (u < MIN_NORMAL ? small : large);
     to[2 * i] = (uint8_t)h;
     to[2 * i + 1] = (uint8_t)(h >> 8);
   }

@@ -1,15 +1,18 @@
+/* adam.c - what is the same for all weights is computed once per step, in double. */
 #include "adam.h"
 
 #include <math.h>
 
 #include "kernels.h"
 
-const nd_adam_options nd_adam_defaults = {1e-3f, 0.9f, 0.999f, 1e-7f, 0.0f};
+const nd_adam_options nd_adam_defaults = {.rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f,
+                                          .epsilon = 1e-7f, .clip = 0.0f};
 
 nd_adam_plan nd_adam_begin(const nd_adam_options *o, int64_t step, double norm) {
   double t = (double)step;
   nd_adam_plan p = {.beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon, .scale = 1.0f};
   if (o->clip > 0.0f && norm > (double)o->clip) p.scale = (float)((double)o->clip / norm);
+  /* m and v start at 0: these divisions remove that bias */
   p.rate = (float)((double)o->rate / (1.0 - pow((double)o->beta1, t)));
   p.root = (float)sqrt(1.0 - pow((double)o->beta2, t));
   return p;

@@ -1,3 +1,4 @@
+/* dense.c - products by OpenBLAS, sums of batch normalisation in double. */
 #include "dense.h"
 
 #include <math.h>
@@ -6,8 +7,10 @@
 #include "blas.h"
 #include "kernels.h"
 
+/* Keras's defaults, which the 2023 network was trained with. */
 static const float norm_epsilon = 1e-3f, norm_momentum = 0.99f;
 
+/* The bias first, so that the product can be added to it. */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                       const float *b, float *y) {
   for (int32_t r = 0; r < rows; r++)
@@ -15,6 +18,7 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
   nd_gemm(ND_N, ND_N, rows, out, in, x, w, 1.0f, y);
 }
 
+/* dw += x^T dy, db += the sum of dy's rows, dx = dy w^T. */
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx) {
   nd_gemm(ND_T, ND_N, in, out, rows, x, dy, 1.0f, dw);
@@ -23,37 +27,41 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
 }
 
 void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
-  float keep = 1.0f / (1.0f - p), two[2];
-  /* 16 random bits an element are plenty, and half the draws */
+  float scale = 1.0f / (1.0f - p), two[2];
+  /* 16 random bits an element are enough (p is rounded to 1/65536) and need half as many
+   * numbers. So each number serves an even element and the odd one after it: an odd
+   * first or last element is half of a number, of which the rest is not used here. */
   uint32_t cut = (uint32_t)(p * 65536.0f);
-  nd_rng own = *rng;
-  nd_rng_skip(&own, from / 2);
+  nd_rng local = *rng;
+  nd_rng_skip(&local, from / 2);
   if (from % 2 == 1 && n > 0) {
-    nd_draw_mask(2, cut, keep, own, two);
+    nd_draw_mask(2, cut, scale, local, two);
     *mask++ = two[1];
     n--;
-    (void)nd_rng_u32(&own);
+    (void)nd_rng_u32(&local);
   }
-  nd_draw_mask(n / 2 * 2, cut, keep, own, mask);
+  nd_draw_mask(n / 2 * 2, cut, scale, local, mask);
   if (n % 2 == 0) return;
-  nd_rng_skip(&own, (uint64_t)(n / 2));
-  nd_draw_mask(2, cut, keep, own, two);
+  nd_rng_skip(&local, (uint64_t)(n / 2));
+  nd_draw_mask(2, cut, scale, local, two);
   mask[n - 1] = two[0];
 }
 
+/* In the virtual mask of all processes, a row is row_width elements wide and this shard's
+ * part of it begins at `first`. One process has whole rows, which are one stretch. */
 void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
                 float *x) {
   size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
-  size_t whole_row = width * (size_t)shard->total;
+  size_t row_width = width * (size_t)shard->total;
   if (shard->count == shard->total) nd_dropout_mask(rng, p, 0, rows * n, mask);
   else
     for (size_t r = 0; r < (size_t)rows; r++)
-      nd_dropout_mask(rng, p, r * whole_row + first, n, mask + r * (size_t)n);
-  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * whole_row));
+      nd_dropout_mask(rng, p, r * row_width + first, n, mask + r * (size_t)n);
+  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * row_width));
   nd_multiply(rows * n, mask, x);
 }
 
-/* Columns whose sums are added up at once. */
+/* Columns whose sums go through one all-reduce, and fit on the stack. */
 enum { COLUMNS = 512 };
 
 /* Rows of all processes, when the shard has `rows`. */
@@ -68,9 +76,11 @@ void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
     int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
     for (int32_t j = 0; j < columns; j++) {
       mu[j] = 0;
-      for (int32_t r = 0; r < rows; r++) mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
+      for (int32_t r = 0; r < rows; r++)
+        mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
     }
     nd_shard_sum(shard, mu, columns);
+    /* two passes: a variance from sums of squares would lose precision */
     for (int32_t j = 0; j < columns; j++) {
       mu[j] /= total;
       squares[j] = 0;
@@ -94,6 +104,7 @@ void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
   }
 }
 
+/* Exponential moving averages, as Keras has them. */
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   for (int32_t j = 0; j < n; j++) {
     mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * moments[j];
@@ -112,7 +123,7 @@ void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
   int32_t total = total_rows(shard, rows);
-  double sums[2 * COLUMNS];  /* of dy, then of dy along xhat */
+  double sums[2 * COLUMNS];  /* of dy, then of dy xhat: one all-reduce for both */
   for (int32_t from = 0; from < n; from += COLUMNS) {
     int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
     double *along = sums + columns;
@@ -128,9 +139,11 @@ void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
     }
     nd_shard_sum(shard, sums, 2 * columns);
     for (int32_t j = from; j < from + columns; j++) {
-      float mean_dy = (float)(sums[j - from] / total), mean_along = (float)(along[j - from] / total);
+      float mean_dy = (float)(sums[j - from] / total);
+      float mean_along = (float)(along[j - from] / total);
       for (int32_t r = 0; r < rows; r++) {
         size_t k = (size_t)r * (size_t)n + (size_t)j;
+        /* mean and variance depend on x as well: without its components along 1 and xhat */
         dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
       }
     }
