@@ -34,7 +34,7 @@ elseif not soundfont then
     .. "in SOUNDFONT); nothing is rendered")
 end
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+local quote = require "neuraldrummer.files".shell_quote
 
 local function render(midi, wav)
   return os.execute(("fluidsynth -ni -q -g 0.5 -r 44100 -F %s %s %s >/dev/null 2>&1"):format(

@@ -1,6 +1,7 @@
 --- Plays drums to the music of a project: with the C module if it can be loaded, else
 --- with the command-line tool in a separate process. Both give the same notes.
 local format = require "neuraldrummer.decimal".format
+local files = require "neuraldrummer.files"
 local kits = require "neuraldrummer.kits"
 local midi = require "neuraldrummer.reaper.midi"
 local playing = require "neuraldrummer.options.playing"
@@ -104,7 +105,7 @@ end
 -- are removed.
 local function quote(word, windows)
   if windows then return '"' .. word:gsub('["%%\r\n]', "") .. '"' end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
+  return files.shell_quote(word)
 end
 
 -- Runs the tool on a song; returns what it wrote, or nil and its message.
