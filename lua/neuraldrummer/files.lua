@@ -34,11 +34,6 @@ function files.ending(path, ending)
   return (path:match "^(.*[^/])%.[^./]+$" or path) .. ending
 end
 
---- Quotes a word, such as a path, for a POSIX shell.
----@param word string
----@return string
-function files.shell_quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
-
 --- Opens a regular file for reading. Others are refused, because reading from a pipe,
 --- for example, might never end.
 ---@param path string

@@ -5,6 +5,7 @@
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
 local decimal = require "neuraldrummer.decimal"
+local shell = require "neuraldrummer.shell"
 
 local gnuplot = {}
 
@@ -227,8 +228,8 @@ set style fill solid 1 noborder
   ok, why = files.write(source, script)
   if not ok then return nil, ("%s: %s"):format(path, why) end
   -- -d: ignore the user's start-up file
-  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(files.shell_quote(source),
-    files.shell_quote(drawn), files.shell_quote(errors))) then
+  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell.quote(source),
+    shell.quote(drawn), shell.quote(errors))) then
     return nil, ("%s: %s"):format(path, error_of(errors))
   end
   local bytes = files.read(drawn)
