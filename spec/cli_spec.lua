@@ -253,7 +253,8 @@ describe("the command-line tool", function()
       at "lr=0.1/my.safetensors", at "ends=", at "a=b", at "a=b=told",
       at "lr=0.1/my.safetensors=label"))
     assert.same({ "ends=" }, players(at "ends="))
-    fails(2, "option '%-%-corpus%-of': no model has the label 'x'", "evaluate", model, small, "--free",
+    fails(2, "option '%-%-corpus%-of': no model has the label 'x'", "evaluate", model, small,
+      "--free",
       "--corpus-of", "x=" .. small)
 
     -- a label, and a file's name, that a terminal would obey
@@ -389,7 +390,7 @@ describe("the command-line tool", function()
     refused(2, "option 'keep': the kit has no voice 'cowbell'", "--keep", "cowbell")
     refused(2, "option 'fills'", "--fills", "often")
     refused(2, "option 'energy'", "--energy", "4")
-    refused(2, "option 'style': the model has 2 styles", "--style", "3")
+    refused(2, "option 'style': there is no style 3: the model has 2", "--style", "3")
     refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
     refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1",
       "--no-style")

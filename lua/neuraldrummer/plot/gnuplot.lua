@@ -5,6 +5,7 @@
 local files = require "neuraldrummer.files"
 local log = require "neuraldrummer.train.log"
 local decimal = require "neuraldrummer.decimal"
+local shell = require "neuraldrummer.shell"
 
 local gnuplot = {}
 
@@ -145,8 +146,6 @@ function gnuplot.is_picture(path)
   return nil, ("%s: a picture's name must end in .png, .svg or .pdf"):format(path)
 end
 
-local function shell_quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 local function installed() return os.execute "command -v gnuplot >/dev/null 2>&1" end
 
 -- How a complete picture ends. gnuplot does not report a failed write.
@@ -229,8 +228,8 @@ set style fill solid 1 noborder
   ok, why = files.write(source, script)
   if not ok then return nil, ("%s: %s"):format(path, why) end
   -- -d: ignore the user's start-up file
-  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell_quote(source),
-    shell_quote(drawn), shell_quote(errors))) then
+  if not os.execute(("TZ=UTC0 gnuplot -d %s >%s 2>%s"):format(shell.quote(source),
+    shell.quote(drawn), shell.quote(errors))) then
     return nil, ("%s: %s"):format(path, error_of(errors))
   end
   local bytes = files.read(drawn)
