@@ -100,7 +100,8 @@ static const float *read_bars(lua_State *L, int arg, const char *key, lnd_job *j
       out[b] = yes ? 1.0f : 0.0f;
     } else if (!flags && type == LUA_TNUMBER) {
       double v = lua_tonumber(L, -1);
-      if (!(v >= -3.0 && v <= 3.0)) luaL_error(L, "option '%s': bar %d is not in -3..3", key, b + 1);
+      if (!(v >= -3.0 && v <= 3.0))
+        luaL_error(L, "option '%s': bar %d: %f is not in -3..3", key, b + 1, v);
       out[b] = (float)v;
     } else if (yes || (type != LUA_TNIL && type != LUA_TBOOLEAN)) {
       luaL_error(L, "option '%s': bar %d is a %s", key, b + 1, luaL_typename(L, -1));

@@ -54,6 +54,8 @@ static handle *handle_at(lua_State *L, int at) {
   return h != NULL && lua_rawlen(L, at) == sizeof *h && h->self == h ? h : NULL;
 }
 
+/* The userdata at `arg`: its metatable must be the class's, as Lua's own check says,
+ * and so must be the tag that it was made with. */
 static handle *check_handle(lua_State *L, int arg, const lnd_class *class) {
   (void)luaL_checkudata(L, arg, class->name);
   handle *h = handle_at(L, arg);
@@ -90,6 +92,8 @@ const char *lnd_label(lua_State *L, int arg, const lnd_class *class) {
   return box != NULL ? box->label : "";
 }
 
+/* A userdata gives up its share only once, so that counts cannot be unbalanced from
+ * Lua. */
 lnd_box *lnd_retain(lua_State *L, int arg, const lnd_class *class) {
   lnd_box *box = check_box(L, arg, class);
   box->owners++;
@@ -112,6 +116,8 @@ void *lnd_take(lua_State *L, int arg, const lnd_class *class) {
 /* The collector answers no question while it runs finalisers. */
 bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
+/* Gives up the userdata's share, or leaves that to the collector while a finaliser
+ * runs: the binding that the finaliser interrupted may be using the object. */
 static void close_handle(lua_State *L, handle *h) {
   lnd_box *box = h->box;
   h->box = NULL;
@@ -136,6 +142,8 @@ static bool collected(lua_State *L) {
          strcmp(call.name, "__gc") == 0 && strcmp(call.namewhat, "metamethod") == 0;
 }
 
+/* __gc of every class. It relies on the userdata alone: the metatable may have been
+ * changed. */
 static int type_collect(lua_State *L) {
   handle *h = handle_at(L, 1);
   luaL_argcheck(L, h != NULL, 1, "an object of neuraldrummer expected");
@@ -223,6 +231,12 @@ int lnd_fail(lua_State *L, const nd_error *err, const char *what) {
   if (what != NULL) lua_pushfstring(L, "%s: %s", what, err->text);
   else lua_pushstring(L, err->text);
   return 2;
+}
+
+int lnd_result(lua_State *L, nd_status status, const nd_error *err, const char *what) {
+  if (status != ND_OK) return lnd_fail(L, err, what);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* ----------------------------------------------------------------------- tables */

@@ -111,6 +111,9 @@ void lnd_check_core(lua_State *L, const char *name);
  * message ("what: text" unless `what` is NULL) and returns 2. */
 int lnd_fail(lua_State *L, const nd_error *err, const char *what);
 
+/* Pushes true for ND_OK and returns 1; else as lnd_fail(). */
+int lnd_result(lua_State *L, nd_status status, const nd_error *err, const char *what);
+
 /* Raises `err` as an error, whatever its status. Never returns. */
 int lnd_raise(lua_State *L, const nd_error *err);
 int lnd_nomem(lua_State *L);
