@@ -231,7 +231,7 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   const nd_drummer *d = s->drummer;
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
-  uint8_t fixed_mask[ND_MAX_VOICES], fixed_hits[ND_MAX_VOICES];
+  uint8_t fixed_mask[ND_MAX_VOICES];
   float metrics[ND_N_METRICS] = {0};
   for (int k = 0; k < ND_N_METRICS; k++)
     if (!a->drop_metric[k]) metrics[k] = seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
@@ -254,10 +254,9 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   }
   if (a->hidden_as_empty) context.history.available = true;
   nd_augmentation_mask(a, &s->rng, w->bar, V, fixed_mask);
-  for (int32_t v = 0; v < V; v++) fixed_hits[v] = fixed_mask[v] ? hits[v] : 0;
   context.fixed_mask = fixed_mask;
-  /* a touch net is always shown the hits: it predicts how they are played */
-  context.fixed_hits = d->net.config.touch ? hits : fixed_hits;
+  /* a touch net, whose rows have no mask, is shown all hits: it predicts how they are played */
+  context.fixed_hits = hits;
   nd_features_row(&d->features, V, &context, x);
   if (y == NULL) return;
   if (d->net.config.touch) {
