@@ -12,6 +12,7 @@ local MODULES <const> = {
   { "direction", "direction/parse.lua", "direction.lua" }, { "sections" }, { "styles" },
   { "swing" }, { "kits" }, { "score" }, { "explain" },
   { "plot", "plot/song.lua", "plot/corpus.lua", "plot/analysis.lua", "plot/training.lua",
+    "plot/figures.lua",
     "plot.lua" },
   { "preprocess" }, { "statistics" }, { "train" }, { "evaluate" },
   { "progress" }, { "shards" }, { "mpi", "mpi.d.lua" },

@@ -60,7 +60,7 @@ end
 manifest:close()
 local summary = assert(preprocess.run(songs, folder .. "/songs.ndc",
   { manifest = folder .. "/manifest.csv" }))
-print(("\nsongs.ndc: %d songs, %d for validation, %d steps"):format(summary.kept, summary.valid,
+print(("\nsongs.ndc: %d songs, %d for validation, %d steps"):format(summary.accepted, summary.valid,
   summary.steps))
 print "       voice   hits  a step"
 for _, voice in ipairs(summary.voices) do
@@ -72,7 +72,7 @@ end
 local original = assert(preprocess.run(songs, folder .. "/saved.txt",
   { original = true, manifest = folder .. "/manifest.csv", where = { split = "train" } }))
 local saved = assert(io.open(folder .. "/saved.txt"))
-print(("\nsaved.txt: %d songs, %d steps of an eighth"):format(original.kept, original.steps))
+print(("\nsaved.txt: %d songs, %d steps of an eighth"):format(original.accepted, original.steps))
 for i, name in ipairs(all.names) do
   local line = saved:read "l"
   if name == "funk" then print(("line %d, %s: %s…"):format(i, name, line:sub(1, 60))) end

@@ -11,6 +11,7 @@ package.cpath = package.cpath .. ";build/lib/?.so"
 local lfs = require "lfs"
 local sparkline = require "neuraldrummer.sparkline"
 local generate = require "neuraldrummer.generate"
+local quote = require "neuraldrummer.shell".quote
 
 local folder = arg[1] or "build/examples"
 local names = #arg > 1 and table.move(arg, 2, #arg, 1, {}) or { "rock", "funk", "ballad" }
@@ -33,8 +34,6 @@ elseif not soundfont then
   print("there is no soundfont (Debian: timgm6mb-soundfont or fluid-soundfont-gm; or name one "
     .. "in SOUNDFONT); nothing is rendered")
 end
-
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function render(midi, wav)
   return os.execute(("fluidsynth -ni -q -g 0.5 -r 44100 -F %s %s %s >/dev/null 2>&1"):format(

@@ -162,7 +162,7 @@ describe("the command-line tool", function()
     fails(2, "no kit is named 'rock'", "tokens", song, "--kit", "rock")
     fails(2, "'%-%-where' needs '%-%-manifest'", "preprocess", folder, "-o", "x", "--where", "a=b")
     fails(2, "COLUMN=VALUE", "preprocess", folder, "-o", "x", "--where", "a")
-    fails(2, "option '%-%-where': 'a' is wanted twice", "preprocess", folder, "-o", "x",
+    fails(2, "option '%-%-where': column 'a' is given twice", "preprocess", folder, "-o", "x",
       "--manifest", "m.csv", "--where", "a=b", "--where", "c=d", "--where", "a=e")
     fails(2, "option '%-%-seed': 'nan' is not a whole number", "drum", song, "--seed", "nan")
     fails(2, "option '%-%-shard': '1/99999999999999999999' is not K/N", "preprocess", folder, "-o",
@@ -253,7 +253,8 @@ describe("the command-line tool", function()
       at "lr=0.1/my.safetensors", at "ends=", at "a=b", at "a=b=told",
       at "lr=0.1/my.safetensors=label"))
     assert.same({ "ends=" }, players(at "ends="))
-    fails(2, "option '%-%-corpus%-of': no model is 'x'", "evaluate", model, small, "--free",
+    fails(2, "option '%-%-corpus%-of': no model has the label 'x'", "evaluate", model, small,
+      "--free",
       "--corpus-of", "x=" .. small)
 
     -- a label, and a file's name, that a terminal would obey
@@ -389,7 +390,7 @@ describe("the command-line tool", function()
     refused(2, "option 'keep': the kit has no voice 'cowbell'", "--keep", "cowbell")
     refused(2, "option 'fills'", "--fills", "often")
     refused(2, "option 'energy'", "--energy", "4")
-    refused(2, "option 'style': the model has 2 styles", "--style", "3")
+    refused(2, "option 'style': there is no style 3: the model has 2", "--style", "3")
     refused(2, "options 'style' and 'style_of'", "--style", "1", "--style-of", song)
     refused(2, "options '%-%-style' and '%-%-no%-style': give one of them", "--style", "1",
       "--no-style")
@@ -424,7 +425,7 @@ describe("the command-line tool", function()
     fails(1, "is not a style", "drum", song, "-o", out, "--style",
       file("deep.style", ("["):rep(300000)))
     fails(1, "is not a style", "drum", song, "-o", out, "--style", file("odd.style", "\xFF\0"))
-    fails(1, "is not what evaluate %-%-json says", "plot", "-o", folder .. "/x.png",
+    fails(1, "is not a result of evaluate %-%-json", "plot", "-o", folder .. "/x.png",
       file("deep.json", ("["):rep(300000)))
     assert.is_false(shell.exists(out))
   end)
@@ -455,7 +456,7 @@ describe("the command-line tool", function()
     end
     local status, said, err = tool("preprocess", none, "-o", out .. ".ndc", "-q", "--list-skipped")
     assert.equal(1, status)
-    assert.matches("none: no song to keep in 3 files %(3 skipped: too short for a MIDI file", err)
+    assert.matches("none: no usable song in 3 files %(3 skipped: too short for a MIDI file", err)
     assert.equal(3, select(2, said:gsub("/none/[abc].mid: too short", "")))
     fails(1, "%(3 skipped: too short", "preprocess", none, "-o", out .. ".ndc", "-q")
     -- a song that is small enough, and one that is not
@@ -532,14 +533,14 @@ describe("the command-line tool", function()
     assert.matches("\n[^\n]*songs/broken.mid: [^\n]+\n$", out)
     local summary = json.decode(works("preprocess", folder .. "/songs", "-o", corpus, "--json",
       "--valid-every", "3"))
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     assert.equal("kick", summary.voices[1].name)
 
     local trained = folder .. "/trained.safetensors"
     out = works("train", corpus, "-o", trained, "--hidden", "8", "--layers", "1", "--epochs", "2",
       "--batch", "4", "--rate", "1e-2", "--quiet")
     assert.matches("trained.safetensors: the model after epoch %d of 2, loss 0%.%d+", out)
-    assert.matches("\n[^\n]*trained.last.safetensors: to go on from\n", out)
+    assert.matches("\n[^\n]*trained.last.safetensors: checkpoint, for %-%-resume\n", out)
     assert.equal("\x89PNG", shell.read(folder .. "/trained.loss.png"):sub(1, 4))
     local report = json.decode(works("train", corpus, "-o", trained, "--epochs", "3", "--resume",
       "--quiet", "--json"))
@@ -592,9 +593,11 @@ describe("the command-line tool", function()
     fails(1, raw .. " takes plain numbers as inputs", "train", path, "-o", folder .. "/x",
       "--from", raw, "-q")
     -- nor with other options than they were made with, or out of their range
-    fails(1, last .. ": option 'hidden' is 2 there, not 3\n$", "train", path, "-o", out, "--resume",
+    fails(1, last .. ": option 'hidden' was 2 and cannot become 3\n$", "train", path,
+      "-o", out, "--resume",
       "--hidden", "3", "-q")
-    fails(1, last .. ": option 'batch' is 32 there, not 3\n$", "train", path, "-o", out, "--resume",
+    fails(1, last .. ": option 'batch' was 32 and cannot become 3\n$", "train", path,
+      "-o", out, "--resume",
       "--batch", "3", "-q")
     fails(2, "option 'clip': %-1", "train", path, "-o", out, "--clip", "-1", "-q")
     fails(2, "option 'rate': 20", "train", path, "-o", out, "--rate", "20", "--warmup", "9", "-q")
@@ -603,8 +606,8 @@ describe("the command-line tool", function()
     local whole = safetensors.read(last)
     whole.metadata["extra.train.best"], whole.metadata["extra.train.best_epoch"] = nil, nil
     safetensors.write(last, whole)
-    assert.matches("^[^\n]*fits.last.safetensors: to go on from\n", works("train", path, "-o", out,
-      "--resume", "-q"))
+    assert.matches("^[^\n]*fits.last.safetensors: checkpoint, for %-%-resume\n",
+      works("train", path, "-o", out, "--resume", "-q"))
     os.remove(path)
     os.remove(elsewhere)
   end)
@@ -638,15 +641,15 @@ describe("the command-line tool", function()
     works("info", corpus, "--plot", folder .. "/corpus.pdf")
     assert.matches("^what\tat\tvalue\nkick\t1\t", shell.read(folder .. "/corpus.tsv"))
     fails(2, "there is no picture of a model", "info", model, "--plot", png)
-    fails(2, "several files are drawn together", "plot", song, song, "-o", png)
-    fails(2, "roll.gif: a picture's name ends in", "plot", song, "-o", folder .. "/roll.gif")
+    fails(2, "several files can be drawn together", "plot", song, song, "-o", png)
+    fails(2, "roll.gif: a picture's name must end in", "plot", song, "-o", folder .. "/roll.gif")
     local log = folder .. "/one.tsv"
     shell.write(log, "epoch\tloss\tvalid\n1\t0.5\t0.6\n2\t0.4\t0.5\n")
     works("plot", log, log, "-o", folder .. "/two.png")
     fails(2, "option '%-%-tsv'", "plot", log, "-o", png, "--tsv", tsv)
     local figures = folder .. "/figures.json"
     shell.write(figures, '[{"name":"a","f1":0.3,"auc":0.8},{"name":"b","f1":0.4,"auc":0.9}]')
-    assert.matches("figures.png: 2 players side by side", works("plot", figures, "-o",
+    assert.matches("figures.png: figures of 2 players", works("plot", figures, "-o",
       folder .. "/figures.png"))
     -- of two runs: players of both once, models by their files, the recorded drums last
     local more = folder .. "/more.json"
@@ -657,8 +660,8 @@ describe("the command-line tool", function()
     works("plot", figures, more, "-o", folder .. "/both.png")
     assert.equal("name\tf1\nfigures, teacher forcing\t0.7\nfigures\t0.3\nsilence\t0\nmore\t0.4\n"
       .. "more, temperature 2\t0.2\nrecorded drums\t1\n", shell.read(folder .. "/both.tsv"))
-    fails(2, "several files are drawn together", "plot", figures, song, "-o", png)
-    fails(1, "is not what evaluate %-%-json says", "plot", shell.write(figures, "[1]"), "-o", png)
+    fails(2, "several files can be drawn together", "plot", figures, song, "-o", png)
+    fails(1, "is not a result of evaluate %-%-json", "plot", shell.write(figures, "[1]"), "-o", png)
   end)
 
   it("tells songs, corpora and models apart by what is in them", function()

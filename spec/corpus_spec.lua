@@ -304,7 +304,8 @@ describe("corpus", function()
       ["the corpus is damaged: strikes of a song"] = with(strikes, "B", 128),
       ["the corpus is damaged: metrics of a song"] = with(parts[2][2] - 6, "<I2", 0x7E00),
       ["the corpus has version 2; this program reads version 1"] = with(8, "<I4", 2),
-      ["the corpus has 32 metrics per step; this program uses 31: run preprocess again"] = with(60, "<I4", 32),
+      ["the corpus has 32 metrics per step; this program uses 31: run preprocess again"] = with(60,
+        "<I4", 32),
     } do
       assert.is_truthy(why and why:find(message, 1, true), message .. ": " .. tostring(why))
     end

@@ -149,7 +149,8 @@ describe("what is kept", function()
       "x...........", bass = "x..........." } }, bars = 2, numerator = 3 }))
     assert.error_matches(function() seq:with_bars({ 1 }, waltz) end,
       "bar 1 has 16 steps, but bar 1, to copy drums from, has 12")
-    assert.error_matches(function() seq:with_bars { 9 } end, "bar 9, to copy drums from, does not exist")
+    assert.error_matches(function() seq:with_bars { 9 } end,
+      "bar 9, to copy drums from, does not exist")
     assert.error_matches(function() seq:with_bars { 1.5 } end, "bar 1: a bar's number is needed")
   end)
 end)

@@ -200,13 +200,13 @@ describe("evaluate", function()
     local late = { early, early, { kick = early.kick, snare = "............x..." }, early }
     local row = judge_bars(real, late)
     near(2 * 4 / (16 + 15), row.f1)          -- a back-beat in each bar
-    near(2 * (4 + 4) / (16 + 15), row.near)  -- and a kick a step late
+    near(2 * (4 + 4) / (16 + 15), row.f1_tolerant)  -- and a kick a step late
     near(1 - (0 + 3 + 3) / (3 * 16), row.groove)
     near(4 / 7, row.back_beat)
     near(0, row.kick_bass)
     near(1, row.pattern)
     local own = judge_bars(real, real)
-    near(1, own.near)
+    near(1, own.f1_tolerant)
     near(1, own.groove)
     near(1, own.back_beat)
     near(1 / 2, own.kick_bass)
@@ -314,7 +314,7 @@ describe("evaluate", function()
       return song
     end, function()
       assert(evaluate.free(model, corpus, { songs = 1 }))
-      assert(evaluate.free(model, corpus, { songs = 1, style_of_own = true }))
+      assert(evaluate.free(model, corpus, { songs = 1, recorded_style = true }))
       assert(evaluate.free(model, corpus, { songs = 1, given_bars = 3 }))
       assert(evaluate.free(plain, corpus, { songs = 1, given_bars = 3 }))
     end)
@@ -330,7 +330,7 @@ describe("evaluate", function()
     local a <close> = core.model { hidden = 4, layers = 1, encoder = 4, seed = 1 }
     local b <close> = core.model { hidden = 4, layers = 1, encoder = 0, seed = 2 }
     local rows = assert(evaluate.table({ { model = a, label = "a" }, { model = b, label = "b" } },
-      corpus, { temperatures = { 0.5, 1 }, steps = 64, style_of_own = true }))
+      corpus, { temperatures = { 0.5, 1 }, steps = 64, recorded_style = true }))
     local names = {}
     for i, row in ipairs(rows) do names[i] = row.name end
     assert.same({ "silence", "stock beat", "last recorded bar (oracle)",
@@ -340,7 +340,7 @@ describe("evaluate", function()
     assert.equal(rows[5].bits, rows[6].bits)
     assert.is_nil(rows[5].matching)          -- seven songs are too few
     assert.is_true(rows[5].hits ~= rows[6].hits)
-    local free = evaluate.free(a, corpus, { temperature = 0.5, steps = 64, style_of_own = true })
+    local free = evaluate.free(a, corpus, { temperature = 0.5, steps = 64, recorded_style = true })
     assert.equal(free[1].f1, rows[5].f1)
     assert.has_error(function() evaluate.table({}, corpus, { tepmeratures = {} }) end)
   end)
@@ -350,10 +350,16 @@ describe("evaluate", function()
     local lines = {}
     for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(6, #lines)
-    assert.matches("^ +F1  +F1 near  +hits/step  +of real  +repeats .*consistency .*AUC  +songs",
+    assert.matches(
+      "^ +free F1  +F1 %+%-1  +hits/step  +hits/real  +repeats .*consistency .*AUC  +songs",
       lines[1])
     for _, line in ipairs(lines) do assert.equal(#lines[1], #line) end
     assert.matches("^recorded drums +1%.000", lines[2])
+    local legend = evaluate.legend(evaluate.baselines(corpus, { songs = 2, steps = 64 }))
+    assert.matches("^free F1 +F1 of the hits", legend)
+    for title in lines[1]:gmatch "%S+%s?%S*" do
+      assert.truthy(("\n" .. legend):find("\n" .. title:match "%S+", 1, true), title)
+    end
   end)
 
   it("says when there is nothing to play", function()

@@ -233,7 +233,8 @@ describe("when the disk fails", function()
       local path = folder .. "/" .. name
       local first <close> = assert(files.create(path))
       first:write(("a"):rep(1 << 17))
-      assert.same({ nil, path .. ": is being written by another writer" }, { writers()[name](path) })
+      assert.same({ nil, path .. ": is being written by another writer" },
+        { writers()[name](path) })
       first:write "b"
       assert(first:finish())
       assert.equal(("a"):rep(1 << 17) .. "b", shell.read(path))

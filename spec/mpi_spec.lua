@@ -197,7 +197,7 @@ describe("training with other processes", function()
   it("saves and says so when mpirun is interrupted", function()
     local status, said = stopped("stopped", function(mpirun) shell.run("kill", "-INT", mpirun) end)
     assert.not_equal(0, status)
-    local epoch, batch = said:match "neuraldrummer: stopped in epoch (%d+), batch (%d+); saved as "
+    local epoch, batch = said:match "neuraldrummer: stopped in epoch (%d+), batch (%d+); saved in "
     assert.truthy(epoch, said)
     local list = rows "stopped"
     local last = list[#list]

@@ -137,7 +137,7 @@ describe("what a command writes", function()
       "c.ndc")
     refused("x: is the model; choose another file for the log (--log)", "train", "c.ndc", "-o", "x",
       "--log", "x")
-    refused("x.last: is the model to go on from; choose another file for the log (--log)", "train",
+    refused("x.last: is the checkpoint; choose another file for the log (--log)", "train",
       "c.ndc", "-o", "x", "--log", "x.last")
     refused("x.loss.png: is the log (--log); choose another file for the picture of the losses",
       "train",
@@ -196,7 +196,7 @@ describe("what a command writes", function()
 
   it("is nothing where a picture's name is none", function()
     keep("rock.mid", song)
-    local message = "x.gif: a picture's name ends in .png, .svg or .pdf"
+    local message = "x.gif: a picture's name must end in .png, .svg or .pdf"
     for _, words in ipairs { { "drum", "rock.mid", "-o", "x.mid", "--model", model },
       { "continue", "rock.mid", "-o", "x.mid", "--model", model },
       { "sketch", "-o", "x.mid", "--model", model }, { "info", "rock.mid" },

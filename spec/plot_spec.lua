@@ -111,7 +111,7 @@ describe("plot", function()
         "options 'out' and 'tsv' are missing")
       assert.error_matches(function() plot.song(sequence(), { otu = "x" }) end,
         "did you mean 'out'")
-      assert.same({ nil, folder .. "/a.gif: a picture's name ends in .png, .svg or .pdf" },
+      assert.same({ nil, folder .. "/a.gif: a picture's name must end in .png, .svg or .pdf" },
         { plot.song(sequence(), { out = folder .. "/a.gif" }) })
     end)
 
@@ -244,7 +244,7 @@ describe("plot", function()
           local before = shell.read(path)
           local said = without_gnuplot(folder, chunk:gsub("x%.png", "x." .. ending),
             ("#!/bin/sh\ntrap '' XFSZ\nulimit -f 1\nexec %s \"$@\"\n"):format(real))
-          assert.equal(("nil\t%s: gnuplot could not write all of it\n"):format(path), said)
+          assert.equal(("nil\t%s: gnuplot could not write the whole picture\n"):format(path), said)
           assert.equal(before, shell.read(path))
           assert.is_false(shell.exists(path .. ".nd-part"))
           os.remove(path)
@@ -266,8 +266,8 @@ describe("plot", function()
     it("leaves numbers and script where there is no gnuplot", function()
       local said = without_gnuplot(folder, chunk)
       assert.equal(("nil\tgnuplot is not installed (Debian: gnuplot-nox); %s/x.tsv has the numbers,"
-        .. " %s/x.gp is what draws it: gnuplot -d %s/x.gp >%s/x.png\n"):format(folder, folder,
-        folder, folder), said)
+        .. " %s/x.gp has the script; draw it with: gnuplot -d %s/x.gp >%s/x.png\n"):format(folder,
+        folder, folder, folder), said)
       assert.is_false(shell.exists(folder .. "/x.png"))
       assert.equal("100", rows_of(folder .. "/x.tsv")[1].kick)
       assert.matches("^set terminal pngcairo", shell.read(folder .. "/x.gp"))
@@ -330,7 +330,20 @@ describe("plot", function()
       assert.equal(4, #rows)
       assert.same({ model = "first", epoch = "2", loss = "0.6" }, rows[2])
       assert.same({ model = "second", epoch = "1", loss = "0.5" }, rows[4])
-      assert.same({ nil, folder .. "/first.png: its data would take the place of " .. first },
+      -- the title says which losses are drawn
+      local third = log("third.tsv", "epoch\tbatch\tloss\tvalid\n1\t1\t0.9\t\n1\t2\t0.5\t\n")
+      for title, logs in pairs { ["Loss on the validation songs (nats)"] = { first, first },
+        ["Loss on the training songs, running mean (nats)"] = { second, third },
+        ["Loss on the validation songs, or on the training songs where marked (nats)"] =
+          { first, second } } do
+        if installed then
+          assert(plot.compare(logs, folder .. "/both.svg"))
+          local svg = shell.read(folder .. "/both.svg")
+          assert.truthy(svg:find(title, 1, true), title)
+          assert.equal(title:find("marked", 1, true) ~= nil, svg:find("(training)", 1, true) ~= nil)
+        end
+      end
+      assert.same({ nil, folder .. "/first.png: its data would overwrite " .. first },
         { plot.compare({ first, second }, folder .. "/first.png") })
       assert.same({ nil, folder .. "/none.tsv: No such file or directory" },
         { plot.compare({ folder .. "/none.tsv" }, folder .. "/both.png") })
@@ -368,10 +381,10 @@ describe("plot", function()
       os.remove(path)
       local found = assert(statistics.run(corpus))
       assert.equal(7, found.bars)
-      assert.equal(1, found.odds[1][1])
-      assert.equal(1, found.odds[2][5])
-      assert.near(1 / 7, found.odds[2][8], 1e-9)
-      assert.equal(0, found.odds[1][2])
+      assert.equal(1, found.rates[1][1])
+      assert.equal(1, found.rates[2][5])
+      assert.near(1 / 7, found.rates[2][8], 1e-9)
+      assert.equal(0, found.rates[1][2])
       assert.same({ [120] = 3 }, found.tempo)
       assert.equal("4/4", found.meters[1].meter)
       assert.equal(10, found.meters[1].bars)
@@ -415,16 +428,16 @@ describe("a picture", function()
     for out, path in pairs { ["/small.png"] = spelt, ["/here/small.png"] = log,
       ["/same.png"] = log } do
       out = folder .. out
-      local why = ("%s: its data would take the place of %s"):format(out, path)
+      local why = ("%s: its data would overwrite %s"):format(out, path)
       stays(LOSSES, log, why, plot.compare({ path, other }, out))
       stays(LOSSES, log, why, plot.figures(PLAYERS, out, { path }))
       stays(LOSSES, log, why, plot.song(sequence(), { out = out, from = { path } }))
     end
-    stays(LOSSES, log, ("%s: its data would take the place of %s"):format(spelt, log),
+    stays(LOSSES, log, ("%s: its data would overwrite %s"):format(spelt, log),
       plot.song(sequence(), { tsv = spelt, from = { log } }))
     -- nor does the picture itself
     local odd = shell.write(folder .. "/odd.png", LOSSES)
-    local why = odd .. ": would take the place of what is drawn"
+    local why = odd .. ": would overwrite the file that it is drawn from"
     stays(LOSSES, odd, why, plot.loss(odd, odd))
     stays(LOSSES, odd, why, plot.compare({ odd, other }, odd))
     assert.same({ nil, why }, { plot.song(sequence(), { out = odd, tsv = odd }) })
@@ -437,7 +450,7 @@ describe("a picture", function()
     written:settle()
     assert(written:flush())
     local text = shell.read(path)
-    local why = ("%s: its data would take the place of %s, a training's log"):format(out, path)
+    local why = ("%s: its data would overwrite %s, a training log"):format(out, path)
     local seq = sequence()
     local other = shell.write(folder .. "/other.tsv", LOSSES)
     stays(text, path, why, plot.figures(PLAYERS, out))

@@ -132,7 +132,7 @@ describe("preprocess", function()
     }))
     assert.equal(13, #seen)
     assert.equal(13, summary.files)
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     assert.equal(4, #summary.reasons)
     assert.equal(1, summary.skipped["no drums"])
     assert.equal(1, summary.skipped["no longer than 32 steps"])
@@ -173,7 +173,7 @@ describe("preprocess", function()
     shell.sh(("mkdir %s && cp %s/more/*.mid %s && cd %s && for f in *.mid; do cp $f copy-$f; done")
       :format(twice, songs, twice, twice))
     local summary = assert(preprocess.run(twice, folder .. "/c.ndc", { valid_every = 2 }))
-    assert.is_true(summary.valid > 0 and summary.valid < summary.kept)
+    assert.is_true(summary.valid > 0 and summary.valid < summary.accepted)
     local corpus <close> = assert(nd.corpus.open(folder .. "/c.ndc"))
     local splits = {}
     for i = 1, #corpus do
@@ -195,7 +195,7 @@ describe("preprocess", function()
     local summary = assert(preprocess.run(songs, out,
       { manifest = manifest, where = { licence = "A", ok = "1" } }))
     assert.equal(4, summary.files)
-    assert.equal(2, summary.kept)
+    assert.equal(2, summary.accepted)
     assert.equal(1, summary.valid)
     assert.equal(2, summary.left_out)
     assert.same({ ["split 'test' is neither train nor valid"] = 1,
@@ -216,7 +216,7 @@ describe("preprocess", function()
   it("writes token text as the original system does, and it loads again", function()
     local out = folder .. "/saved.txt"
     local summary = assert(preprocess.run(songs, out, { original = true }))
-    assert.equal(9, summary.kept)
+    assert.equal(9, summary.accepted)
     local lines = {}
     for line in shell.read(out):gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
     assert.equal(9, #lines)
@@ -232,7 +232,7 @@ describe("preprocess", function()
     local none = folder .. "/none"
     shell.run("mkdir", none)
     for _, original in ipairs { true, false } do
-      assert.same({ nil, none .. ": no song to keep in 0 files" },
+      assert.same({ nil, none .. ": no usable song in 0 files" },
         { preprocess.run(none, folder .. "/e", { original = original }) })
     end
     assert.has_error(function()

@@ -144,7 +144,7 @@ describe("score", function()
     assert.equal(2, status)
     assert.equal("", out)
     assert.equal("neuraldrummer: " .. folder
-      .. "/score.gif: a picture's name ends in .png, .svg or .pdf\n", err)
+      .. "/score.gif: a picture's name must end in .png, .svg or .pdf\n", err)
     status, out, err = shell.run(shell.tool, "score", path, "--model", weights, "--plot",
       folder .. "/nowhere/score.png")
     assert.equal(1, status)

@@ -5,6 +5,7 @@ local core = require "neuraldrummer.core"
 local json = require "dkjson"
 local preprocess = require "neuraldrummer.preprocess"
 local shards = require "neuraldrummer.shards"
+local summaries = require "neuraldrummer.shards.summary"
 local shell = require "spec.support.shell"
 
 -- All of a summary but what depends on the clock.
@@ -100,11 +101,11 @@ describe("preprocessing in parts", function()
       table.sort(paths, function(a, b) return a:reverse() < b:reverse() end)  -- in any order
       local out, seen = folder .. "/merged.ndc", 0
       local merged = assert(shards.merge(paths, out, { on_progress = function(done, total)
-        assert.is_true(done > seen and total == summary.kept)
+        assert.is_true(done > seen and total == summary.accepted)
         assert.is_false(shell.exists(out))
         seen = done
       end }))
-      assert.equal(summary.kept, seen)
+      assert.equal(summary.accepted, seen)
       assert.is_true(shell.read(whole) == shell.read(out))
       assert.same(counted(summary), counted(merged))
       os.remove(out)
@@ -148,15 +149,15 @@ describe("preprocessing in parts", function()
       table.sort(sorted)
       assert.same(sorted, names)
       local corpus <close> = assert(nd.corpus.open(path))
-      assert.equal(note.kept, #corpus)
-      kept, empty = kept + note.kept, empty + (note.kept == 0 and 1 or 0)
+      assert.equal(note.accepted, #corpus)
+      kept, empty = kept + note.accepted, empty + (note.accepted == 0 and 1 or 0)
     end
-    assert.equal(summary.kept, kept)
+    assert.equal(summary.accepted, kept)
     assert.is_true(empty > 10)
     local none = folder .. "/none"
     shell.run("mkdir", none)
     assert(preprocess.run(none, folder .. "/none.ndc", { shard = { 1, 1 } }))
-    refused("no song to keep in 0 files", { folder .. "/none.ndc" })
+    refused("no usable song in 0 files", { folder .. "/none.ndc" })
   end)
 
   it("refuses shards that are missing, there twice, or of another whole", function()
@@ -167,12 +168,14 @@ describe("preprocessing in parts", function()
     shell.run("cp", two[1], copy)
     shell.run("cp", two[1] .. ".json", copy .. ".json")
     refused(("%s and %s are both shard 1 of 2"):format(two[1], copy), { two[1], copy, two[2] })
-    refused(("%s: is shard 2 of 3, and %s 1 of 2"):format(three[2], two[1]), { two[1], three[2] })
+    refused(("%s: is shard 2 of 3, but %s is shard 1 of 2"):format(three[2], two[1]),
+      { two[1], three[2] })
     local path = shell.write(songs .. "/new.mid", "no song")
     assert(preprocess.run(songs, copy, { shard = { 2, 2 }, valid_every = 3 }))
     os.remove(path)
-    refused(("%s: is of another list of files than %s"):format(copy, two[1]), { two[1], copy })
-    refused(("%s: no summary of a shard lies beside it (%s.json: No such file or directory)")
+    refused(("%s: was made from another list of files than %s"):format(copy, two[1]),
+      { two[1], copy })
+    refused(("%s: its summary cannot be read (%s.json: No such file or directory)")
       :format(whole, whole), { two[1], whole })
   end)
 
@@ -182,12 +185,12 @@ describe("preprocessing in parts", function()
       kit = { kit = "full17" }, steps_per_beat = { steps_per_beat = 8 },
       include_drums = { include_drums = true }, min_steps = { min_steps = 40 },
       valid_every = { valid_every = 4 }, kit_in = { kit_in = "roland-td" },
-      kind = { original = true },
+      format = { original = true },
     } do
       local all = { shard = { 2, 2 }, valid_every = 3 }
       for key, value in pairs(options) do all[key] = value end
       assert(preprocess.run(songs, copy, all))
-      refused(("%s: is of another %s than %s"):format(copy, word, one), { one, copy })
+      refused(("%s: was made with another %s than %s"):format(copy, word, one), { one, copy })
     end
   end)
 
@@ -195,7 +198,7 @@ describe("preprocessing in parts", function()
     local paths = make(2)
     local bytes, note = shell.read(paths[2]), shell.read(paths[2] .. ".json")
     shell.write(paths[2], bytes:sub(1, -2))
-    refused(("%s: has %d bytes, and %d when it was written"):format(paths[2], #bytes - 1, #bytes),
+    refused(("%s: has %d bytes, but its summary says %d"):format(paths[2], #bytes - 1, #bytes),
       paths)
     -- as large as it was, but not what it was
     local at = #bytes // 2
@@ -206,23 +209,24 @@ describe("preprocessing in parts", function()
     assert.matches("2%-of%-2.ndc: song %d+: the corpus is damaged: checksum of a song", why)
     assert.is_false(shell.exists(folder .. "/refused.ndc"))
     shell.write(paths[2], bytes)
-    for _, spoilt in ipairs { "", "[]", "{", "null", (note:gsub('"kept":%d+', '"kept":-1')),
+    for _, spoilt in ipairs { "", "[]", "{", "null", (note:gsub('"accepted":%d+', '"accepted":-1')),
       (note:gsub('"version":%d+', '"version":99')), (note:gsub('"shard":%d+', '"shard":3')),
       (note:gsub('"hits":%[%d+', '"hits":["x"')) } do
       shell.write(paths[2] .. ".json", spoilt)
       merged, why = shards.merge(paths, folder .. "/refused.ndc")
       assert.is_nil(merged)
-      assert.equal(1, (why:find(paths[2] .. ".json: is no summary of a shard: ", 1, true)))
+      assert.equal(1, (why:find(paths[2] .. ".json: not a valid shard summary: ", 1, true)))
     end
-    shell.write(paths[2] .. ".json", (note:gsub('"kept":(%d+)', function(n)
-      return '"kept":' .. n + 1
+    shell.write(paths[2] .. ".json", (note:gsub('"accepted":(%d+)', function(n)
+      return '"accepted":' .. n + 1
     end)))
-    refused(paths[2] .. ": is not what its summary says", paths)
+    refused(paths[2] .. ": does not match its summary", paths)
     merged, why = shards.merge(paths, paths[2])
-    assert.same({ nil, paths[2] .. ": is one of the shards" }, { merged, why })
+    assert.same({ nil, paths[2] .. ": is one of the shards; choose another output file" },
+      { merged, why })
     local text = make(2, { original = true }, ".txt")
     shell.write(text[1], shell.read(text[1]):sub(1, -9))
-    assert.matches("1%-of%-2.txt: has %d+ bytes, and %d+ when", select(2, shards.merge(text,
+    assert.matches("1%-of%-2.txt: has %d+ bytes, but its summary says", select(2, shards.merge(text,
       folder .. "/refused.ndc")))
     -- which would wait for somebody to write into it
     os.remove(text[1])
@@ -237,13 +241,14 @@ describe("preprocessing in parts", function()
     shell.run("ln", "-s", paths[1], folder .. "/link.ndc")
     for _, out in ipairs { paths[1], (paths[1]:gsub("/([^/]*)$", "/./%1")),
       (paths[1]:gsub("/([^/]*)$", "/songs/../%1")), folder .. "/link.ndc" } do
-      assert.same({ nil, out .. ": is one of the shards" }, { shards.merge(paths, out) })
+      assert.same({ nil, out .. ": is one of the shards; choose another output file" },
+        { shards.merge(paths, out) })
       assert.is_true(bytes == shell.read(paths[1]))
     end
     local there = lfs.currentdir()
     assert(lfs.chdir(folder))
     finally(function() assert(lfs.chdir(there)) end)
-    assert.same({ nil, "./1-of-2.ndc: is one of the shards" },
+    assert.same({ nil, "./1-of-2.ndc: is one of the shards; choose another output file" },
       { shards.merge({ "1-of-2.ndc", "2-of-2.ndc" }, "./1-of-2.ndc") })
     assert.is_true(bytes == shell.read "1-of-2.ndc")
   end)
@@ -252,21 +257,21 @@ describe("preprocessing in parts", function()
     local paths = make(2)
     local beside = paths[1] .. ".json"
     local function without()
-      refused(beside .. ": is no summary of a shard: the run did not come to its end", paths)
+      refused(beside .. ": not a valid shard summary: the run was interrupted", paths)
     end
     -- killed between the two, or no room for the summary alone
-    local note = shards.note
-    finally(function() shards.note = note end)
-    shards.note = function() error "killed" end
+    local note = summaries.write
+    finally(function() summaries.write = note end)
+    summaries.write = function() error "killed" end
     assert.has_error(function()
       preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1 })
     end)
     without()
-    shards.note = function() return nil, "no room" end
+    summaries.write = function() return nil, "no room" end
     assert.same({ nil, "no room" },
       { preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 1 }) })
     without()
-    shards.note = note
+    summaries.write = note
     assert(preprocess.run(songs, paths[1], { shard = { 1, 2 }, valid_every = 3 }))
     assert(shards.merge(paths, folder .. "/whole-again.ndc"))
     assert.is_true(shell.read(whole) == shell.read(folder .. "/whole-again.ndc"))
@@ -311,26 +316,27 @@ describe("preprocessing in parts", function()
         end
         local merged, why = shards.merge(paths, folder .. "/refused.ndc")
         assert.is_nil(merged)
-        assert.equal(("%s.json: is no summary of a shard: %s"):format(paths[1], what), why)
+        assert.equal(("%s.json: not a valid shard summary: wrong field '%s'"):format(paths[1],
+          what), why)
         assert.is_false(shell.exists(folder .. "/refused.ndc"))
       end
       for _, value in ipairs { "x", {}, -1, 0.5, true, json.null, 2 ^ 70, { x = "y" } } do
-        for _, key in ipairs { "shard", "of", "list_files", "bytes", "files", "kept", "valid",
+        for _, key in ipairs { "shard", "of", "list_files", "bytes", "files", "accepted", "valid",
           "steps", "left_out" } do
           spoilt(key, function(note) note[key] = value end)
         end
         for _, key in ipairs { "steps_per_beat", "max_steps", "min_steps" } do
-          spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+          spoilt("settings." .. key, function(note) note.settings[key] = value end)
         end
         if type(value) ~= "string" then
           spoilt("list", function(note) note.list = value end)
           for _, key in ipairs { "kit", "beat", "limits", "kit_in" } do
-            spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+            spoilt("settings." .. key, function(note) note.settings[key] = value end)
           end
         end
         if type(value) ~= "boolean" then
           for _, key in ipairs { "original", "include_drums" } do
-            spoilt("settings: " .. key, function(note) note.settings[key] = value end)
+            spoilt("settings." .. key, function(note) note.settings[key] = value end)
           end
         end
         if type(value) ~= "table" or value == json.null then
@@ -339,7 +345,7 @@ describe("preprocessing in parts", function()
           end
         end
         if value ~= -1 then
-          spoilt("settings: valid_every", function(note) note.settings.valid_every = value end)
+          spoilt("settings.valid_every", function(note) note.settings.valid_every = value end)
         end
         if type(value) ~= "table" or value.x then
           spoilt("unknown", function(note) note.unknown = { value } end)
@@ -356,8 +362,8 @@ describe("preprocessing in parts", function()
       spoilt("shard", function(note) note.shard = 3 end)
       spoilt("shard", function(note) note.of = 2000000000 end)
       spoilt("files", function(note) note.files = note.files + 1 end)
-      spoilt("kept", function(note) note.kept = note.files + 1 end)
-      spoilt("valid", function(note) note.valid = note.kept + 1 end)
+      spoilt("accepted", function(note) note.accepted = note.files + 1 end)
+      spoilt("valid", function(note) note.valid = note.accepted + 1 end)
       spoilt("hits", function(note) note.hits = {} end)
       spoilt("hits", function(note) note.hits = { a = "b" } end)
       spoilt("hits", function(note) note.hits.a = 1 end)
@@ -365,11 +371,11 @@ describe("preprocessing in parts", function()
       spoilt("skipped", function(note) note.skipped = { 1 } end)
       spoilt("unknown", function(note) note.unknown = { { pitch = 128, hits = 1 } } end)
       spoilt("reasons", function(note) note.reasons = { { path = "x" } } end)
-      spoilt("settings: kit", function(note) note.settings.kit = "nonsense" end)
-      spoilt("settings: original", function(note) note.settings.original = "yes" end)
+      spoilt("settings.kit", function(note) note.settings.kit = "nonsense" end)
+      spoilt("settings.original", function(note) note.settings.original = "yes" end)
       for _, deep in ipairs { "[", '{"a":', '{"settings":[' } do
         shell.write(paths[1] .. ".json", deep:rep(200000))
-        assert.same({ nil, paths[1] .. ".json: is no summary of a shard: no JSON" },
+        assert.same({ nil, paths[1] .. ".json: not a valid shard summary: not JSON" },
           { shards.merge(paths, folder .. "/refused.ndc") })
       end
       -- what it says of the shard itself
@@ -396,7 +402,7 @@ describe("preprocessing in parts", function()
     local out = folder .. "/refused.ndc"
     local merged, why = shards.merge(paths, out, { on_progress = function() return false end })
     assert.is_nil(merged)
-    assert.matches("^stopped after %d+ of %d+ songs; .*/refused.ndc is not written$", why)
+    assert.matches("^stopped after %d+ of %d+ songs; .*/refused.ndc was not written$", why)
     assert.has_error(function()
       shards.merge(paths, out, { on_progress = function() error "stop" end })
     end)
@@ -412,7 +418,7 @@ describe("preprocessing in parts", function()
     end
     for _, shard in ipairs { {}, { 0, 2 }, { 3, 2 }, { 1.5, 2 }, { "1", 2 }, { 1 }, { 1, 65537 },
       { 1 << 62, math.maxinteger } } do
-      raises("option 'shard': {k, n} is needed", { shard = shard })
+      raises("option 'shard': must be {k, n}", { shard = shard })
     end
     raises("option 'threads': 0 is not in 1..64", { threads = 0 })
     raises("option 'threads': 65 is not in 1..64", { threads = 65 })
@@ -437,8 +443,8 @@ describe("preprocessing in parts", function()
     assert.same({ 2, "neuraldrummer: option 'threads': 1000 is not in 1..64\n" }, { status, err })
     status, err = tool("preprocess", songs, "-o", folder .. "/x", "--shard",
       "4611686018427387904/9223372036854775807")
-    assert.same({ 2, "neuraldrummer: option 'shard': {k, n} is needed, the k-th of n, of 65536 at "
-      .. "most\n" }, { status, err })
+    assert.same({ 2, "neuraldrummer: option 'shard': must be {k, n} with k in 1..n and n in "
+      .. "1..65536\n" }, { status, err })
     assert.is_false(shell.exists(folder .. "/x"))
     local paths = make(2)
     status, err = tool("merge", paths[1], "-o", folder .. "/x")
@@ -446,8 +452,9 @@ describe("preprocessing in parts", function()
     local out, _
     status, err, out = tool("merge", paths[2], paths[1], "-o", folder .. "/x.ndc", "--json")
     assert.same({ 0, "" }, { status, err })
-    local told = json.decode(out)
-    assert.same({ summary.kept, summary.files, nil }, { told.kept, told.files, told.reasons })
+    local report = json.decode(out)
+    assert.same({ summary.accepted, summary.files, nil },
+      { report.accepted, report.files, report.reasons })
     _, _, out = tool("merge", paths[2], paths[1], "-o", folder .. "/x.ndc", "--list-skipped")
     for _, each in ipairs(summary.reasons) do
       assert.truthy(out:find(("%s: %s\n"):format(each.path, each.message), 1, true), each.path)

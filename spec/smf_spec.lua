@@ -250,8 +250,10 @@ describe("a broken file", function()
       { header "00000005 0001 0001 0060", "header length 5 is below 6 at byte 4" },
       { header "00000006 0003 0001 0060", "unknown format 3 at byte 8" },
       { header "00000006 0001 0001 0000", "division 0 at byte 12" },
-      { header "00000006 0001 0001 E700", "invalid SMPTE division (25 frames, 0 ticks) at byte 12" },
-      { header "00000006 0001 0001 FF28", "invalid SMPTE division (1 frames, 40 ticks) at byte 12" },
+      { header "00000006 0001 0001 E700",
+        "invalid SMPTE division (25 frames, 0 ticks) at byte 12" },
+      { header "00000006 0001 0001 FF28",
+        "invalid SMPTE division (1 frames, 40 ticks) at byte 12" },
       { file(1, 96, { "no tracks here" }), "no track (MTrk) at byte 14 or later" },
     } do
       assert.same({ nil, case[2] }, { core.parse_song(case[1]) })

@@ -101,11 +101,14 @@ describe("kits", function()
     refused({ name = "k", { name = "a", pitches = {} } }, "kit: voice 'a' has no pitches")
     refused({ name = "k", { name = "a", pitches = { 128 } } }, "kit: voice 'a': pitch 1 is not")
     refused({ name = "k", { name = "a", pitches = { 1.5 } } }, "kit: voice 'a': pitch 1 is not")
-    refused({ name = "k", { name = "a", pitches = { 1, 1 } } }, "voice 'a': pitch 1 already belongs to a voice")
+    refused({ name = "k", { name = "a", pitches = { 1, 1 } } },
+      "voice 'a': pitch 1 already belongs to a voice")
     refused({ name = "k", { name = "a", pitches = { 1 } }, { name = "a", pitches = { 2 } } },
       "kit: two voices are named 'a'")
-    refused({ name = "k", { name = "a|b", pitches = { 1 } } }, "kit: the name of a voice must be 1 to 23")
-    refused({ name = ("k"):rep(24), { name = "a", pitches = { 1 } } }, "kit: its name must be 1 to 23")
+    refused({ name = "k", { name = "a|b", pitches = { 1 } } },
+      "kit: the name of a voice must be 1 to 23")
+    refused({ name = ("k"):rep(24), { name = "a", pitches = { 1 } } },
+      "kit: its name must be 1 to 23")
     refused("k|a:1,200", "kit: voice 'a': 200 is not a pitch")
     refused("k|a", "kit: expected name|voice:pitch")
     refused("k|a:1,", "kit: expected name|voice:pitch")

@@ -100,13 +100,19 @@ describe("train", function()
     assert.matches("/none: ", message)
     assert.error_matches(function()
       train.run(corpus, { out = folder .. "/no.safetensors", from = first.out, hidden = 3 })
-    end, "option 'hidden': the model of 'from' is what it is")
+    end, "option 'hidden': has no effect with 'from', whose model decides it")
   end)
 
   it("learns, logs each batch and keeps the best", function()
     local o = options "plain"
     local calls = 0
     o.on_progress = function() calls = calls + 1 end
+    local starts, epochs = 0, {}
+    o.on_start = function(now)
+      starts = starts + 1
+      assert.same({ 1, 0, 3 }, { now.epoch, now.batch, now.epochs })
+    end
+    o.on_epoch = function(now, epoch) epochs[epoch] = now.valid_loss end
     local state = assert(train.run(corpus, o))
     assert.is_false(state.interrupted)
     assert.is_false(state.diverged)
@@ -122,6 +128,9 @@ describe("train", function()
     assert.equal(3 * state.batches, #rows - 1)
     assert.equal(3 * state.batches + 3, calls)
     assert.equal(3, #valids)
+    assert.equal(1, starts)
+    for epoch, valid in ipairs(valids) do assert.near(valid, epochs[epoch], 1e-6) end
+    assert.equal(3, #epochs)
     assert.near(state.best, math.min(table.unpack(valids)), 1e-6)
     assert.is_true(tonumber(rows[#rows][3]) < 0.8 * tonumber(rows[2][3]))
 
@@ -243,7 +252,8 @@ describe("train", function()
     local ends = {}
     for name, deed in pairs {
       ["the model"] = function(own, _, state) own.closed = true state.model:close() end,
-      ["the corpus"] = function(own) own.closed = true own.corpus:close() end,
+      -- the batches keep it open
+      ["the corpus"] = function(own) own.corpus:close() end,
       ["another training, of the same model, to the same files and to others"] = function(own, o)
         local again = { out = o.out, log = o.log, epochs = 1, batch = 2, steps = 64,
           model = own.model }
@@ -300,16 +310,17 @@ describe("train", function()
     assert(train.run(corpus, o))
     local _, message = train.run(corpus, options("kept", { epochs = 2, resume = true,
       hidden = 8 }))
-    assert.equal(folder .. "/kept.last.safetensors: option 'hidden' is 12 there, not 8", message)
+    assert.equal(folder .. "/kept.last.safetensors: option 'hidden' was 12 and cannot become 8",
+      message)
     for name, value in pairs { layers = 2, dropout = 0.4, encoder = 7, causal = true, batch = 3,
       steps = 32, seed = 9, preset = "touch" } do
       _, message = train.run(corpus, options("kept", { resume = true, [name] = value }))
-      assert.matches(("kept.last.safetensors: option '%s' is [%%w.]+ there, not %s$"):format(name,
-        value), message)
+      assert.matches(("kept.last.safetensors: option '%s' was [%%w.]+ and cannot become %s$")
+        :format(name, value), message)
     end
     assert.has_error(function()
       train.run(corpus, { out = o.out, resume = true, model = core.model { hidden = 2 } })
-    end, "option 'model': what goes on is the model of the last checkpoint")
+    end, "option 'model': has no effect with 'resume', which loads the last checkpoint")
     local saved = 0
     local state = assert(train.run(corpus, { out = o.out, log = o.log, epochs = 2, resume = true,
       dropout = core.load_model(o.out):config().dropout, on_progress = function(now)
@@ -342,7 +353,7 @@ describe("train", function()
       if not said then said = { train.run(corpus, options("alone", { seed = 3 })) } end
     end
     assert(train.run(corpus, o))
-    assert.same({ nil, o.out .. ": is being trained by another" }, said)
+    assert.same({ nil, o.out .. ": another process is training this model" }, said)
     assert.equal(losses(whole.log), losses(o.log))
     assert.is_false(shell.exists(o.out .. ".training"))
     -- one that was killed holds nothing
@@ -506,7 +517,7 @@ describe("train", function()
     end
     local state = assert(train.run(corpus, o))
     assert.is_true(state.diverged)
-    assert.equal("training diverged: the validation's loss is not finite", state.why)
+    assert.equal("training diverged: the validation loss is not finite", state.why)
     assert.equal(state.valid_loss, state.valid_loss)
     assert.is_nil(shell.read(o.log):find "nan")
     assert.equal("1", assert(core.load_model(o.out)):extra()["train.best_epoch"])
@@ -543,6 +554,9 @@ describe("train", function()
   end)
 
   it("says what is in the way", function()
+    assert.error_matches(function()
+      train.run(corpus, options("x", { preset = "neuraldrummer2023", encoder = 4 }))
+    end, "option 'encoder': the preset neuraldrummer2023 has no encoder")
     assert.error_matches(function() train.run(corpus, { epoch = 1 }) end,
       "unknown option 'epoch'; did you mean 'epochs'%?")
     assert.error_matches(function() train.run(corpus, {}) end, "option 'out' is needed")
@@ -561,7 +575,7 @@ describe("train", function()
     assert(writer:finish())
     local other <close> = assert(nd.corpus.open(folder .. "/other.ndc"))
     o.resume = true
-    assert.equal(("%s/other.last.safetensors: was trained on a corpus of 4 songs, and "
+    assert.equal(("%s/other.last.safetensors: was trained on a corpus of 4 songs, but "
       .. "%s/other.ndc has 1"):format(folder, folder), select(2, train.run(other, o)))
     -- without valid songs, the training's own loss decides
     local state = assert(train.run(other, options("novalid", { epochs = 2 })))

@@ -1,24 +1,24 @@
-/* cpu.h - what the CPU has, and the system lets programs use. By feature bits,
- * never by family: a CPU that is newer than this source is known all the same. */
+/* cpu.h - which instruction sets the CPU has and the system supports, and which
+ * kernels are used because of them. */
 #ifndef ND_CPU_H
 #define ND_CPU_H
 
 #include "nd.h"
 
-/* The n-th feature that it has, of those that decide about kernels, from 0;
- * NULL: no more. */
+/* The n-th feature of this CPU among those that decide about kernels, from 0; NULL
+ * after the last. */
 const char *nd_cpu_feature(int n);
 
-/* Of the loops that are compiled for several generations of x86-64, the one
- * that is taken: "x86-64-v4", "x86-64-v3"; else "default". */
+/* Which version of ND_CLONES loops (simd.h) runs: "x86-64-v4", "x86-64-v3" or
+ * "default". */
 const char *nd_cpu_level(void);
 
-/* Of the products' kernels of our own, those that are taken: by what the CPU has
- * (AVX-512; AVX2, FMA and F16C), or less where the environment variable
- * NEURALDRUMMER_KERNELS = avx512, avx2 or blas asks for less. Chosen once. */
+/* Which of our own matrix kernels are used: the best that the CPU can run (AVX-512;
+ * or AVX2, FMA and F16C), or fewer if the environment variable
+ * NEURALDRUMMER_KERNELS is avx2 or blas. Chosen once for the process. */
 typedef enum nd_kernels { ND_KERNELS_NONE, ND_KERNELS_AVX2, ND_KERNELS_AVX512 } nd_kernels;
 
 nd_kernels nd_cpu_kernels(void);
-const char *nd_cpu_kernels_name(void);   /* "avx512", "avx2"; "blas": none, BLAS's */
+const char *nd_cpu_kernels_name(void);   /* "avx512", "avx2", or "blas": OpenBLAS alone */
 
 #endif

@@ -25,6 +25,7 @@ nd_status nd_io_fail(nd_error *err) {
   return nd_fail(err, errno == ENOMEM ? ND_NOMEM : ND_IO, "%s", text);
 }
 
+/* Fails with the reason why `st` cannot be read or replaced. */
 static nd_status not_regular(const struct stat *st, nd_error *err) {
   return nd_fail(err, ND_IO, S_ISDIR(st->st_mode) ? "is a folder" : "is not a regular file");
 }

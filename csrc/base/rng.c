@@ -3,7 +3,7 @@
 #include <math.h>
 
 nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
-  nd_rng rng = {0, (stream << 1) | 1u};
+  nd_rng rng = {0, (stream << 1) | 1u};  /* the increment has to be odd */
   (void)nd_rng_u32(&rng);
   rng.state += seed;
   (void)nd_rng_u32(&rng);
@@ -11,8 +11,9 @@ nd_rng nd_rng_seed(uint64_t seed, uint64_t stream) {
 }
 
 void nd_rng_skip(nd_rng *rng, uint64_t n) {
-  /* one step is x -> a x + c; squared, two steps, four … (Brown 1994, "Random
-   * Number Generation with Arbitrary Strides") */
+  /* Brown 1994, "Random Number Generation with Arbitrary Strides": one step is
+   * x -> a x + c. Composed with itself it gives the map of 2, 4, 8 ... steps, and the
+   * bits of n choose among these. */
   uint64_t a = 6364136223846793005u, c = rng->stream;
   for (; n > 0; n >>= 1) {
     if (n & 1u) rng->state = a * rng->state + c;
@@ -22,6 +23,7 @@ void nd_rng_skip(nd_rng *rng, uint64_t n) {
 }
 
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound) {
+  /* reject the lowest 2^32 mod bound values, so that each remainder is as likely */
   uint32_t threshold = (0u - bound) % bound;
   for (;;) {
     uint32_t r = nd_rng_u32(rng);
@@ -34,7 +36,7 @@ float nd_rng_float(nd_rng *rng) {
 }
 
 float nd_rng_normal(nd_rng *rng) {
-  double u = 1.0 - (double)nd_rng_float(rng);  /* (0, 1] */
+  double u = 1.0 - (double)nd_rng_float(rng);  /* (0, 1], for the logarithm */
   double v = (double)nd_rng_float(rng);
   return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
 }

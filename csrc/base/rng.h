@@ -1,7 +1,8 @@
-/* rng.h - the seeded generator. Its state is held by the caller, so that two
- * generators never disturb each other and a state can be saved and put back.
- * PCG32 (O'Neill 2014, "PCG: A Family of Simple Fast Space-Efficient
- * Statistically Good Algorithms for Random Number Generation", XSH-RR). */
+/* rng.h - the seeded random number generator: PCG32 (O'Neill 2014, "PCG: A Family of
+ * Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
+ * Generation", XSH-RR). The caller holds the state, so that two generators never
+ * influence each other and a state can be saved and restored.
+ */
 #ifndef ND_RNG_H
 #define ND_RNG_H
 
@@ -11,6 +12,8 @@ typedef struct nd_rng { uint64_t state, stream; } nd_rng;
 
 /* Different streams of one seed are independent. */
 nd_rng nd_rng_seed(uint64_t seed, uint64_t stream);
+
+/* 32 random bits. */
 static inline uint32_t nd_rng_u32(nd_rng *rng) {
   uint64_t old = rng->state;
   rng->state = old * 6364136223846793005u + rng->stream;
@@ -18,12 +21,15 @@ static inline uint32_t nd_rng_u32(nd_rng *rng) {
   uint32_t rot = (uint32_t)(old >> 59);
   return (shifted >> rot) | (shifted << ((32u - rot) & 31u));
 }
+
 uint32_t nd_rng_below(nd_rng *rng, uint32_t bound);  /* 0..bound-1, unbiased; bound >= 1 */
-float nd_rng_float(nd_rng *rng);                     /* [0, 1) */
+float nd_rng_float(nd_rng *rng);                     /* [0, 1), 24 bits */
 float nd_rng_normal(nd_rng *rng);                    /* mean 0, sd 1 (Box-Muller) */
-/* As if `n` numbers had been drawn, in the time of log n of them (Brown 1994,
- * "Random number generation with arbitrary strides"). */
+
+/* Advances as if `n` numbers had been drawn, in O(log n) time. */
 void nd_rng_skip(nd_rng *rng, uint64_t n);
+
+/* Fisher-Yates. */
 void nd_rng_shuffle(nd_rng *rng, int32_t *items, size_t n);
 
 #endif

@@ -21,9 +21,9 @@ static void release(void *p) {
   batches *b = p;
   nd_sampler_free(b->sampler);
   nd_batch_clear(&b->single);
-  lnd_drop(b->corpus);
-  lnd_drop(b->model);
-  lnd_drop(b->world);
+  lnd_release(b->corpus);
+  lnd_release(b->model);
+  lnd_release(b->world);
   free(b);
 }
 
@@ -133,9 +133,9 @@ static int corpus_batches(lua_State *L) {
   const bool resuming = lnd_opt_bool(L, OPTIONS, "resume", false);
   const bool shared = lnd_opt(L, OPTIONS, "world") != LUA_TNIL;     /* model,world */
   batches *b = push(L);                                             /* model,world,batches */
-  b->corpus = lnd_own(L, CORPUS, &lnd_corpus);
-  b->model = lnd_own(L, MODEL, &lnd_model);
-  if (shared) b->world = lnd_own(L, WORLD, &world_class);
+  b->corpus = lnd_retain(L, CORPUS, &lnd_corpus);
+  b->model = lnd_retain(L, MODEL, &lnd_model);
+  if (shared) b->world = lnd_retain(L, WORLD, &world_class);
   o.comm = shared ? b->world->p : NULL;
   const lnd_model_object *m = b->model->p;
   nd_error err;

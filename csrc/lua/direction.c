@@ -73,7 +73,7 @@ static void read_fixed(lua_State *L, int arg, lnd_job *job, const nd_sequence *s
       luaL_error(L, "option 'mask': it needs the option 'fixed'");
     return;
   }
-  const nd_sequence *fixed = lnd_job_own(L, job, lua_gettop(L), &lnd_sequence);
+  const nd_sequence *fixed = lnd_job_retain(L, job, lua_gettop(L), &lnd_sequence);
   if (nd_sequence_steps(fixed) != nd_sequence_steps(song))
     luaL_error(L, "option 'fixed': it has %d steps, the song %d", (int)nd_sequence_steps(fixed),
                (int)nd_sequence_steps(song));

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "../net/blas_threads.h"
+#include "../net/blas.h"
 #include "model.h"
 #include "push.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../net/blas_threads.h"
+#include "../net/blas.h"
 #include "direction.h"
 #include "model.h"
 #include "push.h"
@@ -20,7 +20,7 @@ typedef struct generator {
 static void release(void *p) {
   generator *g = p;
   nd_generator_free(g->g);
-  lnd_drop(g->model);
+  lnd_release(g->model);
   free(g);
 }
 
@@ -67,7 +67,7 @@ static int core_generator(lua_State *L) {
   if (lnd_opt(L, 2, "prime") != LUA_TNIL) prime = lnd_check(L, 3, &lnd_sequence);   /* prime */
   lnd_box *box = lnd_push(L, &lnd_generator, NULL);                 /* prime,generator */
   generator *g = box->p = lnd_calloc(L, 1, sizeof *g);
-  g->model = lnd_own(L, 1, &lnd_model);
+  g->model = lnd_retain(L, 1, &lnd_model);
   g->drummer = ((lnd_model_object *)g->model->p)->drummer;
   g->threads = threads;
   nd_error err;
@@ -115,7 +115,7 @@ static lnd_job *performance_begin(lua_State *L, int32_t n, bool list) {
 static void add_take(lua_State *L, lnd_job *job, int32_t i, int at, int direction,
                      const nd_sequence *song) {
   const performance *w = job->context;
-  const generator *g = lnd_job_own(L, job, at, &lnd_generator);
+  const generator *g = lnd_job_retain(L, job, at, &lnd_generator);
   if (g->threads > job->threads) job->threads = g->threads;
   w->generators[i] = g->g;
   if (i == 0) nd_drummer_pack(g->drummer);
@@ -136,7 +136,7 @@ static int generator_play(lua_State *L) {
   (void)check(L);
   (void)lnd_check(L, SONG, &lnd_sequence);
   lnd_job *job = performance_begin(L, 1, false);
-  const nd_sequence *song = lnd_job_own(L, job, SONG, &lnd_sequence);
+  const nd_sequence *song = lnd_job_retain(L, job, SONG, &lnd_sequence);
   add_take(L, job, 0, GENERATORS, DIRECTIONS, song);
   return performance_run(L, job, song);
 }
@@ -153,7 +153,7 @@ static int core_play(lua_State *L) {
   if (each && (lua_Integer)lua_rawlen(L, DIRECTIONS) != n)
     return luaL_argerror(L, DIRECTIONS, "there are as many directions as generators, or one for all");
   lnd_job *job = performance_begin(L, (int32_t)n, true);
-  const nd_sequence *song = lnd_job_own(L, job, SONG, &lnd_sequence);
+  const nd_sequence *song = lnd_job_retain(L, job, SONG, &lnd_sequence);
   const int top = lua_gettop(L);
   for (lua_Integer i = 1; i <= n; i++) {
     (void)lua_rawgeti(L, GENERATORS, i);                            /* generator */

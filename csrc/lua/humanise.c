@@ -29,8 +29,8 @@ static int core_humanise(lua_State *L) {
   (void)lnd_check(L, SEQUENCE, &lnd_sequence);
   lnd_opts(L, OPTIONS, names);
   lnd_job *job = lnd_job_begin(L, finish, sizeof(humanise));
-  nd_drummer *d = ((lnd_model_object *)lnd_job_own(L, job, MODEL, &lnd_model))->drummer;
-  const nd_sequence *seq = lnd_job_own(L, job, SEQUENCE, &lnd_sequence);
+  nd_drummer *d = ((lnd_model_object *)lnd_job_retain(L, job, MODEL, &lnd_model))->drummer;
+  const nd_sequence *seq = lnd_job_retain(L, job, SEQUENCE, &lnd_sequence);
   humanise *w = job->context;
   w->amount = (float)lnd_opt_num(L, OPTIONS, "amount", 1.0, 0.0, 1.0);
   w->seed = (uint64_t)lnd_opt_int(L, OPTIONS, "seed", 1, 0, LUA_MAXINTEGER);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../net/blas_threads.h"
+#include "../net/blas.h"
 
 enum { JOB = LND_PAUSE + 1 };  /* stack index of the job's userdata */
 
@@ -12,18 +12,18 @@ enum { JOB = LND_PAUSE + 1 };  /* stack index of the job's userdata */
 static const double slice = 3e7;
 
 /* Memory and shares of objects, newest first. */
-typedef struct lnd_owned {
-  struct lnd_owned *next;
+typedef struct lnd_resource {
+  struct lnd_resource *next;
   lnd_box *box;          /* NULL for memory */
   max_align_t memory[];
-} lnd_owned;
+} lnd_resource;
 
 static void job_free(void *p) {
   lnd_job *job = p;
   if (job->work.free != NULL) job->work.free(job->work.self);  /* before what it refers to */
-  for (lnd_owned *o = job->owned, *next; o != NULL; o = next) {
+  for (lnd_resource *o = job->resources, *next; o != NULL; o = next) {
     next = o->next;
-    lnd_drop(o->box);
+    lnd_release(o->box);
     free(o);
   }
   free(job);
@@ -42,21 +42,21 @@ lnd_job *lnd_job_begin(lua_State *L, void (*finish)(lua_State *, lnd_job *), siz
   return job;
 }
 
-static lnd_owned *add_owned(lua_State *L, lnd_job *job, size_t bytes) {
-  if (bytes > SIZE_MAX - sizeof(lnd_owned)) lnd_nomem(L);
-  lnd_owned *o = lnd_calloc(L, 1, sizeof *o + bytes);
-  o->next = job->owned;
-  job->owned = o;
+static lnd_resource *add_resource(lua_State *L, lnd_job *job, size_t bytes) {
+  if (bytes > SIZE_MAX - sizeof(lnd_resource)) lnd_nomem(L);
+  lnd_resource *o = lnd_calloc(L, 1, sizeof *o + bytes);
+  o->next = job->resources;
+  job->resources = o;
   return o;
 }
 
 void *lnd_job_alloc(lua_State *L, lnd_job *job, size_t bytes) {
-  return add_owned(L, job, bytes)->memory;
+  return add_resource(L, job, bytes)->memory;
 }
 
-void *lnd_job_own(lua_State *L, lnd_job *job, int at, const lnd_class *class) {
-  lnd_owned *o = add_owned(L, job, 0);
-  o->box = lnd_own(L, at, class);
+void *lnd_job_retain(lua_State *L, lnd_job *job, int at, const lnd_class *class) {
+  lnd_resource *o = add_resource(L, job, 0);
+  o->box = lnd_retain(L, at, class);
   return o->box->p;
 }
 

@@ -19,7 +19,7 @@ typedef struct lnd_job {
   /* Pushes one result when the work is done. */
   void (*finish)(lua_State *L, struct lnd_job *job);
   void *context;         /* for `finish`; of lnd_job_alloc() */
-  struct lnd_owned *owned;
+  struct lnd_resource *resources;
 } lnd_job;
 
 /* A job for the running function, whose arguments become four. Raises an error
@@ -31,7 +31,7 @@ void *lnd_job_alloc(lua_State *L, lnd_job *job, size_t bytes);
 
 /* The object at `at`, which stays alive as long as the job. Raises an error as
  * lnd_check() does. */
-void *lnd_job_own(lua_State *L, lnd_job *job, int at, const lnd_class *class);
+void *lnd_job_retain(lua_State *L, lnd_job *job, int at, const lnd_class *class);
 
 /* Does the work. The binding returns what this returns. */
 int lnd_job_run(lua_State *L);

@@ -27,7 +27,7 @@ static int push_element(lua_State *L, const char *key, lua_Integer i) {
 
 static void read_case(lua_State *L, lnd_job *job, lua_Integer i, nd_case *c) {
   if (push_element(L, "song", i) != LUA_TNIL)                           /* song */
-    c->song = lnd_job_own(L, job, lua_gettop(L), &lnd_sequence);
+    c->song = lnd_job_retain(L, job, lua_gettop(L), &lnd_sequence);
   if (push_element(L, "song_step", i) != LUA_TNIL) {                    /* song,step */
     const int32_t length = nd_sequence_steps(c->song != NULL ? c->song : c->drums);
     int whole;
@@ -76,7 +76,7 @@ static void finish(lua_State *L, lnd_job *job) {
 static void add_drums(lua_State *L, lnd_job *job, lua_Integer k, int at, const float *style) {
   const likelihood *w = job->context;
   const lua_Integer songs = w->songs > 0 ? w->songs : 1;
-  const nd_sequence *drums = lnd_job_own(L, job, at, &lnd_sequence);
+  const nd_sequence *drums = lnd_job_retain(L, job, at, &lnd_sequence);
   const int32_t length = nd_sequence_steps(drums);
   nd_case base = {.drums = drums, .style = style};
   base.from = (int32_t)lnd_opt_int(L, OPTIONS, "from", 1, 1, length) - 1;
@@ -111,7 +111,7 @@ static int core_log_likelihood(lua_State *L) {
   else (void)lnd_check(L, DRUMS, &lnd_sequence);
   lnd_opts(L, OPTIONS, names);
   lnd_job *job = lnd_job_begin(L, finish, sizeof(likelihood));          /* …,job */
-  nd_drummer *d = ((lnd_model_object *)lnd_job_own(L, job, MODEL, &lnd_model))->drummer;
+  nd_drummer *d = ((lnd_model_object *)lnd_job_retain(L, job, MODEL, &lnd_model))->drummer;
   likelihood *w = job->context;
   *w = (likelihood){.n = n, .list = list, .songs = count_songs(L)};
   const size_t cases = (size_t)n * (size_t)(w->songs > 0 ? w->songs : 1);

@@ -90,13 +90,13 @@ const char *lnd_label(lua_State *L, int arg, const lnd_class *class) {
   return box != NULL ? box->label : "";
 }
 
-lnd_box *lnd_own(lua_State *L, int arg, const lnd_class *class) {
+lnd_box *lnd_retain(lua_State *L, int arg, const lnd_class *class) {
   lnd_box *box = check_box(L, arg, class);
   box->owners++;
   return box;
 }
 
-void lnd_drop(lnd_box *box) {
+void lnd_release(lnd_box *box) {
   if (box == NULL || --box->owners > 0) return;
   if (box->p != NULL) box->release(box->p);
   free(box);
@@ -116,7 +116,7 @@ static void close_handle(lua_State *L, handle *h) {
   lnd_box *box = h->box;
   h->box = NULL;
   if (lnd_finalising(L) && box != NULL) h->deferred = box;
-  else lnd_drop(box);
+  else lnd_release(box);
 }
 
 void lnd_close(lua_State *L, int index) { close_handle(L, lua_touserdata(L, index)); }
@@ -141,7 +141,7 @@ static int type_collect(lua_State *L) {
   luaL_argcheck(L, h != NULL, 1, "an object of neuraldrummer expected");
   close_handle(L, h);
   if (collected(L)) {
-    lnd_drop(h->deferred);
+    lnd_release(h->deferred);
     h->deferred = NULL;
   }
   return 0;

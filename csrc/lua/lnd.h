@@ -66,10 +66,10 @@ void *lnd_test(lua_State *L, int arg, const lnd_class *class);
 /* The label of the object at `arg`, "" for a closed one. */
 const char *lnd_label(lua_State *L, int arg, const lnd_class *class);
 
-/* A share of the object at `arg`, which the caller gives up with lnd_drop().
+/* A share of the object at `arg`, which the caller gives up with lnd_release().
  * Raises an error as lnd_check() does. */
-lnd_box *lnd_own(lua_State *L, int arg, const lnd_class *class);
-void lnd_drop(lnd_box *box);   /* NULL is fine */
+lnd_box *lnd_retain(lua_State *L, int arg, const lnd_class *class);
+void lnd_release(lnd_box *box);   /* NULL is fine */
 
 /* Takes the object out of its box: it is the caller's, and closed for all others. */
 void *lnd_take(lua_State *L, int arg, const lnd_class *class);

@@ -378,7 +378,7 @@ static int song_with_drums(lua_State *L) {
   lnd_opts(L, OPTIONS, keys);
   const char *name = lnd_opt_str(L, OPTIONS, "track_name", "Drums");   /* name */
   const nd_splice_options options = {
-    .keep_drums = lnd_opt_bool(L, OPTIONS, "keep_drums", false),
+    .retain_drums = lnd_opt_bool(L, OPTIONS, "keep_drums", false),
     .drums_alone = lnd_opt_bool(L, OPTIONS, "drums_alone", false),
     .track_name = name,
     .tail_ticks = (int32_t)(lnd_opt_num(L, OPTIONS, "tail", 0, 0, 64) * song->ppq),
@@ -422,7 +422,7 @@ static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n
                            nd_error *err) {
   *mine = NULL;
   if (song->bytes == NULL) {
-    const nd_splice_options all = {.keep_drums = true};
+    const nd_splice_options all = {.retain_drums = true};
     nd_status status = nd_splice(mine, n, song, NULL, &all, err);
     *bytes = *mine;
     return status;

@@ -59,6 +59,7 @@ static nd_status add_repair(const report *r, size_t offset, bool lossy, const ch
   return ND_OK;
 }
 
+/* For repairs: why a track is cut. */
 static const char *const fault_texts[] = {
   [ND_MIDI_TRUNCATED] = "the track ends within an event",
   [ND_MIDI_LONG_NUMBER] = "a number of more than four bytes",
@@ -86,11 +87,13 @@ static const struct { bool lossy; const char *text; } anomalies[N_ANOMALIES] = {
 
 typedef struct anomaly_counts { size_t count[N_ANOMALIES], first[N_ANOMALIES]; } anomaly_counts;
 
+/* `offset` is remembered for the first of each kind. */
 static void count_anomaly(anomaly_counts *counts, anomaly kind, size_t offset) {
   if (counts->count[kind]++ == 0) counts->first[kind] = offset;
 }
 
-/* `after_other`: the event before this one was a meta or sysex event. */
+/* Counts what is wrong with an event that could be read. `after_other`: the event
+ * before it is a meta or sysex event. */
 static void count_anomalies(anomaly_counts *counts, const uint8_t *bytes, const nd_midi_event *e,
                             bool after_other) {
   int32_t us;
@@ -131,6 +134,8 @@ static bool is_chunk(const uint8_t *bytes, size_t at, size_t end) {
   return nd_get_be32(bytes + at + 4) <= end - at - 8;
 }
 
+/* State of a scan through a track. It can be copied, to try how far a longer track
+ * would go. */
 typedef struct track_scan {
   nd_midi_scan scan;
   anomaly_counts anomalies;
@@ -150,6 +155,7 @@ static nd_status scan_events(track_scan *t, size_t end, size_t max_events, nd_er
   t->fault = ND_MIDI_OK;
   while (!t->has_end && scan.at < end) {
     const size_t at = scan.at;
+    /* a fast event has no anomaly, except that its running status may be carried over */
     if (nd_midi_peek_fast(&scan, &fast) && !(fast.running && t->after_other)) {
       nd_midi_take_fast(&scan, &fast);
       t->note_ons += (fast.status & 0xF0) == 0x90;
@@ -212,6 +218,8 @@ static nd_status scan_track(const nd_midi_file *file, size_t body, size_t max_ev
   return ND_OK;
 }
 
+/* Adds the repairs of a track to the report: its length, the anomalies of its events,
+ * its end. `index` counts from 1. */
 static nd_status report_track(const nd_midi_chunk *chunk, const track_scan *t,
                               const track_length *length, size_t index, const report *r) {
   nd_status status = ND_OK;
@@ -237,6 +245,7 @@ static nd_status report_track(const nd_midi_chunk *chunk, const track_scan *t,
   return ND_OK;
 }
 
+/* Fills in `chunk`, an MTrk, and adds it to the file's totals. */
 static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max_events,
                             const report *r) {
   const size_t body = chunk->at + 8;
@@ -247,6 +256,7 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
   chunk->kind = ND_MIDI_TRACK;
   chunk->body = body;
   chunk->stop = t.scan.at;
+  /* where the declared length is past the file, the events tell how long it is */
   chunk->end = length.fits || !t.has_end ? length.limit : t.scan.at;
   chunk->has_end = t.has_end;
   chunk->intact = length.fits && !length.corrected && t.has_end;
@@ -273,6 +283,7 @@ static nd_status find_header(nd_midi_file *file, size_t n, const report *r) {
   if (at == 0) return ND_OK;
   const bool riff = at >= 8 && memcmp(b, "RIFF", 4) == 0 && memcmp(b + at - 8, "data", 4) == 0;
   if (riff) {
+    /* RMID: RIFF, length, "RMID", "data", length (little-endian), the MIDI file */
     const size_t length = nd_get_le32(b + at - 4);
     if (length >= 14 && length < n - at) file->end = at + length;
   }
@@ -302,6 +313,7 @@ static nd_status measure_header(nd_midi_file *file, const report *r) {
                     (unsigned long)length);
 }
 
+/* Reads format, track count and division. */
 static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint32_t *tracks) {
   nd_error *err = r->err;
   nd_status status = find_header(file, n, r);
@@ -334,6 +346,7 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
 
 /* ------------------------------------------------------------------ layout */
 
+/* Fills in the chunk at chunk->at. At least 8 bytes are left there. */
 static nd_status open_chunk(nd_midi_file *file, nd_midi_chunk *chunk, const nd_midi_limits *limits,
                             const report *r) {
   const uint8_t *b = file->bytes;
@@ -377,6 +390,7 @@ static nd_status check_layout(const nd_midi_file *file, uint32_t declared, const
   return status;
 }
 
+/* Walks the chunks until fewer than 8 bytes are left, or no chunk follows. */
 static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, uint32_t declared,
                              const report *r) {
   size_t at = file->header_end, capacity = 0;

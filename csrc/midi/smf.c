@@ -57,6 +57,7 @@ static nd_status read_meta(parser *p, const nd_midi_event *e) {
   return ND_OK;
 }
 
+/* A channel event from libsmf; slices contain no others besides the end-of-track. */
 static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   switch (m[0] & 0xF0) {
     case 0x90:
@@ -77,7 +78,8 @@ static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8
   }
 }
 
-/* `offset` of the track is for the message: libsmf refuses no slice that we know of. */
+/* Parses the current slice and adds its notes and programs. `offset` of the track is
+ * for the message; we know of no slice that libsmf refuses. */
 static nd_status read_slice(parser *p, uint16_t track, size_t offset) {
   const int n = nd_sandbox_load(p->sandbox, p->slicer.bytes, p->slicer.n);
   if (n != (int)p->slicer.n_events + 1)  /* and the end-of-track */
@@ -91,6 +93,7 @@ static nd_status read_slice(parser *p, uint16_t track, size_t offset) {
   return status;
 }
 
+/* Notes, tempos, meters and name of the track with this index. */
 static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chunk) {
   nd_midi_event e;
   size_t name = 0, name_end = 0;  /* of the first track name */
@@ -133,6 +136,7 @@ static nd_status set_programs(parser *p) {
   return ND_OK;
 }
 
+/* Reads all tracks, then completes the song. */
 static nd_status read_song(parser *p) {
   for (int c = 0; c < 16; c++)
     for (int pitch = 0; pitch < 128; pitch++) p->first[c][pitch] = NONE;
@@ -151,6 +155,7 @@ static nd_status read_song(parser *p) {
   return status;
 }
 
+/* The song keeps the file for lossless writing. */
 static nd_status copy_bytes(nd_song *song, const uint8_t *bytes, size_t n, nd_error *err) {
   song->bytes = malloc(n);
   if (song->bytes == NULL) return nd_nomem(err);

@@ -71,12 +71,14 @@ static _Noreturn void leave(void) { longjmp(entered->failed, 1); }
  * realloc; nothing is freed before the next load empties the buffer. */
 enum { UNIT = sizeof(max_align_t) };
 
+/* The size that a block was requested with. */
 static size_t size_of(const void *p) {
   size_t n;
   memcpy(&n, (const unsigned char *)p - UNIT, sizeof n);
   return n;
 }
 
+/* Never returns NULL: a full buffer ends the load. */
 void *nd_libsmf_malloc(size_t n) {
   nd_sandbox *box = entered;
   if (n > BUFFER_BYTES - 2 * UNIT) leave();  /* so that the sum below cannot overflow */
@@ -99,10 +101,12 @@ void *nd_libsmf_realloc(void *p, size_t n) {
   return to;
 }
 
+/* The next load empties the buffer as a whole. */
 void nd_libsmf_free(void *p) { (void)p; }
 
 /* ------------------------------------------------------- assertions and logs */
 
+/* In place of glibc's __assert_fail, which aborts the process. */
 void nd_libsmf_assert_fail(const char *what, const char *file, unsigned line,
                             const char *function) {
   (void)what;
@@ -126,39 +130,44 @@ typedef struct array { GPtrArray public; guint capacity; } array;
 
 GPtrArray *nd_libsmf_g_ptr_array_new(void) { return nd_libsmf_calloc(1, sizeof(array)); }
 
-void nd_libsmf_g_ptr_array_add(GPtrArray *given, gpointer p) {
-  array *a = (array *)given;
-  if (given->len == a->capacity) {
+/* Capacities are 16, 32, 64, ...; the old block stays in the buffer, which
+ * BUFFER_BYTES allows for. */
+void nd_libsmf_g_ptr_array_add(GPtrArray *pointers, gpointer p) {
+  array *a = (array *)pointers;
+  if (pointers->len == a->capacity) {
     a->capacity = a->capacity > 0 ? 2 * a->capacity : 16;
-    given->pdata = nd_libsmf_realloc(given->pdata, a->capacity * sizeof *given->pdata);
+    pointers->pdata = nd_libsmf_realloc(pointers->pdata, a->capacity * sizeof *pointers->pdata);
   }
-  given->pdata[given->len++] = p;
+  pointers->pdata[pointers->len++] = p;
 }
 
-gpointer *nd_libsmf_g_ptr_array_free(GPtrArray *given, gboolean all) {
-  return all ? NULL : given->pdata;
+/* glib returns the elements when they are not to be freed. */
+gpointer *nd_libsmf_g_ptr_array_free(GPtrArray *pointers, gboolean all) {
+  return all ? NULL : pointers->pdata;
 }
 
-gpointer nd_libsmf_g_ptr_array_remove_index(GPtrArray *given, guint i) {
-  if (i >= given->len) leave();
-  gpointer p = given->pdata[i];
-  given->len--;
-  memmove(given->pdata + i, given->pdata + i + 1, (given->len - i) * sizeof *given->pdata);
+/* glib logs an index that is out of range and goes on. */
+gpointer nd_libsmf_g_ptr_array_remove_index(GPtrArray *pointers, guint i) {
+  if (i >= pointers->len) leave();
+  gpointer p = pointers->pdata[i];
+  pointers->len--;
+  memmove(pointers->pdata + i, pointers->pdata + i + 1,
+          (pointers->len - i) * sizeof *pointers->pdata);
   return p;
 }
 
-gboolean nd_libsmf_g_ptr_array_remove(GPtrArray *given, gpointer p) {
-  for (guint i = 0; i < given->len; i++) {
-    if (given->pdata[i] != p) continue;
-    (void)nd_libsmf_g_ptr_array_remove_index(given, i);
+gboolean nd_libsmf_g_ptr_array_remove(GPtrArray *pointers, gpointer p) {
+  for (guint i = 0; i < pointers->len; i++) {
+    if (pointers->pdata[i] != p) continue;
+    (void)nd_libsmf_g_ptr_array_remove_index(pointers, i);
     return TRUE;
   }
   return FALSE;
 }
 
 /* Called for events that are out of order, which a file cannot contain. */
-void nd_libsmf_g_ptr_array_sort(GPtrArray *given, GCompareFunc compare) {
-  (void)given;
+void nd_libsmf_g_ptr_array_sort(GPtrArray *pointers, GCompareFunc compare) {
+  (void)pointers;
   (void)compare;
   leave();
 }
@@ -173,7 +182,7 @@ nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err) {
 void nd_sandbox_free(nd_sandbox *box) { free(box); }
 
 int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n) {
-  /* volatile: set between setjmp and longjmp */
+  /* leave() returns here for the second time. volatile: set between setjmp and longjmp */
   smf_t *volatile smf = NULL;
   box->used = 0;
   box->track = NULL;

@@ -1,3 +1,9 @@
+/* Three ways to write a song. splice_file copies a song that was read: each track
+ * chunk unchanged, repaired, or without its drum notes. write_notes makes a file of
+ * notes alone (a host's song, or the drums alone). In both, put_drums appends the
+ * new drum track. While bytes are written, the result Song is built alongside, so
+ * that it need not be parsed from them.
+ */
 #include "splice.h"
 
 #include <stdlib.h>
@@ -16,6 +22,7 @@ static void set_int(nd_buffer *out, size_t at, uint32_t value, size_t size) {
   if (!out->failed) nd_put_be(out->bytes + at, value, size);
 }
 
+/* Appends a big-endian integer of up to 4 bytes. */
 static void put_int(nd_buffer *out, uint32_t value, size_t size) {
   uint8_t *to = nd_buffer_extend(out, size);
   if (to != NULL) nd_put_be(to, value, size);
@@ -47,11 +54,12 @@ static int32_t drums_end(const nd_song *song, int32_t tail_ticks) {
   return tail_ticks < ND_MAX_TICK - song->end_tick ? song->end_tick + tail_ticks : ND_MAX_TICK;
 }
 
+/* Whether a note of the song is left out of the written file. */
 static bool is_removed(const splice *s, const nd_note *note) {
-  return s->options->drums_alone || (!s->options->keep_drums && nd_song_is_drum(s->song, note));
+  return s->options->drums_alone || (!s->options->retain_drums && nd_song_is_drum(s->song, note));
 }
 
-/* Called for every track that is written. */
+/* Called for every track that is written: its index is n_tracks before the call. */
 static nd_status count_track(splice *s, const char *name) {
   if (s->n_tracks >= MAX_TRACKS)
     return nd_fail(s->err, ND_LIMIT, "a MIDI file cannot have more than %d tracks", MAX_TRACKS);
@@ -74,6 +82,7 @@ typedef struct out_event {
  * ends after its own start. */
 enum { END = 0, PROGRAM = 1, START = 2, END_AT_ONCE = 3 };
 
+/* For qsort: a total order, so that the result does not depend on the library. */
 static int by_group_and_time(const void *x, const void *y) {
   const out_event *a = x, *b = y;
   if (a->group != b->group) return a->group < b->group ? -1 : 1;
@@ -108,6 +117,7 @@ static size_t begin_track(splice *s) {
   return s->out.n;
 }
 
+/* Fills in the length of the track whose body began at `body`. */
 static nd_status end_track(splice *s, size_t body) {
   const size_t length = s->out.n - body;
   if (s->out.failed) return nd_nomem(s->err);
@@ -116,6 +126,7 @@ static nd_status end_track(splice *s, size_t body) {
   return ND_OK;
 }
 
+/* A track-name event at the current tick, for a name that is not empty. */
 static void put_name(splice *s, const char *name) {
   size_t len = strlen(name);
   if (len > ND_MAX_TICK) len = ND_MAX_TICK;  /* the largest VLQ */
@@ -125,6 +136,7 @@ static void put_name(splice *s, const char *name) {
   nd_buffer_put(&s->out, name, len);
 }
 
+/* The delta time from *now to `tick`; *now becomes `tick`. */
 static void put_delta(splice *s, int32_t *now, int32_t tick) {
   put_vlq(&s->out, (uint32_t)(tick - *now));
   *now = tick;
@@ -149,6 +161,7 @@ static nd_status put_track(splice *s, const char *name, const out_event *events,
   return end_track(s, body);
 }
 
+/* The track of the new drums, in the written file and in the result. */
 static nd_status put_drums(splice *s) {
   if (s->drums == NULL) return ND_OK;
   const nd_note *notes = s->drums->notes;
@@ -173,6 +186,7 @@ static nd_status put_drums(splice *s) {
   return status;
 }
 
+/* A time signature, without its delta time. */
 static void put_meter(splice *s, const nd_meter *meter) {
   uint32_t power = 0;
   while (1 << power < meter->denominator) power++;
@@ -237,6 +251,7 @@ static nd_status put_song(splice *s) {
   nd_status status = ND_OK;
   for (size_t i = 0, end; i < n && status == ND_OK; i = end) {
     const size_t track = events[i].group / 16;
+    /* the events of a group, and of their starts the notes for the result */
     for (end = i; end < n && events[end].group == events[i].group; end++) {
       if (s->result == NULL || (events[end].status & 0xF0) != 0x90) continue;
       nd_note note = song->notes[events[end].order];
@@ -291,9 +306,11 @@ static size_t put_without_drums(splice *s, const nd_midi_file *file, const nd_mi
     if (e.status != 0xFF || (e.type != 0x03 && e.type != 0x2F)) *has_more = true;
   }
   if (!chunk->has_end) {
+    /* the track was cut or unfinished: end it where its last event was */
     put_vlq(&s->out, waited);
     nd_buffer_put(&s->out, "\xFF\x2F", 3);
   } else if (chunk->intact) {
+    /* bytes after the end-of-track, which the declared length includes */
     nd_buffer_put(&s->out, file->bytes + chunk->stop, chunk->end - chunk->stop);
   }
   return n_removed;
@@ -303,7 +320,7 @@ static size_t put_without_drums(splice *s, const nd_midi_file *file, const nd_mi
 static nd_status splice_track(splice *s, const nd_midi_file *file, const nd_midi_chunk *chunk,
                               size_t index, bool *written) {
   const nd_song *song = s->song;
-  const bool drums = !s->options->keep_drums && song->drum_channel >= 0 &&
+  const bool drums = !s->options->retain_drums && song->drum_channel >= 0 &&
                      (song->drum_tracks == NULL || song->drum_tracks[index]);
   const size_t mark = s->out.n;
   bool has_more = true;
@@ -328,6 +345,7 @@ static nd_status splice_track(splice *s, const nd_midi_file *file, const nd_midi
   return end_track(s, body);
 }
 
+/* Unknown chunks are copied; junk between chunks is not. */
 static void put_other(splice *s, const nd_midi_file *file, const nd_midi_chunk *chunk) {
   if (chunk->kind == ND_MIDI_OTHER)
     nd_buffer_put(&s->out, file->bytes + chunk->at, chunk->end - chunk->at);
@@ -347,6 +365,7 @@ static nd_status copy_notes(splice *s, const uint16_t *new_index) {
   return status;
 }
 
+/* Copies header, tracks and other chunks in their order. */
 static nd_status splice_file(splice *s, const nd_midi_file *file) {
   const nd_song *song = s->song;
   if (file->n_tracks != song->n_tracks)
@@ -388,6 +407,7 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
 
 /* ------------------------------------------------------------ entry points */
 
+/* Writes the whole file into s->out. */
 static nd_status write_file(splice *s) {
   nd_status status;
   if (s->song->bytes == NULL) {
@@ -404,8 +424,10 @@ static nd_status write_file(splice *s) {
   return status == ND_OK && s->out.failed ? nd_nomem(s->err) : status;
 }
 
+/* write_file with the options completed. On failure the buffer is freed. */
 static nd_status run(splice *s, const nd_splice_options *options) {
-  nd_splice_options chosen = options != NULL ? *options : (nd_splice_options){.keep_drums = false};
+  nd_splice_options chosen = {.retain_drums = false};
+  if (options != NULL) chosen = *options;
   if (chosen.track_name == NULL) chosen.track_name = "Drums";
   s->options = &chosen;
   nd_status status = write_file(s);

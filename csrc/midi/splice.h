@@ -16,7 +16,7 @@
 #include "../music/song.h"
 
 typedef struct nd_splice_options {
-  bool keep_drums;        /* do not remove the song's own drum notes */
+  bool retain_drums;        /* do not remove the song's own drum notes */
   bool drums_alone;       /* write tempos, meters and the new drums only */
   const char *track_name; /* of the new track; NULL: "Drums" */
   int32_t tail_ticks;     /* >= 0: how long the new track continues after the song */

@@ -27,6 +27,7 @@ void nd_song_free(nd_song *song) {
   free(song);
 }
 
+/* Ticks and durations: 28 bits, as much as a delta time can hold. */
 static bool in_time(int32_t tick) { return tick >= 0 && tick <= ND_MAX_TICK; }
 
 nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
@@ -180,6 +181,7 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   song->n_tempos = last_of_each_tick(song->tempos, song->n_tempos, sizeof *song->tempos);
   song->n_meters = last_of_each_tick(song->meters, song->n_meters, sizeof *song->meters);
 
+  /* the time at which each tempo starts is the sum over the tempos before it */
   double *seconds = nd_calloc(song->n_tempos, sizeof *seconds);
   if (seconds == NULL) return nd_nomem(err);
   for (size_t i = 1; i < song->n_tempos; i++) {
@@ -197,6 +199,7 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
 }
 
 double nd_song_seconds(const nd_song *song, double tick) {
+  /* binary search for the tempo in force */
   size_t low = 0, high = song->n_tempos;  /* tempos[low].tick <= tick */
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
@@ -237,12 +240,14 @@ static bool is_one_of(const char *word, size_t len, const char *const *words, si
   return false;
 }
 
+/* Whether a track name contains a word for drums and none that rules them out. */
 static bool names_drums(const char *name) {
   bool drums = false;
   while (*name != '\0') {
     size_t len = 0;
     while (is_letter((unsigned char)name[len])) len++;
-    if (is_one_of(name, len, pitched_words, sizeof pitched_words / sizeof *pitched_words)) return false;
+    if (is_one_of(name, len, pitched_words, sizeof pitched_words / sizeof *pitched_words))
+      return false;
     if (is_one_of(name, len, drum_words, sizeof drum_words / sizeof *drum_words)) drums = true;
     name += len > 0 ? len : 1;
   }

@@ -4,18 +4,40 @@
 
 #ifdef ND_NO_OPENBLAS  /* nd_gemm is in gemm.c, and runs on the calling thread */
 
-int nd_blas_threads(int n) {
-  (void)n;
-  return 1;
-}
-
-int nd_blas_threads_now(void) { return 1; }
+void nd_blas_begin(int threads) { (void)threads; }
+void nd_blas_end(void) {}
 
 const char *nd_blas_core(void) { return "own"; }
 
 #else
 
 #include <cblas.h>
+#include <pthread.h>
+
+/* The one place where the engine has process-wide state, because OpenBLAS has. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int users, our_threads, host_threads;
+
+void nd_blas_begin(int threads) {
+  (void)pthread_mutex_lock(&lock);
+  if (users++ == 0) host_threads = openblas_get_num_threads();
+  our_threads = threads;
+  if (threads != openblas_get_num_threads()) openblas_set_num_threads(threads);
+  (void)pthread_mutex_unlock(&lock);
+}
+
+void nd_blas_end(void) {
+  (void)pthread_mutex_lock(&lock);
+  if (--users == 0 && our_threads != host_threads) openblas_set_num_threads(host_threads);
+  (void)pthread_mutex_unlock(&lock);
+}
+
+/* After a product that ran with one thread: the count may have changed meanwhile. */
+static void restore_threads(int threads) {
+  (void)pthread_mutex_lock(&lock);
+  openblas_set_num_threads(users > 0 ? our_threads : threads);
+  (void)pthread_mutex_unlock(&lock);
+}
 
 /* Waking threads costs more than they do for a smaller product, and OpenBLAS's
  * then spin for a while in the way of others. */
@@ -34,16 +56,8 @@ void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const fl
   cblas_sgemm(CblasRowMajor, ta == ND_T ? CblasTrans : CblasNoTrans,
               tb == ND_T ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, ta == ND_T ? m : k, b,
               tb == ND_T ? k : n, beta, c, n);
-  if (alone) openblas_set_num_threads(threads);
+  if (alone) restore_threads(threads);
 }
-
-int nd_blas_threads(int n) {
-  int former = openblas_get_num_threads();
-  if (n != former) openblas_set_num_threads(n);
-  return former;
-}
-
-int nd_blas_threads_now(void) { return openblas_get_num_threads(); }
 
 const char *nd_blas_core(void) { return openblas_get_corename(); }
 

@@ -14,10 +14,16 @@ typedef enum nd_trans { ND_N = 0, ND_T = 1 } nd_trans;
 void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
              const float *b, float beta, float *c);
 
-/* Sets the number of BLAS threads of the process and returns the former one,
- * which the caller puts back: a host's own setting survives our calls. */
-int nd_blas_threads(int n);
-int nd_blas_threads_now(void);
+/* How many threads OpenBLAS may use, from 1, until the matching nd_blas_end().
+ *
+ * OpenBLAS has one count for the whole process, which a host may have set for its
+ * own work. The last end puts back what the first begin found. The calls nest,
+ * and several host threads may make them at a time: the users are counted under a
+ * lock. While calls overlap, the count of the latest begin is in force for all,
+ * which changes how fast products are and not whether they are right. A host that
+ * sets the count itself between begin and end loses that setting. */
+void nd_blas_begin(int threads);
+void nd_blas_end(void);
 
 /* The kernels that the library chose for this CPU, e.g. "SkylakeX". */
 const char *nd_blas_core(void);

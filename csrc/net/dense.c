@@ -18,7 +18,7 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx) {
   nd_gemm(ND_T, ND_N, in, out, rows, x, dy, 1.0f, dw);
-  nd_sum_rows(rows, out, dy, db);
+  nd_sum_rows(rows, out, (size_t)out, dy, db);
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 

@@ -28,9 +28,9 @@ typedef struct block {
 typedef struct kernels {
   int32_t width;       /* columns of a panel; 0: there are no kernels */
   int32_t row_width;   /* columns that `row` makes at once */
-  void (*rows)(block x);
-  void (*rows_transposed)(block x);
-  void (*rows_half)(block x);
+  void (*rows)(const block *x);
+  void (*rows_transposed)(const block *x);
+  void (*rows_half)(const block *x);
   /* c (row_width) = a (k) times the panels from column `from` on, or added to it */
   void (*row)(const nd_matrix *w, int32_t from, const float *a, bool add, float *c);
   void (*sparse)(const nd_matrix *w, int32_t count, const int32_t *index, const float *x, float *z);
@@ -229,7 +229,7 @@ void nd_matmul_blocks(const nd_matrix *b, int32_t count, size_t a_stride, size_t
       for (size_t i = 0; i < (size_t)count; i++) {
         x.a = a + i * a_stride + row;
         x.c = c + i * c_stride + from;
-        (b->half ? kernel->rows_half : kernel->rows)(x);
+        (b->half ? kernel->rows_half : kernel->rows)(&x);
       }
     }
   }
@@ -263,7 +263,7 @@ static void gradient_borrowed(int32_t rows, int32_t inputs, int32_t hidden, int3
   if (inputs > 0) nd_gemm(ND_T, ND_N, inputs, n, rows, x, dz, 0.0f, dwx);
   nd_gemm(ND_T, ND_N, hidden, n, rows, h, dz, 0.0f, dwh);
   memset(db, 0, (size_t)n * sizeof *db);
-  nd_sum_rows(rows, n, dz, db);
+  nd_sum_rows(rows, n, (size_t)n, dz, db);
 }
 
 void nd_matmul_gradient(int32_t rows, int32_t inputs, int32_t hidden, int32_t n, int part,
@@ -278,23 +278,20 @@ void nd_matmul_gradient(int32_t rows, int32_t inputs, int32_t hidden, int32_t n,
   int32_t to = nd_partition_begin(n, kernel->width, part + 1, parts);
   int32_t from = nd_partition_begin(n, kernel->width, part, parts);
   int32_t k_blocks = (rows + K_BLOCK - 1) / K_BLOCK;
+  if (from < to) memset(db + from, 0, (size_t)(to - from) * sizeof *db);
   for (int32_t p = 0, row = 0; p < k_blocks; p++) {
     int32_t k = (rows - row + k_blocks - p - 1) / (k_blocks - p);
+    nd_sum_rows(k, to - from, (size_t)n, dz + (size_t)row * (size_t)n + (size_t)from, db + from);
     for (int32_t j = from; j < to; j += kernel->width) {
-      float sum[MAX_WIDTH] = {0};
       block b = {.columns = min(n - j, kernel->width), .k = k, .panel = panel, .overwrite = p == 0,
                  .c_stride = (size_t)n};
-      size_t bytes = (size_t)b.columns * sizeof *sum;
       pack_panel(ND_N, rows, n, dz, row, j, k, kernel->width, panel);
-      if (p > 0) memcpy(sum, db + j, bytes);
-      nd_sum_rows(k, kernel->width, panel, sum);
-      memcpy(db + j, sum, bytes);
       b.m = inputs, b.a_stride = (size_t)inputs;
       b.a = x + (size_t)row * b.a_stride, b.c = dwx + j;
-      if (inputs > 0) kernel->rows_transposed(b);
+      if (inputs > 0) kernel->rows_transposed(&b);
       b.m = hidden, b.a_stride = (size_t)hidden;
       b.a = h + (size_t)row * b.a_stride, b.c = dwh + j;
-      kernel->rows_transposed(b);
+      kernel->rows_transposed(&b);
     }
     row += k;
   }
@@ -331,7 +328,7 @@ void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const fl
                  .a_stride = (size_t)(ta == ND_T ? m : k), .panel = panel, .c = c + j,
                  .c_stride = (size_t)n};
       pack_panel(tb, k, n, b, row, j, x.k, kernel->width, panel);
-      (ta == ND_T ? kernel->rows_transposed : kernel->rows)(x);
+      (ta == ND_T ? kernel->rows_transposed : kernel->rows)(&x);
     }
 }
 

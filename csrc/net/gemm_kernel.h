@@ -90,12 +90,12 @@ ISA ND_INLINE void NAME(tiles)(const bool half, const bool transposed, block x) 
   }
 }
 
-ISA static void NAME(rows)(block x) { NAME(tiles)(false, false, x); }
-ISA static void NAME(rows_transposed)(block x) { NAME(tiles)(false, true, x); }
+ISA static void NAME(rows)(const block *x) { NAME(tiles)(false, false, *x); }
+ISA static void NAME(rows_transposed)(const block *x) { NAME(tiles)(false, true, *x); }
 
 #ifdef WIDEN
 
-ISA static void NAME(rows_half)(block x) { NAME(tiles)(true, false, x); }
+ISA static void NAME(rows_half)(const block *x) { NAME(tiles)(true, false, *x); }
 
 /* One row of a times PANELS whole panels: with one row, one panel has too few
  * independent sums to hide the latency of a multiply-add. In vectors of eight,

@@ -183,8 +183,9 @@ ND_CLONES void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, flo
   }
 }
 
-ND_CLONES void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out) {
-  for (int32_t r = 0; r < rows; r++, x += n)
+ND_CLONES void nd_sum_rows(int32_t rows, int32_t n, size_t stride, const float *restrict x,
+                           float *restrict out) {
+  for (int32_t r = 0; r < rows; r++, x += stride)
     for (int32_t i = 0; i < n; i++) out[i] += x[i];
 }
 

@@ -38,8 +38,9 @@ void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restri
  * a product of one row, which a step that is played live must not. */
 void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y);
 
-/* out (n) += the sum of the rows of x (rows, n) */
-void nd_sum_rows(int32_t rows, int32_t n, const float *restrict x, float *restrict out);
+/* out (n) += the sum of the first n elements of the rows of x, `stride` floats apart. */
+void nd_sum_rows(int32_t rows, int32_t n, size_t stride, const float *restrict x,
+                 float *restrict out);
 double nd_sum_squares(size_t n, const float *x);
 
 /* Adam (Kingma & Ba 2015, algorithm 1, bias-corrected, epsilon outside the

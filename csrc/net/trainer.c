@@ -171,9 +171,9 @@ static void update_norms(const train_ctx *x) {
 
 /* ------------------------------------------------------------------------- steps */
 
-/* BLAS gets the threads that our own kernels do not use. Returns the former number. */
-static int set_blas_threads(const nd_trainer *t) {
-  return nd_blas_threads(nd_gemm_has_kernels() || t->threads < 1 ? 1 : t->threads);
+/* OpenBLAS gets the threads that our own kernels do not use. */
+static int blas_threads(const nd_trainer *t) {
+  return nd_gemm_has_kernels() || t->threads < 1 ? 1 : t->threads;
 }
 
 /* Everything that can fail is checked before a weight changes. With several processes
@@ -206,9 +206,9 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   const nd_rng rng = t->rng;  /* with the state, all that a failed step must restore */
   size_t state_bytes = nd_batch_state_size(batch) * sizeof *batch->state;
   memcpy(x.saved_state, batch->state, state_bytes);
-  int blas_threads = set_blas_threads(t);
+  nd_blas_begin(blas_threads(t));
   status = run_step(t, &x, adam, loss, norm, err);
-  (void)nd_blas_threads(blas_threads);
+  nd_blas_end();
   nd_thread_pool_end(x.pool);
   if (status != ND_OK) {
     t->rng = rng;
@@ -222,11 +222,11 @@ nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *
   train_ctx x;
   nd_status status = prepare(t, batch, false, &x, err);
   if (status != ND_OK) return status;
-  int blas_threads = set_blas_threads(t);
+  nd_blas_begin(blas_threads(t));
   double counted = 0;
   *sum = nd_forward(&x, &counted);
   *count = (int64_t)counted;
-  (void)nd_blas_threads(blas_threads);
+  nd_blas_end();
   nd_thread_pool_end(x.pool);
   if (logits != NULL)
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): prepare() reserved it */

@@ -70,6 +70,42 @@ local function reasons_of(hit)
   return sort_by_weight(list)
 end
 
+-- By step, the bar that it lies in, up to the step `last`.
+local function bars_of_steps(bars, last)
+  local bar_at, b = {}, 1
+  for t = 1, last do
+    while bars[b + 1] and bars[b + 1].first <= t do b = b + 1 end
+    bar_at[t] = b
+  end
+  return bar_at
+end
+
+-- Adds a weight to the entry of a list that has this key, which `entry` becomes if there
+-- is none.
+local function add_weight(list, key, weight, entry)
+  if not list[key] then
+    entry.weight = 0
+    list[key] = entry
+    list[#list + 1] = entry
+  end
+  list[key].weight = list[key].weight + weight
+end
+
+-- The entries of such a list without their keys, and their weights divided by `n`.
+local function means(list, n)
+  local out = {}
+  for i, entry in ipairs(list) do
+    entry.weight = entry.weight / n
+    out[i] = entry
+  end
+  return out
+end
+
+local function has_voice(seq, voice)
+  for _, name in ipairs(seq:voices()) do if name == voice then return true end end
+  return false
+end
+
 --- Explains the hits of a bar.
 ---@param model neuraldrummer.model
 ---@param seq neuraldrummer.sequence
@@ -82,21 +118,12 @@ function explain.run(model, seq, options)
   local bars, per_beat = seq:bars(), seq:settings().steps_per_beat
   local bar = bars[o.bar]
   if not bar then return nil, ("there is no bar %d: the last is %d"):format(o.bar, #bars) end
-  local known = o.voice == nil
-  for _, name in ipairs(seq:voices()) do known = known or name == o.voice end
-  if not known then
+  if o.voice and not has_voice(seq, o.voice) then
     return nil, ("there is no voice '%s'; choose from %s"):format(o.voice,
       table.concat(seq:voices(), ", "))
   end
-
-  local bar_at, b = {}, 1
-  for t = 1, bar.last do
-    while bars[b + 1] and bars[b + 1].first <= t do b = b + 1 end
-    bar_at[t] = b
-  end
   local styled = o.style ~= false and model:config().features == "whole"
-  local result = { bar = o.bar, step = bar.first, steps = bar.last - bar.first + 1, hits = {} }
-  local song, sums, cells = {}, {}, {}
+  local bar_at, hits, song, reasons, earlier = bars_of_steps(bars, bar.last), {}, {}, {}, {}
   for t = 1, #seq do song[t] = 0 end
   for _, raw in ipairs(core.explain(model, seq, bar.first, bar.last, styled)) do
     if not o.voice or raw.voice == o.voice then
@@ -106,43 +133,25 @@ function explain.run(model, seq, options)
       for _, each in ipairs(raw.earlier) do
         local at = bar_at[each.step]
         each.bar, each.beat = at, 1 + (each.step - bars[at].first) / per_beat
-        local key = each.step .. " " .. each.voice
-        if not cells[key] then
-          cells[key] = { step = each.step, bar = at, beat = each.beat, voice = each.voice,
-            weight = 0 }
-          cells[#cells + 1] = cells[key]
-        end
-        cells[key].weight = cells[key].weight + each.weight
+        add_weight(earlier, each.step .. " " .. each.voice, each.weight,
+          { step = each.step, bar = at, beat = each.beat, voice = each.voice })
       end
       table.move(sort_by_weight(raw.earlier), 1, MAX_EARLIER, 1, hit.earlier)
       for _, reason in ipairs(hit.reasons) do
-        local key = reason.kind .. " " .. reason.name
-        if not sums[key] then
-          sums[key] = { kind = reason.kind, name = reason.name, weight = 0 }
-          sums[#sums + 1] = sums[key]
-        end
-        sums[key].weight = sums[key].weight + reason.weight
+        add_weight(reasons, reason.kind .. " " .. reason.name, reason.weight,
+          { kind = reason.kind, name = reason.name })
       end
       for t = 1, #seq do song[t] = song[t] + raw.song[t] end
-      result.hits[#result.hits + 1] = hit
+      hits[#hits + 1] = hit
     end
   end
-  local n = #result.hits
-  if n == 0 then
+  if #hits == 0 then
     return nil, o.voice and ("%s has no hits in bar %d"):format(o.voice, o.bar)
       or ("bar %d has no hits"):format(o.bar)
   end
-  for t = 1, #seq do song[t] = song[t] / n end
-  result.song, result.reasons, result.earlier = song, {}, {}
-  for i, reason in ipairs(sums) do
-    reason.weight = reason.weight / n
-    result.reasons[i] = reason
-  end
-  sort_by_weight(result.reasons)
-  for i, each in ipairs(cells) do
-    each.weight = each.weight / n
-    result.earlier[i] = each
-  end
+  for t = 1, #seq do song[t] = song[t] / #hits end
+  local result = { bar = o.bar, step = bar.first, steps = bar.last - bar.first + 1, hits = hits,
+    song = song, reasons = sort_by_weight(means(reasons, #hits)), earlier = means(earlier, #hits) }
   table.sort(result.earlier, function(x, y)
     if x.step ~= y.step then return x.step < y.step end
     return x.voice < y.voice

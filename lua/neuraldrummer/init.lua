@@ -50,7 +50,8 @@ local nd = {
   song = { new = core.song, load = core.load_song, parse = core.parse_song },
 }
 
-local MODULES <const> = { "core", "generate", "sketch", "direction", "sections", "styles", "swing",
+-- without <const>: Lua 5.3 has to parse this file, to be refused in words
+local MODULES = { "core", "generate", "sketch", "direction", "sections", "styles", "swing",
   "kits", "score", "explain", "plot", "preprocess", "shards", "statistics", "train", "evaluate",
   "progress" }
 local is_module = {}

@@ -1,5 +1,5 @@
---- Pictures, drawn by gnuplot. The numbers of each picture are written beside it as
---- tab-separated values. Without gnuplot, only the numbers and the script are written.
+--- Pictures drawn by gnuplot, each with its numbers beside it in a TSV file. Without
+--- gnuplot, the numbers and the script are written.
 local analysis = require "neuraldrummer.plot.analysis"
 local training = require "neuraldrummer.plot.training"
 
@@ -11,5 +11,5 @@ return {
   explain = analysis.explain,
   loss = training.loss,
   compare = training.compare,
-  figures = training.figures,
+  figures = require "neuraldrummer.plot.figures",
 }

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (song == NULL) return 0;
   check(song);
   splice(song, NULL);
-  splice(song, &(nd_splice_options){.keep_drums = true});
+  splice(song, &(nd_splice_options){.retain_drums = true});
   splice(song, &(nd_splice_options){.drums_alone = true});
   free(song->bytes);  /* as a host's song */
   song->bytes = NULL;

@@ -443,6 +443,7 @@ function modes.coroutines()
         function() core.create_file(evil) end,
         function() w.file:write("x", evil) end,
         function() core.byte_less(evil, evil) end,
+        function() core.hash(evil) end,
         function() w.sequence:metric(evil) end,
       } do
         tried = tried + 1

@@ -82,6 +82,7 @@ local right = {
   ["neuraldrummer.core.create_corpus"] = function() return new_path(), new "tokeniser" end,
   ["neuraldrummer.core.create_file"] = function() return new_path() end,
   ["neuraldrummer.core.byte_less"] = function() return "a", "b" end,
+  ["neuraldrummer.core.hash"] = function() return "a" end,
   ["neuraldrummer.core.open_corpus"] = function() return "corpus.ndc" end,
   ["neuraldrummer.core.model"] = function() return { hidden = 4, layers = 1, encoder = 4 } end,
   ["neuraldrummer.core.load_model"] = function() return "model.safetensors" end,

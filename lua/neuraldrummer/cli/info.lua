@@ -78,10 +78,10 @@ local function say_corpus_sparklines(corpus)
   local found, message = statistics.run(corpus)
   if not found then return nil, message end
   local most = 0
-  for _, odds in ipairs(found.odds) do most = math.max(most, table.unpack(odds)) end
+  for _, odds in ipairs(found.rates) do most = math.max(most, table.unpack(odds)) end
   for v = #found.voices, 1, -1 do
     local cells = {}
-    for k, odds in ipairs(found.odds[v]) do cells[k] = sparkline.shades({ odds }, most):rep(2) end
+    for k, odds in ipairs(found.rates[v]) do cells[k] = sparkline.shades({ odds }, most):rep(2) end
     say("%12s  %s", found.voices[v], table.concat(cells))
   end
   if most > 0 then

@@ -1,70 +1,90 @@
---- A classifier of four bars of drums, played or recorded: a drummer it cannot
---- tell from the recorded ones plays as people do.
+--- A classifier that tells stretches of four played bars from four recorded ones by logistic
+--- regression. Its AUC says how recognisable a player is: 0.5 is indistinguishable from
+--- people, 1 is always recognised.
 local evaluated = require "neuraldrummer.evaluate.songs"
 
 local classifier = {}
 
-local ones, bar_key = evaluated.count_bits, evaluated.bar_key
+local count_bits, bar_key = evaluated.count_bits, evaluated.bar_key
 local FOLDS <const> = 5  -- of the cross-validation
 
---- What a classifier is shown of bars i..i+3.
-local function features(song, masks, i, voices, hats)
-  local per_beat = math.max(1, song.seq:settings().steps_per_beat)
-  local rate = {}
-  for k = 1, 5 * voices do rate[k] = 0 end
-  local places, steps, hits, struck, thick, clash = { 0, 0, 0, 0 }, 0, 0, 0, 0, 0
-  local repeats, alike, empty, distinct, seen = 0, 0, 0, 0, {}
-  for b = i, i + 3 do
-    local bar, any = song.bars[b], false
-    for t = bar.first, bar.last do
-      local k, mask = (t - bar.first) % per_beat, masks[t]
-      local place = t == bar.first and 1 or k == 0 and 2 or k * 2 == per_beat and 3 or 4
-      places[place], steps = places[place] + 1, steps + 1
-      if mask ~= 0 then
-        local n = ones(mask)
-        hits, struck, any = hits + n, struck + 1, true
-        if n >= 3 then thick = thick + 1 end
-        if mask & hats == hats then clash = clash + 1 end
-        for v = 1, voices do
-          if mask >> (v - 1) & 1 == 1 then
-            rate[v] = rate[v] + 1
-            rate[place * voices + v] = rate[place * voices + v] + 1
-          end
+-- Adds the hits of a bar to the counts of a stretch: by voice, by voice and place in the beat
+-- (1: first step of the bar, 2: other beats, 3: half beats, 4: other steps), and steps with hits,
+-- with three or more of them, and with all hi-hats at once. Whether there are any.
+local function add_bar(sum, bar, masks, per_beat, voices, hats)
+  local any = false
+  for t = bar.first, bar.last do
+    local k, mask = (t - bar.first) % per_beat, masks[t]
+    local place = t == bar.first and 1 or k == 0 and 2 or k * 2 == per_beat and 3 or 4
+    sum.places[place], sum.steps = sum.places[place] + 1, sum.steps + 1
+    if mask ~= 0 then
+      local n = count_bits(mask)
+      sum.hits, sum.onsets, any = sum.hits + n, sum.onsets + 1, true
+      if n >= 3 then sum.thick = sum.thick + 1 end
+      if mask & hats == hats then sum.clashes = sum.clashes + 1 end
+      for v = 1, voices do
+        if mask >> (v - 1) & 1 == 1 then
+          sum.rate[v] = sum.rate[v] + 1
+          sum.rate[place * voices + v] = sum.rate[place * voices + v] + 1
         end
       end
     end
+  end
+  return any
+end
+
+-- Jaccard similarity of a bar and the one before it (0 if neither has hits), and whether their
+-- hits are the same.
+local function compare(masks, bar, before)
+  local same, either = 0, 0
+  for t = bar.first, bar.last do
+    local m, p = masks[t], masks[before.first + t - bar.first]
+    same, either = same + count_bits(m & p), either + count_bits(m | p)
+  end
+  return either > 0 and same / either or 0, same == either
+end
+
+-- The features of bars i to i + 3, a list of numbers.
+local function features(song, masks, i, voices, hats)
+  local per_beat = math.max(1, song.seq:settings().steps_per_beat)
+  local sum = { rate = {}, places = { 0, 0, 0, 0 }, steps = 0, hits = 0, onsets = 0, thick = 0,
+    clashes = 0 }
+  for k = 1, 5 * voices do sum.rate[k] = 0 end
+  local repeats, similarity, empty, distinct, seen = 0, 0, 0, 0, {}
+  for b = i, i + 3 do
+    local bar = song.bars[b]
+    local any = add_bar(sum, bar, masks, per_beat, voices, hats)
     local key = bar_key(masks, bar)
     if not seen[key] then seen[key], distinct = true, distinct + 1 end
     if not any then empty = empty + 1 end
     local before = b > i and song.bars[b - 1]
     if before and before.last - before.first == bar.last - bar.first then
-      local same, either = 0, 0
-      for t = bar.first, bar.last do
-        local m, p = masks[t], masks[before.first + t - bar.first]
-        same, either = same + ones(m & p), either + ones(m | p)
-      end
-      if either > 0 then alike = alike + same / either end
-      if same == either and any then repeats = repeats + 1 end
+      local similar, equal = compare(masks, bar, before)
+      similarity = similarity + similar
+      if equal and any then repeats = repeats + 1 end
     end
   end
-  -- square roots bring rare voices and frequent ones onto one scale
+  -- square roots bring rare and frequent voices to a similar scale
+  local row = sum.rate
   for v = 1, voices do
-    rate[v] = math.sqrt(rate[v] / steps)
+    row[v] = math.sqrt(row[v] / sum.steps)
     for place = 1, 4 do
       local at = place * voices + v
-      rate[at] = math.sqrt(rate[at] / math.max(1, places[place]))
+      row[at] = math.sqrt(row[at] / math.max(1, sum.places[place]))
     end
   end
-  local density = hits / steps
-  local rest = { density, density * density, struck / steps, thick / steps, clash / steps,
-    repeats, alike, empty, distinct }
-  return table.move(rest, 1, #rest, #rate + 1, rate)
+  local density = sum.hits / sum.steps
+  local rest = { density, density * density, sum.onsets / sum.steps, sum.thick / sum.steps,
+    sum.clashes / sum.steps, repeats, similarity, empty, distinct }
+  return table.move(rest, 1, #rest, #row + 1, row)
 end
 
---- Every four-bar stretch of the songs, with its song's number.
+--- The features of every four-bar stretch of the songs. The number of the song is in the
+--- field `song`.
 ---@param songs neuraldrummer.evaluated_song[]
----@param played integer[][] masks
+---@param played integer[][] masks, by song and step
 ---@return table[] rows
+---@package
 function classifier.stretches(songs, played)
   local rows = {}
   for s, song in ipairs(songs) do
@@ -81,29 +101,37 @@ function classifier.stretches(songs, played)
   return rows
 end
 
---- Logistic regression by gradient descent with momentum; returns a scorer.
-local function regress(rows)
-  local n, k = #rows, #rows[1]
-  local mean, scale = {}, {}
-  for j = 1, k do
+local STEPS <const>, RATE <const>, MOMENTUM <const>, DECAY <const> = 100, 0.1, 0.9, 0.003
+
+-- The mean of each feature and the inverse of its standard deviation (0 for a constant).
+local function moments(rows)
+  local n, mean, scale = #rows, {}, {}
+  for j = 1, #rows[1] do
     local sum, squares = 0, 0
     for i = 1, n do
       local x = rows[i][j]
       sum, squares = sum + x, squares + x * x
     end
     mean[j] = sum / n
-    local var = squares / n - mean[j] ^ 2
-    scale[j] = var > 1e-9 and 1 / math.sqrt(var) or 0
+    local variance = squares / n - mean[j] ^ 2
+    scale[j] = variance > 1e-9 and 1 / math.sqrt(variance) or 0
   end
-  local x = {}
+  return mean, scale
+end
+
+-- Logistic regression on standardised features, by gradient descent with momentum and weight
+-- decay. Returns a function that gives a row's score.
+local function regress(rows)
+  local n, k = #rows, #rows[1]
+  local mean, scale = moments(rows)
+  local x, w, move, bias, bias_move = {}, {}, {}, 0, 0
   for i = 1, n do
     local xi, row = {}, rows[i]
     for j = 1, k do xi[j] = (row[j] - mean[j]) * scale[j] end
     x[i] = xi
   end
-  local w, move, bias, bias_move = {}, {}, 0, 0
   for j = 1, k do w[j], move[j] = 0, 0 end
-  for _ = 1, 100 do
+  for _ = 1, STEPS do
     local gradient, bias_gradient = {}, 0
     for j = 1, k do gradient[j] = 0 end
     for i = 1, n do
@@ -113,10 +141,10 @@ local function regress(rows)
       bias_gradient = bias_gradient + e
       for j = 1, k do gradient[j] = gradient[j] + e * xi[j] end
     end
-    bias_move = 0.9 * bias_move - 0.1 * bias_gradient / n
+    bias_move = MOMENTUM * bias_move - RATE * bias_gradient / n
     bias = bias + bias_move
     for j = 1, k do
-      move[j] = 0.9 * move[j] - 0.1 * (gradient[j] / n + 0.003 * w[j])
+      move[j] = MOMENTUM * move[j] - RATE * (gradient[j] / n + DECAY * w[j])
       w[j] = w[j] + move[j]
     end
   end
@@ -127,7 +155,9 @@ local function regress(rows)
   end
 end
 
---- Area under the curve of scored rows with `label` 0 or 1; ties count half.
+-- Area under the ROC curve of rows with a score and a label, 0 or 1: the probability that a
+-- row of label 1 scores higher than one of label 0, where ties count half. Nil if a label is
+-- missing. It sorts the rows.
 local function area(rows)
   table.sort(rows, function(a, b) return a.score < b.score end)
   local ranks, positive, i = 0, 0, 1
@@ -146,12 +176,13 @@ local function area(rows)
   return (ranks - positive * (positive + 1) / 2) / (positive * negative)
 end
 
---- How well it tells what is played from what was recorded, cross-validated
---- by song.
+--- How well the classifier tells played stretches from recorded ones, cross-validated: a
+--- song's stretches are scored by a classifier that was trained on other songs.
 ---@param songs neuraldrummer.evaluated_song[]
----@param real table[] the stretches of the recorded drums
----@param played integer[][] masks
----@return number? auc nil where there are too few stretches to say
+---@param real table[] stretches of the recorded drums
+---@param played integer[][] masks, by song and step
+---@return number? auc nil if there are too few stretches
+---@package
 function classifier.auc(songs, real, played)
   local rows = {}
   for _, row in ipairs(classifier.stretches(songs, played)) do

@@ -1,11 +1,11 @@
---- Who plays the songs: a model, and what needs no network. Each gives a
---- song's hits as masks, one integer a step.
+--- The players that are evaluated: models, and baselines that need no network. A player
+--- gives a song's hits as masks, one integer per step.
 local core = require "neuraldrummer.core"
 local evaluated = require "neuraldrummer.evaluate.songs"
 
 local players = {}
 
--- What needs no network ----------------------------------------------------
+-- Baselines -----------------------------------------------------------------
 
 local function silence(song)
   local out = {}
@@ -13,42 +13,52 @@ local function silence(song)
   return out
 end
 
---- Kick on 1 and 3, snare on 2 and 4, closed hat on eighths. The pulse is the
---- quarter, or three eighths in 6/8, 9/8, 12/8.
-local function stock_beat(song)
+-- Masks of the voices of the stock beat; 0 for a voice that the kit does not have.
+local function stock_voices(song)
   local voice = {}
   for v, name in ipairs(song.seq:voices()) do
     voice[name:lower():gsub("[^%a]+", " ")] = 1 << (v - 1)
   end
-  local kick, snare = voice.kick or 0, voice.snare or 0
-  local hat = voice["closed hat"] or voice["closed hihat"] or 0
-  local out, list = silence(song), song.seq:bars()
-  local unit = {}  -- steps of 1/denominator, by meter: from the longest bar, as one may be cut off
-  for _, bar in ipairs(list) do
+  return voice.kick or 0, voice.snare or 0, voice["closed hat"] or voice["closed hihat"] or 0
+end
+
+-- Steps of a note of the meter's denominator, by meter. The longest bar of a meter decides,
+-- because other bars may be cut off.
+local function unit_lengths(bars)
+  local unit = {}
+  for _, bar in ipairs(bars) do
     local meter = bar.numerator .. "/" .. bar.denominator
-    local steps = bar.last - bar.first + 1
-    unit[meter] = math.max(unit[meter] or 0, steps / bar.numerator)
+    unit[meter] = math.max(unit[meter] or 0, (bar.last - bar.first + 1) / bar.numerator)
   end
-  local function strike(from, to, every, pick)
+  return unit
+end
+
+-- Kick on 1 and 3, snare on 2 and 4, closed hat on eighths. The pulse is a quarter note, or
+-- three eighths in 6/8, 9/8 and 12/8.
+local function stock_beat(song)
+  local kick, snare, hat = stock_voices(song)
+  local out, bars = silence(song), song.seq:bars()
+  local unit = unit_lengths(bars)
+  local function add(from, to, every, voice_of)
     local k = 0
     while every > 0 do
       local t = from + math.floor(k * every + 0.5)
       if t > to then break end
-      out[t] = (out[t] or 0) | pick(k)
+      out[t] = (out[t] or 0) | voice_of(k)
       k = k + 1
     end
   end
-  for _, bar in ipairs(list) do
+  for _, bar in ipairs(bars) do
     local u, d = unit[bar.numerator .. "/" .. bar.denominator], bar.denominator
     local pulse = d == 8 and bar.numerator % 3 == 0 and 3 * u or u * d / 4
     local last = math.min(bar.last, song.n)
-    strike(bar.first, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
-    strike(bar.first, last, math.max(1, u * d / 8), function() return hat end)
+    add(bar.first, last, pulse, function(k) return k % 2 == 0 and kick or snare end)
+    add(bar.first, last, math.max(1, u * d / 8), function() return hat end)
   end
   return out
 end
 
---- The recorded bar before, at every bar: it sees the real drums.
+-- Plays in every bar the recorded drums of the bar before: it sees the recording.
 local function last_bar(song)
   local out, before = silence(song), song.given[#song.given]
   for _, bar in ipairs(song.bars) do
@@ -61,21 +71,21 @@ local function last_bar(song)
   return out
 end
 
---- The recorded bar that is met most often (of those with hits, the first),
---- at every bar, cut off or gone on with to the bar's length.
+-- Plays the most frequent recorded bar (of those with hits; the earliest of equally frequent
+-- ones) in every bar. A bar of another length is cut off, or filled from the bar after.
 local function commonest_bar(song)
-  local counts, best, most = {}, nil, 0
+  local counts, best, best_count = {}, nil, 0
   for _, bar in ipairs(song.bars) do
-    local struck = false
-    for t = bar.first, bar.last do struck = struck or song.real[t] ~= 0 end
-    if struck then
+    local any = false
+    for t = bar.first, bar.last do any = any or song.real[t] ~= 0 end
+    if any then
       local key = evaluated.bar_key(song.real, bar)
       counts[key] = (counts[key] or 0) + 1
     end
   end
   for _, bar in ipairs(song.bars) do
     local count = counts[evaluated.bar_key(song.real, bar)] or 0
-    if count > most then best, most = bar, count end
+    if count > best_count then best, best_count = bar, count end
   end
   local out = silence(song)
   if not best then return out end
@@ -88,7 +98,7 @@ local function commonest_bar(song)
   return out
 end
 
---- The bars that are given, over and over.
+-- Plays the given bars over and over.
 local function given_again(song)
   local out, given = silence(song), song.given
   for i, bar in ipairs(song.bars) do
@@ -105,9 +115,10 @@ end
 ---@field name string
 ---@field play fun(song: neuraldrummer.evaluated_song): integer[]
 
---- These, in the order of the table; the last one where bars are given.
+--- The baselines in the order of the table.
 ---@param options neuraldrummer.evaluate_options
 ---@return neuraldrummer.evaluate_player[]
+---@package
 function players.simple(options)
   return {
     { name = "silence", play = silence },
@@ -118,39 +129,43 @@ function players.simple(options)
   }
 end
 
--- A model ------------------------------------------------------------------
+-- Models --------------------------------------------------------------------
 
---- Whether a model can be told of a style or of given drums.
+--- Whether a model takes a style and given drums.
 ---@param model neuraldrummer.model
 ---@return boolean
+---@package
 function players.takes_direction(model) return model:config().features == "whole" end
 
--- What a song's own drums may tell the drummer; nil: nothing.
+-- What the model is given of a song's recorded drums; nil for nothing.
 local function direction_of(song, model, o)
-  if not players.takes_direction(model) or not (o.style_of_own or o.given_bars) then return nil end
-  local direction = { style = o.style_of_own and song.seq or nil }
+  if not players.takes_direction(model) or not (o.recorded_style or o.given_bars) then
+    return nil
+  end
+  local direction = { style = o.recorded_style and song.seq or nil }
   if o.given_bars then
     local voices = #song.seq:voices()
-    local kept = (song.from - 1) * voices
+    local cells = (song.from - 1) * voices
     direction.fixed = song.seq
-    direction.mask = ("\1"):rep(kept) .. ("\0"):rep(#song.seq * voices - kept)
+    direction.mask = ("\1"):rep(cells) .. ("\0"):rep(#song.seq * voices - cells)
   end
   return direction
 end
 
---- Lets a model play the songs freely.
+--- Lets a model play the songs freely, with its own hits as history.
 ---@param model neuraldrummer.model
 ---@param songs neuraldrummer.evaluated_song[]
----@param o neuraldrummer.evaluate_options
----@return integer[][] played masks
----@return neuraldrummer.sequence[] seqs
+---@param o neuraldrummer.evaluate_options with all defaults
+---@return integer[][] played masks, by song and step
+---@return neuraldrummer.sequence[] seqs the same with velocities and offsets
+---@package
 function players.model(model, songs, o)
   local played, seqs = {}, {}
   for s, song in ipairs(songs) do
     local gen <close> = core.generator(model, { seed = o.seed + s - 1, temperature = o.temperature,
       variation = o.variation, cutoff = o.cutoff, forced = o.forced, start = o.start,
       threads = o.threads })
-    -- without the recorded drums: nothing of them may reach the drummer but what is told
+    -- without the recorded drums, so that the model sees only what the direction gives
     local blank = song.seq:with_hits(("\0"):rep(#song.seq * #song.seq:voices()))
     local seq = gen:play(blank, direction_of(song, model, o))
     if o.touch then seq = core.humanise(o.touch, seq, { seed = o.seed + s - 1 }) end

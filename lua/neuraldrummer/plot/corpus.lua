@@ -47,7 +47,7 @@ return function(found, options)
   local density = statistics.classes(found.density, statistics.DENSITY)
   if #tempo == 0 then return nil, "there are no songs to draw" end
   for v, voice in ipairs(found.voices) do
-    for k, odds in ipairs(found.odds[v]) do rows[#rows + 1] = { voice, k, odds } end
+    for k, odds in ipairs(found.rates[v]) do rows[#rows + 1] = { voice, k, odds } end
   end
   for _, class in ipairs(tempo) do
     rows[#rows + 1] = { "songs by tempo", class[1], class[2] }
@@ -63,12 +63,12 @@ return function(found, options)
   local n, most, names = #found.voices, 0, {}
   for v, voice in ipairs(found.voices) do
     names[v] = ("%s %d"):format(gnuplot.label((voice:gsub("_", " "))), v)
-    for _, odds in ipairs(found.odds[v]) do most = math.max(most, odds) end
+    for _, odds in ipairs(found.rates[v]) do most = math.max(most, odds) end
   end
   add("$odds << END")
   for v, voice in ipairs(found.voices) do
     local ramp = gnuplot.is_metal(voice) and gnuplot.METAL or gnuplot.SKIN
-    for k, odds in ipairs(found.odds[v]) do
+    for k, odds in ipairs(found.rates[v]) do
       add("%g %d %g %g %g %g %d", k, v, k - 0.47, k + 0.47, v - 0.45, v + 0.45,
         gnuplot.blend(WHITE, ramp[2], most > 0 and (odds / most) ^ 0.7 or 0))
     end

@@ -223,7 +223,7 @@ local function add_legend(add, height, has_fixed)
     text("loud", x)
     for i = 0, 4 do
       local left = x - 0.026 - (5 - i) * 0.013
-      swatch(left, left + 0.0115, gnuplot.stroke(family[2], 20 + i * 25))
+      swatch(left, left + 0.0115, gnuplot.hit_colour(family[2], 20 + i * 25))
     end
     text("soft", x - 0.096)
     text(family[1], x - 0.124)

@@ -4,6 +4,7 @@ local format = require "neuraldrummer.decimal".format
 local kits = require "neuraldrummer.kits"
 local midi = require "neuraldrummer.reaper.midi"
 local playing = require "neuraldrummer.options.playing"
+local quote = require "neuraldrummer.shell".quote
 
 local player = {}
 
@@ -98,13 +99,6 @@ local function read(path)
   local bytes = file:read "a"
   file:close()
   return bytes
-end
-
--- Quotes a word for a command line. On Windows, quotes within it cannot be escaped, and
--- are removed.
-local function quote(word, windows)
-  if windows then return '"' .. word:gsub('["%%\r\n]', "") .. '"' end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
 -- Runs the tool on a song; returns what it wrote, or nil and its message.

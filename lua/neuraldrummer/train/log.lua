@@ -1,7 +1,7 @@
---- The log of a training: a TSV file, one row a batch. A row waits for the next
---- batch, since an epoch's last one takes the validation's loss along; written
---- ones are kept until the disk has them, so that a checkpoint can hold what a
---- full disk would lose.
+--- The log of a training: a TSV file with one row per batch. A row is written when the next
+--- batch is done, because the last row of an epoch includes the validation loss. Rows are
+--- also remembered until they are flushed, so that a checkpoint can store rows that a full
+--- disk would lose.
 local files = require "neuraldrummer.files"
 local format = require "neuraldrummer.decimal".format
 
@@ -9,20 +9,20 @@ local ENOENT <const> = 2  -- on every system that has an errno
 local COLUMNS <const> = "epoch\tbatch\tloss\tvalid\trate\tnorm\tseconds\n"
 
 ---@class neuraldrummer.train_log
----@field failed? string why the disk takes no more
+---@field failed? string why a row could not be written
 local log = {}
 log.__index = log
 
---- Whether a file is the log of a training.
+--- Whether a file is a training log.
 ---@param path string
 ---@return boolean
 function log.is_log(path) return files.read(path, 6) == "epoch\t" end
 
--- Rows of an earlier sitting's file from before an epoch's batch: those behind
--- it were written since the checkpoint, or are in it.
+-- Rows of an earlier session before a batch. Later rows were written after the checkpoint, or
+-- are in it.
 local function rows_before(path, epoch, batch)
   local file <close>, message, errno = files.open(path)
-  if errno == ENOENT then return {} end  -- its message may be in any language
+  if errno == ENOENT then return {} end  -- the message depends on the locale
   if not file then return nil, message end
   local text, why = file:read "a"
   if not text then return nil, ("%s: %s"):format(path, why) end
@@ -35,14 +35,14 @@ local function rows_before(path, epoch, batch)
   return rows
 end
 
---- Opens the log, with what an earlier sitting wrote up to its checkpoint.
----@param path? string without one, rows wait and go nowhere
----@param at? {epoch: integer, batch: integer, waiting?: string} the checkpoint gone on from:
---- its place, and what its log's `waiting` was
+--- Opens the log. When a training is resumed, rows up to its checkpoint stay.
+---@param path? string without one, nothing is written
+---@param at? {epoch: integer, batch: integer, waiting?: string} position of the checkpoint, and
+--- the rows that it stores
 ---@return neuraldrummer.train_log? log
 ---@return string? message
 function log.open(path, at)
-  local self = setmetatable({ path = path, row = at and at.waiting, unsure = {} }, log)
+  local self = setmetatable({ path = path, row = at and at.waiting, unflushed = {} }, log)
   if not path then return self end
   local rows = {}
   if at then
@@ -59,19 +59,19 @@ function log.open(path, at)
   return self
 end
 
---- Writes the row that waits, with the validation's loss where there is one.
----@param valid_loss? number
+--- Writes the pending row.
+---@param valid_loss? number validation loss, at the end of an epoch
 function log:settle(valid_loss)
   if self.row and self.file then
     local row = self.row:format(valid_loss and format("%.6f", valid_loss) or "")
-    self.unsure[#self.unsure + 1] = row
+    self.unflushed[#self.unflushed + 1] = row
     local ok, why = self.file:write(row)
     if not ok then self.failed = self.failed or why end
   end
   self.row = nil
 end
 
---- The row of a batch, which waits; the one before it is written.
+--- Adds the row of a batch, which stays pending, and writes the one before it.
 ---@param state neuraldrummer.train_state
 function log:add(state)
   self:settle()
@@ -79,24 +79,26 @@ function log:add(state)
     state.last_loss, state.rate, state.norm, state.seconds)
 end
 
+--- Flushes the rows that are written.
 ---@return boolean? ok
 ---@return string? message that names the file
 function log:flush()
   if self.file and not self.failed then
     local ok, why = self.file:flush()
-    if ok then self.unsure = {} else self.failed = why end
+    if ok then self.unflushed = {} else self.failed = why end
   end
   if self.failed then return nil, ("%s: %s"):format(self.path, self.failed) end
   return true
 end
 
---- What the disk may not have, for the checkpoint.
+--- Rows that may not be on the disk, for the checkpoint.
 ---@return string? rows
 function log:waiting()
-  local rows = table.concat(self.unsure) .. (self.row or "")
+  local rows = table.concat(self.unflushed) .. (self.row or "")
   return rows ~= "" and rows or nil
 end
 
+--- Closes the file.
 function log:close()
   if self.file then self.file:close() end
   self.file = nil

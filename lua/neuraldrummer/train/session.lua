@@ -1,6 +1,6 @@
---- One sitting of a training: what it trains, where it stands, and how that is
---- saved_state. Its steps return true to go on, false where the training has ended as
---- `state` says, or nil and a message.
+--- One session of a training, from its start or a checkpoint to its end or an interruption:
+--- batches, validation and checkpoints. Its methods return true to continue, false when the
+--- training has ended as `state` says, or nil and a message when a file failed.
 local core = require "neuraldrummer.core"
 local files = require "neuraldrummer.files"
 local saved_state = require "neuraldrummer.train.state"
@@ -8,18 +8,23 @@ local saved_state = require "neuraldrummer.train.state"
 local session = {}
 session.__index = session
 
--- Mean loss a hit over the validation songs; NaN when it is none, false when no
--- hit was counted.
+--- A session, from a table of what it works on; see train.run.
+---@param self table
+---@return table session
+function session.new(self) return setmetatable(self, session) end
+
+-- Mean loss per grid cell over the validation songs. NaN if the loss of a batch is not finite;
+-- false if there is nothing to count.
 local function validate(model, valid, world)
-  local sum, count = 0.0, 0
+  local sum, cells = 0.0, 0
   while true do
     local more, message = valid:next()
     if more == nil then return nil, message end
     if not more then break end
     local loss, n = model:loss(valid)
-    if loss then sum, count = sum + loss * n, count + n else sum = 0 / 0 end
+    if loss then sum, cells = sum + loss * n, cells + n else sum = 0 / 0 end
   end
-  local all, message = world:sum { sum, count }
+  local all, message = world:sum { sum, cells }
   if not all then return nil, message end
   return all[2] > 0 and all[1] / all[2]
 end
@@ -28,7 +33,7 @@ local function finite(x) return x == x and x < math.huge and x > -math.huge end
 
 local to_text = saved_state.to_text
 
--- What every file of the training says of it.
+-- The strings that all files of the training have.
 function session:summary()
   local state = self.state
   return {
@@ -40,6 +45,7 @@ function session:summary()
   }
 end
 
+-- Writes the last checkpoint, with rows of the log that may not be on the disk yet.
 function session:save_last()
   local state, o = self.state, self.options
   local logged, why_not = self.log:flush()
@@ -56,7 +62,7 @@ function session:save_last()
   return nil, not ok and not logged and ("%s; %s"):format(why_not, why) or why_not or why
 end
 
--- Nothing that could not be loaded again is saved.
+-- Ends the training without saving weights, because they could not be loaded again.
 function session:diverged(why)
   self.state.diverged, self.state.why = true, why
   self.log:settle()
@@ -65,12 +71,14 @@ function session:diverged(why)
   return false
 end
 
-function session:tell()
-  if self.leads and self.options.on_progress then self.options.on_progress(self.state) end
+-- Calls a callback of the options, if there is one, in the first process.
+function session:notify(name, ...)
+  local callback = self.leads and self.options[name]
+  if callback then callback(self.state, ...) end
 end
 
--- A checkpoint within an epoch.
-function session:pause()
+-- Writes a checkpoint within an epoch, and ends the session after Ctrl-C.
+function session:checkpoint()
   local ok, message = self.state.model:is_finite()
   if not ok then return self:diverged(message) end
   ok, message = self:save_last()
@@ -82,8 +90,8 @@ function session:pause()
   return false
 end
 
--- One batch; second, whether there was one.
-function session:learn()
+-- Trains one batch. The second result is false at the end of an epoch.
+function session:train_batch()
   local state, o = self.state, self.options
   local more, message = self.batches:next()
   if more == nil then return nil, message end
@@ -92,8 +100,8 @@ function session:learn()
   state.rate = self.rate(o, done, state.batches * o.epochs)
   local loss, norm = state.model:train_step(self.batches,
     { rate = state.rate, clip = o.clip, epsilon = o.epsilon })
-  state.seconds = self.before + core.clock() - self.started
-  if not loss then  -- nor is the step taken: the weights are as before it
+  state.seconds = self.seconds_before + core.clock() - self.started
+  if not loss then  -- the weights are unchanged
     if norm:find "^training diverged" then return self:diverged(norm) end
     return nil, norm
   end
@@ -101,8 +109,8 @@ function session:learn()
   state.batch = state.batch + 1
   state.loss, state.last_loss, state.norm = self.sum / state.batch, loss, norm
   self.log:add(state)
-  self:tell()
-  -- of what one process sees, all must think the same
+  self:notify "on_progress"
+  -- an interruption or a failed disk in one process must stop all of them
   local failed
   state.interrupted, message = self.world:any(self.interrupt:seen())
   if message then return nil, message end
@@ -110,55 +118,68 @@ function session:learn()
   if message then return nil, message end
   local every = o.checkpoint_every or 0
   if state.interrupted or failed or (every > 0 and state.batch % every == 0) then
-    local on, why = self:pause()
+    local on, why = self:checkpoint()
     if not on then return on, why end
   end
   return true, true
 end
 
--- What follows an epoch: its validation, and what is saved.
-function session:end_epoch()
+-- Writes the best model and, if asked to, the model of the epoch.
+function session:save_models(is_best)
   local state, o = self.state, self.options
+  if is_best then
+    local ok, message = state.model:save(o.out, { half = o.half, extra = self:summary() })
+    if not ok then return nil, message end
+  end
+  if not o.keep_epochs then return true end
+  return state.model:save(files.infix(o.out, ".epoch-" .. state.epoch),
+    { extra = self:summary() })
+end
+
+-- Ends an epoch: validates, writes models and the checkpoint.
+function session:end_epoch()
+  local state = self.state
   local valid_loss, message
   if self.valid then
     valid_loss, message = validate(state.model, self.valid, self.world)
     if valid_loss == nil then return nil, message end
     if valid_loss and not finite(valid_loss) then
-      return self:diverged "training diverged: the validation's loss is not finite"
+      return self:diverged "training diverged: the validation loss is not finite"
     end
   end
   state.valid_loss = valid_loss or nil
   self.log:settle(state.valid_loss)
-  local judged = state.valid_loss or self.sum / state.batch
-  local best = not state.best or judged < state.best
   local ok
   ok, message = state.model:is_finite()
   if not ok then return self:diverged(message) end
-  if best then state.best, state.best_epoch = judged, state.epoch end
-  if best and self.leads then
-    ok, message = state.model:save(o.out, { half = o.half, extra = self:summary() })
-  end
-  if ok and o.keep_epochs and self.leads then
-    ok, message = state.model:save(files.infix(o.out, ".epoch-" .. state.epoch),
-      { extra = self:summary() })
-  end
+  local loss = state.valid_loss or self.sum / state.batch
+  local is_best = not state.best or loss < state.best
+  if is_best then state.best, state.best_epoch = loss, state.epoch end
+  if self.leads then ok, message = self:save_models(is_best) end
   if not ok then return nil, message end
-  state.epoch, state.batch, self.sum = state.epoch + 1, 0, 0.0
-  state.seconds = self.before + core.clock() - self.started
+  local finished = state.epoch
+  state.epoch, state.batch, self.sum = finished + 1, 0, 0.0
+  state.seconds = self.seconds_before + core.clock() - self.started
   ok, message = self:save_last()
   if not ok then return nil, message end
-  self:tell()
-  state.interrupted, message = self.world:any(self.interrupt:seen() and state.epoch <= o.epochs)
+  self:notify("on_epoch", finished)
+  self:notify "on_progress"
+  state.interrupted, message = self.world:any(self.interrupt:seen()
+    and state.epoch <= self.options.epochs)
   if message then return nil, message end
   return not state.interrupted
 end
 
+--- Runs the session.
+---@return boolean? on nil when a file failed
+---@return string? message
 function session:train()
   local state = self.state
+  self:notify "on_start"
   while state.epoch <= state.epochs do
     local on, more
     repeat
-      on, more = self:learn()
+      on, more = self:train_batch()
       if not on then return on, more end
     until not more
     if state.batch == 0 then return nil, "the songs to train on are too short for one batch" end
