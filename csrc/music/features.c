@@ -100,6 +100,8 @@ static void put_given(float *row, const nd_layout *l, nd_part part, const float 
   if (n >= 0) row[n] = values != NULL ? 1.0f : 0.0f;
 }
 
+/* History that is not available leaves its parts 0, and the flag says that they are
+ * unknown. Similarity without a bar to repeat is 0 as well. */
 void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *c, float *row) {
   nd_layout l = nd_features_layout(f, voices);
   const nd_history *h = &c->history;
@@ -151,6 +153,7 @@ nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_
  * Similarity compares bars with all earlier ones: whole songs only, and costs time
  * that features without the part need not spend. */
 
+/* Costs 64 comparisons a bar at most, besides what self_similarity.c says. */
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                              const nd_grid *grid, nd_error *err) {
   nd_similarity s;
@@ -170,6 +173,7 @@ nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float
   return ND_OK;
 }
 
+/* Also of one that was never made, if it is zeroed. */
 void nd_recurrence_clear(nd_recurrence *r) {
   free(r->bar);
   *r = (nd_recurrence){.bar = NULL};

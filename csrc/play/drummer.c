@@ -128,6 +128,7 @@ static nd_status allocate_net(nd_drummer *d, nd_error *err) {
   return status;
 }
 
+/* ND_MISUSE, or ND_NOMEM for the weights, which are by far the largest part. */
 nd_status nd_drummer_make(nd_drummer **out, const nd_drummer_options *o, nd_error *err) {
   nd_drummer *d = nd_calloc(1, sizeof *d);
   if (d == NULL) return nd_nomem(err);
@@ -158,6 +159,7 @@ void nd_drummer_pack(nd_drummer *d) {
     d->packed = nd_inference_weights_pack(&d->net);
 }
 
+/* Before weights change: packed ones are a copy. */
 void nd_drummer_unpack(nd_drummer *d) {
   nd_inference_weights_free(d->packed);
   d->packed = NULL;
@@ -170,6 +172,7 @@ static const char *beat_word(nd_beat beat) {
   return beat == ND_BEAT_METER ? "beat of the meter" : "quarter note";
 }
 
+/* Kits are compared as a whole, names of voices included: voices are the network's outputs. */
 nd_status nd_drummer_accepts(const nd_drummer *d, const nd_tokeniser *settings, const char *what,
                              nd_error *err) {
   const nd_tokeniser *ours = &d->tokeniser;
@@ -201,10 +204,11 @@ nd_status nd_drummer_is_corrupt(nd_error *err) {
  * and writer cannot differ. Settings are read in the table's order: METRICS needs
  * to know the features. */
 
+/* How a setting is stored in nd_drummer, and its text. */
 typedef enum setting_kind {
   INTEGER, NUMBER,   /* int32_t, float: min..max */
   TEXT,              /* char[max] */
-  FLAG, CHOICE,      /* bool, an enumeration: by its name, see choices() */
+  FLAG, CHOICE,      /* bool, an enumeration: by its name */
   LIST,              /* int32_t[max], its length at `count`: "1,2,4"; "" if empty */
   KIT,               /* nd_kit, as nd_kit_format() writes it */
   METRICS            /* no value: the names of this version's metrics */
@@ -218,25 +222,30 @@ typedef struct setting {
   const char *const *names; /* of CHOICE, by value, ended by NULL */
 } setting;
 
+/* The words of checkpoints, which must not change. */
 static const char *const flag_names[] = {"false", "true", NULL};
 static const char *const beat_names[] = {
     [ND_BEAT_QUARTER] = "quarter", [ND_BEAT_METER] = "meter", [ND_BEAT_METER + 1] = NULL};
 
+/* Where a setting stands in an nd_drummer, and in its net's configuration. */
 #define AT(field) .at = offsetof(nd_drummer, field)
 #define NET(field) AT(net.config.field)
 
 static const setting settings[] = {
     {.key = "preset", TEXT, AT(preset), .max = sizeof((nd_drummer *)NULL)->preset},
+    /* the Sequences that it takes: kit and grid */
     {.key = "kit", KIT, AT(tokeniser.kit)},
     {.key = "beat", CHOICE, AT(tokeniser.beat), .names = beat_names},
     {.key = "steps_per_beat", INTEGER, AT(tokeniser.steps_per_beat), .min = 1, .max = 48},
     {.key = "include_drums", FLAG, AT(tokeniser.include_drums)},
     {.key = "original", FLAG, AT(tokeniser.original)},
     {.key = "max_steps", INTEGER, AT(tokeniser.max_steps), .min = 1, .max = ND_MAX_STEPS},
+    /* what a row of inputs consists of */
     {.key = "features", CHOICE, AT(features.kind), .names = nd_features_names},
     {.key = "look_back", LIST, AT(features.back), .count = offsetof(nd_drummer, features.n_back),
      .max = ND_MAX_BACK},
     {.key = "metrics", METRICS},
+    /* the network; bounds that depend on each other are nd_net_config_check()'s */
     {.key = "inputs", INTEGER, NET(inputs), .min = 1, .max = ND_MAX_INPUTS},
     {.key = "voices", INTEGER, NET(voices), .min = 1, .max = ND_MAX_VOICES},
     {.key = "layers", INTEGER, NET(layers), .min = 1, .max = ND_MAX_LAYERS},
@@ -253,6 +262,7 @@ static const setting settings[] = {
     {.key = "touch", FLAG, NET(touch)},
     {.key = "dropout", NUMBER, NET(dropout), .max = 0.99},
     {.key = "head_dropout", NUMBER, NET(head_dropout), .max = 0.99},
+    /* training: shape of a batch, then probabilities of augmentations */
     {.key = "steps", INTEGER, AT(steps), .min = 1, .max = 1 << 16},
     {.key = "batch", INTEGER, AT(batch), .min = 1, .max = 1 << 16},
     {.key = "history_all", NUMBER, AT(history_all), .max = 1},
@@ -265,6 +275,7 @@ static const setting settings[] = {
     {.key = "controls_given", NUMBER, AT(controls_given), .max = 1},
     {.key = "style_noise", NUMBER, AT(style_noise), .max = 1},
     {.key = "metric_dropout", NUMBER, AT(metric_dropout), .max = 1},
+    /* defaults for playing */
     {.key = "temperature", NUMBER, AT(temperature), .max = 100},
     {.key = "temperature_spread", NUMBER, AT(temperature_spread), .max = 1},
     {.key = "cutoff", NUMBER, AT(cutoff), .max = 1},
@@ -280,7 +291,7 @@ _Static_assert(sizeof(nd_beat) == sizeof(int32_t) && sizeof(nd_features_kind) ==
 /* Appends the setting's value as text, with a terminating zero. Numbers do not depend on
  * the host's locale. An allocation that fails leaves b->failed set. */
 static void write_value(nd_buffer *b, const setting *s, const nd_drummer *d) {
-  const void *value = (const char *)d + s->at;
+  const void *value = (const char *)d + s->at;  /* of the type that s->kind says */
   const int32_t *integers = value;
   char text[ND_KIT_TEXT] = "";
   switch (s->kind) {
@@ -338,12 +349,13 @@ nd_status nd_drummer_describe(const nd_drummer *d, nd_checkpoint *c, nd_error *e
     else status = nd_checkpoint_set_metadata(c, settings[i].key, (const char *)text.bytes, err);
   }
   free(text.bytes);
+  if (status == ND_OK) status = write_styles(c, &d->styles, err);
   for (int32_t i = 0; i < d->net.n_tensors && status == ND_OK; i++) {
     const nd_tensor *x = &d->net.tensors[i];
     int64_t shape[2] = {x->shape[0], x->shape[1]};
     status = nd_checkpoint_add(c, x->name, x->rank, shape, d->net.block + x->offset, err);
   }
-  return status == ND_OK ? write_styles(c, &d->styles, err) : status;
+  return status;
 }
 
 /* -------------------------------------------------------------------- reading
@@ -384,9 +396,9 @@ static bool read_number(const setting *s, const char *text, void *value) {
   return (float)v <= (float)s->max;
 }
 
-/* Whether the text lists this version's metrics: the order of inputs is part of what
- * the weights mean, so a file that was made for others must not load, even where the
- * sizes agree. Models whose inputs are not metrics do not care. */
+/* Whether the text lists this version's metrics, separated by commas: the order of
+ * inputs is part of what the weights mean, so a file that was made for others must not
+ * load, even where the sizes agree. Models whose inputs are not metrics do not care. */
 static bool read_metrics(const nd_drummer *d, const char *text) {
   if (d->features.kind != ND_FEATURES_DRUMMER && d->features.kind != ND_FEATURES_WHOLE) return true;
   for (int32_t m = 0; m < ND_N_METRICS; m++) {
@@ -478,6 +490,7 @@ static nd_status read_network(nd_drummer *d, const nd_checkpoint *c, nd_error *e
       return nd_fail(err, ND_FORMAT, "tensor %s does not have the shape that the settings give it",
                      x->name);
   }
+  /* every tensor is there: the memory is no more than the file already needed */
   nd_status status = allocate_net(d, err);
   if (status != ND_OK) return status;
   for (int32_t i = 0; i < net->n_tensors; i++) {
@@ -499,6 +512,7 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
   for (const char *p = names; p != NULL && *p != '\0'; p++) n += *p == '\n';
   bool match = n > 0 && n <= 1 << 20;  /* a bound that keeps sizes far from overflow */
   list_styles(&(nd_styles){.n = n, .size = nd_style_size(voices)}, list);
+  /* names and shapes first, for the sizes that the names and the kit give */
   for (int i = 0; i < STYLE_TENSORS; i++) {
     const nd_entry *e = entries[i] = nd_checkpoint_entry(c, list[i].name);
     present += e != NULL;
@@ -522,6 +536,7 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
   return d->styles.names != NULL ? ND_OK : nd_nomem(err);
 }
 
+/* Any failure frees everything: a model is restored whole or not at all. */
 nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error *err) {
   const char *format = nd_checkpoint_string(c, "format");
   if (format == NULL || strncmp(format, format_prefix, sizeof format_prefix - 1) != 0)

@@ -41,56 +41,40 @@ static nd_status prepare(explanation *e, const float *style, nd_error *err) {
   return nd_recurrence_make(&e->recurrence, &e->d->features, seq->metrics, &seq->grid, err);
 }
 
-/* Inputs and gradient of one step, and where the parts of a row stand. */
-typedef struct step_gradient {
-  const nd_layout *layout;
-  const float *x, *gradient;   /* (inputs) */
-  int32_t voices;
-} step_gradient;
-
-/* What input `k` of a part contributed. */
-static float contribution(const step_gradient *s, nd_part part, int32_t k) {
-  int32_t i = s->layout->at[part] + k;
-  return s->x[i] * s->gradient[i];
-}
-
-/* Adds what the hits (voices) of an earlier step contributed, as row `row` of a part, to
- * `out`, whose values stand as the hits do. One row may be several inputs: the step
- * before is in a song of very short bars also a bar back. */
-static void add_hits(const step_gradient *s, nd_part part, int32_t row, const uint8_t *earlier,
+/* Adds what the hits (voices) of an earlier step contributed to `out`, whose values stand
+ * as the hits do; nothing for NULL, a step that does not exist. One step may be several
+ * inputs: the step before is in a song of very short bars also a bar back. */
+static void add_hits(const float *contributions, int32_t voices, const uint8_t *earlier,
                      const uint8_t *hits, float *out) {
-  if (earlier == NULL || s->layout->size[part] == 0) return;
-  for (int32_t v = 0; v < s->voices; v++)
-    out[(earlier - hits) + v] += contribution(s, part, row * s->voices + v);
+  for (int32_t v = 0; v < voices && earlier != NULL; v++)
+    out[(earlier - hits) + v] += contributions[v];
 }
 
-/* Attributes the gradient (steps, inputs) times x to metrics, hits and style. Sums go on
- * from step to step, in the order of the inputs. */
-static void attribute(const explanation *e, const float *gradient, nd_reasons *out) {
+/* Attributes `parts` (steps, inputs), the gradient, which becomes gradient times input, to
+ * metrics, hits and style. Sums go on from step to step, in the order of the inputs. */
+static void attribute(const explanation *e, float *parts, nd_reasons *out) {
   const nd_grid *grid = &e->seq->grid;
   const nd_features *f = &e->d->features;
   const uint8_t *hits = e->seq->hits;
-  int32_t V = nd_sequence_voices(e->seq), I = e->d->net.config.inputs;
-  nd_layout layout = nd_features_layout(f, V);
+  int32_t V = nd_sequence_voices(e->seq);
+  nd_layout l = nd_features_layout(f, V);
   memset(out->song, 0, (size_t)grid->n_steps * ND_N_METRICS * sizeof *out->song);
   memset(out->hits, 0, (size_t)grid->n_steps * (size_t)V * sizeof *out->hits);
   out->style = 0.0f;
-  for (int32_t t = 0; t < grid->n_steps; t++) {
-    step_gradient s = {&layout, e->x + (size_t)t * (size_t)I, gradient + (size_t)t * (size_t)I, V};
+  for (size_t i = 0; i < (size_t)grid->n_steps * (size_t)l.inputs; i++) parts[i] *= e->x[i];
+  for (int32_t t = 0; t < grid->n_steps; t++, parts += l.inputs) {
     float *song = out->song + (size_t)t * ND_N_METRICS;
-    for (int32_t m = 0; m < layout.size[ND_PART_METRICS]; m++)
-      song[m] = contribution(&s, ND_PART_METRICS, m);
+    memcpy(song, parts + l.at[ND_PART_METRICS], (size_t)l.size[ND_PART_METRICS] * sizeof *song);
     /* the similarity of the bar that repeats is both a metric and an input of its own */
-    if (layout.size[ND_PART_SIMILARITY] > 0)
-      song[ND_M_RECURRENCE] += contribution(&s, ND_PART_SIMILARITY, 0);
+    if (l.size[ND_PART_SIMILARITY] > 0) song[ND_M_RECURRENCE] += parts[l.at[ND_PART_SIMILARITY]];
     for (nd_part part = ND_PART_TRAITS; part <= ND_PART_GROOVE; part++)
-      for (int32_t k = 0; k < layout.size[part]; k++) out->style += contribution(&s, part, k);
+      for (int32_t k = 0; k < l.size[part]; k++) out->style += parts[l.at[part] + k];
     int32_t bar = nd_grid_bar(grid, t);
     nd_history h = nd_features_history(f, grid, V, hits, t, bar, e->recurrence.bar[bar]);
-    add_hits(&s, ND_PART_BEFORE, 0, h.before, hits, out->hits);
-    for (int32_t k = 0; k < f->n_back; k++)
-      add_hits(&s, ND_PART_BACK, k, h.back[k], hits, out->hits);
-    add_hits(&s, ND_PART_RECURRENCE, 0, h.recurrence, hits, out->hits);
+    add_hits(parts + l.at[ND_PART_BEFORE], V, h.before, hits, out->hits);
+    for (int32_t k = 0; k * V < l.size[ND_PART_BACK]; k++)
+      add_hits(parts + l.at[ND_PART_BACK] + k * V, V, h.back[k], hits, out->hits);
+    add_hits(parts + l.at[ND_PART_RECURRENCE], V, h.recurrence, hits, out->hits);
   }
 }
 

@@ -54,10 +54,11 @@ nd_status nd_generator_make(nd_generator **out, const nd_drummer *d,
   return status;
 }
 
+/* Also a generator that was made half-way. */
 void nd_generator_free(nd_generator *g) {
   if (g == NULL) return;
   nd_sequence_free(g->prime);
-  nd_decoder_clear(&g->batch);
+  nd_arena_clear(&g->batch.arena);
   free(g);
 }
 
@@ -71,7 +72,8 @@ void nd_generator_reset(nd_generator *g) {
 
 /* ----------------------------------------------------------------------- live */
 
-/* With both directions the encoder needs the song's end before the first step. */
+/* A causal encoder, or none, needs the steps so far only. With both directions the
+ * encoder needs the song's end before the first step. */
 bool nd_generator_live(const nd_generator *g) {
   return nd_net_directions(&g->drummer->net.config) < 2;
 }

@@ -66,6 +66,7 @@ nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_
   return status;
 }
 
+/* The whole work is one inference, which can stop anywhere. */
 static nd_status advance(void *self, double *macs, bool *more, nd_error *err) {
   nd_humanise *h = self;
   (void)err;  /* the signature is a job's, but nothing can fail */
@@ -91,8 +92,8 @@ static float draw(nd_rng *rng, float mean, float log_deviation, float shared) {
   return mean + nd_touch_deviation(log_deviation) * sqrt_half * (shared + nd_rng_normal(rng));
 }
 
-/* Replaces the velocities and offsets of all hits that are not fixed. Random numbers
- * are drawn for those only, in order of time and voice. */
+/* Replaces the velocities (1..127) and offsets (1/256 of a step) of all hits that are
+ * not fixed. Random numbers are drawn for those only, in order of time and voice. */
 static void draw_all(const nd_humanise *h, float amount, uint64_t seed, const uint8_t *fixed_mask,
                      nd_sequence *seq) {
   nd_rng rng = nd_rng_seed(seed, 6);

@@ -84,6 +84,8 @@ static void fill_rows(const nd_drummer *d, const nd_case *c, const float *metric
   }
 }
 
+/* Metrics and recurrence are those of the whole Sequence, even for a short excerpt: what a
+ * bar repeats may lie before it. */
 nd_status nd_likelihood_rows(const nd_drummer *d, const nd_case *c, float *x, nd_error *err) {
   nd_status status = check_case(d, c, err);
   if (status != ND_OK) return status;
@@ -190,6 +192,8 @@ static void discard(void *self) {
   free(l);
 }
 
+/* Every case is checked before the first is computed, so that misuse is reported at once.
+ * Memory for rows is taken batch by batch. */
 nd_status nd_likelihood_make(nd_likelihood **out, const nd_drummer *d, const nd_case *cases,
                              int32_t n, float *const *values, nd_error *err) {
   for (int32_t i = 0; i < n; i++) {
@@ -223,6 +227,7 @@ static nd_status begin_batch(nd_likelihood *l, nd_error *err) {
   lay_out(l, &counted);
   if (!nd_arena_reserve(&l->arena, counted.used)) return nd_nomem(err);
   lay_out(l, &l->arena);
+  /* the arena may hold the last batch's rows */
   memset(l->x[0], 0, (size_t)padding(l) * (size_t)c->inputs * sizeof **l->x);
   nd_inference_clear(&l->inference);
   if (c->window > 0) return ND_OK;
@@ -247,7 +252,7 @@ static nd_status make_rows(nd_likelihood *l, double *macs, nd_error *err) {
  * after the step before. */
 static nd_status predict_windows(nd_likelihood *l, double *macs, nd_error *err) {
   const nd_net_config *c = &l->d->net.config;
-  size_t V = (size_t)c->voices, W = (size_t)c->window;
+  size_t V = (size_t)c->voices, W = (size_t)c->window;  /* a window's last logits count */
   int32_t left = l->steps[0] - l->step, n = left < WINDOWS ? left : WINDOWS, steps[WINDOWS];
   const float *x[WINDOWS];
   float *logits[WINDOWS];
@@ -259,6 +264,7 @@ static nd_status predict_windows(nd_likelihood *l, double *macs, nd_error *err) 
   }
   nd_status status = nd_inference_make(&run, &l->d->net, n, steps, x, logits, err);
   if (status != ND_OK) return status;
+  /* without a limit: this is one unit, as long as a few hundred steps of playing */
   (void)nd_inference_advance(&run, nd_drummer_weights(l->d), INFINITY);
   nd_inference_clear(&run);
   for (int32_t i = 0; i < n; i++, l->step++)
@@ -267,7 +273,8 @@ static nd_status predict_windows(nd_likelihood *l, double *macs, nd_error *err) 
   return ND_OK;
 }
 
-/* Takes the likelihoods of the next case, for each step of the excerpt, if its inputs are in the batch. */
+/* Takes the likelihoods of the next case, for each step of its excerpt, if its inputs are
+ * in the batch. Returns the work as multiply-accumulates. */
 static double advance_case(nd_likelihood *l) {
   int32_t i = l->at++, k = l->input_of[i] - l->first;
   if (k < 0 || k >= l->count) return 0.0;

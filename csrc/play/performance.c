@@ -41,7 +41,7 @@ typedef enum phase {
   DONE
 } phase;
 
-/* One take: what comes in, what it plays, and its state meanwhile. */
+/* One take of the song: what comes in, what it plays, and its state meanwhile. */
 typedef struct take_io {
   nd_generator *generator;
   const nd_direction *direction;
@@ -52,6 +52,8 @@ typedef struct take_io {
   nd_sequence *result;
 } take_io;
 
+/* The song as a whole. All takes are at the same step; they differ in their direction,
+ * their random numbers and therefore their hits. */
 struct nd_performance {
   const nd_drummer *drummer;
   uint64_t style_generation;  /* of the drummer's styles, at the start */
@@ -79,7 +81,7 @@ struct nd_performance {
 
 /* The steps between which the song sounds; all of them when no step does: drums alone,
  * or token text, have no such metric. */
-static void find_band(nd_performance *p) {
+static void find_band(nd_performance *p) {  /* both are 0 before */
   int32_t n = nd_sequence_steps(p->song);
   for (int32_t t = n - 1; t >= 0; t--) {
     if (p->song->metrics[(size_t)t * ND_N_METRICS + ND_M_PLAYING] == 0.0f) continue;
@@ -104,6 +106,7 @@ static bool same_encoding(const nd_sequence *song, const nd_direction *a, const 
     return false;
   if (a->fixed_mask == NULL || b->fixed_mask == NULL) return a->fixed_mask == b->fixed_mask;
   if (memcmp(a->fixed_mask, b->fixed_mask, cells) != 0) return false;
+  /* one Sequence for both is the usual case, and needs no comparison */
   for (size_t i = 0; i < cells && a->fixed != b->fixed; i++)
     if (a->fixed_mask[i] && a->fixed->hits[i] != b->fixed->hits[i]) return false;
   return true;
@@ -173,7 +176,7 @@ static void discard(void *self) {
   nd_performance *p = self;
   if (p == NULL) return;
   for (int32_t i = 0; p->takes != NULL && i < p->n; i++) nd_sequence_free(p->takes[i].result);
-  nd_decoder_clear(&p->batch);
+  nd_arena_clear(&p->batch.arena);
   nd_encoder_run_clear(&p->encoder);
   nd_recurrence_clear(&p->recurrence);
   nd_arena_clear(&p->arena);
@@ -182,7 +185,9 @@ static void discard(void *self) {
   free(p);
 }
 
-/* What the takes need to share one network run. */
+/* Takes share the model's weights, so it must be one model; and each moves a generator on,
+ * so that none may occur twice. A model without encoder has no inputs for a direction:
+ * ignoring it silently would look like a bad model. */
 static nd_status check_takes(nd_generator *const *generators, int32_t n,
                              const nd_direction *directions, nd_error *err) {
   const nd_drummer *drummer = generators[0]->drummer;
@@ -225,12 +230,15 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
 
 /* ------------------------------------------------------------------ the phases */
 
+/* Every phase counts from 0. */
 static void next_phase(nd_performance *p, phase next) {
   p->phase = next;
   p->at = 0;
 }
 
-/* Feeds the next step of each take's start. false when no take had one. */
+/* Feeds the next step of each take's start. Starts may differ in length, because each
+ * generator may have a prime of its own: a take whose start is over waits. false when no
+ * take had one. */
 static bool feed_start(nd_performance *p) {
   bool fed = false;
   for (int32_t i = 0; i < p->n; i++)
@@ -252,7 +260,8 @@ static nd_status choose_style(nd_performance *p, double *macs, nd_error *err) {
   return status;
 }
 
-/* The song and the direction at step p->at of a bar, without history. */
+/* The song and the direction at step p->at, which is in bar `bar`, without history: what
+ * the encoder sees, and what the decoder sees besides its own past. */
 static nd_step_context context_of(const nd_performance *p, const nd_direction *d, int32_t bar) {
   size_t cell = (size_t)p->at * (size_t)nd_sequence_voices(p->song);
   nd_step_context c = nd_step_metrics(p->song->metrics + (size_t)p->at * ND_N_METRICS);
@@ -291,7 +300,8 @@ static void multiply_chunk(nd_performance *p) {
               false, p->products + k * CHUNK * 4 * (size_t)c->hidden);
 }
 
-/* Row of p->products for a take at this step; NULL without an encoder. */
+/* Row of p->products (4 hidden) for a take at this step; NULL without an encoder. Valid
+ * until the next chunk is multiplied. */
 static const float *encoding_of(const nd_performance *p, const take_io *t) {
   size_t row = (size_t)t->encoding * CHUNK + (size_t)(p->at % CHUNK);
   if (p->n_encodings == 0) return NULL;
@@ -305,7 +315,7 @@ static void play_step(nd_performance *p) {
   int32_t V = p->drummer->net.config.voices, bar = nd_grid_bar(grid, p->at);
   int32_t repeats = p->recurrence.bar[bar];
   bool band_plays = p->at >= p->enter && p->at < p->leave;
-  if (p->at % CHUNK == 0) multiply_chunk(p);
+  if (p->at % CHUNK == 0) multiply_chunk(p);  /* nothing without an encoder */
   for (int32_t i = 0; i < p->n; i++) {
     take_io *t = &p->takes[i];
     nd_step_io *io = &p->steps[i];
@@ -401,7 +411,8 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err) {
   return ND_OK;
 }
 
-/* Ownership moves to the caller, so that nd_performance_free() does not free it. */
+/* NULL before nd_performance_end(). Ownership moves to the caller, so that
+ * nd_performance_free() does not free it. */
 nd_sequence *nd_performance_result(nd_performance *p, int32_t i) {
   nd_sequence *result = p->takes[i].result;
   p->takes[i].result = NULL;

@@ -61,8 +61,6 @@ nd_status nd_decoder_make(nd_decoder_batch *b, const nd_drummer *d, int32_t n, n
   return ND_OK;
 }
 
-void nd_decoder_clear(nd_decoder_batch *b) { nd_arena_clear(&b->arena); }
-
 void nd_decoder_reset(nd_decoder_batch *b) {
   const nd_net_config *c = &b->drummer->net.config;
   size_t states = (size_t)c->layers * (size_t)b->n * state_size(b);

@@ -80,7 +80,8 @@ static bool in_split(const nd_corpus *corpus, int32_t song, int32_t split) {
   return split < 0 || (int32_t)nd_corpus_split(corpus, song) == split;
 }
 
-/* Measures one song of the corpus; one without drums adds no style. */
+/* Measures one song of the corpus, reading and freeing it, so that memory does not grow
+ * with the corpus; one without drums adds no style. */
 static nd_status add_style(nd_styles *s, const nd_corpus *corpus, int32_t song, nd_buffer *names,
                            nd_error *err) {
   nd_sequence *seq;
@@ -96,6 +97,7 @@ static nd_status add_style(nd_styles *s, const nd_corpus *corpus, int32_t song, 
   return ND_OK;
 }
 
+/* On failure some arrays may be there: nd_styles_clear() frees them. */
 nd_status nd_styles_allocate(nd_styles *s, int32_t capacity, int32_t voices, nd_error *err) {
   s->voices = voices;
   s->size = nd_style_size(voices);
@@ -207,7 +209,7 @@ static void vote(const nd_styles *s, const float *traits, float *votes) {
   softmax(votes, s->n);
 }
 
-/* Expected hits of a style's groove in four beats. */
+/* Expected hits of a style's groove in four beats: squares of roots are rates. */
 static float expected_hits(const nd_styles *s, int32_t i) {
   const float *x = groove(s, i);
   float sum = 0;
@@ -229,10 +231,12 @@ static void score(const nd_styles *s, const float *votes, float *scores) {
   const float density_penalty = 10.0f;  /* of the squared log-ratio to the hits voted for */
   const float ignored = 0.02f;          /* share of the largest vote: too small to count */
   float largest = 0.0f, usual = 0.0f;
+  /* `usual`: the hits that the votes expect */
   for (int32_t i = 0; i < s->n; i++) {
     largest = fmaxf(largest, votes[i]);
     usual += votes[i] * expected_hits(s, i);
   }
+  /* 0.1 hits more on both sides: a silent groove has a ratio as well */
   for (int32_t i = 0; i < s->n; i++) {
     float agreement = 0.0f, excess = logf((expected_hits(s, i) + 0.1f) / (usual + 0.1f));
     for (int32_t j = 0; j < s->n; j++)
@@ -241,6 +245,7 @@ static void score(const nd_styles *s, const float *votes, float *scores) {
   }
 }
 
+/* Both steps of the choice, see styles.h: votes by the songs' traits, scores by grooves. */
 nd_status nd_styles_weights(const nd_styles *s, const nd_sequence *song, float *weights,
                             nd_error *err) {
   if (s->n == 0) return ND_OK;

@@ -63,8 +63,9 @@ typedef struct nd_step_io {
  * the take. */
 void nd_take_reset(nd_take *t, const nd_generator_options *options);
 
+/* State and scratch memory of n takes; its arena is to be cleared, also after a failure.
+ * ND_NOMEM. Then: all takes at zero state. */
 nd_status nd_decoder_make(nd_decoder_batch *b, const nd_drummer *d, int32_t n, nd_error *err);
-void nd_decoder_clear(nd_decoder_batch *b);
 void nd_decoder_reset(nd_decoder_batch *b);
 
 /* Copies the state of take `at` of `from` to `to`, a batch of one. */
