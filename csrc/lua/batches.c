@@ -17,6 +17,7 @@ typedef struct batches {
   bool filled;
 } batches;
 
+/* The sampler uses corpus, model and world, so it is freed before their shares. */
 static void release(void *p) {
   batches *b = p;
   nd_sampler_free(b->sampler);
@@ -45,12 +46,15 @@ static nd_batch *batch_of(batches *b) {
   return b->sampler != NULL ? nd_sampler_batch(b->sampler) : &b->single;
 }
 
+/* After next() returned false or failed, the batch has stale numbers. */
 nd_batch *lnd_check_batch(lua_State *L, int arg) {
   batches *b = check(L, arg);
   if (!b->filled) luaL_argerror(L, arg, "no batch yet: call next() first");
   return batch_of(b);
 }
 
+/* A checkpoint with the position of batches for another model could not be resumed: they
+ * may have other sizes, and their streams' state belongs to other weights. */
 bool lnd_check_batches_of(lua_State *L, int arg, int model) {
   batches *b = check(L, arg);
   if (b->sampler != NULL && b->model->p != lnd_check(L, model, &lnd_model))
@@ -63,6 +67,8 @@ static const nd_net_config *config_of(const batches *b) {
   return &((const lnd_model_object *)b->model->p)->drummer->net.config;
 }
 
+/* The sampler's position goes into the metadata, the recurrent state of all streams into
+ * a tensor. Collecting the streams of all processes is a collective operation. */
 nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   batches *b = check(L, arg);
   if (b->sampler == NULL) return ND_OK;  /* the caller has the numbers */

@@ -18,7 +18,7 @@
 
 static const char extra_prefix[] = "extra.";
 
-/* Far more than any training takes, so that counting on cannot overflow. */
+/* Far more than any training takes, so that the counter cannot overflow after a load. */
 static const int64_t max_training_steps = INT64_MAX / 2;
 
 /* Adds Adam's moments and counters, and the state of dropout's random numbers. */

@@ -66,7 +66,8 @@ static void push_reasons(lua_State *L, const nd_kit *kit, int32_t steps, const n
   set_earlier(L, kit, steps, r->hits);
 }
 
-/* core.explain(model, seq, from, to, style): the reasons of each hit of these steps */
+/* core.explain(model, seq, from, to, style) -> a list of the reasons of each hit of these
+ * steps. It does not pause: a call is limited to 256 steps. */
 static int core_explain(lua_State *L) {
   const nd_drummer *d = lnd_check_drummer(L, 1);
   const nd_sequence *seq = lnd_check(L, 2, &lnd_sequence);

@@ -7,6 +7,7 @@
 
 #include "lnd.h"
 
+/* Lua code writes in small pieces, which are collected in a buffer. */
 typedef struct writer {
   nd_file file;
   nd_error failed;  /* the first failure: nothing is written after it */

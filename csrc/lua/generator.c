@@ -17,6 +17,7 @@ typedef struct generator {
   int threads;
 } generator;
 
+/* The engine's generator refers to the model, which may go with this share. */
 static void release(void *p) {
   generator *g = p;
   nd_generator_free(g->g);
@@ -72,7 +73,7 @@ static int core_generator(lua_State *L) {
   g->drummer = ((lnd_model_object *)g->model->p)->drummer;
   g->threads = threads;
   nd_error err;
-  nd_drummer_pack(g->drummer);
+  nd_drummer_pack(g->drummer);  /* once for all generators of the model */
   nd_blas_begin(threads);
   nd_status status = nd_generator_make(&g->g, g->drummer, &o, prime, &err);
   nd_blas_end();

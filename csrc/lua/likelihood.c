@@ -75,7 +75,8 @@ static void finish(lua_State *L, lnd_job *job) {
   }
 }
 
-/* The cases of Sequence k, at index `at`. */
+/* Makes the cases of Sequence k, which is at index `at`. They differ in song and song step
+ * alone; the results of all of them are one block. */
 static void add_drums(lua_State *L, lnd_job *job, lua_Integer k, int at, const float *style) {
   const likelihood *w = job->context;
   const lua_Integer songs = w->songs > 0 ? w->songs : 1;

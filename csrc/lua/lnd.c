@@ -35,6 +35,8 @@ static void set_metatable(lua_State *L, const lnd_class *class) {
   lua_setmetatable(L, -2);                                       /* object */
 }
 
+/* The userdata comes first, and empty, because each of the steps may raise an error for
+ * want of memory: then the collector finds a userdata that it can release. */
 lnd_box *lnd_push(lua_State *L, const lnd_class *class, const char *label) {
   handle *h = lua_newuserdatauv(L, sizeof *h, 0);                /* object */
   *h = (handle){.self = h, .tag = tag_of(class)};
@@ -48,7 +50,8 @@ lnd_box *lnd_push(lua_State *L, const lnd_class *class, const char *label) {
   return box;
 }
 
-/* NULL where there is no userdata of ours. */
+/* NULL for a value that is not one of our userdata. Foreign userdata of the same size do
+ * not begin with their own address. */
 static handle *handle_at(lua_State *L, int at) {
   handle *h = lua_touserdata(L, at);
   return h != NULL && lua_rawlen(L, at) == sizeof *h && h->self == h ? h : NULL;
@@ -86,6 +89,7 @@ void *lnd_check(lua_State *L, int arg, const lnd_class *class) {
   return check_box(L, arg, class)->p;
 }
 
+/* Also of an object that a finaliser closed meanwhile, for messages about it. */
 const char *lnd_label(lua_State *L, int arg, const lnd_class *class) {
   const handle *h = check_handle(L, arg, class);
   const lnd_box *box = h->box != NULL ? h->box : h->deferred;
@@ -155,6 +159,8 @@ static int type_collect(lua_State *L) {
   return 0;
 }
 
+/* A userdata's methods are a table of their own, so that __gc and the other metamethods
+ * cannot be called as methods. */
 void lnd_type(lua_State *L, const lnd_class *class, const luaL_Reg *methods, const luaL_Reg *meta) {
   luaL_newmetatable(L, class->name);     /* mt */
   if (meta != NULL) luaL_setfuncs(L, meta, 0);
@@ -207,6 +213,7 @@ void *lnd_calloc(lua_State *L, size_t n, size_t size) {
 
 const char *lnd_build(void) { return ND_VERSION ", layout " LND_LAYOUT; }
 
+/* Called by mpi.so, whose boxes and classes core.so will read. */
 void lnd_check_core(lua_State *L, const char *name) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, LND_BUILD) == LUA_TNIL)   /* build */
     luaL_error(L, "%s needs neuraldrummer.core to be loaded before it", name);
@@ -261,7 +268,8 @@ void lnd_set_bool(lua_State *L, const char *key, bool value) {
   lua_setfield(L, -2, key);
 }
 
-/* Levenshtein's edit distance, in one row of its table. Longer names than any option
+/* Levenshtein's edit distance: the least number of letters to insert, delete or replace.
+ * It keeps one row of the table of distances between prefixes. Longer names than any option
  * has count as far away. */
 static int distance(const char *a, const char *b) {
   enum { LONGEST = 40 };
@@ -301,6 +309,8 @@ bool lnd_has_name(const char *key, const char *const *names) {
   return *names != NULL;
 }
 
+/* Strings only, because lua_tostring() would change a number that is a key, and confuse
+ * lua_next(). */
 void lnd_opts(lua_State *L, int arg, const char *const *names) {
   if (lua_isnoneornil(L, arg)) return;
   luaL_checktype(L, arg, LUA_TTABLE);
@@ -315,6 +325,7 @@ void lnd_opts(lua_State *L, int arg, const char *const *names) {
   }
 }
 
+/* A raw access: a metamethod could change or close what the binding has read before. */
 int lnd_opt(lua_State *L, int arg, const char *key) {
   if (lua_isnoneornil(L, arg)) {
     lua_pushnil(L);

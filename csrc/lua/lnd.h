@@ -18,6 +18,13 @@
  * use the object until it returns. A function that replaces a part of an object
  * refuses to work within a finaliser (lnd_finalising).
  *
+ * Units. Songs, bars, steps, voices and channels are numbered from 1 in Lua and from 0
+ * in the engine; velocities are 0..1 in Lua. Bindings convert where a value enters
+ * or leaves, and nowhere else.
+ *
+ * Notation. A comment at the end of a line, such as list,item in a comment's marks,
+ * names the values on top of the stack after that line, the top one last.
+ *
  * Errors. Misuse and failed allocations raise an error. I/O errors and malformed
  * files return nil and a message (lnd_fail).
  */

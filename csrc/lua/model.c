@@ -11,6 +11,8 @@
 
 static lnd_model_object *check(lua_State *L, int arg) { return lnd_check_model(L, arg); }
 
+/* Also of a model that is half-made: each of the parts may be missing. The trainer refers
+ * to the drummer's network, so it is freed first. */
 static void release(void *p) {
   lnd_model_object *m = p;
   nd_trainer_clear(&m->trainer);
@@ -29,7 +31,7 @@ lnd_model_object *lnd_push_model(lua_State *L, const char *path) {
   return box->p = m;
 }
 
-/* core.model{…} */
+/* core.model{…} -> model with random weights. -1 means "the preset's" to the engine. */
 static int core_model(lua_State *L) {
   static const char *const names[] = {"preset", "tokeniser", "layers", "hidden", "window",
                                       "dropout", "seed", "inputs", "voices", "encoder", "causal",
@@ -94,8 +96,7 @@ static int model_config(lua_State *L) {
   lnd_set_int(L, "batch", d->batch);
   lnd_set_int(L, "parameters", (lua_Integer)d->net.n_trained);
   lnd_set_num(L, "macs", nd_net_macs(&d->net));
-  nd_inference_weights borrowed;
-  const nd_inference_weights *weights = nd_drummer_weights(d, &borrowed);
+  const nd_inference_weights *weights = nd_drummer_weights(d);
   lnd_set_int(L, "step_bytes", (lua_Integer)nd_inference_weights_bytes(weights, c->causal));
   lnd_set_num(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   lnd_set_num(L, "temperature", (double)d->temperature);
@@ -125,7 +126,9 @@ static int model_threads(lua_State *L) {
 
 /* ------------------------------------------------------------------------ styles */
 
-/* model:learn_styles(corpus, split, max) -> how many */
+/* model:learn_styles(corpus, split, max) -> how many. New styles are learnt beside the old
+ * ones and replace them only at the end, so that a failure changes nothing. Performances
+ * that are paused notice the replacement and fail. */
 static int model_learn_styles(lua_State *L) {
   lnd_model_object *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, &lnd_corpus);
