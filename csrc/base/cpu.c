@@ -1,5 +1,5 @@
-/* cpu.c - detection by the compiler's __builtin_cpu_supports(), which executes CPUID
- * and XGETBV. */
+/* cpu.c - chooses the kernels for this CPU, by feature bits and never by model or
+ * family, so that CPUs newer than this source get the best that they can run. */
 #include "cpu.h"
 
 #include <stdatomic.h>
@@ -8,33 +8,32 @@
 
 #include "simd.h"
 
-/* By nd_kernels. */
 static const char *const kernel_names[] = {"blas", "avx2", "avx512"};
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-enum { SSE42, AVX, AVX2, FMA, F, CD, DQ, BW, VL, N_FEATURES };
-static const char *const names[N_FEATURES] = {"sse4.2", "avx", "avx2", "fma", "avx512f",
-                                              "avx512cd", "avx512dq", "avx512bw", "avx512vl"};
+/* Every feature that decides about kernels: its bit, and the compiler's name for
+ * it. The builtin wants a literal, hence a macro and not a table. */
+#define FEATURES(X)                                                                  \
+  X(SSE42, "sse4.2") X(AVX, "avx") X(AVX2, "avx2") X(FMA, "fma") X(F, "avx512f")     \
+  X(CD, "avx512cd") X(DQ, "avx512dq") X(BW, "avx512bw") X(VL, "avx512vl")
+#define AS_BIT(bit, name) bit,
+#define AS_NAME(bit, name) name,
+#define TEST(bit, name) bits |= __builtin_cpu_supports(name) ? 1u << (bit) : 0;
 
-/* A bit for each feature that this CPU has. The builtin takes literal names only, so
- * there is no loop. */
+enum { FEATURES(AS_BIT) N_FEATURES };
+static const char *const names[N_FEATURES] = {FEATURES(AS_NAME)};
+
+/* A bit for each feature that the CPU has. For AVX and AVX-512 the builtin also
+ * asks whether the system saves their registers. */
 static unsigned detect(void) {
   unsigned bits = 0;
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("sse4.2")) bits |= 1u << SSE42;
-  if (__builtin_cpu_supports("avx")) bits |= 1u << AVX;
-  if (__builtin_cpu_supports("avx2")) bits |= 1u << AVX2;
-  if (__builtin_cpu_supports("fma")) bits |= 1u << FMA;
-  if (__builtin_cpu_supports("avx512f")) bits |= 1u << F;
-  if (__builtin_cpu_supports("avx512cd")) bits |= 1u << CD;
-  if (__builtin_cpu_supports("avx512dq")) bits |= 1u << DQ;
-  if (__builtin_cpu_supports("avx512bw")) bits |= 1u << BW;
-  if (__builtin_cpu_supports("avx512vl")) bits |= 1u << VL;
+  FEATURES(TEST)
   return bits;
 }
 
-/* The features that the compiler may use in code for x86-64-v3. */
+/* The features that code for x86-64-v3, and below for x86-64-v4, may use. */
 static bool has_avx2(unsigned bits) { return (bits >> AVX2 & 1u) != 0 && (bits >> FMA & 1u) != 0; }
 
 const char *nd_cpu_feature(int n) {
@@ -45,7 +44,6 @@ const char *nd_cpu_feature(int n) {
 }
 
 #ifdef ND_HAS_CLONES
-/* ... and for x86-64-v4. */
 static bool has_avx512(unsigned bits) {
   unsigned all = 1u << F | 1u << CD | 1u << DQ | 1u << BW | 1u << VL;
   return has_avx2(bits) && (bits & all) == all;
@@ -59,17 +57,17 @@ const char *nd_cpu_level(void) {
 const char *nd_cpu_level(void) { return "default"; }
 #endif
 
-/* The best kernels for this CPU. F16C is not asked for, because some compilers cannot:
- * every CPU with AVX2 has it. */
-static nd_kernels best(void) {
+/* The best kernels that run here. They also need F16C, which not every compiler can
+ * be asked about; every CPU with AVX2 has it. */
+static nd_kernels best_kernels(void) {
   unsigned bits = detect();
-  if (!has_avx2(bits)) return ND_KERNELS_NONE;
-  return (bits >> F & 1u) != 0 ? ND_KERNELS_AVX512 : ND_KERNELS_AVX2;
+  return !has_avx2(bits) ? ND_KERNELS_NONE : (bits >> F & 1u) != 0 ? ND_KERNELS_AVX512
+                                                                    : ND_KERNELS_AVX2;
 }
 
 #else
 
-static nd_kernels best(void) { return ND_KERNELS_NONE; }
+static nd_kernels best_kernels(void) { return ND_KERNELS_NONE; }
 
 const char *nd_cpu_feature(int n) {
   (void)n;
@@ -80,25 +78,23 @@ const char *nd_cpu_level(void) { return "default"; }
 
 #endif
 
-/* The environment can ask for lesser kernels, not for ones that would crash here. An
- * unknown name is ignored. */
+/* The best kernels, or what NEURALDRUMMER_KERNELS names if that is less. */
 static nd_kernels choose(void) {
   const char *asked = getenv("NEURALDRUMMER_KERNELS");
-  nd_kernels set = best();
+  nd_kernels set = best_kernels();
   if (asked == NULL) return set;
-  for (nd_kernels lesser = ND_KERNELS_NONE; lesser < set; lesser++)
-    if (strcmp(asked, kernel_names[lesser]) == 0) return lesser;
+  for (nd_kernels less = ND_KERNELS_NONE; less < set; less++)
+    if (strcmp(asked, kernel_names[less]) == 0) return less;
   return set;
 }
 
-/* The first caller chooses. Two threads that call at the same time choose the same,
- * so relaxed order is enough. */
+/* The first call chooses. Two threads may do so at once: they choose the same. */
 nd_kernels nd_cpu_kernels(void) {
-  static _Atomic(int) known = -1;
-  int set = atomic_load_explicit(&known, memory_order_relaxed);
+  static _Atomic(int) chosen = -1;
+  int set = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (set < 0) {
     set = (int)choose();
-    atomic_store_explicit(&known, set, memory_order_relaxed);
+    atomic_store_explicit(&chosen, set, memory_order_relaxed);
   }
   return (nd_kernels)set;
 }

@@ -1,5 +1,5 @@
---- A bar on the terminal: how much is done, how fast, how long still.
---- Written to stderr, and only where that is a terminal.
+--- A progress bar on stderr: the work done, its rate and the time left. Nothing is drawn
+--- where stderr is no terminal.
 local core = require "neuraldrummer.core"
 local check = require "neuraldrummer.options".check
 
@@ -10,7 +10,11 @@ local progress = {}
 local bar = {}
 bar.__index = bar
 
---- Seconds as 0:07, 3:45 or 1:02:03.
+-- Seconds between two updates on the screen, and before the first rate is known.
+local MIN_SECONDS <const> = 0.1
+
+--- Formats a duration as 0:07, 3:45 or 1:02:03; as "-:--" if it is unknown or above 100
+--- hours.
 ---@param seconds number
 ---@return string
 function progress.time(seconds)
@@ -20,28 +24,29 @@ function progress.time(seconds)
   return ("%d:%02d"):format(s // 60, s % 60)
 end
 
---- One line of the bar, at most `columns` wide.
----@param columns integer
+--- Formats one line of a progress bar. Without space for the bar, it is the text alone.
+---@param columns integer maximum width
 ---@param done integer
 ---@param total integer
 ---@param unit string
----@param rate number units a second; 0 when not known yet
+---@param rate number units per second; 0 if not known yet
 ---@param text? string
 ---@return string
 function progress.line(columns, done, total, unit, rate, text)
-  local share = total > 0 and math.min(done / total, 1) or 1
+  local fraction = total > 0 and math.min(done / total, 1) or 1
   local left = rate > 0 and progress.time((total - done) / rate) or "-:--"
   local facts = (" %d/%d %s  %.1f/s  %s left"):format(done, total, unit, rate, left)
   if text and text ~= "" then facts = facts .. "  " .. text end
   local width = math.min(30, columns - 3 - #facts)
   if width < 8 then return facts:sub(2, columns) end
-  local full = math.floor(share * width + 0.5)
+  local full = math.floor(fraction * width + 0.5)
   return ("[%s%s]%s"):format(("#"):rep(full), ("."):rep(width - full), facts)
 end
 
----@param total integer
----@param unit string what is counted, in the plural
----@param options? {quiet?: boolean, done?: integer} done: where it starts
+--- A new progress bar; nothing is drawn before the first update.
+---@param total integer units of work
+---@param unit string name of the units, in the plural
+---@param options? {quiet?: boolean, done?: integer} quiet: draw nothing; done: units done already
 ---@return neuraldrummer.progress
 function progress.new(total, unit, options)
   options = check(options, { quiet = "boolean", done = "integer" })
@@ -53,29 +58,30 @@ function progress.new(total, unit, options)
   }, bar)
 end
 
---- Ten times a second at most, so that it may be called for every file.
+--- Updates the bar. It is redrawn at most ten times per second, so that this may be called
+--- for every file.
 ---@param done integer
 ---@param text? string
 function bar:update(done, text)
   if not self.columns then return end
   self.done = done
   local now = core.clock()
-  if now - self.drawn < 0.1 and done < self.total then return end
+  if now - self.drawn < MIN_SECONDS and done < self.total then return end
   self.drawn = now
-  local passed = now - self.started
-  local rate = passed > 0.1 and (done - self.first) / passed or 0  -- before that, a guess
+  local seconds = now - self.started
+  local rate = seconds > MIN_SECONDS and (done - self.first) / seconds or 0
   io.stderr:write("\r", progress.line(self.columns - 1, done, self.total, self.unit, rate, text),
     "\27[K")
   io.stderr:flush()
 end
 
---- Takes the bar off the screen, until the next update.
+--- Removes the bar from the screen until the next update.
 function bar:clear()
   if self.columns and self.drawn > -math.huge then io.stderr:write("\r\27[K") end
   self.drawn = -math.huge
 end
 
---- The same, for good.
+--- Removes the bar for good.
 function bar:finish()
   self:clear()
   self.columns = nil

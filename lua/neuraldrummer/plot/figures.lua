@@ -8,10 +8,6 @@ local TOP <const> = 118    -- of the first panel, in pixels
 local ROW <const> = 22     -- height of a player's row
 local LEFT <const>, ACROSS <const> = 0.165, 0.825  -- the panels, of the width
 
--- Columns that are facts about the songs, or are drawn as another column.
-local NOT_DRAWN <const> = { loss = true, hits = true, consistency = true, pattern = true,
-  songs = true, steps = true }
-
 -- Tics at round numbers between two, at most six, as gnuplot writes them.
 local function round_tics(low, high)
   local step = 10 ^ math.floor(math.log(high - low, 10))
@@ -28,13 +24,13 @@ local function round_tics(low, high)
   return table.concat(tics, ", ")
 end
 
--- The columns that at least one row has.
+-- The columns that are drawn and that at least one row has.
 local function columns_of(rows)
   local shown = {}
   for _, column in ipairs(columns) do
     local found = false
     for _, row in ipairs(rows) do found = found or tonumber(row[column.key]) ~= nil end
-    if found and not NOT_DRAWN[column.key] then shown[#shown + 1] = column end
+    if found and column.label then shown[#shown + 1] = column end
   end
   return shown
 end
@@ -82,10 +78,8 @@ end
 -- One panel: a dot per player, and a dashed line at the value of the recorded drums.
 local function add_panel(add, k, rows, column, recorded, names)
   local low, high = add_values(add, k, rows, column)
-  local percent = column.factor == 100 and ", %" or ""
   add("set xrange [%.8g:%.8g]\nset yrange [%g:-0.4]", low, high, -#rows - 0.6)
-  add("set title %s font 'sans,11.5' tc rgb '%s' offset 0,-0.6",
-    gnuplot.label(column.title .. percent), INK)
+  add("set title %s font 'sans,11.5' tc rgb '%s' offset 0,-0.6", gnuplot.label(column.label), INK)
   add("set ytics (%s) scale 0 noenhanced font 'sans,11' tc rgb '%s'", names, INK)
   add("set xtics (%s) scale 0 font 'sans,10' tc rgb '%s' offset 0,0.5", round_tics(low, high),
     GREY)
