@@ -206,7 +206,7 @@ static void window_likelihoods(window_run *r, const nd_net *net, const nd_case *
   const float *top = nd_net_head(net, count, r->out + (size_t)(W - 1) * (size_t)B * H, r->scratch);
   nd_hits_head head = net->hits;
   head.mix = NULL;  /* log_likelihood() mixes voices itself */
-  nd_hits_forward(&head, count, top, r->x, NULL, r->logits);
+  nd_hits_forward(&head, NULL, 1, count, count, top, r->x, NULL, r->logits);
   for (int32_t b = 0; b < count; b++)
     values[from + b] =
         log_likelihood(&net->hits, hits + (size_t)(from + b) * V, r->logits + (size_t)b * V);
