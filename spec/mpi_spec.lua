@@ -241,7 +241,7 @@ bad argument #2 to '?' (numbers are needed)
 bad argument #2 to '?' (boolean expected, got number)
 bad argument #2 to '?' (a status is in 1..125)
 world: closed	bad argument #1 to '?' (neuraldrummer.world is closed)
-bad argument #1 to '?' (what it stands on is closed: world: closed)
+bad argument #1 to '?' (the processes that share these batches have left their world)
 false
 ]]), out)
   end)

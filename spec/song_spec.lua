@@ -119,13 +119,13 @@ describe("a song's table", function()
     refused("notes[1]: unknown field 'chan'; did you mean 'channel'?",
       { notes = { note { chan = 1 } } })
     refused("notes[1]: a table is needed, got number", { notes = { 60 } })
-    refused("notes[1]: ends past tick 268435455",
+    refused("notes[1]: the note ends after tick 268435455, the last one",
       { notes = { note { tick = 268435455, duration = 1 } } })
     refused("tempos[1].bpm: 2.0 is not in 3.5763..60000000", { tempos = { { tick = 0, bpm = 2 } } })
     refused("tempos[1].bpm: -1.0 is not in 3.5763..60000000",
       { tempos = { { tick = 0, bpm = -1 } } })
     refused("tempos[1].bpm: a number is needed, got nil", { tempos = { { tick = 0 } } })
-    refused("meters[1].denominator: 6 is no power of two",
+    refused("meters[1].denominator: 6 is not a power of two",
       { meters = { { tick = 0, numerator = 6, denominator = 6 } } })
     refused("meters[2].numerator is missing",
       { meters = { { tick = 0, numerator = 4, denominator = 4 }, { tick = 1, denominator = 4 } } })

@@ -277,7 +277,7 @@ describe("with_drums", function()
     end
     local seq = assert(tok:encode(song(96)))
     assert.has_error(function() song(480):with_drums(seq) end,
-      "the Sequence has 96 ticks a beat, the song 480")
+      "the drums have 96 ticks a beat, the song 480")
     assert.has_error(function() song(96):with_drums(seq, { keep_drum = true }) end,
       "unknown option 'keep_drum'; did you mean 'keep_drums'?")
     seq:close()

@@ -231,7 +231,7 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   const nd_drummer *d = s->drummer;
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
-  uint8_t fixed_mask[ND_MAX_VOICES], fixed_hits[ND_MAX_VOICES];
+  uint8_t fixed_mask[ND_MAX_VOICES];
   float metrics[ND_N_METRICS] = {0};
   for (int k = 0; k < ND_N_METRICS; k++)
     if (!a->drop_metric[k]) metrics[k] = seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
@@ -243,6 +243,8 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
                              .fill = a->show_fill ? w->fill[w->bar] : NAN};
   bool hidden = nd_augmentation_hides_step(a, d, &s->rng);
   if (!a->hide_history && !hidden) {
+    /* The bar that this one repeats is shown from the recorded drums, as all history is:
+     * teacher forcing. */
     bool recurs = w->recurrence.bar != NULL && !a->hide_recurrence;
     int32_t source = recurs ? w->recurrence.bar[w->bar] : -1;
     if (source >= 0) context.similarity = w->recurrence.similarity[w->bar];
@@ -254,10 +256,9 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   }
   if (a->hidden_as_empty) context.history.available = true;
   nd_augmentation_mask(a, &s->rng, w->bar, V, fixed_mask);
-  for (int32_t v = 0; v < V; v++) fixed_hits[v] = fixed_mask[v] ? hits[v] : 0;
   context.fixed_mask = fixed_mask;
-  /* a touch net is always shown the hits: it predicts how they are played */
-  context.fixed_hits = d->net.config.touch ? hits : fixed_hits;
+  /* a touch net, whose rows have no mask, is shown all hits: it predicts how they are played */
+  context.fixed_hits = hits;
   nd_features_row(&d->features, V, &context, x);
   if (y == NULL) return;
   if (d->net.config.touch) {
@@ -357,6 +358,7 @@ static void skip_rows(nd_sampler *s, stream *w, const nd_augmentation *a) {
 static void fill_stream(nd_sampler *s, int32_t b) {
   stream *w = &s->streams[b];
   nd_batch *batch = &s->batch;
+  /* The network's state is reset where a song begins, and for streams without a song. */
   bool begins = w->song < 0 || w->step == 0;
   nd_augmentation a = {0};
   if (w->seq != NULL) w->bar = nd_grid_bar(&w->seq->grid, w->step);  /* also after a restore */
@@ -380,6 +382,7 @@ static void fill_stream(nd_sampler *s, int32_t b) {
       continue;
     }
     const nd_grid *grid = &w->seq->grid;
+    /* follow the bars; the step only moves forward */
     while (w->bar + 1 < grid->n_bars && grid->bars[w->bar + 1].step <= w->step) w->bar++;
     fill_row(s, w, &a, x, y, mask);
     w->step++;
@@ -394,6 +397,7 @@ static nd_status fill_window(nd_sampler *s, int32_t b, nd_error *err) {
   stream w = {0};
   const nd_augmentation none = {.active = s->options.augment};
   int32_t song = s->songs[nd_rng_below(&s->rng, (uint32_t)s->n_songs)], W = batch->steps;
+  /* is_used guarantees that the song is longer than the window */
   int32_t at = (int32_t)nd_rng_below(&s->rng, (uint32_t)(nd_corpus_steps(s->corpus, song) - W));
   if (!is_local(s, b)) {
     nd_augmentation_skip(&none, s->drummer, &s->rng, W);

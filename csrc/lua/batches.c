@@ -17,6 +17,7 @@ typedef struct batches {
   bool filled;
 } batches;
 
+/* The sampler uses corpus, model and world, so it is freed before their shares. */
 static void release(void *p) {
   batches *b = p;
   nd_sampler_free(b->sampler);
@@ -32,6 +33,8 @@ const lnd_class lnd_batches = {"neuraldrummer.batches", release};
 /* As mpi.so names it: only ever looked at here. */
 static const lnd_class world_class = {LND_WORLD, NULL};
 
+/* Batches whose world was left must not be used: their sums would go to a
+ * communicator that has been freed. */
 static batches *check(lua_State *L, int arg) {
   batches *b = lnd_check(L, arg, &lnd_batches);
   if (b->world != NULL && b->world->p == NULL)
@@ -43,12 +46,15 @@ static nd_batch *batch_of(batches *b) {
   return b->sampler != NULL ? nd_sampler_batch(b->sampler) : &b->single;
 }
 
+/* After next() returned false or failed, the batch has stale numbers. */
 nd_batch *lnd_check_batch(lua_State *L, int arg) {
   batches *b = check(L, arg);
   if (!b->filled) luaL_argerror(L, arg, "no batch yet: call next() first");
   return batch_of(b);
 }
 
+/* A checkpoint with the position of batches for another model could not be resumed: they
+ * may have other sizes, and their streams' state belongs to other weights. */
 bool lnd_check_batches_of(lua_State *L, int arg, int model) {
   batches *b = check(L, arg);
   if (b->sampler != NULL && b->model->p != lnd_check(L, model, &lnd_model))
@@ -56,10 +62,13 @@ bool lnd_check_batches_of(lua_State *L, int arg, int model) {
   return nd_shard_is_main(&batch_of(b)->shard);
 }
 
+/* The network that they are for. */
 static const nd_net_config *config_of(const batches *b) {
   return &((const lnd_model_object *)b->model->p)->drummer->net.config;
 }
 
+/* The sampler's position goes into the metadata, the recurrent state of all streams into
+ * a tensor. Collecting the streams of all processes is a collective operation. */
 nd_status lnd_batches_save(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   batches *b = check(L, arg);
   if (b->sampler == NULL) return ND_OK;  /* the caller has the numbers */
@@ -97,6 +106,7 @@ static nd_status resume(batches *b, const nd_checkpoint *c, bool *of_corpus, nd_
   return ND_OK;
 }
 
+/* Pushes batches that are still empty. */
 static batches *push(lua_State *L) {
   lnd_box *box = lnd_push(L, &lnd_batches, NULL);                   /* batches */
   return box->p = lnd_calloc(L, 1, sizeof(batches));
@@ -150,6 +160,7 @@ static int corpus_batches(lua_State *L) {
 
 /* ------------------------------------------------------------------- own numbers */
 
+/* Reads a list of n numbers from an option of the table at index 2. */
 static void read_numbers(lua_State *L, const char *key, float *to, size_t n, bool needed) {
   if (lnd_opt(L, 2, key) == LUA_TNIL && !needed) {
     lua_pop(L, 1);
@@ -220,12 +231,14 @@ static int batches_next(lua_State *L) {
   return 1;
 }
 
+/* batches:count() -> batches of an epoch */
 static int batches_count(lua_State *L) {
   const batches *b = check(L, 1);
   lua_pushinteger(L, b->sampler != NULL ? (lua_Integer)nd_sampler_count(b->sampler) : 1);
   return 1;
 }
 
+/* batches:position() -> epoch and batch, from 1 */
 static int batches_position(lua_State *L) {
   const batches *b = check(L, 1);
   int64_t epoch = 1, batch = 1;
@@ -235,6 +248,7 @@ static int batches_position(lua_State *L) {
   return 2;
 }
 
+/* batches:shape() -> steps, streams, inputs, voices */
 static int batches_shape(lua_State *L) {
   const nd_batch *batch = batch_of(check(L, 1));
   lua_pushinteger(L, batch->steps);
@@ -244,6 +258,7 @@ static int batches_shape(lua_State *L) {
   return 4;
 }
 
+/* batches:songs() -> songs of the split; 0 without a corpus */
 static int batches_songs(lua_State *L) {
   const batches *b = check(L, 1);
   lua_pushinteger(L, b->sampler != NULL ? nd_sampler_songs(b->sampler) : 0);

@@ -18,9 +18,10 @@
 
 static const char extra_prefix[] = "extra.";
 
-/* Far more than any training takes, so that counting on cannot overflow. */
+/* Far more than any training takes, so that the counter cannot overflow after a load. */
 static const int64_t max_training_steps = INT64_MAX / 2;
 
+/* Adds Adam's moments and counters, and the state of dropout's random numbers. */
 static nd_status save_training(const lnd_model_object *m, nd_checkpoint *c, nd_error *err) {
   const nd_trainer *t = &m->trainer;
   int64_t n = (int64_t)m->drummer->net.n_trained;
@@ -46,12 +47,16 @@ static bool parse_training(const char *text, int64_t *step, nd_rng *rng) {
   return end != text && *end == '\0' && errno == 0 && *step >= 0 && *step <= max_training_steps;
 }
 
+/* Whether an entry has n finite values that are not below `min`. */
 static bool is_moment(const nd_entry *e, size_t n, float min) {
   bool good = e != NULL && e->size == n;
   for (size_t i = 0; good && i < n; i++) good = isfinite(e->values[i]) && e->values[i] >= min;
   return good;
 }
 
+/* Makes a trainer from the checkpoint, if that has the state of one. Every value is
+ * checked, because a file may hold anything: a moment that is not finite would spoil
+ * all weights. */
 static nd_status restore_training(lnd_model_object *m, nd_error *err) {
   const char *text = nd_checkpoint_string(&m->loaded, "training");
   if (text == NULL) return ND_OK;
@@ -60,7 +65,8 @@ static nd_status restore_training(lnd_model_object *m, nd_error *err) {
   size_t n = m->drummer->net.n_trained;
   int64_t step;
   nd_rng rng;
-  if (!is_moment(am, n, -HUGE_VALF) || !is_moment(av, n, 0.0f) || !parse_training(text, &step, &rng))
+  if (!is_moment(am, n, -HUGE_VALF) || !is_moment(av, n, 0.0f) ||
+      !parse_training(text, &step, &rng))
     return nd_fail(err, ND_FORMAT, "the saved state of the training is malformed");
   nd_status status = nd_trainer_make(&m->trainer, &m->drummer->net, 0, err);
   if (status != ND_OK) return status;
@@ -103,6 +109,7 @@ static void check_extra(lua_State *L, int arg) {
   }
 }
 
+/* Adds the strings of the table at `arg`, which check_extra() has seen. */
 static nd_status add_extra(lua_State *L, int arg, nd_checkpoint *c, nd_error *err) {
   nd_status status = ND_OK;
   lua_pushnil(L);                                             /* key */
@@ -145,9 +152,7 @@ static int model_save(lua_State *L) {
     if (status == ND_OK) status = nd_checkpoint_write(&c, path, half, &err);
   }
   nd_checkpoint_clear(&c);
-  if (status != ND_OK) return lnd_fail(L, &err, path);
-  lua_pushboolean(L, 1);
-  return 1;
+  return lnd_result(L, status, &err, path);
 }
 
 /* model:extra(): the caller's strings of the file that it was loaded from */

@@ -6,8 +6,11 @@
 
 /* Fails for a song of the corpus at `arg`. */
 static int fail_song(lua_State *L, const nd_error *err, int arg, lua_Integer song) {
-  return lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", lnd_label(L, arg, &lnd_corpus),
-                                          (LUAI_UACINT)song));
+  const char *what = lua_pushfstring(L, "%s: song %I", lnd_label(L, arg, &lnd_corpus),
+                                     (LUAI_UACINT)song);  /* what */
+  const int results = lnd_fail(L, err, what);             /* what,nil,message */
+  lua_remove(L, -results - 1);  /* an iterator returns what lies below as well */
+  return results;
 }
 
 /* ------------------------------------------------------------------------ writer */
@@ -18,9 +21,7 @@ const lnd_class lnd_corpus_writer = {"neuraldrummer.corpus_writer", release_writ
 
 static nd_corpus_writer *check_writer(lua_State *L) { return lnd_check(L, 1, &lnd_corpus_writer); }
 
-static int fail_writer(lua_State *L, const nd_error *err) {
-  return lnd_fail(L, err, lnd_label(L, 1, &lnd_corpus_writer));
-}
+static const char *writer_path(lua_State *L) { return lnd_label(L, 1, &lnd_corpus_writer); }
 
 /* core.create_corpus(path, tokeniser) -> writer, or nil and a message */
 static int create_corpus(lua_State *L) {
@@ -34,14 +35,13 @@ static int create_corpus(lua_State *L) {
   return 1;
 }
 
+/* writer:add(sequence, split) -> true, or nil and a message */
 static int writer_add(lua_State *L) {
   nd_corpus_writer *w = check_writer(L);
   const nd_sequence *seq = lnd_check(L, 2, &lnd_sequence);
   int split = luaL_checkoption(L, 3, "train", nd_split_names);
   nd_error err;
-  if (nd_corpus_add(w, seq, (nd_split)split, &err) != ND_OK) return fail_writer(L, &err);
-  lua_pushboolean(L, true);
-  return 1;
+  return lnd_result(L, nd_corpus_add(w, seq, (nd_split)split, &err), &err, writer_path(L));
 }
 
 /* writer:append(corpus, first, last): copies songs of another corpus */
@@ -55,20 +55,20 @@ static int writer_append(lua_State *L) {
   for (lua_Integer i = first; i <= last; i++) {
     nd_status status = nd_corpus_append(w, from, (int32_t)i - 1, &err);
     if (status == ND_FORMAT) return fail_song(L, &err, 2, i);  /* the fault of what is read */
-    if (status != ND_OK) return fail_writer(L, &err);
+    if (status != ND_OK) return lnd_fail(L, &err, writer_path(L));
   }
   lua_pushboolean(L, true);
   return 1;
 }
 
+/* writer:finish() -> true, or nil and a message */
 static int writer_finish(lua_State *L) {
   (void)check_writer(L);
   if (lnd_finalising(L)) return luaL_error(L, "a corpus cannot be finished within a finaliser");
   nd_error err;
   /* the engine frees the writer, whether it fails or not */
-  if (nd_corpus_finish(lnd_take(L, 1, &lnd_corpus_writer), &err) != ND_OK) return fail_writer(L, &err);
-  lua_pushboolean(L, true);
-  return 1;
+  nd_status status = nd_corpus_finish(lnd_take(L, 1, &lnd_corpus_writer), &err);
+  return lnd_result(L, status, &err, writer_path(L));
 }
 
 static int writer_tostring(lua_State *L) {
@@ -85,6 +85,7 @@ const lnd_class lnd_corpus = {"neuraldrummer.corpus", release_corpus};
 
 static nd_corpus *check(lua_State *L) { return lnd_check(L, 1, &lnd_corpus); }
 
+/* The song number at argument 2, 1..songs, as an index from 0. */
 static int32_t check_song(lua_State *L, const nd_corpus *c) {
   lua_Integer i = luaL_checkinteger(L, 2);
   if (i < 1 || i > nd_corpus_count(c))
@@ -105,6 +106,7 @@ static int open_corpus(lua_State *L) {
   return 1;
 }
 
+/* Pushes the song, or nil and a message. */
 static int push_song(lua_State *L, nd_corpus *c, int32_t song) {
   nd_sequence *seq;
   nd_error err;
@@ -112,11 +114,13 @@ static int push_song(lua_State *L, nd_corpus *c, int32_t song) {
   return fail_song(L, &err, 1, (lua_Integer)song + 1);
 }
 
+/* corpus:song(i) -> sequence, or nil and a message */
 static int corpus_song(lua_State *L) {
   nd_corpus *c = check(L);
   return push_song(L, c, check_song(L, c));
 }
 
+/* The iterator of pairs(corpus): object, i -> i + 1, sequence */
 static int corpus_next(lua_State *L) {
   nd_corpus *c = check(L);
   const lua_Integer i = luaL_checkinteger(L, 2);
@@ -127,6 +131,7 @@ static int corpus_next(lua_State *L) {
 
 static int corpus_pairs(lua_State *L) { return lnd_pairs(L, corpus_next); }
 
+/* corpus:info(i) -> {name, steps, split}, from the index alone */
 static int corpus_info(lua_State *L) {
   const nd_corpus *c = check(L);
   int32_t song = check_song(L, c);
@@ -137,6 +142,7 @@ static int corpus_info(lua_State *L) {
   return 1;
 }
 
+/* corpus:path() -> the path that it was opened by */
 static int corpus_path(lua_State *L) {
   (void)check(L);
   lua_pushstring(L, lnd_label(L, 1, &lnd_corpus));

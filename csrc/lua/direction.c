@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+/* The number of one of the model's styles, from 1. */
 static int32_t check_index(lua_State *L, int at, const nd_styles *s) {
   lua_Integer i = luaL_checkinteger(L, at);
   if (i < 1 || i > s->n)
@@ -11,7 +12,8 @@ static int32_t check_index(lua_State *L, int at, const nd_styles *s) {
   return (int32_t)i;
 }
 
-/* A list of the traits, or of the traits and the groove. */
+/* A list of the traits, or of the traits and the groove. Without a groove the model is
+ * given the traits alone: ND_NO_GROOVE marks that. */
 static void read_style_numbers(lua_State *L, int at, const nd_kit *kit, float *style) {
   int32_t size = nd_style_size(kit->n_voices), traits = nd_style_traits(kit->n_voices);
   int32_t n = (int32_t)lua_rawlen(L, at);
@@ -44,6 +46,8 @@ const float *lnd_read_style(lua_State *L, int at, const nd_drummer *d, float *st
   return style;
 }
 
+/* A style's index goes to the engine as such, and not as the style's numbers: the
+ * performance can then report which style it was. */
 void lnd_read_style_choice(lua_State *L, int at, const nd_drummer *d, float *style,
                            nd_direction *out) {
   out->no_style = lua_isboolean(L, at) && !lua_toboolean(L, at);
@@ -51,6 +55,7 @@ void lnd_read_style_choice(lua_State *L, int at, const nd_drummer *d, float *sty
   else out->style = lnd_read_style(L, at, d, style);
 }
 
+/* The string is copied because a pause may remove the only reference to it. */
 const uint8_t *lnd_opt_mask(lua_State *L, int arg, lnd_job *job, const nd_sequence *seq) {
   const size_t cells = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
   size_t n = 0;
@@ -100,7 +105,8 @@ static const float *read_bars(lua_State *L, int arg, const char *key, lnd_job *j
       out[b] = yes ? 1.0f : 0.0f;
     } else if (!flags && type == LUA_TNUMBER) {
       double v = lua_tonumber(L, -1);
-      if (!(v >= -3.0 && v <= 3.0)) luaL_error(L, "option '%s': bar %d is not in -3..3", key, b + 1);
+      if (!(v >= -3.0 && v <= 3.0))
+        luaL_error(L, "option '%s': bar %d: %f is not in -3..3", key, b + 1, v);
       out[b] = (float)v;
     } else if (yes || (type != LUA_TNIL && type != LUA_TBOOLEAN)) {
       luaL_error(L, "option '%s': bar %d is a %s", key, b + 1, luaL_typename(L, -1));

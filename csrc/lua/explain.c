@@ -66,21 +66,24 @@ static void push_reasons(lua_State *L, const nd_kit *kit, int32_t steps, const n
   set_earlier(L, kit, steps, r->hits);
 }
 
-/* core.explain(model, seq, from, to, style): the reasons of each hit of these steps */
+/* core.explain(model, seq, from, to, style) -> a list of the reasons of each hit of these
+ * steps. It does not pause: a call is limited to 256 steps. */
 static int core_explain(lua_State *L) {
   const nd_drummer *d = lnd_check_drummer(L, 1);
   const nd_sequence *seq = lnd_check(L, 2, &lnd_sequence);
   const int32_t steps = nd_sequence_steps(seq), V = nd_sequence_voices(seq);
   const lua_Integer from = luaL_checkinteger(L, 3), to = luaL_checkinteger(L, 4);
   luaL_argcheck(L, from >= 1 && from <= steps, 3, "the song has no such step");
-  luaL_argcheck(L, to >= from && to <= steps, 4, "the song has no such step, or it is before 'from'");
+  luaL_argcheck(L, to >= from && to <= steps, 4,
+                "the song has no such step, or it is before 'from'");
   luaL_argcheck(L, to - from < 256, 4, "at most 256 steps can be explained at once");
   float style[ND_MAX_STYLE_SIZE];
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TBOOLEAN);
   const bool styled = lua_toboolean(L, 5);
   if (styled) (void)nd_style_measure(seq, NULL, style);
   int32_t n = 0;
-  nd_target *targets = lua_newuserdatauv(L, (size_t)(to - from + 1) * (size_t)V * sizeof *targets, 0);
+  const size_t max_targets = (size_t)(to - from + 1) * (size_t)V;
+  nd_target *targets = lua_newuserdatauv(L, max_targets * sizeof *targets, 0);
   for (int32_t t = (int32_t)from - 1; t < to; t++)
     for (int32_t v = 0; v < V; v++)
       if (seq->hits[(size_t)t * (size_t)V + (size_t)v] > 0) targets[n++] = (nd_target){t, v};
@@ -97,7 +100,8 @@ static int core_explain(lua_State *L) {
     }
     nd_error err;
     nd_blas_begin(1);
-    nd_status status = nd_explain(d, seq, styled ? style : NULL, targets + done, count, reasons, &err);
+    nd_status status =
+        nd_explain(d, seq, styled ? style : NULL, targets + done, count, reasons, &err);
     nd_blas_end();
     if (status != ND_OK) return lnd_raise(L, &err);
     for (int32_t i = 0; i < count; i++) {

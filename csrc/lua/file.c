@@ -7,6 +7,7 @@
 
 #include "lnd.h"
 
+/* Lua code writes in small pieces, which are collected in a buffer. */
 typedef struct writer {
   nd_file file;
   nd_error failed;  /* the first failure: nothing is written after it */
@@ -22,6 +23,7 @@ static void release(void *p) {
 
 static const lnd_class file_writer = {"neuraldrummer.file_writer", release};
 
+/* Passes bytes on to the file, unless an earlier write failed. */
 static void put(writer *w, const char *bytes, size_t n) {
   if (w->failed.status == ND_OK)
     w->failed.status = nd_file_put(&w->file, bytes, n, &w->failed);
@@ -30,10 +32,6 @@ static void put(writer *w, const char *bytes, size_t n) {
 static void flush(writer *w) {
   put(w, w->bytes, w->n);
   w->n = 0;
-}
-
-static int fail(lua_State *L, const nd_error *err) {
-  return lnd_fail(L, err, lnd_label(L, 1, &file_writer));
 }
 
 /* core.create_file(path) -> writer, or nil and a message */
@@ -69,11 +67,11 @@ static int file_write(lua_State *L) {
     }
   }
   const nd_error err = w->failed;
-  if (err.status != ND_OK) return fail(L, &err);
-  lua_pushboolean(L, true);
-  return 1;
+  return lnd_result(L, err.status, &err, lnd_label(L, 1, &file_writer));
 }
 
+/* writer:finish() -> true, or nil and the first failure. The writer is closed either
+ * way. */
 static int file_finish(lua_State *L) {
   writer *w = lnd_take(L, 1, &file_writer);
   flush(w);
@@ -82,9 +80,7 @@ static int file_finish(lua_State *L) {
   if (status == ND_OK) status = nd_file_commit(&w->file, &err);
   else nd_file_abandon(&w->file);
   free(w);
-  if (status != ND_OK) return fail(L, &err);
-  lua_pushboolean(L, true);
-  return 1;
+  return lnd_result(L, status, &err, lnd_label(L, 1, &file_writer));
 }
 
 static int file_tostring(lua_State *L) {

@@ -17,6 +17,7 @@ typedef struct generator {
   int threads;
 } generator;
 
+/* The engine's generator refers to the model, which may go with this share. */
 static void release(void *p) {
   generator *g = p;
   nd_generator_free(g->g);
@@ -28,6 +29,7 @@ const lnd_class lnd_generator = {"neuraldrummer.generator", release};
 
 static generator *check(lua_State *L) { return lnd_check(L, 1, &lnd_generator); }
 
+/* The options of core.generator; what is not given is the drummer's. */
 static nd_generator_options read_options(lua_State *L, int arg, const nd_drummer *d) {
   static const char *const starts[] = {"blank", "count-in", "basic", "random", NULL};
   static const char *const entries[] = {"band", "always", NULL};
@@ -71,7 +73,7 @@ static int core_generator(lua_State *L) {
   g->drummer = ((lnd_model_object *)g->model->p)->drummer;
   g->threads = threads;
   nd_error err;
-  nd_drummer_pack(g->drummer);
+  nd_drummer_pack(g->drummer);  /* once for all generators of the model */
   nd_blas_begin(threads);
   nd_status status = nd_generator_make(&g->g, g->drummer, &o, prime, &err);
   nd_blas_end();
@@ -90,6 +92,7 @@ typedef struct performance {
   nd_direction *directions;
 } performance;
 
+/* Pushes the drums of each take. */
 static void performance_finish(lua_State *L, lnd_job *job) {
   const performance *w = job->context;
   nd_error err;
@@ -101,6 +104,7 @@ static void performance_finish(lua_State *L, lnd_job *job) {
   }
 }
 
+/* A job for n takes, which owns the arrays that the engine reads until the end. */
 static lnd_job *performance_begin(lua_State *L, int32_t n, bool list) {
   lnd_job *job = lnd_job_begin(L, performance_finish, sizeof(performance));
   performance *w = job->context;
@@ -122,6 +126,7 @@ static void add_take(lua_State *L, lnd_job *job, int32_t i, int at, int directio
   lnd_read_direction(L, direction, job, g->drummer, song, &w->directions[i]);
 }
 
+/* Starts the performance and runs the job. */
 static int performance_run(lua_State *L, lnd_job *job, const nd_sequence *song) {
   performance *w = job->context;
   nd_error err;
@@ -151,7 +156,8 @@ static int core_play(lua_State *L) {
   if (!lua_isnoneornil(L, DIRECTIONS)) luaL_checktype(L, DIRECTIONS, LUA_TTABLE);
   const bool each = lua_istable(L, DIRECTIONS) && lua_rawlen(L, DIRECTIONS) > 0;
   if (each && (lua_Integer)lua_rawlen(L, DIRECTIONS) != n)
-    return luaL_argerror(L, DIRECTIONS, "there are as many directions as generators, or one for all");
+    return luaL_argerror(L, DIRECTIONS,
+                         "there are as many directions as generators, or one for all");
   lnd_job *job = performance_begin(L, (int32_t)n, true);
   const nd_sequence *song = lnd_job_retain(L, job, SONG, &lnd_sequence);
   const int top = lua_gettop(L);
@@ -178,7 +184,8 @@ static int push_style(lua_State *L, const generator *g) {
     return 1;
   }
   const int32_t V = g->drummer->tokeniser.kit.n_voices, traits = nd_style_traits(V);
-  (void)lnd_push_numbers(L, numbers, (size_t)(numbers[traits] < 0.0f ? traits : nd_style_size(V)), 1);
+  const bool groove = numbers[traits] >= 0.0f;
+  (void)lnd_push_numbers(L, numbers, (size_t)(groove ? nd_style_size(V) : traits), 1);
   if (i < 0) return 1;
   size_t n;
   const char *name = nd_styles_name(&g->drummer->styles, i, &n);
@@ -210,6 +217,7 @@ static int generator_choose(lua_State *L) {
 
 /* -------------------------------------------------------------------- step by step */
 
+/* Raises the error for an unknown name, with the nearest one. */
 static int no_metric(lua_State *L, int arg, const char *key) {
   const char *names[ND_N_METRICS + 2] = {[ND_N_METRICS] = "bar"};
   for (int m = 0; m < ND_N_METRICS; m++) names[m] = nd_metric_name(m);
@@ -259,6 +267,7 @@ static int generator_step(lua_State *L) {
   return 1;
 }
 
+/* generator:probabilities() -> {kick = 0.9, …} of the last step */
 static int generator_probabilities(lua_State *L) {
   const generator *g = check(L);
   const nd_kit *kit = &g->drummer->tokeniser.kit;
@@ -269,6 +278,7 @@ static int generator_probabilities(lua_State *L) {
   return 1;
 }
 
+/* generator:reset(): the same seed, no history */
 static int generator_reset(lua_State *L) {
   generator *g = check(L);
   nd_drummer_pack(g->drummer);

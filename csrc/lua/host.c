@@ -1,9 +1,10 @@
-/* host.c - the process around us: its clock, its terminal and Ctrl-C.
+/* host.c - the process: its clock, terminal, processors, kernels and Ctrl-C.
  *
- * Lua has no signals, and a long training wants to save before it goes. The
- * handler only counts, and Lua asks when it suits. Signals are the process's:
- * whichever of those that catch is closed last, in whatever state of Lua, puts
- * back the handlers from before the first.
+ * Lua has no signals, but a long training must be saved before the process ends. While
+ * an interrupt object is open, a handler counts signals, and Lua code asks for the count
+ * when it is ready to stop. Handlers belong to the process and not to a Lua state: the
+ * last object that is closed, in whichever state, restores the handlers from before the
+ * first.
  */
 #define _GNU_SOURCE  /* sched_getaffinity */
 #include <pthread.h>
@@ -19,22 +20,26 @@
 #include "../net/blas.h"
 #include "lnd.h"
 
-static volatile sig_atomic_t came = 0;
+static volatile sig_atomic_t signals = 0;
 
+/* A signal handler may do little more than set a flag; it counts, so that each
+ * userdata can compare with the count when it was made. */
 static void on_interrupt(int number) {
   (void)number;
-  came = came + 1;
+  signals = signals + 1;
 }
 
-/* How many catch a signal, and its handler from before the first. */
+/* The users of one signal, and the handler from before the first of them. */
 typedef struct hook {
   int number, users;
   struct sigaction before;
 } hook;
 
+/* Shared by all Lua states of the process, hence the lock. */
 static hook interrupts = {.number = SIGINT}, terminations = {.number = SIGTERM};
 static pthread_mutex_t hooking = PTHREAD_MUTEX_INITIALIZER;
 
+/* Installs the handler; the first user saves the previous one. */
 static void watch(hook *h, unsigned flags) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -46,21 +51,22 @@ static void watch(hook *h, unsigned flags) {
   (void)pthread_mutex_unlock(&hooking);
 }
 
-static void let_go(hook *h) {
+/* The last user restores the previous handler. */
+static void unwatch(hook *h) {
   (void)pthread_mutex_lock(&hooking);
   if (--h->users == 0) (void)sigaction(h->number, &h->before, NULL);
   (void)pthread_mutex_unlock(&hooking);
 }
 
 typedef struct interrupt {
-  sig_atomic_t before;  /* signals that had come when it was made */
+  sig_atomic_t before;  /* the count when it was made */
   bool terminate;
 } interrupt;
 
 static void release(void *p) {
   interrupt *i = p;
-  let_go(&interrupts);
-  if (i->terminate) let_go(&terminations);
+  unwatch(&interrupts);
+  if (i->terminate) unwatch(&terminations);
   free(i);
 }
 
@@ -72,17 +78,18 @@ static int catch_interrupt(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TBOOLEAN);
   lnd_box *box = lnd_push(L, &interrupt_class, NULL);      /* interrupt */
   interrupt *i = lnd_calloc(L, 1, sizeof *i);
-  *i = (interrupt){came, terminate};
+  *i = (interrupt){signals, terminate};
   box->p = i;
-  /* reads go on after it; a second Ctrl-C ends the process as ever */
+  /* SA_RESTART: reads continue after it; SA_RESETHAND: a second Ctrl-C ends the process */
   watch(&interrupts, (unsigned)SA_RESTART | (unsigned)SA_RESETHAND);
-  /* mpirun asks by SIGTERM, more than once, and kills before long */
+  /* mpirun sends SIGTERM, repeatedly, and SIGKILL soon after */
   if (terminate) watch(&terminations, SA_RESTART);
   return 1;
 }
 
-static bool seen(const interrupt *i) { return came != i->before; }
+static bool seen(const interrupt *i) { return signals != i->before; }
 
+/* interrupt:seen() -> whether a signal came since it was made */
 static int interrupt_seen(lua_State *L) {
   lua_pushboolean(L, seen(lnd_check(L, 1, &interrupt_class)));
   return 1;
@@ -113,12 +120,13 @@ static int host_terminal(lua_State *L) {
   }
   struct winsize size;
   memset(&size, 0, sizeof size);
-  bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  lua_pushinteger(L, known ? size.ws_col : 80);
+  bool has_size = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  lua_pushinteger(L, has_size ? size.ws_col : 80);
   return 1;
 }
 
-/* core.processors() -> how many this process may run on */
+/* core.processors() -> the number that this process may run on, which a batch system or
+ * a container may have limited */
 static int host_processors(lua_State *L) {
   long n = 1;
 #ifdef _SC_NPROCESSORS_ONLN

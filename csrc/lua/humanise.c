@@ -14,6 +14,7 @@ typedef struct humanise {
   const uint8_t *mask;
 } humanise;
 
+/* Pushes the humanised Sequence. */
 static void finish(lua_State *L, lnd_job *job) {
   const humanise *w = job->context;
   nd_sequence *out;

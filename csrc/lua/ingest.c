@@ -1,5 +1,6 @@
-/* ingest.c - core.ingest: MIDI files to a corpus, or to token text, on several
- * threads. */
+/* ingest.c - core.ingest: MIDI files to a corpus, or to token text. The engine reads
+ * them on several threads, none of which touches Lua: paths and names are collected
+ * before, results are pushed after. */
 #include "../learn/ingest.h"
 
 #include <stdlib.h>
@@ -19,10 +20,11 @@ static void release(void *p) {
 
 static const lnd_class ingest_class = {"neuraldrummer.ingest", release};
 
-/* On the stack, where no finaliser can take them from us. */
+/* Stack indices. TEXTS is a table that keeps paths and names alive while the engine uses
+ * them, although a finaliser may change the caller's tables. */
 enum { FILES = 1, OPTIONS, TOKENISER, INTO, TEXTS };
 
-/* The field of the item on top. */
+/* The string in field `key` of the item on top, which TEXTS then keeps alive. */
 static const char *text_field(lua_State *L, lua_Integer i, const char *key, bool needed) {
   lua_pushstring(L, key);
   int type = lua_rawget(L, -2);                           /* item,text */
@@ -35,6 +37,8 @@ static const char *text_field(lua_State *L, lua_Integer i, const char *key, bool
   return text;
 }
 
+/* Reads files[i], {path, name, split}. A file without a split gets one by its
+ * content. */
 static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
   if (lua_rawgeti(L, FILES, i) != LUA_TTABLE)             /* item */
     luaL_error(L, "files[%I]: a table is needed, got %s", (LUAI_UACINT)i, luaL_typename(L, -1));
@@ -49,7 +53,8 @@ static void read_item(lua_State *L, lua_Integer i, nd_ingest_file *f) {
   lua_pop(L, 1);
 }
 
-/* A kit map's `reads`: by pitch General MIDI's, or false where it is no drum. */
+/* Reads the option "pitches", a kit map's `reads`: General MIDI's pitch by the pitch of the
+ * file, or false for a pitch that is not a drum. NULL when it is not given. */
 static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
   int type = lnd_opt(L, OPTIONS, "pitches");              /* pitches */
   if (type != LUA_TNIL && type != LUA_TTABLE)
@@ -67,12 +72,13 @@ static const int16_t *read_pitches(lua_State *L, int16_t *reads) {
   return type == LUA_TTABLE ? reads : NULL;
 }
 
-/* Pushes the object. */
+/* The object in option `key`, which is pushed, or NULL. */
 static void *opt_object(lua_State *L, const char *key, const lnd_class *class) {
   int type = lnd_opt(L, OPTIONS, key);                   /* object */
   return type == LUA_TNIL ? NULL : lnd_check(L, lua_gettop(L), class);
 }
 
+/* Pushes {[i + first] = counts[i]}; counts of 0 only with `all`. */
 static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, bool all) {
   lua_createtable(L, all ? n : 0, 0);                     /* counts */
   for (int i = 0; i < n; i++) {
@@ -82,6 +88,8 @@ static void push_counts(lua_State *L, const uint32_t *counts, int n, int first, 
   }
 }
 
+/* Pushes what became of a file: {steps, split, hits, unknown, tokens}, or {message,
+ * unread}. */
 static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *in) {
   lua_createtable(L, 0, 5);                               /* result */
   if (!f->accepted) {
@@ -101,7 +109,8 @@ static void push_result(lua_State *L, const nd_ingest_file *f, const nd_ingest *
   }
 }
 
-/* core.ingest(files, options): a table of each file */
+/* core.ingest(files, options) -> a list of results, or nil and a message. Errors of single
+ * files are in their results; the call fails when the corpus cannot be written. */
 static int ingest(lua_State *L) {
   static const char *const keys[] = {"tokeniser", "into", "pitches", "min_steps", "valid_every",
                                      "threads", "max_bytes", "max_events", "max_tracks", NULL};

@@ -8,7 +8,8 @@
 
 enum { JOB = LND_PAUSE + 1 };  /* stack index of the job's userdata */
 
-/* Multiply-accumulates of a slice: a few milliseconds on current machines. */
+/* Multiply-accumulates of a slice: a few milliseconds on current machines, short enough for
+ * a user interface and long enough that the calls between slices cost nothing. */
 static const double slice = 3e7;
 
 /* Memory and shares of objects, newest first. */
@@ -18,6 +19,7 @@ typedef struct lnd_resource {
   max_align_t memory[];
 } lnd_resource;
 
+/* Work in the engine refers to the job's memory and objects, so it goes first. */
 static void job_free(void *p) {
   lnd_job *job = p;
   if (job->work.free != NULL) job->work.free(job->work.self);  /* before what it refers to */
@@ -42,6 +44,8 @@ lnd_job *lnd_job_begin(lua_State *L, void (*finish)(lua_State *, lnd_job *), siz
   return job;
 }
 
+/* An entry of the job's list with room for `bytes`. The list owns it at once, so that an
+ * error raised later does not leak it. */
 static lnd_resource *add_resource(lua_State *L, lnd_job *job, size_t bytes) {
   if (bytes > SIZE_MAX - sizeof(lnd_resource)) lnd_nomem(L);
   lnd_resource *o = lnd_calloc(L, 1, sizeof *o + bytes);
@@ -54,6 +58,7 @@ void *lnd_job_alloc(lua_State *L, lnd_job *job, size_t bytes) {
   return add_resource(L, job, bytes)->memory;
 }
 
+/* The entry is made before the share is taken: making it may raise an error. */
 void *lnd_job_retain(lua_State *L, lnd_job *job, int at, const lnd_class *class) {
   lnd_resource *o = add_resource(L, job, 0);
   o->box = lnd_retain(L, at, class);
@@ -76,12 +81,13 @@ static int run(lua_State *L, int status, lua_KContext context) {
     nd_blas_end();
     if (did != ND_OK) return lnd_raise(L, &err);
     if (more) {
+      /* a coroutine that yields within `pause` continues in run(), with the same stack */
       lua_pushvalue(L, LND_PAUSE);                          /* pause */
       lua_pushnumber(L, slice - macs);                      /* pause,done */
       lua_callk(L, 1, 0, context, run);
     }
   }
-  lnd_job *job = lnd_check(L, JOB, &job_class);
+  lnd_job *job = lnd_check(L, JOB, &job_class);  /* a pause may have closed it by hand */
   job->finish(L, job);                                      /* result */
   lnd_close(L, JOB);
   return 1;

@@ -4,6 +4,13 @@
  * a few milliseconds and calls `pause` between them, which may yield. Meanwhile a
  * program may close any object and change any table or variable. A job therefore
  * owns all that it works with: copies of its arguments, and shares of its objects.
+ *
+ * A binding calls lnd_job_begin(), retains the objects and copies the tables and
+ * strings that the work needs, stores the engine's job in `work`, and returns
+ * lnd_job_run(). `finish` then pushes the result, from what `context` has.
+ *
+ * A job that is collected half-way, because its coroutine was given up or `pause`
+ * raised an error, has changed nothing.
  */
 #ifndef LND_JOB_H
 #define LND_JOB_H

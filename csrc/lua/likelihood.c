@@ -25,6 +25,7 @@ static int push_element(lua_State *L, const char *key, lua_Integer i) {
   return lua_type(L, -1);
 }
 
+/* Reads song i and its step for a case; c->drums are set. */
 static void read_case(lua_State *L, lnd_job *job, lua_Integer i, nd_case *c) {
   if (push_element(L, "song", i) != LUA_TNIL)                           /* song */
     c->song = lnd_job_retain(L, job, lua_gettop(L), &lnd_sequence);
@@ -57,6 +58,8 @@ static lua_Integer count_songs(lua_State *L) {
   return n;
 }
 
+/* Pushes the likelihoods: a list a case, in a list a Sequence if there are several
+ * songs, in a list of all if the drums came as a list. */
 static void finish(lua_State *L, lnd_job *job) {
   const likelihood *w = job->context;
   const lua_Integer songs = w->songs > 0 ? w->songs : 1;
@@ -72,7 +75,8 @@ static void finish(lua_State *L, lnd_job *job) {
   }
 }
 
-/* The cases of Sequence k, at index `at`. */
+/* Makes the cases of Sequence k, which is at index `at`. They differ in song and song step
+ * alone; the results of all of them are one block. */
 static void add_drums(lua_State *L, lnd_job *job, lua_Integer k, int at, const float *style) {
   const likelihood *w = job->context;
   const lua_Integer songs = w->songs > 0 ? w->songs : 1;
@@ -91,6 +95,7 @@ static void add_drums(lua_State *L, lnd_job *job, lua_Integer k, int at, const f
   }
 }
 
+/* The style of the options, in memory of the job. */
 static const float *read_style(lua_State *L, lnd_job *job, const nd_drummer *d) {
   (void)lnd_opt(L, OPTIONS, "style");                                   /* style */
   float *style = lnd_job_alloc(L, job, ND_MAX_STYLE_SIZE * sizeof *style);

@@ -35,6 +35,8 @@ static void set_metatable(lua_State *L, const lnd_class *class) {
   lua_setmetatable(L, -2);                                       /* object */
 }
 
+/* The userdata comes first, and empty, because each of the steps may raise an error for
+ * want of memory: then the collector finds a userdata that it can release. */
 lnd_box *lnd_push(lua_State *L, const lnd_class *class, const char *label) {
   handle *h = lua_newuserdatauv(L, sizeof *h, 0);                /* object */
   *h = (handle){.self = h, .tag = tag_of(class)};
@@ -48,12 +50,15 @@ lnd_box *lnd_push(lua_State *L, const lnd_class *class, const char *label) {
   return box;
 }
 
-/* NULL where there is no userdata of ours. */
+/* NULL for a value that is not one of our userdata. Foreign userdata of the same size do
+ * not begin with their own address. */
 static handle *handle_at(lua_State *L, int at) {
   handle *h = lua_touserdata(L, at);
   return h != NULL && lua_rawlen(L, at) == sizeof *h && h->self == h ? h : NULL;
 }
 
+/* The userdata at `arg`: its metatable must be the class's, as Lua's own check says,
+ * and so must be the tag that it was made with. */
 static handle *check_handle(lua_State *L, int arg, const lnd_class *class) {
   (void)luaL_checkudata(L, arg, class->name);
   handle *h = handle_at(L, arg);
@@ -84,12 +89,15 @@ void *lnd_check(lua_State *L, int arg, const lnd_class *class) {
   return check_box(L, arg, class)->p;
 }
 
+/* Also of an object that a finaliser closed meanwhile, for messages about it. */
 const char *lnd_label(lua_State *L, int arg, const lnd_class *class) {
   const handle *h = check_handle(L, arg, class);
   const lnd_box *box = h->box != NULL ? h->box : h->deferred;
   return box != NULL ? box->label : "";
 }
 
+/* A userdata gives up its share only once, so that counts cannot be unbalanced from
+ * Lua. */
 lnd_box *lnd_retain(lua_State *L, int arg, const lnd_class *class) {
   lnd_box *box = check_box(L, arg, class);
   box->owners++;
@@ -112,6 +120,8 @@ void *lnd_take(lua_State *L, int arg, const lnd_class *class) {
 /* The collector answers no question while it runs finalisers. */
 bool lnd_finalising(lua_State *L) { return lua_gc(L, LUA_GCCOUNT) < 0; }
 
+/* Gives up the userdata's share, or leaves that to the collector while a finaliser
+ * runs: the binding that the finaliser interrupted may be using the object. */
 static void close_handle(lua_State *L, handle *h) {
   lnd_box *box = h->box;
   h->box = NULL;
@@ -136,6 +146,8 @@ static bool collected(lua_State *L) {
          strcmp(call.name, "__gc") == 0 && strcmp(call.namewhat, "metamethod") == 0;
 }
 
+/* __gc of every class. It relies on the userdata alone: the metatable may have been
+ * changed. */
 static int type_collect(lua_State *L) {
   handle *h = handle_at(L, 1);
   luaL_argcheck(L, h != NULL, 1, "an object of neuraldrummer expected");
@@ -147,6 +159,8 @@ static int type_collect(lua_State *L) {
   return 0;
 }
 
+/* A userdata's methods are a table of their own, so that __gc and the other metamethods
+ * cannot be called as methods. */
 void lnd_type(lua_State *L, const lnd_class *class, const luaL_Reg *methods, const luaL_Reg *meta) {
   luaL_newmetatable(L, class->name);     /* mt */
   if (meta != NULL) luaL_setfuncs(L, meta, 0);
@@ -199,6 +213,7 @@ void *lnd_calloc(lua_State *L, size_t n, size_t size) {
 
 const char *lnd_build(void) { return ND_VERSION ", layout " LND_LAYOUT; }
 
+/* Called by mpi.so, whose boxes and classes core.so will read. */
 void lnd_check_core(lua_State *L, const char *name) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, LND_BUILD) == LUA_TNIL)   /* build */
     luaL_error(L, "%s needs neuraldrummer.core to be loaded before it", name);
@@ -225,6 +240,12 @@ int lnd_fail(lua_State *L, const nd_error *err, const char *what) {
   return 2;
 }
 
+int lnd_result(lua_State *L, nd_status status, const nd_error *err, const char *what) {
+  if (status != ND_OK) return lnd_fail(L, err, what);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* ----------------------------------------------------------------------- tables */
 
 void lnd_set_int(lua_State *L, const char *key, lua_Integer value) {
@@ -247,7 +268,8 @@ void lnd_set_bool(lua_State *L, const char *key, bool value) {
   lua_setfield(L, -2, key);
 }
 
-/* Levenshtein's edit distance, in one row of its table. Longer names than any option
+/* Levenshtein's edit distance: the least number of letters to insert, delete or replace.
+ * It keeps one row of the table of distances between prefixes. Longer names than any option
  * has count as far away. */
 static int distance(const char *a, const char *b) {
   enum { LONGEST = 40 };
@@ -287,6 +309,8 @@ bool lnd_has_name(const char *key, const char *const *names) {
   return *names != NULL;
 }
 
+/* Strings only, because lua_tostring() would change a number that is a key, and confuse
+ * lua_next(). */
 void lnd_opts(lua_State *L, int arg, const char *const *names) {
   if (lua_isnoneornil(L, arg)) return;
   luaL_checktype(L, arg, LUA_TTABLE);
@@ -301,6 +325,7 @@ void lnd_opts(lua_State *L, int arg, const char *const *names) {
   }
 }
 
+/* A raw access: a metamethod could change or close what the binding has read before. */
 int lnd_opt(lua_State *L, int arg, const char *key) {
   if (lua_isnoneornil(L, arg)) {
     lua_pushnil(L);

@@ -18,6 +18,13 @@
  * use the object until it returns. A function that replaces a part of an object
  * refuses to work within a finaliser (lnd_finalising).
  *
+ * Units. Songs, bars, steps, voices and channels are numbered from 1 in Lua and from 0
+ * in the engine; velocities are 0..1 in Lua. Bindings convert where a value enters
+ * or leaves, and nowhere else.
+ *
+ * Notation. A comment at the end of a line, such as list,item in a comment's marks,
+ * names the values on top of the stack after that line, the top one last.
+ *
  * Errors. Misuse and failed allocations raise an error. I/O errors and malformed
  * files return nil and a message (lnd_fail).
  */
@@ -110,6 +117,9 @@ void lnd_check_core(lua_State *L, const char *name);
 /* ND_NOMEM and ND_MISUSE raise an error. Any other status pushes nil and a
  * message ("what: text" unless `what` is NULL) and returns 2. */
 int lnd_fail(lua_State *L, const nd_error *err, const char *what);
+
+/* Pushes true for ND_OK and returns 1; else as lnd_fail(). */
+int lnd_result(lua_State *L, nd_status status, const nd_error *err, const char *what);
 
 /* Raises `err` as an error, whatever its status. Never returns. */
 int lnd_raise(lua_State *L, const nd_error *err);

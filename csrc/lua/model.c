@@ -11,6 +11,8 @@
 
 static lnd_model_object *check(lua_State *L, int arg) { return lnd_check_model(L, arg); }
 
+/* Also of a model that is half-made: each of the parts may be missing. The trainer refers
+ * to the drummer's network, so it is freed first. */
 static void release(void *p) {
   lnd_model_object *m = p;
   nd_trainer_clear(&m->trainer);
@@ -29,7 +31,7 @@ lnd_model_object *lnd_push_model(lua_State *L, const char *path) {
   return box->p = m;
 }
 
-/* core.model{…} */
+/* core.model{…} -> model with random weights. -1 means "the preset's" to the engine. */
 static int core_model(lua_State *L) {
   static const char *const names[] = {"preset", "tokeniser", "layers", "hidden", "window",
                                       "dropout", "seed", "inputs", "voices", "encoder", "causal",
@@ -69,12 +71,12 @@ static int model_is_finite(lua_State *L) {
   nd_status status = nd_net_check(&m->drummer->net, &err);
   for (size_t i = 0; status == ND_OK && t->net != NULL && i < t->net->n_trained; i++)
     if (!isfinite(t->m[i]) || !isfinite(t->v[i]))
-      status = nd_fail(&err, ND_FORMAT, "the gradient's mean square of weight %zu is not finite", i);
-  if (status != ND_OK) return lnd_fail(L, &err, NULL);
-  lua_pushboolean(L, 1);
-  return 1;
+      status = nd_fail(&err, ND_FORMAT, "the gradient's mean square of weight %zu is not finite",
+                       i);
+  return lnd_result(L, status, &err, NULL);
 }
 
+/* model:config() -> a table of settings and sizes */
 static int model_config(lua_State *L) {
   const nd_drummer *d = check(L, 1)->drummer;
   const nd_net_config *c = &d->net.config;
@@ -94,8 +96,7 @@ static int model_config(lua_State *L) {
   lnd_set_int(L, "batch", d->batch);
   lnd_set_int(L, "parameters", (lua_Integer)d->net.n_trained);
   lnd_set_num(L, "macs", nd_net_macs(&d->net));
-  nd_inference_weights borrowed;
-  const nd_inference_weights *weights = nd_drummer_weights(d, &borrowed);
+  const nd_inference_weights *weights = nd_drummer_weights(d);
   lnd_set_int(L, "step_bytes", (lua_Integer)nd_inference_weights_bytes(weights, c->causal));
   lnd_set_num(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   lnd_set_num(L, "temperature", (double)d->temperature);
@@ -114,6 +115,7 @@ static int model_tokeniser(lua_State *L) {
   return lnd_push_tokeniser(L, &check(L, 1)->drummer->tokeniser);
 }
 
+/* model:threads(n): for training */
 static int model_threads(lua_State *L) {
   lnd_model_object *m = check(L, 1);
   lua_Integer n = luaL_checkinteger(L, 2);
@@ -124,7 +126,9 @@ static int model_threads(lua_State *L) {
 
 /* ------------------------------------------------------------------------ styles */
 
-/* model:learn_styles(corpus, split, max) -> how many */
+/* model:learn_styles(corpus, split, max) -> how many. New styles are learnt beside the old
+ * ones and replace them only at the end, so that a failure changes nothing. Performances
+ * that are paused notice the replacement and fail. */
 static int model_learn_styles(lua_State *L) {
   lnd_model_object *m = check(L, 1);
   const nd_corpus *corpus = lnd_check(L, 2, &lnd_corpus);
@@ -139,7 +143,8 @@ static int model_learn_styles(lua_State *L) {
   if (!nd_kit_equal(&nd_corpus_tokeniser(corpus)->kit, &m->drummer->tokeniser.kit))
     return luaL_argerror(L, 2, "the corpus has another kit than the model");
   nd_styles learnt = {.n = 0};
-  nd_status status = nd_styles_learn(&learnt, corpus, split > ND_VALID ? -1 : split, (int32_t)max, &err);
+  nd_status status =
+      nd_styles_learn(&learnt, corpus, split > ND_VALID ? -1 : split, (int32_t)max, &err);
   if (status == ND_OK) status = nd_nca_learn(&learnt, 1, &err);
   if (status != ND_OK) {
     nd_styles_clear(&learnt);
@@ -175,6 +180,7 @@ static int model_styles(lua_State *L) {
 
 /* ----------------------------------------------------------------------- tensors */
 
+/* The tensor whose name is at `arg`. */
 static const nd_tensor *check_tensor(lua_State *L, const lnd_model_object *m, int arg) {
   const char *name = luaL_checkstring(L, arg);
   const nd_tensor *t = nd_net_tensor(&m->drummer->net, name);
@@ -193,12 +199,14 @@ static int push_values(lua_State *L, const nd_tensor *t, const float *values) {
   return 2;
 }
 
+/* model:tensor(name) -> values, shape */
 static int model_tensor(lua_State *L) {
   const lnd_model_object *m = check(L, 1);
   const nd_tensor *t = check_tensor(L, m, 2);
   return push_values(L, t, m->drummer->net.block + t->offset);
 }
 
+/* model:gradient(name) -> values, shape; of the last train_step() */
 static int model_gradient(lua_State *L) {
   const lnd_model_object *m = check(L, 1);
   const nd_tensor *t = check_tensor(L, m, 2);
@@ -207,6 +215,8 @@ static int model_gradient(lua_State *L) {
   return push_values(L, t, m->trainer.gradient + t->offset);
 }
 
+/* model:set_tensor(name, values). Packed copies of the weights are dropped first, or
+ * players would go on with the old values. */
 static int model_set_tensor(lua_State *L) {
   lnd_model_object *m = check(L, 1);
   const nd_tensor *t = check_tensor(L, m, 2);
@@ -214,7 +224,8 @@ static int model_set_tensor(lua_State *L) {
   luaL_argcheck(L, lua_rawlen(L, 3) == t->size, 3,
                 lua_pushfstring(L, "%I values are needed", (LUAI_UACINT)t->size));
   for (size_t i = 0; i < t->size; i++) {  /* check all before setting one */
-    double v = lua_rawgeti(L, 3, (lua_Integer)i + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : HUGE_VAL;
+    const int type = lua_rawgeti(L, 3, (lua_Integer)i + 1);
+    double v = type == LUA_TNUMBER ? lua_tonumber(L, -1) : HUGE_VAL;
     if (!(v >= -3e38 && v <= 3e38))
       return luaL_argerror(L, 3, lua_pushfstring(L, "value %I is not a finite number",
                                                  (LUAI_UACINT)i + 1));
@@ -229,6 +240,7 @@ static int model_set_tensor(lua_State *L) {
   return 0;
 }
 
+/* model:tensors() -> names */
 static int model_tensors(lua_State *L) {
   const nd_net *net = &check(L, 1)->drummer->net;
   lua_createtable(L, net->n_tensors, 0);                      /* list */

@@ -17,6 +17,7 @@ static const nd_allreduce *check(lua_State *L) { return lnd_check(L, 1, &world_c
 
 static nd_comm *check_world(lua_State *L) { return check(L)->self; }
 
+/* mpi.join() -> world, or nil and a message */
 static int mpi_join(lua_State *L) {
   lnd_box *box = lnd_push(L, &world_class, NULL);     /* world */
   nd_comm *world = NULL;
@@ -26,16 +27,19 @@ static int mpi_join(lua_State *L) {
   return 1;
 }
 
+/* world:rank() -> this process, from 1 */
 static int world_rank(lua_State *L) {
   lua_pushinteger(L, check(L)->rank + 1);
   return 1;
 }
 
+/* world:size() -> the number of processes */
 static int world_size(lua_State *L) {
   lua_pushinteger(L, check(L)->size);
   return 1;
 }
 
+/* world:sum(numbers) -> each number added up over all processes */
 static int world_sum(lua_State *L) {
   const nd_allreduce *r = check(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -58,6 +62,7 @@ static int world_sum(lua_State *L) {
   return 1;
 }
 
+/* world:any(here) -> whether it is true in any process; a sum of ones and zeros */
 static int world_any(lua_State *L) {
   const nd_allreduce *r = check(L);
   luaL_checktype(L, 2, LUA_TBOOLEAN);
@@ -69,6 +74,7 @@ static int world_any(lua_State *L) {
   return 1;
 }
 
+/* world:same(text) -> whether the text is the same in all processes, by its hash */
 static int world_same(lua_State *L) {
   nd_comm *world = check_world(L);
   size_t n;
@@ -80,14 +86,16 @@ static int world_same(lua_State *L) {
   return 1;
 }
 
+/* world:abort(status): ends all processes */
 static int world_abort(lua_State *L) {
   const nd_comm *world = check_world(L);
   lua_Integer status = luaL_optinteger(L, 2, 1);
   luaL_argcheck(L, status >= 1 && status <= 125, 2, "a status is in 1..125");
   nd_comm_abort(world, (int)status);
-  return luaL_error(L, "the processes would not end");
+  return luaL_error(L, "MPI did not end the processes");
 }
 
+/* world:leave() -> true, or nil and a message. All processes wait for each other. */
 static int world_leave(lua_State *L) {
   nd_comm *world = check_world(L);
   if (lnd_finalising(L)) return luaL_error(L, "a world cannot be left within a finaliser");
@@ -95,9 +103,7 @@ static int world_leave(lua_State *L) {
   nd_status status = nd_comm_leave(world, &err);
   (void)lnd_take(L, 1, &world_class);  /* batches that share the world see that it is gone */
   nd_comm_free(world);
-  if (status != ND_OK) return lnd_fail(L, &err, NULL);
-  lua_pushboolean(L, 1);
-  return 1;
+  return lnd_result(L, status, &err, NULL);
 }
 
 static int world_tostring(lua_State *L) {

@@ -8,6 +8,8 @@ static void release_sequence(void *seq) { nd_sequence_free(seq); }
 const lnd_class lnd_sequence = {"neuraldrummer.sequence", release_sequence};
 const lnd_class lnd_tokeniser = {"neuraldrummer.tokeniser", free};
 
+/* Runs protected: a Sequence without an owner must not be lost. The box comes along as a
+ * light userdata. */
 static int push_empty(lua_State *L) {
   lua_pushlightuserdata(L, lnd_push(L, &lnd_sequence, NULL));   /* sequence,box */
   return 2;

@@ -15,7 +15,7 @@ static const lnd_class line_class = {"neuraldrummer.line", free};
 
 static nd_sequence *check(lua_State *L) { return lnd_check(L, 1, &lnd_sequence); }
 
-/* The step at `arg`, from 0. */
+/* The step number at `arg`, 1..steps, as an index from 0. */
 static int32_t check_step(lua_State *L, const nd_sequence *seq, int arg) {
   lua_Integer i = luaL_checkinteger(L, arg);
   if (i < 1 || i > nd_sequence_steps(seq))
@@ -24,6 +24,7 @@ static int32_t check_step(lua_State *L, const nd_sequence *seq, int arg) {
   return (int32_t)(i - 1);
 }
 
+/* sequence:tokens() -> the line of token text */
 static int sequence_tokens(lua_State *L) {
   nd_sequence *seq = check(L);
   lnd_box *box = lnd_push(L, &line_class, NULL);          /* line */
@@ -37,6 +38,7 @@ static int sequence_tokens(lua_State *L) {
   return 1;
 }
 
+/* Pushes {kick = 0.8, …}: the velocities of one step by voice. */
 static void push_hits(lua_State *L, const nd_sequence *seq, int32_t step) {
   int32_t voices = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)step * (size_t)voices;
@@ -45,6 +47,7 @@ static void push_hits(lua_State *L, const nd_sequence *seq, int32_t step) {
     if (hits[v] > 0) lnd_set_num(L, seq->settings.kit.voice_names[v], hits[v] / 127.0);
 }
 
+/* sequence:hits([i]) -> the hits of step i, or a list of every step's */
 static int sequence_hits(lua_State *L) {
   nd_sequence *seq = check(L);
   if (!lua_isnoneornil(L, 2)) {
@@ -59,6 +62,7 @@ static int sequence_hits(lua_State *L) {
   return 1;
 }
 
+/* The iterator of pairs(sequence): object, i -> i + 1, hits */
 static int sequence_next(lua_State *L) {
   const nd_sequence *seq = check(L);
   const lua_Integer i = luaL_checkinteger(L, 2);
@@ -70,6 +74,7 @@ static int sequence_next(lua_State *L) {
 
 static int sequence_pairs(lua_State *L) { return lnd_pairs(L, sequence_next); }
 
+/* sequence:packed_hits() -> a string of (steps, voices) bytes 0..127 */
 static int sequence_packed_hits(lua_State *L) {
   nd_sequence *seq = check(L);
   size_t n = (size_t)nd_sequence_steps(seq) * (size_t)nd_sequence_voices(seq);
@@ -77,7 +82,7 @@ static int sequence_packed_hits(lua_State *L) {
   return 1;
 }
 
-/* Signed bytes, 1/256 of a step each, one a cell as packed_hits. */
+/* sequence:packed_offsets() -> the offsets in the same layout, signed, in 1/256 of a step */
 static int sequence_packed_offsets(lua_State *L) {
   const nd_sequence *seq = check(L);
   lua_pushlstring(L, (const char *)seq->offsets,
@@ -85,6 +90,7 @@ static int sequence_packed_offsets(lua_State *L) {
   return 1;
 }
 
+/* sequence:metrics(i) -> {intensity = …, …} of one step */
 static int sequence_metrics(lua_State *L) {
   nd_sequence *seq = check(L);
   const float *metrics = seq->metrics + (size_t)check_step(L, seq, 2) * ND_N_METRICS;
@@ -93,6 +99,7 @@ static int sequence_metrics(lua_State *L) {
   return 1;
 }
 
+/* sequence:metric(name) -> a list of one metric over all steps */
 static int sequence_metric(lua_State *L) {
   nd_sequence *seq = check(L);
   const char *name = luaL_checkstring(L, 2);
@@ -101,6 +108,8 @@ static int sequence_metric(lua_State *L) {
   return lnd_push_numbers(L, seq->metrics + m, (size_t)nd_sequence_steps(seq), ND_N_METRICS);
 }
 
+/* sequence:bars() -> {{first, last, numerator, denominator}, …}; the end of a bar is
+ * the next one's first step, or the song's end */
 static int sequence_bars(lua_State *L) {
   nd_sequence *seq = check(L);
   lua_createtable(L, seq->grid.n_bars, 0);                /* list */
@@ -126,7 +135,8 @@ static int sequence_name(lua_State *L) {
   return 1;
 }
 
-/* The velocity at the top of the stack as 0..127; 0..1 for users. */
+/* The velocity on top of the stack, 0..1 or a boolean, as 0..127. Small positive velocities
+ * become 1: 0 is no hit. */
 static uint8_t get_velocity(lua_State *L, const char *voice, int32_t step) {
   if (lua_type(L, -1) == LUA_TBOOLEAN) return lua_toboolean(L, -1) ? 127 : 0;
   lua_Number v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
@@ -135,7 +145,7 @@ static uint8_t get_velocity(lua_State *L, const char *voice, int32_t step) {
   return v > 0 && v < 0.5 / 127 ? 1 : (uint8_t)lrint(v * 127);
 }
 
-/* The hits of one step from the table at the top of the stack. */
+/* Reads the hits of one step, the table on top of the stack. */
 static void get_hits(lua_State *L, const nd_kit *kit, int32_t step, uint8_t *hits) {
   if (lua_type(L, -1) != LUA_TTABLE)
     luaL_error(L, "step %d: a table of hits is needed, got %s", (int)step + 1,
@@ -152,6 +162,8 @@ static void get_hits(lua_State *L, const nd_kit *kit, int32_t step, uint8_t *hit
   }
 }
 
+/* sequence:with_hits(hits) -> a copy with other hits, a list of tables or a string as
+ * packed_hits() returns it */
 static int sequence_with_hits(lua_State *L) {
   nd_sequence *seq = check(L);
   int32_t steps = nd_sequence_steps(seq), voices = nd_sequence_voices(seq);
@@ -186,7 +198,8 @@ static int sequence_with_hits(lua_State *L) {
   }
 }
 
-/* sequence:with_bars(map, from): bar b with the drums of from's bar map[b] */
+/* sequence:with_bars(map, from) -> a copy whose bar b has the drums of bar map[b] of `from`;
+ * nil and false leave a bar empty */
 static int sequence_with_bars(lua_State *L) {
   nd_sequence *seq = check(L), *other;
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -200,7 +213,8 @@ static int sequence_with_bars(lua_State *L) {
     if (type == LUA_TNUMBER && whole && bar >= 1 && bar <= INT32_MAX) {
       bars[b] = (int32_t)(bar - 1);
     } else if (type != LUA_TNIL && !(type == LUA_TBOOLEAN && !lua_toboolean(L, -1))) {
-      return luaL_argerror(L, 2, lua_pushfstring(L, "bar %d: a bar's number is needed", (int)b + 1));
+      return luaL_argerror(L, 2,
+                           lua_pushfstring(L, "bar %d: a bar's number is needed", (int)b + 1));
     }
     lua_pop(L, 1);
   }
@@ -209,7 +223,7 @@ static int sequence_with_bars(lua_State *L) {
   return lnd_push_sequence(L, other);
 }
 
-/* sequence:style(): its numbers, as style.h has them */
+/* sequence:style() -> the numbers that style.h describes */
 static int sequence_style(lua_State *L) {
   nd_sequence *seq = check(L);
   float style[ND_MAX_STYLE_SIZE];
@@ -292,6 +306,7 @@ static int core_bar_styles(lua_State *L) {
   return 1;
 }
 
+/* #sequence: its steps */
 static int sequence_len(lua_State *L) {
   lua_pushinteger(L, nd_sequence_steps(check(L)));
   return 1;

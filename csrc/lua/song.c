@@ -1,5 +1,6 @@
-/* The Song: notes in time, from a MIDI file (smf.c) or from a host's
- * table, and back to a MIDI file. */
+/* song.c - Songs: notes in time, from a MIDI file (smf.c) or from a host's table, and
+ * back to a MIDI file. Channels, tracks and list items are numbered from 1 in Lua and
+ * from 0 in the engine. */
 #include "../music/song.h"
 
 #include <math.h>
@@ -17,13 +18,13 @@ static void release(void *song) { nd_song_free(song); }
 
 const lnd_class lnd_song = {"neuraldrummer.song", release};
 
-/* ------------------------------------------------------- from a host's table */
+/* ---------------------------------------------------------- from a host's table */
 
 /* The list being read, and which of its items, for messages. */
 typedef struct item { const char *list; lua_Integer index; } item;
 
-/* Field `key` of the table on top; raises when it is none or out of range.
- * `def` below `min`: it must be given. */
+/* The whole number in field `key` of the table on top, in min..max, or `def` when the
+ * field is nil. A `def` below `min` means that the field is required. */
 static lua_Integer int_field(lua_State *L, item at, const char *key, lua_Integer def,
                              lua_Integer min, lua_Integer max) {
   int ok = 1;
@@ -44,7 +45,7 @@ static lua_Integer int_field(lua_State *L, item at, const char *key, lua_Integer
   return value;
 }
 
-/* Raises unless the item on top is a table of known keys. */
+/* Raises an error unless the item on top is a table with known keys only. */
 static void check_item(lua_State *L, item at, const char *const *keys) {
   if (!lua_istable(L, -1))
     luaL_error(L, "%s[%I]: a table is needed, got %s", at.list, (LUAI_UACINT)at.index,
@@ -64,6 +65,8 @@ static void check_item(lua_State *L, item at, const char *const *keys) {
 
 typedef nd_status (*add_item)(lua_State *L, item at, nd_song *song, nd_error *err);
 
+/* Adds notes[i]. Ticks and durations are limited so that no sum overflows 32 bits.
+ * Tracks are made as far as the highest one that a note names. */
 static nd_status add_note(lua_State *L, item at, nd_song *song, nd_error *err) {
   static const char *const keys[] = {"tick",    "duration", "pitch", "velocity",
                                      "channel", "program",  "track", NULL};
@@ -78,7 +81,8 @@ static nd_status add_note(lua_State *L, item at, nd_song *song, nd_error *err) {
     .track = (uint16_t)(int_field(L, at, "track", 1, 1, ND_MAX_TRACKS) - 1),
   };
   if (note.tick > ND_MAX_TICK - note.duration)
-    luaL_error(L, "notes[%I]: ends past tick %I", (LUAI_UACINT)at.index, (LUAI_UACINT)ND_MAX_TICK);
+    luaL_error(L, "notes[%I]: the note ends after tick %I, the last one", (LUAI_UACINT)at.index,
+               (LUAI_UACINT)ND_MAX_TICK);
   while (song->n_tracks <= note.track) {
     nd_status status = nd_song_add_track(song, "", 0, err);
     if (status != ND_OK) return status;
@@ -86,6 +90,8 @@ static nd_status add_note(lua_State *L, item at, nd_song *song, nd_error *err) {
   return nd_song_add_note(song, note, err);
 }
 
+/* Adds tempos[i]. MIDI stores microseconds of a quarter note in 24 bits, which limits
+ * bpm. */
 static nd_status add_tempo(lua_State *L, item at, nd_song *song, nd_error *err) {
   static const char *const keys[] = {"tick", "bpm", NULL};
   check_item(L, at, keys);
@@ -102,6 +108,7 @@ static nd_status add_tempo(lua_State *L, item at, nd_song *song, nd_error *err) 
                            err);
 }
 
+/* Adds meters[i]. MIDI stores the denominator as a power of two. */
 static nd_status add_meter(lua_State *L, item at, nd_song *song, nd_error *err) {
   static const char *const keys[] = {"tick", "numerator", "denominator", NULL};
   check_item(L, at, keys);
@@ -109,7 +116,7 @@ static nd_status add_meter(lua_State *L, item at, nd_song *song, nd_error *err) 
   const lua_Integer numerator = int_field(L, at, "numerator", 0, 1, 255);
   const lua_Integer denominator = int_field(L, at, "denominator", 0, 1, ND_MAX_DENOMINATOR);
   if ((denominator & (denominator - 1)) != 0)
-    luaL_error(L, "meters[%I].denominator: %I is no power of two", (LUAI_UACINT)at.index,
+    luaL_error(L, "meters[%I].denominator: %I is not a power of two", (LUAI_UACINT)at.index,
                (LUAI_UACINT)denominator);
   return nd_song_add_meter(song,
                            (nd_meter){.tick = tick, .numerator = (int16_t)numerator,
@@ -117,6 +124,7 @@ static nd_status add_meter(lua_State *L, item at, nd_song *song, nd_error *err) 
                            err);
 }
 
+/* Adds every item of the list `key` of the table at index 1. */
 static void add_list(lua_State *L, const char *key, bool needed, nd_song *song, add_item add) {
   nd_error err;
   const int type = lua_getfield(L, 1, key);                      /* list */
@@ -135,10 +143,13 @@ static void add_list(lua_State *L, const char *key, bool needed, nd_song *song, 
   lua_pop(L, 1);
 }
 
+/* Bytes of a Song that matter to the collector. */
 static size_t memory(const nd_song *song) {
   return song->n_bytes + song->n_notes * sizeof *song->notes;
 }
 
+/* core.song{ppq, notes, tempos, meters, name, drum_channel} -> song. The box owns the
+ * Song from the start, because any of the many checks may raise an error. */
 static int core_song(lua_State *L) {
   static const char *const keys[] = {"ppq",  "notes",        "tempos", "meters",
                                      "name", "drum_channel", NULL};
@@ -165,13 +176,15 @@ static int core_song(lua_State *L) {
   return 1;
 }
 
-/* ---------------------------------------------------------------- what it is */
+/* --------------------------------------------------------------------- queries */
 
+/* song:ppq() -> ticks of a quarter note */
 static int song_ppq(lua_State *L) {
   lua_pushinteger(L, check(L)->ppq);
   return 1;
 }
 
+/* Pushes {tick, duration, pitch, velocity, channel, program, track}, numbered from 1. */
 static void push_note(lua_State *L, const nd_note *note) {
   lua_createtable(L, 0, 7);               /* note */
   lnd_set_int(L, "tick", note->tick);
@@ -183,6 +196,7 @@ static void push_note(lua_State *L, const nd_note *note) {
   lnd_set_int(L, "track", note->track + 1);
 }
 
+/* song:notes(which) -> list; `which` is "all", "drums" or "others" */
 static int song_notes(lua_State *L) {
   static const char *const choices[] = {"all", "drums", "others", NULL};
   const nd_song *song = check(L);
@@ -198,6 +212,7 @@ static int song_notes(lua_State *L) {
   return 1;
 }
 
+/* The iterator of pairs(song): object, i -> i + 1, note */
 static int song_next(lua_State *L) {
   const nd_song *song = check(L);
   const lua_Integer i = luaL_checkinteger(L, 2);
@@ -214,7 +229,7 @@ static int song_len(lua_State *L) {
   return 1;
 }
 
-/* How many drum notes there are of each pitch: {[36] = 212, …}. */
+/* song:pitches() -> {[36] = 212, …}: drum notes by pitch */
 static int song_pitches(lua_State *L) {
   const nd_song *song = check(L);
   lua_Integer counts[128] = {0};
@@ -229,8 +244,8 @@ static int song_pitches(lua_State *L) {
   return 1;
 }
 
-/* The pitch that the table at `arg` has under `key`; `pitch` where it has none.
- * No metamethod is called: one could close what is worked on. */
+/* The pitch in field `key` of the table at `arg`, or `pitch` when the field is nil. The
+ * access is raw: a metamethod could close the objects in use. */
 static uint8_t pitch_from(lua_State *L, int arg, lua_Integer key, uint8_t pitch) {
   if (lua_rawgeti(L, arg, key) != LUA_TNIL) {
     int whole = 0;
@@ -243,7 +258,8 @@ static uint8_t pitch_from(lua_State *L, int arg, lua_Integer key, uint8_t pitch)
   return pitch;
 }
 
-/* song:with_pitches(map): its drum notes with other pitches */
+/* song:with_pitches(map) -> a copy whose drum notes have other pitches. Tracks are
+ * copied before notes, which refer to them. */
 static int song_with_pitches(lua_State *L) {
   const nd_song *song = check(L);
   uint8_t map[128];
@@ -268,7 +284,7 @@ static int song_with_pitches(lua_State *L) {
   made->hosted = song->hosted;
   made->end_tick = song->end_tick;
   if (status == ND_OK) status = nd_song_finish(made, &err);
-  /* what was guessed is guessed again: nothing that it goes by has changed */
+  /* a guess is made again, with the same result: it depends on names and channels */
   if (status == ND_OK)
     status = nd_song_find_drums(made, song->drum_channel_guessed ? -1 : song->drum_channel, &err);
   if (status != ND_OK) return lnd_raise(L, &err);
@@ -276,6 +292,7 @@ static int song_with_pitches(lua_State *L) {
   return 1;
 }
 
+/* song:tempos() -> {{tick, bpm}, …} */
 static int song_tempos(lua_State *L) {
   const nd_song *song = check(L);
   lua_newtable(L);
@@ -288,6 +305,7 @@ static int song_tempos(lua_State *L) {
   return 1;
 }
 
+/* song:meters() -> {{tick, numerator, denominator}, …} */
 static int song_meters(lua_State *L) {
   const nd_song *song = check(L);
   lua_newtable(L);
@@ -301,6 +319,7 @@ static int song_meters(lua_State *L) {
   return 1;
 }
 
+/* song:tracks() -> names, "" for a track without one */
 static int song_tracks(lua_State *L) {
   const nd_song *song = check(L);
   lua_newtable(L);
@@ -311,6 +330,7 @@ static int song_tracks(lua_State *L) {
   return 1;
 }
 
+/* song:repairs() -> {{offset, lossy, text}, …}: what the reader repaired */
 static int song_repairs(lua_State *L) {
   const nd_song *song = check(L);
   lua_newtable(L);
@@ -324,6 +344,7 @@ static int song_repairs(lua_State *L) {
   return 1;
 }
 
+/* song:drum_channel() -> channel from 1, or nil; whether it was guessed */
 static int song_drum_channel(lua_State *L) {
   const nd_song *song = check(L);
   if (song->drum_channel >= 0) lua_pushinteger(L, song->drum_channel + 1);
@@ -332,12 +353,14 @@ static int song_drum_channel(lua_State *L) {
   return 2;
 }
 
+/* song:seconds() -> duration at the song's tempos */
 static int song_seconds(lua_State *L) {
   const nd_song *song = check(L);
   lua_pushnumber(L, nd_song_seconds(song, song->end_tick));
   return 1;
 }
 
+/* song:length() -> duration in ticks */
 static int song_length(lua_State *L) {
   lua_pushinteger(L, check(L)->end_tick);
   return 1;
@@ -364,8 +387,11 @@ static int song_tostring(lua_State *L) {
   return 1;
 }
 
-/* ------------------------------------------------------------ back to a file */
+/* --------------------------------------------------------------- back to a file */
 
+/* song:with_drums(drums, {…}) -> song. The drums become notes of a scratch Song
+ * first, whose velocities and pitches are then changed and which the splicer merges
+ * with the song. */
 static int song_with_drums(lua_State *L) {
   static const char *const keys[] = {"keep_drums", "drums_alone", "length",
                                      "velocity",   "track_name",  "tail",
@@ -389,7 +415,7 @@ static int song_with_drums(lua_State *L) {
   if (pitches != LUA_TNIL && pitches != LUA_TTABLE)
     return luaL_error(L, "option 'pitches': a table is needed, got %s", luaL_typename(L, PITCHES));
   if (seq->grid.ppq != song->ppq)
-    return luaL_error(L, "the Sequence has %d ticks a beat, the song %d", (int)seq->grid.ppq,
+    return luaL_error(L, "the drums have %d ticks a beat, the song %d", (int)seq->grid.ppq,
                       (int)song->ppq);
 
   lnd_box *made = lnd_push(L, &lnd_song, NULL);     /* name,pitches,made */
@@ -417,14 +443,15 @@ static int song_with_drums(lua_State *L) {
   return 1;
 }
 
-/* The file's bytes: the song's own, or (`*mine`, to be freed) written afresh. */
-static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n, uint8_t **mine,
+/* The bytes of the song's file: those that were read, which the song owns, or a new
+ * file, which the caller frees as *made (else NULL). */
+static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n, uint8_t **made,
                            nd_error *err) {
-  *mine = NULL;
+  *made = NULL;
   if (song->bytes == NULL) {
     const nd_splice_options all = {.retain_drums = true};
-    nd_status status = nd_splice(mine, n, song, NULL, &all, err);
-    *bytes = *mine;
+    nd_status status = nd_splice(made, n, song, NULL, &all, err);
+    *bytes = *made;
     return status;
   }
   *bytes = song->bytes;
@@ -432,36 +459,36 @@ static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n
   return ND_OK;
 }
 
+/* song:bytes() -> the whole MIDI file as a string */
 static int song_bytes(lua_State *L) {
   const nd_song *song = check(L);
   const uint8_t *bytes;
-  uint8_t *mine;
+  uint8_t *made;
   size_t n;
   nd_error err;
-  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* holds `mine` if Lua raises */
+  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* owns `made` while Lua copies it */
   if (song->bytes == NULL && (scratch->p = nd_song_new(1)) == NULL)
     return lnd_nomem(L);
-  if (song_file(song, &bytes, &n, &mine, &err) != ND_OK) return lnd_raise(L, &err);
-  if (mine != NULL) ((nd_song *)scratch->p)->bytes = mine;
+  if (song_file(song, &bytes, &n, &made, &err) != ND_OK) return lnd_raise(L, &err);
+  if (made != NULL) ((nd_song *)scratch->p)->bytes = made;
   lua_pushlstring(L, (const char *)bytes, n);
   nd_song_free(scratch->p);
   scratch->p = NULL;
   return 1;
 }
 
+/* song:save(path) -> true, or nil and a message */
 static int song_save(lua_State *L) {
   const nd_song *song = check(L);
   const char *path = luaL_checkstring(L, 2);
   const uint8_t *bytes;
-  uint8_t *mine;
+  uint8_t *made;
   size_t n;
   nd_error err;
-  nd_status status = song_file(song, &bytes, &n, &mine, &err);
+  nd_status status = song_file(song, &bytes, &n, &made, &err);
   if (status == ND_OK) status = nd_file_write(path, bytes, n, &err);
-  free(mine);
-  if (status != ND_OK) return lnd_fail(L, &err, path);
-  lua_pushboolean(L, true);
-  return 1;
+  free(made);
+  return lnd_result(L, status, &err, path);
 }
 
 void lnd_open_song(lua_State *L) {

@@ -1,4 +1,6 @@
-/* tokeniser.c - core.tokeniser: how songs are laid on a grid. */
+/* tokeniser.c - tokenisers: the settings by which songs are laid on a grid, and which
+ * notes are which voice of a kit. An nd_tokeniser is a plain struct, so that userdata
+ * have copies of their own. */
 #include <string.h>
 
 #include "../music/tokens.h"
@@ -6,8 +8,8 @@
 
 static nd_tokeniser *check(lua_State *L) { return lnd_check(L, 1, &lnd_tokeniser); }
 
-/* Raises unless the keys of the table on top are those in `keys`, or numbers
- * where it is a list as well. `what` names it. */
+/* Raises an error unless all keys of the table on top are in `keys`, or are whole numbers
+ * if it may be a list as well. `what` is the table's name in messages. */
 static void check_keys(lua_State *L, const char *what, const char *const *keys, bool list) {
   lua_pushnil(L);                                         /* table,key */
   while (lua_next(L, -2) != 0) {                          /* table,key,value */
@@ -21,7 +23,7 @@ static void check_keys(lua_State *L, const char *what, const char *const *keys, 
   }
 }
 
-/* The voice at the top of the stack, {name = …, pitches = {…}}. */
+/* Adds the voice on top of the stack, {name = …, pitches = {…}}, to the kit. */
 static void add_voice(lua_State *L, nd_kit *kit, lua_Integer i) {
   static const char *const keys[] = {"name", "pitches", NULL};
   int pitches[128];
@@ -48,7 +50,8 @@ static void add_voice(lua_State *L, nd_kit *kit, lua_Integer i) {
   lua_pop(L, 3);                                          /* voice */
 }
 
-/* The kit of the options at `arg`; what is there stays when none is given. */
+/* Reads the option "kit": the name of a built-in kit, a kit_text, or a table
+ * {name = …, voice, voice, …}. Without the option the kit does not change. */
 static void get_kit(lua_State *L, int arg, nd_kit *kit) {
   nd_error err;
   lua_getfield(L, arg, "kit");                            /* kit */
@@ -56,7 +59,7 @@ static void get_kit(lua_State *L, int arg, nd_kit *kit) {
   case LUA_TNIL:
     break;
   case LUA_TSTRING:
-    if (strchr(lua_tostring(L, -1), '|') != NULL) {       /* as settings().kit_text has it */
+    if (strchr(lua_tostring(L, -1), '|') != NULL) {       /* a kit_text */
       if (nd_kit_parse(kit, lua_tostring(L, -1), &err) != ND_OK) lnd_raise(L, &err);
     } else if (nd_kit_named(kit, lua_tostring(L, -1), &err) != ND_OK) {
       lnd_raise(L, &err);
@@ -73,7 +76,7 @@ static void get_kit(lua_State *L, int arg, nd_kit *kit) {
       lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    if (kit->n_voices == 0) luaL_error(L, "kit: it has no voices");
+    if (kit->n_voices == 0) luaL_error(L, "kit: a voice is needed");
     break;
   default:
     luaL_error(L, "option 'kit': a name or a table is needed, got %s", luaL_typename(L, -1));
@@ -81,6 +84,8 @@ static void get_kit(lua_State *L, int arg, nd_kit *kit) {
   lua_pop(L, 1);
 }
 
+/* core.tokeniser{preset, kit, …} -> tokeniser. Everything that is not given is the
+ * preset's. */
 static int tokeniser_new(lua_State *L) {
   static const char *const names[] = {"preset", "kit", "steps_per_beat", "beat",
                                       "include_drums", "max_steps", NULL};
@@ -95,7 +100,7 @@ static int tokeniser_new(lua_State *L) {
   if (!lua_isnil(L, 1)) get_kit(L, 1, &tok.kit);
   lua_Integer steps = lnd_opt_int(L, 1, "steps_per_beat", tok.steps_per_beat, 1, 960);
   if (steps != 2 && steps != 4 && steps != 6 && steps != 8 && steps != 12)
-    return luaL_error(L, "option 'steps_per_beat': %I is none of 2, 4, 6, 8, 12",
+    return luaL_error(L, "option 'steps_per_beat': %I is not one of 2, 4, 6, 8, 12",
                       (LUAI_UACINT)steps);
   tok.steps_per_beat = (int32_t)steps;
   tok.beat = (nd_beat)lnd_opt_choice(L, 1, "beat", (int)tok.beat, beats);
@@ -104,14 +109,16 @@ static int tokeniser_new(lua_State *L) {
   return lnd_push_tokeniser(L, &tok);
 }
 
+/* tokeniser:encode(song, name, max_steps) -> sequence, or nil and a message.
+ * max_steps replaces the tokeniser's limit for this song only. */
 static int tokeniser_encode(lua_State *L) {
   nd_tokeniser *tok = check(L);
   nd_song *song = lnd_check(L, 2, &lnd_song);
   const char *name = luaL_optstring(L, 3, NULL);
-  const lua_Integer most = luaL_optinteger(L, 4, tok->max_steps);
-  luaL_argcheck(L, most >= 1 && most <= ND_MAX_STEPS, 4, "max_steps is not in 1..16777216");
+  const lua_Integer max = luaL_optinteger(L, 4, tok->max_steps);
+  luaL_argcheck(L, max >= 1 && max <= ND_MAX_STEPS, 4, "max_steps is not in 1..16777216");
   nd_tokeniser limited = *tok;
-  limited.max_steps = (int32_t)most;
+  limited.max_steps = (int32_t)max;
   nd_sequence *seq;
   nd_error err;
   if (nd_sequence_encode(&seq, &limited, song, &err) != ND_OK) return lnd_fail(L, &err, name);
@@ -122,6 +129,7 @@ static int tokeniser_encode(lua_State *L) {
   return lnd_push_sequence(L, seq);
 }
 
+/* tokeniser:parse(line) -> sequence, or nil and a message with the column */
 static int tokeniser_parse(lua_State *L) {
   nd_tokeniser *tok = check(L);
   size_t len;
@@ -144,8 +152,9 @@ static int tokeniser_tostring(lua_State *L) {
   return 1;
 }
 
+/* == of two tokenisers with the same settings. Lua calls __eq with any two userdata of
+ * which one has it, so the other may be of another class. */
 static int tokeniser_eq(lua_State *L) {
-  /* Lua asks whatever is on the other side */
   const nd_tokeniser *a = lnd_test(L, 1, &lnd_tokeniser), *b = lnd_test(L, 2, &lnd_tokeniser);
   lua_pushboolean(L, a != NULL && b != NULL && nd_tokeniser_equal(a, b));
   return 1;

@@ -69,6 +69,7 @@ static nd_status read_header(nd_corpus *c, uint64_t file_size, uint64_t *start, 
   if (!read_all(c->fd, h + HEADER_SIZE, n_kit + 4, HEADER_SIZE)) return read_fail(err);
   if (nd_get_le32(h + HEADER_SIZE + n_kit) != nd_crc32_of(&c->crc, h, HEADER_SIZE + n_kit))
     return nd_corpus_damaged(err, "checksum of the header");
+  /* A file that was copied incompletely is the most common damage: say it plainly. */
   if (nd_get_le64(h + AT_FILE) != file_size)
     return nd_fail(err, ND_FORMAT, "the file is incomplete: it has %ju bytes and should have %ju",
                    (uintmax_t)file_size, (uintmax_t)nd_get_le64(h + AT_FILE));
@@ -131,6 +132,7 @@ static nd_status read_index(nd_corpus *c, uint64_t start, uint64_t index, uint64
         steps < 1 || steps > (uint32_t)c->tok.max_steps || steps > song->size ||
         split > ND_VALID || n_name > MAX_NAME || n_name > size - at)
       return nd_corpus_damaged(err, "entries of the index");
+    /* where the next song must begin */
     start += song->size;
     song->steps = (int32_t)steps;
     song->split = (nd_split)split;

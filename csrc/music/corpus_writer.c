@@ -156,6 +156,7 @@ nd_status nd_corpus_put(nd_corpus_writer *w, const nd_encoded_song *song, const 
   if (w->n_songs == INT32_MAX)
     return nd_fail(err, ND_LIMIT, "a corpus holds at most %d songs", INT32_MAX);
   size_t n_name = strlen(name);
+  /* Names are for people; a longer one is cut rather than refused. */
   if (n_name > MAX_NAME) n_name = MAX_NAME;
   if (!ND_GROW(w->index, w->n_index + ENTRY_SIZE + n_name + 4, w->index_capacity))
     return nd_nomem(err);

@@ -19,6 +19,8 @@ typedef struct builder {
 static nd_status put_bar(builder *l, int32_t step, const nd_meter *m, nd_error *err) {
   nd_grid *g = l->grid;
   nd_bar bar = {step, m->numerator, m->denominator};
+  /* Bars must ascend. Two meters can round to the same step only where a bar between
+   * them would have had no step. */
   if (g->n_bars > 0 && g->bars[g->n_bars - 1].step >= step) {
     /* The last bar was shorter than a step; the later meter replaces it. */
     bar.step = g->bars[g->n_bars - 1].step;
@@ -57,11 +59,15 @@ static nd_status build_by_quarters(builder *l, const nd_song *song, double end, 
     /* Bars are counted from the meter's own tick, not added up: no drift. */
     double start = m->tick;
     for (double bar = 1; start < next; bar++) {
+      /* The bar ends at the next meter if that comes first, so every change of meter
+       * begins a bar. */
       double stop = fmin(m->tick + bar * length, next);
       double step = ceil(start * per_tick - 0.5);  /* halfway: the earlier step */
       if (step >= l->max_steps) return too_long(l, err);
       nd_status status = put_bar(l, (int32_t)step, m, err);
       if (status != ND_OK) return status;
+      /* The song ends in this bar. It still has at least one step, although its end may
+       * round down to its begin. */
       if (stop >= end) {
         double n = fmax(ceil(stop * per_tick - 0.5), g->bars[g->n_bars - 1].step + 1.0);
         if (n > l->max_steps) return too_long(l, err);
@@ -85,6 +91,8 @@ static nd_status build_by_meter(builder *l, const nd_song *song, double end, nd_
   for (size_t k = 0;; k++) {
     const nd_meter *m = &song->meters[k];
     double next = k + 1 < song->n_meters ? song->meters[k + 1].tick : HUGE_VAL;
+    /* 6/8 has two beats of a dotted quarter, not six eighths. The beat is 12/denominator
+     * quarter notes then, else 4/denominator. */
     bool compound = m->numerator > 3 && m->numerator % 3 == 0;
     double length = (compound ? 12.0 : 4.0) * g->ppq / m->denominator;
     int32_t in_bar = compound ? m->numerator / 3 : m->numerator;
@@ -196,6 +204,8 @@ static int32_t step_before(const nd_grid *grid, double tick) {
  * fits an int32_t. */
 int32_t nd_grid_step(const nd_grid *grid, double tick, float *offset) {
   int32_t low = step_before(grid, tick);
+  /* How far the tick is from the begin of step `low`, in steps. Before tick 0 and after
+   * the end it is extrapolated and then limited. */
   double position = (tick - grid->ticks[low]) / (grid->ticks[low + 1] - grid->ticks[low]);
   double max = (double)INT32_MAX - low, steps = 0;
   if (position < -0.5) position = -0.5;

@@ -131,12 +131,14 @@ nd_status nd_kit_parse(nd_kit *kit, const char *text, nd_error *err) {
   nd_error why;
   char name[ND_VOICE_NAME];
   const char *p = read_name(name, text, "|");
+  /* A kit without voices is malformed too: nothing could be played with it. */
   if (p == NULL || nd_kit_start(&made, name, &why) != ND_OK || *p != '|') goto malformed;
   while (*p == '|') {
     int pitches[128];
     size_t n = 0;
     p = read_name(name, p + 1, "|:");
     if (p == NULL || *p != ':') goto malformed;
+    /* Three digits at most, so that no number overflows; nd_kit_add checks the range. */
     do {
       int pitch = 0, digits = 0;
       for (p++; *p >= '0' && *p <= '9' && digits < 3; p++, digits++) pitch = pitch * 10 + *p - '0';

@@ -281,6 +281,7 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
     float *m = out + (size_t)t * ND_N_METRICS;
     double velocity = 0;
     size_t low = 0, mid = 0, high = 0, begin = next;
+    /* Notes that stop at this step go first: a note that is repeated sounds once. */
     int32_t top = 0;
     for (size_t i = first[t]; i < first[t + 1]; i++) count_note(&e, &spans[order[i]], -1);
     for (; next < n && spans[next].start == t; next++) {
@@ -293,6 +294,8 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
       else high++;
     }
     if (next > begin) {
+      /* Bass and melody are among the notes that start here. The bass is the lowest of them
+       * with a bass role; the melody is a note above everything that sounds. */
       int32_t lowest = lowest_of(&e), bass = 128;
       for (size_t i = begin; i < next; i++) {
         const span *s = &spans[i];
@@ -312,6 +315,7 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
     m[ND_M_ENDINGS] = log_of(&l, first[t + 1] - first[t]);
     for (int k = GUITARS; k < FAMILIES; k++)
       m[ND_M_GUITARS + k - GUITARS] = log_of(&l, (size_t)e.by_family[k]);
+    /* Harmony compares pitch classes of whole beats, weighted by how long they sound. */
     for (int c = 0; c < 12; c++) now[c] += e.by_class[c];
     bool ends = t + 1 == grid->n_steps || m[ND_N_METRICS + ND_M_ON_BEAT] > 0;
     if (ends) {
@@ -332,6 +336,7 @@ static float tempo_of(const nd_song *song, size_t k) {
 /* The tempo in force at each step's tick. A logarithm is computed only where the
  * tempo changes. */
 static void measure_tempo(float *out, const nd_song *song, const nd_grid *grid) {
+  /* Tempos ascend by tick, and the first one is at tick 0. */
   size_t k = 0, measured = 0;
   float tempo = tempo_of(song, 0);
   for (int32_t t = 0; t < grid->n_steps; t++) {
@@ -374,6 +379,7 @@ nd_status nd_metrics_measure(float *out, const nd_song *song, const nd_grid *gri
       if (spans[i].stop > stop) stop = spans[i].stop;
     }
     if (n > 0) measure_progress(out, spans[0].start, stop, grid->n_steps);
+    /* The 2023 system counts drums as well; they are not among the spans. */
     for (size_t i = 0; include_drums && i < song->n_notes; i++) {
       if (!nd_song_is_drum(song, &song->notes[i])) continue;
       int32_t step = nd_grid_step(grid, song->notes[i].tick, NULL);

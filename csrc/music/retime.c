@@ -15,6 +15,7 @@ static moved move(const nd_sequence *seq, int32_t t, nd_strike strike, const dou
   size_t row = (size_t)t * (size_t)nd_sequence_voices(seq);
   if (voice < 0 || (mask != NULL && mask[row + (size_t)voice] != 0))
     return (moved){t, true, strike};
+  /* the exact new time; the nearest step, then what remains as the offset */
   double at = times[t] + strike.offset / 256.0;
   double step = fmin(fmax(rint(at), 0), seq->grid.n_steps - 1);
   strike.offset = (int8_t)fmin(fmax(rint((at - step) * 256), -128), 127);

@@ -118,6 +118,8 @@ typedef struct drum_track { bool all; uint16_t track; uint8_t program; } drum_tr
 static drum_track choose_drum_track(const nd_song *song, bool original) {
   drum_track d = {.all = !original};
   int64_t ends[128];  /* first end of a note, by program */
+  /* pretty_midi makes an instrument when it sees the first end of one of its notes, so
+   * the program whose first note ends last is its last instrument. */
   int64_t latest = -1;
   for (size_t i = 0; original && i < song->n_notes; i++)
     if (nd_song_is_drum(song, &song->notes[i]) && song->notes[i].duration > 0 &&
@@ -194,12 +196,16 @@ static nd_status build_original(nd_grid *grid, double **intensity, const nd_song
     if (step + 1 > drums && is_strike(d, song, note)) drums = step + 1;
     if (tok->include_drums || !nd_song_is_drum(song, note)) x[step]++;
   }
+  /* The last downbeat before the end of the song, and the length of the bar before it:
+   * four such bars after the downbeat the 2023 system stops counting. */
   int32_t last = nd_grid_bar(grid, nd_grid_step(grid, (double)end - 1, NULL));
   while (last > 0 && grid->ticks[grid->bars[last].step] >= (double)end) last--;
   int32_t bar = last > 0 ? grid->bars[last].step - grid->bars[last - 1].step : grid->n_steps;
   int64_t counted = (int64_t)grid->bars[last].step + 4 * (int64_t)bar - 1;
   int32_t m = counted < onsets ? (int32_t)counted : onsets;
   if (m < 1) m = 1;
+  /* x[1] .. x[n] are normalised. Step 0 has no onset count of its own: intensity is
+   * stored one step early, so it repeats the first. */
   int32_t n = m + 4;
   for (int32_t t = m; t < n + 1; t++) x[t] = x[m - 1];
   nd_metrics_normalise(x + 1, (size_t)n);
@@ -224,6 +230,7 @@ static void add_strikes(nd_sequence *seq, const nd_song *song, const drum_track 
     float fine = fminf(roundf(offset * 256), 127);  /* +0.5 would not fit an int8_t */
     seq->strikes[n++] = (nd_strike){note->pitch, note->velocity, (int8_t)fine};
   }
+  /* the steps after the last strike are empty */
   while (t <= seq->grid.n_steps) seq->first[t++] = n;
   nd_sequence_derive_hits(seq);
 }
@@ -293,6 +300,7 @@ nd_status nd_sequence_set_masked(nd_sequence *seq, const uint8_t *hits, const in
                                  const nd_sequence *fixed, const uint8_t *mask) {
   const nd_kit *kit = &seq->settings.kit;
   size_t voices = (size_t)kit->n_voices, steps = (size_t)seq->grid.n_steps;
+  /* an upper bound: every strike of `fixed`, and one for every hit */
   size_t capacity = fixed != NULL ? (size_t)fixed->first[steps] : 0;
   for (size_t i = 0; i < steps * voices; i++) {
     if (hits[i] > 127) return ND_MISUSE;

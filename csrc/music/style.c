@@ -47,6 +47,8 @@ static bool is_fill(const nd_sequence *s, int32_t b) {
   int32_t after = s->grid.bars[b + 1].step, steps = after - from, half = steps / 2;
   if (from - before != steps || nd_grid_bar_end(&s->grid, b + 1) - after != steps || half < 1)
     return false;
+  /* A fill has at least three hits in its second half, differs there in at least four
+   * cells, and differs more than twice as much as the groove does around it. */
   int32_t ending = count_hits(s, from + half, after);
   int32_t departs = count_differences(s, from + half, before + half, steps - half);
   int32_t stays = count_differences(s, from, before, half);
@@ -98,6 +100,7 @@ int32_t nd_style_measure(const nd_sequence *s, const uint8_t *mask, float *out) 
   for (int32_t b = 0; b < s->grid.n_bars; b++) {
     int32_t from = s->grid.bars[b].step, to = nd_grid_bar_end(&s->grid, b);
     if (to <= from || !is_covered(s, mask, b)) continue;
+    /* whether the bar before was measured as well */
     bool follows = last == b - 1;
     last = b;
     if (count_hits(s, from, to) == 0) {

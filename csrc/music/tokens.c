@@ -52,12 +52,14 @@ static char next_token(const char *line, size_t len, size_t *at, int *pitch, dou
     kind = 'i';
     i++;
   }
+  /* A minus belongs to -1, the end of a step, or to a negative intensity. */
   bool minus = i < len && line[i] == '-';
   if (minus) i++;
   double value = 0, unit = 1;
   if (kind == 'i' && len - i >= 3 && memcmp(line + i, "nan", 3) == 0) {
     i += 3;  /* the 2023 system divides by a deviation of 0 in a song of even intensity */
   } else {
+    /* at most six digits: enough for 65504, the largest intensity */
     for (start = i; i < len && line[i] >= '0' && line[i] <= '9' && i - start < 6; i++)
       value = value * 10 + (line[i] - '0');
     if (i == start) return 0;
