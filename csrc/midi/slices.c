@@ -23,7 +23,6 @@ void nd_midi_slicer_begin(nd_midi_slicer *s, const nd_midi_file *file,
   s->file = file;
   s->scan = (nd_midi_scan){.bytes = file->bytes, .at = track->body, .end = track->stop};
   s->last = 0;
-  s->ended = false;
   begin_slice(s);
 }
 
@@ -31,12 +30,7 @@ void nd_midi_slicer_begin(nd_midi_slicer *s, const nd_midi_file *file,
  * holds ND_SANDBOX_EVENTS events of at most 4 + 3 bytes. */
 static inline void put_event(nd_midi_slicer *s, int32_t tick, uint8_t status, const uint8_t *data,
                              size_t n) {
-  uint8_t *p = s->bytes + s->n;
-  const uint32_t delta = (uint32_t)(tick - s->last);
-  if (delta >= 0x80)
-    for (int shift = 21; shift > 0; shift -= 7)
-      if (delta >> shift != 0) *p++ = (uint8_t)(0x80 | (delta >> shift & 0x7F));
-  *p++ = delta & 0x7F;
+  uint8_t *p = nd_midi_put_vlq(s->bytes + s->n, (uint32_t)(tick - s->last));
   *p++ = status;
   *p++ = data[0];
   if (n > 1) *p++ = data[1];
@@ -64,7 +58,7 @@ nd_midi_part nd_midi_slicer_next(nd_midi_slicer *s, nd_midi_event *e) {
   nd_midi_part part = ND_MIDI_DONE;
   nd_midi_fast_event fast;
   if (s->returned) begin_slice(s);
-  while (part == ND_MIDI_DONE && !s->ended && scan.at < scan.end) {
+  while (part == ND_MIDI_DONE && scan.at < scan.end) {
     const uint8_t *b = scan.bytes + scan.at;
     if (nd_midi_peek_fast(&scan, &fast)) {
       nd_midi_take_fast(&scan, &fast);
@@ -75,8 +69,6 @@ nd_midi_part nd_midi_slicer_next(nd_midi_slicer *s, nd_midi_event *e) {
     } else if (e->status < 0xF0) {
       if (is_wanted(e->status) && !e->bad_data)
         put_event(s, e->tick, e->status, scan.bytes + e->data, e->end - e->data);
-    } else if (nd_midi_is_end(e)) {
-      s->ended = true;
     } else if (e->status == 0xFF && (e->type == 0x03 || e->type == 0x51 || e->type == 0x58)) {
       part = ND_MIDI_META;
     }

@@ -59,23 +59,17 @@ static nd_status read_meta(parser *p, const nd_midi_event *e) {
 
 /* A channel event from libsmf; slices contain no others besides the end-of-track. */
 static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
-  switch (m[0] & 0xF0) {
-    case 0x90:
-      /* velocity 0 is a note-off */
-      if (m[2] > 0) note_on(p, track, tick, m);
-      else note_off(p, tick, m[0] & 0xF, m[1]);
-      return ND_OK;
-    case 0x80:
-      note_off(p, tick, m[0] & 0xF, m[1]);
-      return ND_OK;
-    case 0xC0:
-      if (!ND_GROW(p->programs, p->n_programs + 1, p->capacity)) return nd_nomem(p->err);
-      p->programs[p->n_programs++] =
-          (program_change){.tick = tick, .channel = m[0] & 0xF, .program = m[1]};
-      return ND_OK;
-    default:
-      return ND_OK;
+  const uint8_t kind = m[0] & 0xF0, channel = m[0] & 0xF;
+  if (kind == 0x90 && m[2] > 0) {
+    note_on(p, track, tick, m);
+  } else if (kind == 0x80 || kind == 0x90) {  /* a note-on of velocity 0 is a note-off */
+    note_off(p, tick, channel, m[1]);
+  } else if (kind == 0xC0) {
+    if (!ND_GROW(p->programs, p->n_programs + 1, p->capacity)) return nd_nomem(p->err);
+    p->programs[p->n_programs++] =
+        (program_change){.tick = tick, .channel = channel, .program = m[1]};
   }
+  return ND_OK;
 }
 
 /* Parses the current slice and adds its notes and programs. `offset` of the track is
@@ -155,15 +149,6 @@ static nd_status read_song(parser *p) {
   return status;
 }
 
-/* The song keeps the file for lossless writing. */
-static nd_status copy_bytes(nd_song *song, const uint8_t *bytes, size_t n, nd_error *err) {
-  song->bytes = malloc(n);
-  if (song->bytes == NULL) return nd_nomem(err);
-  memcpy(song->bytes, bytes, n);
-  song->n_bytes = n;
-  return ND_OK;
-}
-
 nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                        const nd_midi_limits *limits, nd_error *err) {
   if (limits == NULL) limits = &nd_midi_default_limits;
@@ -181,14 +166,19 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
     status = read_song(p);
   }
   if (status == ND_OK) status = nd_song_find_drums(song, drum_channel, err);
-  if (status == ND_OK) status = copy_bytes(song, bytes, n, err);
+  if (status == ND_OK && (song->bytes = malloc(n)) == NULL) status = nd_nomem(err);
   if (p != NULL) {
     nd_sandbox_free(p->sandbox);
     free(p->programs);
   }
   free(p);
   nd_midi_close(&file);
-  if (status == ND_OK) *out = song;
-  else nd_song_free(song);
-  return status;
+  if (status != ND_OK) {
+    nd_song_free(song);
+    return status;
+  }
+  memcpy(song->bytes, bytes, n);  /* for lossless writing (splice.h) */
+  song->n_bytes = n;
+  *out = song;
+  return ND_OK;
 }

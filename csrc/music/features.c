@@ -29,7 +29,8 @@ enum { TIMING = sizeof timing / sizeof *timing };
 
 /* -------------------------------------------------------------------- layout */
 
-/* Cheap enough to be made anew for each row: about thirty additions. */
+/* The one place that knows which kind of features has which parts. Widths follow from the
+ * kit (V voices). Cheap enough to be made anew for each row: about thirty additions. */
 nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
   int32_t V = voices, back = V * f->n_back;
   int32_t whole_song = !f->causal;  /* a bar's recurrence depends on the bars to come */
@@ -72,8 +73,8 @@ nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
 /* ----------------------------------------------------------------------- rows
  * A part that the row does not have is of size 0: writing it does nothing. */
 
-/* Metrics that a causal net must not see stay in the row as zeros, so that causal and other
- * nets have the same layout. */
+/* Metrics that a causal net must not see stay in the row as zeros, so that causal and
+ * other nets have the same layout. */
 static void put_metrics(float *row, const nd_features *f, const nd_layout *l,
                         const float *metrics) {
   for (int32_t k = 0; k < l->size[ND_PART_METRICS]; k++) {
@@ -83,8 +84,8 @@ static void put_metrics(float *row, const nd_features *f, const nd_layout *l,
   }
 }
 
-/* `which` of the rows of hits that a part has side by side; NULL, an unknown row, is all 0.
- * Velocities do not count: the network predicts whether a voice is hit. */
+/* `which` of the rows of hits that a part has side by side; NULL, an unknown row, is all
+ * 0. Velocities do not count: the network predicts whether a voice is hit. */
 static void put_hits(float *row, const nd_layout *l, nd_part part, int32_t which, int32_t voices,
                      const uint8_t *hits) {
   row += l->at[part] + which * voices;
@@ -126,7 +127,9 @@ void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context
   put_given(row, &l, ND_PART_GROOVE, groove);
 }
 
-/* -------------------------------------------------------------------- history */
+/* -------------------------------------------------------------------- history
+ * For a whole Sequence whose hits stand one step after another. A live take has rings
+ * instead (play/step.c). */
 
 /* The row of hits at a step of a bar that is not the last; NULL where it is shorter. */
 static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t voices, int32_t bar,

@@ -8,7 +8,12 @@ nd_song *nd_song_new(int32_t ppq) {
   if (song == NULL) return NULL;
   song->ppq = ppq;
   song->drum_channel = -1;
-  if (nd_song_finish(song, NULL) == ND_OK) return song;
+  /* MIDI's defaults (SMF 1.0): 120 bpm, 4/4. They come first, so that nd_song_finish
+   * replaces them by a tempo or meter that is added at tick 0. */
+  if (nd_song_add_tempo(song, (nd_tempo){.us_per_quarter = 500000}, NULL) == ND_OK &&
+      nd_song_add_meter(song, (nd_meter){.numerator = 4, .denominator = 4}, NULL) == ND_OK &&
+      nd_song_finish(song, NULL) == ND_OK)
+    return song;
   nd_song_free(song);
   return NULL;
 }
@@ -119,15 +124,12 @@ static inline bool sort_items(void *items, size_t n, size_t size) {
     size_t a = 0, a_end = first, out = 0;
     while (a < n) {
       size_t b = a_end, b_end = run_end(from, b, n, size), next = b_end;
-      while (a < a_end && b < b_end) {
-        bool take_b = tick_of(from + b * size) < tick_of(from + a * size);
-        size_t *taken = take_b ? &b : &a;
-        memcpy(to + out++ * size, from + (*taken)++ * size, size);
+      for (; a < a_end || b < b_end; out++) {
+        /* equal ticks: the left run first, which makes the sort stable */
+        const bool right = a == a_end ||
+                           (b < b_end && tick_of(from + b * size) < tick_of(from + a * size));
+        memcpy(to + out * size, from + (right ? b++ : a++) * size, size);
       }
-      memcpy(to + out * size, from + a * size, (a_end - a) * size);
-      out += a_end - a;
-      memcpy(to + out * size, from + b * size, (b_end - b) * size);
-      out += b_end - b;
       a = next;
       a_end = run_end(from, a, n, size);
     }
@@ -158,22 +160,7 @@ static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   return left;
 }
 
-/* Whether no item is at tick 0; the items need not be sorted. */
-static bool starts_late(const void *items, size_t n, size_t size) {
-  const char *p = items;
-  for (size_t i = 0; i < n; i++)
-    if (tick_of(p + i * size) == 0) return false;
-  return true;
-}
-
 nd_status nd_song_finish(nd_song *song, nd_error *err) {
-  nd_status status = ND_OK;
-  /* MIDI's defaults: 120 bpm, 4/4 */
-  if (starts_late(song->tempos, song->n_tempos, sizeof *song->tempos))
-    status = nd_song_add_tempo(song, (nd_tempo){.tick = 0, .us_per_quarter = 500000}, err);
-  if (status == ND_OK && starts_late(song->meters, song->n_meters, sizeof *song->meters))
-    status = nd_song_add_meter(song, (nd_meter){.tick = 0, .numerator = 4, .denominator = 4}, err);
-  if (status != ND_OK) return status;
   if (!nd_sort_by_tick(song->notes, song->n_notes, sizeof *song->notes) ||
       !nd_sort_by_tick(song->tempos, song->n_tempos, sizeof *song->tempos) ||
       !nd_sort_by_tick(song->meters, song->n_meters, sizeof *song->meters))
@@ -254,13 +241,23 @@ static bool names_drums(const char *name) {
   return drums;
 }
 
-/* The channel with most notes in tracks that are named as drums, or -1. `named`
- * (n_tracks) receives which tracks are. `channels` (n_tracks): the channels of each
- * track's notes, one bit each. A track of several channels holds a whole song,
- * whatever its name; a host's song has a name of its own, and no named tracks. */
-static int guess_channel(const nd_song *song, const uint16_t *channels, bool *named,
-                         size_t drum_notes[16]) {
-  int channel = -1;
+/* Finds the drums by the names of tracks: their channel is the one with most notes
+ * in tracks that are named as drums. `notes`: the notes of each channel. A track of
+ * several channels contains a whole song, whatever its name, so it does not count; a
+ * host's song has a name of its own, and no named tracks. */
+static nd_status find_drums_by_name(nd_song *song, const size_t notes[16], nd_error *err) {
+  bool *named = nd_calloc(song->n_tracks, sizeof *named);            /* (n_tracks) */
+  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);  /* one bit each */
+  size_t drum_notes[16] = {0};
+  int drums = -1;
+  if (named == NULL || channels == NULL) {
+    free(named);
+    free(channels);
+    return nd_nomem(err);
+  }
+  for (size_t i = 0; i < song->n_notes; i++)
+    if (song->notes[i].track < song->n_tracks)
+      channels[song->notes[i].track] |= (uint16_t)(1u << song->notes[i].channel);
   for (size_t t = song->hosted ? song->n_tracks : 0; t < song->n_tracks; t++)
     named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
                names_drums(song->track_names[t]);
@@ -268,39 +265,22 @@ static int guess_channel(const nd_song *song, const uint16_t *channels, bool *na
     if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
       drum_notes[song->notes[i].channel]++;
   for (int c = 0; c < 16; c++)
-    if (drum_notes[c] > 0 && (channel < 0 || drum_notes[c] > drum_notes[channel])) channel = c;
-  return channel;
+    if (drum_notes[c] > 0 && (drums < 0 || drum_notes[c] > drum_notes[drums])) drums = c;
+  song->drum_channel = drums;
+  song->drum_channel_guessed = drums >= 0;
+  /* where other instruments share the channel, the song needs the tracks too */
+  if (drums >= 0 && drum_notes[drums] < notes[drums]) song->drum_tracks = named;
+  else free(named);
+  free(channels);
+  return ND_OK;
 }
 
 nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
-  bool *named = nd_calloc(song->n_tracks, sizeof *named);
-  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);
-  if (named == NULL || channels == NULL) {
-    free(named);
-    free(channels);
-    return nd_nomem(err);
-  }
-  size_t notes[16] = {0}, drum_notes[16] = {0};
-  for (size_t i = 0; i < song->n_notes; i++) {
-    const nd_note *note = &song->notes[i];
-    notes[note->channel]++;
-    if (note->track < song->n_tracks) channels[note->track] |= (uint16_t)(1u << note->channel);
-  }
+  size_t notes[16] = {0};
+  for (size_t i = 0; i < song->n_notes; i++) notes[song->notes[i].channel]++;
   free(song->drum_tracks);
   song->drum_tracks = NULL;
   song->drum_channel_guessed = false;
-  song->drum_channel = channel;
-  if (channel < 0 && notes[ND_DRUM_CHANNEL] > 0) song->drum_channel = ND_DRUM_CHANNEL;
-
-  if (song->drum_channel < 0) {
-    const int c = song->drum_channel = guess_channel(song, channels, named, drum_notes);
-    song->drum_channel_guessed = c >= 0;
-    if (c >= 0 && drum_notes[c] < notes[c]) {  /* other instruments share the channel */
-      song->drum_tracks = named;
-      named = NULL;
-    }
-  }
-  free(named);
-  free(channels);
-  return ND_OK;
+  song->drum_channel = channel < 0 && notes[ND_DRUM_CHANNEL] > 0 ? ND_DRUM_CHANNEL : channel;
+  return song->drum_channel >= 0 ? ND_OK : find_drums_by_name(song, notes, err);
 }

@@ -50,8 +50,8 @@ static const nd_drummer presets[] = {
       * with and without each of them. */
      .fixed_given = 0.5f, .style_given = 0.6f, .groove_given = 0.7f,
      .controls_given = 0.5f, .style_noise = 0.05f, .metric_dropout = 0.05f,
-     /* Below 1, because the rare hits that a network finds improbable sound wrong more
-      * often than its probabilities say. */
+     /* Below 1: improbable hits are drawn less often than the network's probabilities
+      * say. The spread makes some bars steadier than others. */
      .temperature = 0.75f, .temperature_spread = 0.8f, .cutoff = 0.5f,
      .net.config = {.layers = 2, .hidden = 192, .encoder = 128, .skip = true, .mix = true,
                     .dropout = 0.3f}},
@@ -66,6 +66,8 @@ static const nd_drummer presets[] = {
     {.preset = "touch", .features = {.kind = ND_FEATURES_TOUCH}, .steps = 128, .batch = 32,
      .net.config = {.layers = 1, .hidden = 64, .encoder = 48, .skip = true, .touch = true,
                     .dropout = 0.2f}}};
+
+/* In no order: they are found by name. */
 enum { N_PRESETS = sizeof presets / sizeof *presets };
 
 /* Copies the preset and adds its kit and grid. ND_MISUSE for an unknown name. */
@@ -172,7 +174,8 @@ static const char *beat_word(nd_beat beat) {
   return beat == ND_BEAT_METER ? "beat of the meter" : "quarter note";
 }
 
-/* Kits are compared as a whole, names of voices included: voices are the network's outputs. */
+/* Kits are compared as a whole, names of voices included: voices are the network's
+ * outputs. */
 nd_status nd_drummer_accepts(const nd_drummer *d, const nd_tokeniser *settings, const char *what,
                              nd_error *err) {
   const nd_tokeniser *ours = &d->tokeniser;
@@ -186,6 +189,7 @@ nd_status nd_drummer_accepts(const nd_drummer *d, const nd_tokeniser *settings, 
   return ND_OK;
 }
 
+/* Callers check this before kit and grid, which mean nothing for a raw net. */
 nd_status nd_drummer_predicts_hits(const nd_drummer *d, nd_error *err) {
   if (d->features.kind == ND_FEATURES_RAW)
     return nd_fail(err, ND_MISUSE, "a raw model has no features: it cannot read a sequence");
@@ -194,6 +198,7 @@ nd_status nd_drummer_predicts_hits(const nd_drummer *d, nd_error *err) {
   return ND_OK;
 }
 
+/* One message for every place where a NaN shows. */
 nd_status nd_drummer_is_corrupt(nd_error *err) {
   return nd_fail(err, ND_FORMAT, "the model produced NaN probabilities; its weights are corrupt");
 }
@@ -214,6 +219,7 @@ typedef enum setting_kind {
   METRICS            /* no value: the names of this version's metrics */
 } setting_kind;
 
+/* One row of the table. Fields that its kind does not need are 0. */
 typedef struct setting {
   const char *key;
   setting_kind kind;
@@ -231,6 +237,7 @@ static const char *const beat_names[] = {
 #define AT(field) .at = offsetof(nd_drummer, field)
 #define NET(field) AT(net.config.field)
 
+/* A key that is renamed, a new one and a changed meaning each need another format_name. */
 static const setting settings[] = {
     {.key = "preset", TEXT, AT(preset), .max = sizeof((nd_drummer *)NULL)->preset},
     /* the Sequences that it takes: kit and grid */
@@ -282,7 +289,7 @@ static const setting settings[] = {
     {.key = "forced", INTEGER, AT(forced), .max = ND_MAX_VOICES}};
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
-/* Enumerations are read and written as integers of the table. */
+/* Enumerations are read and written through an int32_t pointer. */
 _Static_assert(sizeof(nd_beat) == sizeof(int32_t) && sizeof(nd_features_kind) == sizeof(int32_t),
                "an enumeration is as large as an int32_t");
 
@@ -339,7 +346,7 @@ static nd_status write_styles(nd_checkpoint *c, const nd_styles *s, nd_error *er
 /* Values are checked first: a training that diverged must not replace a good file by one
  * that cannot be read. */
 nd_status nd_drummer_describe(const nd_drummer *d, nd_checkpoint *c, nd_error *err) {
-  nd_buffer text = {0};
+  nd_buffer text = {0};  /* of one setting after another */
   nd_status status = nd_net_check(&d->net, err);
   if (status == ND_OK) status = nd_checkpoint_set_metadata(c, "format", format_name, err);
   for (int32_t i = 0; i < N_SETTINGS && status == ND_OK; i++) {
@@ -538,6 +545,7 @@ static nd_status read_styles(nd_drummer *d, const nd_checkpoint *c, nd_error *er
 
 /* Any failure frees everything: a model is restored whole or not at all. */
 nd_status nd_drummer_restore(nd_drummer **out, const nd_checkpoint *c, nd_error *err) {
+  /* a file of another program and one of another version need different advice */
   const char *format = nd_checkpoint_string(c, "format");
   if (format == NULL || strncmp(format, format_prefix, sizeof format_prefix - 1) != 0)
     return nd_fail(err, ND_FORMAT, "not a Neural Drummer model: its metadata has no such 'format'");

@@ -136,13 +136,11 @@ nd_status nd_take_choose_style(nd_take *t, const nd_drummer *d, const nd_sequenc
 /* As a performance does for each take, without playing. */
 nd_status nd_generator_choose(nd_generator *g, const nd_sequence *song,
                               const nd_direction *direction, nd_error *err) {
-  static const nd_direction none = {.fixed = NULL};
   float *weights = NULL;
   nd_status status = nd_drummer_accepts(g->drummer, &song->settings, "the song", err);
   if (status != ND_OK) return status;
   nd_generator_reset(g);
-  status = nd_take_choose_style(&g->take, g->drummer, song, direction != NULL ? direction : &none,
-                                &weights, err);
+  status = nd_take_choose_style(&g->take, g->drummer, song, direction, &weights, err);
   free(weights);
   return status;
 }

@@ -17,6 +17,7 @@
  *
  * The inference works on lists of Sequences; the arrays here hold one. */
 
+/* What a job needs until nd_humanise_end(), which only reads it. */
 struct nd_humanise {
   const nd_drummer *touch;
   const nd_sequence *seq;
@@ -112,6 +113,7 @@ static void draw_all(const nd_humanise *h, float amount, uint64_t seed, const ui
     /* the network's units: velocity 0..1, offset in steps */
     float velocity = 127.0f * draw(&rng, o[0], o[V], shared_velocity[v]);
     float offset = 256.0f * draw(&rng, o[2 * V], o[3 * V], shared_offset[v]);
+    /* interpolated in floating point, so that small amounts are not lost to rounding */
     velocity = (float)hits[i] + amount * (velocity - (float)hits[i]);
     offset = (float)offsets[i] + amount * (offset - (float)offsets[i]);
     /* fminf and fmaxf return the bound where the other operand is NaN */

@@ -127,7 +127,9 @@ static bool equal_bars(const nd_grid *a, const nd_grid *b) {
          memcmp(a->bars, b->bars, (size_t)a->n_bars * sizeof *a->bars) == 0;
 }
 
-/* Whether two cases have equal input rows, because no row depends on the drums. */
+/* Whether two cases have equal input rows. Pointers are compared, not contents: callers
+ * that want to share a run pass the same song and style. Rows can only be equal when no
+ * row depends on the drums. */
 static bool same_rows(const nd_case *a, const nd_case *b) {
   return a->no_history && b->no_history && song_of(a) == song_of(b) && a->at == b->at &&
          a->from == b->from && a->steps == b->steps && a->style == b->style &&
@@ -136,9 +138,12 @@ static bool same_rows(const nd_case *a, const nd_case *b) {
 
 /* ------------------------------------------------------------------- in slices */
 
-/* Distinct sets of input rows ("inputs") are processed in batches: the rows of
- * each are made, all go through the network together, and each case then takes
- * its likelihoods from the logits of its inputs. */
+/* The memory of a job is that of one batch: rows and logits of at most BATCH inputs,
+ * however many cases there are.
+ *
+ * Distinct sets of input rows ("inputs") are processed in batches: the rows of each are
+ * made, all go through the network together, and each case then takes its likelihoods
+ * from the logits of its inputs. */
 struct nd_likelihood {
   const nd_drummer *d;
   const nd_case *cases;
@@ -287,8 +292,8 @@ static double advance_case(nd_likelihood *l) {
   return likelihood_cost * one->steps;
 }
 
-/* One NaN or infinite logit makes a sum useless. Reported at the end, because the
- * caller gets values by then or not at all. */
+/* All values of all cases, after the last slice. One NaN or infinite logit makes a sum
+ * useless. Reported at the end, because the caller gets values by then or not at all. */
 static nd_status check_finite(const nd_likelihood *l, nd_error *err) {
   for (int32_t i = 0; i < l->n; i++)
     for (int32_t t = 0; t < l->cases[i].steps; t++)
@@ -314,7 +319,7 @@ static nd_status advance(void *self, double *macs, bool *more, nd_error *err) {
       *macs = nd_inference_advance(&l->inference, nd_drummer_weights(l->d), *macs);
     } else if (l->at < l->n) {
       *macs -= advance_case(l);
-    } else {
+    } else {  /* the batch is done; its memory stays for the next */
       l->first += l->count;
       l->count = 0;
     }

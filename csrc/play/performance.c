@@ -81,8 +81,9 @@ struct nd_performance {
 
 /* The steps between which the song sounds; all of them when no step does: drums alone,
  * or token text, have no such metric. */
-static void find_band(nd_performance *p) {  /* both are 0 before */
+static void find_band(nd_performance *p) {
   int32_t n = nd_sequence_steps(p->song);
+  /* backwards: the first step that is found is the last that plays */
   for (int32_t t = n - 1; t >= 0; t--) {
     if (p->song->metrics[(size_t)t * ND_N_METRICS + ND_M_PLAYING] == 0.0f) continue;
     if (p->leave == 0) p->leave = t + 1;
@@ -91,8 +92,8 @@ static void find_band(nd_performance *p) {  /* both are 0 before */
   if (p->leave == 0) p->leave = n;
 }
 
-/* Whether two controls (n) are equal, or both not given. NAN, which stands for a bar
- * without the control, has one representation only, so bytes compare. */
+/* Whether two controls (n) are equal, or both not given. Bytes are compared, because NAN
+ * stands for a bar without the control, and does not equal itself. */
 static bool same_bars(const float *a, const float *b, int32_t n) {
   return a == b || (a != NULL && b != NULL && memcmp(a, b, (size_t)n * sizeof *a) == 0);
 }
@@ -139,6 +140,7 @@ static void lay_out(nd_performance *p, nd_arena *a) {
     take_io *t = &p->takes[i];
     t->hits = nd_arena_take(a, steps * (size_t)c->voices, 1);
     if (c->encoder == 0 || !t->leads) continue;
+    /* one encoder run for all takes with this input: only the first makes space for it */
     float *x = nd_arena_floats(a, encoded), *y = nd_arena_floats(a, encoding);
     if (a->memory == NULL) continue;  /* only counted */
     p->lengths[t->encoding] = (int32_t)steps;
@@ -159,6 +161,7 @@ static nd_status allocate(nd_performance *p, nd_generator *const *generators,
     p->takes[i].direction = &directions[i];
     nd_take_reset(&p->takes[i].take, &generators[i]->options);
   }
+  /* before the layout: it needs the number of encodings */
   if (net->config.encoder > 0) group_takes(p);
   lay_out(p, &counted);
   if (!nd_arena_reserve(&p->arena, counted.used)) return nd_nomem(err);
@@ -208,6 +211,8 @@ static nd_status check_takes(nd_generator *const *generators, int32_t n,
   return ND_OK;
 }
 
+/* Nothing is computed yet: the first slice feeds the starts. ND_NOMEM when the song is too
+ * long for the memory that there is. */
 nd_status nd_performance_make(nd_performance **out, nd_generator *const *generators, int32_t n,
                               const nd_sequence *song, const nd_direction *directions,
                               nd_error *err) {
@@ -319,6 +324,7 @@ static void play_step(nd_performance *p) {
   for (int32_t i = 0; i < p->n; i++) {
     take_io *t = &p->takes[i];
     nd_step_io *io = &p->steps[i];
+    /* where the band is silent only fixed hits sound, unless options.play_always is set */
     *io = (nd_step_io){.take = &t->take,
                        .context = context_of(p, t->direction, bar),
                        .encoding = encoding_of(p, t),
@@ -329,6 +335,7 @@ static void play_step(nd_performance *p) {
       io->context.history = nd_features_history(&p->drummer->features, grid, V, t->hits, p->at,
                                                 bar, repeats);
   }
+  /* one step for all takes: each weight is read once */
   nd_step_play(&p->batch, p->steps, grid->bars[bar].step == p->at);
 }
 
@@ -372,6 +379,7 @@ static nd_status advance_phase(nd_performance *p, double *macs, nd_error *err) {
   return status;
 }
 
+/* Units of work until the budget is spent. After an error the job can only be freed. */
 static nd_status advance(void *self, double *macs, bool *more, nd_error *err) {
   nd_performance *p = self;
   /* style weights, and the style numbers of directions, are of the styles at the start */

@@ -10,6 +10,7 @@
  * streaming nets, for two bars. A prime is the user's own choice: the drums of
  * another song, so that this one goes on from there. */
 
+/* General MIDI pitches, and the velocity that history is shown (the network sees hits). */
 enum { KICK = 35, SNARE = 38, CLOSED_HAT = 42, VELOCITY = 100 };
 
 /* Sets a hit where the kit has a voice for the pitch. */
@@ -27,7 +28,7 @@ static void start_hits(const nd_tokeniser *settings, nd_take *t, int32_t step, i
   if (step % steps_per_eighth != 0) return;
   int32_t eighth = step / steps_per_eighth;
   switch (t->options->start) {
-    case ND_START_BLANK: break;
+    case ND_START_BLANK: break;  /* silence, which is history too */
     case ND_START_COUNT_IN:  /* quarters of the last bar only */
       if (step >= n - 8 * steps_per_eighth && eighth % 2 == 0) set_hit(kit, hits, CLOSED_HAT);
       break;

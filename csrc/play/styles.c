@@ -11,7 +11,7 @@
  * traits from everything else. Choosing compares the traits of a new song with those of
  * all known songs, lets the similar ones vote, and scores every style by how well its
  * groove agrees with what was voted for. With n styles of V voices this takes n * n * 16 V
- * operations: some 10 ms for 1000 styles, once per song. */
+ * operations at most, once per song: about 0.1 s for 1000 styles. */
 
 /* ------------------------------------------------------------------- learning */
 
@@ -20,7 +20,8 @@
 static const int profiled[] = {ND_M_BASS, ND_M_ONSETS_LOW, ND_M_ONSETS_MID, ND_M_ONSETS_HIGH};
 enum { PROFILED = sizeof profiled / sizeof *profiled };
 
-/* Sums over the steps of a song on which it plays. */
+/* Sums over the steps of a song on which it plays, in double precision: songs have
+ * thousands of steps, and the variance is a difference of sums. */
 typedef struct trait_sums {
   double n, sum[ND_N_METRICS], squares[ND_N_METRICS];
   double steps[ND_SONG_PLACES], onsets[PROFILED][ND_SONG_PLACES];
@@ -39,6 +40,7 @@ static void sum_traits(const nd_sequence *seq, trait_sums *s) {
       s->sum[k] += (double)m[k];
       s->squares[k] += (double)m[k] * (double)m[k];
     }
+    /* the sixteenth of four beats; longer bars wrap around */
     int32_t step_in_bar = t - grid->bars[nd_grid_bar(grid, t)].step;
     int32_t sixteenth = step_in_bar * 4 / grid->steps_per_beat % ND_SONG_PLACES;
     s->steps[sixteenth] += 1;
@@ -53,6 +55,7 @@ static void song_traits(const nd_sequence *seq, float *out) {
   sum_traits(seq, &s);
   for (int k = 0; k < ND_N_METRICS; k++) {
     double mean = s.n > 0 ? s.sum[k] / s.n : 0;
+    /* rounding can make the variance of a constant slightly negative */
     double variance = s.n > 0 ? s.squares[k] / s.n - mean * mean : 0;
     *out++ = (float)mean;
     *out++ = variance > 0 ? (float)sqrt(variance) : 0.0f;
@@ -71,6 +74,7 @@ static void add_name(nd_buffer *names, const char *path) {
     if ((unsigned char)*p < 0x20) *p = ' ';
   if (text != NULL) nd_buffer_put(names, text, strlen(text));
   nd_buffer_put(names, "\n", 1);
+  /* a name that is missing would shift all later ones */
   names->failed = names->failed || text == NULL;
   free(text);
 }
@@ -151,7 +155,9 @@ void nd_styles_clear(nd_styles *s) {
   *s = (nd_styles){.n = 0};
 }
 
-/* ------------------------------------------------------------------- choosing */
+/* ------------------------------------------------------------------- choosing
+ * Distances, votes and agreements are computed anew for each song rather than stored:
+ * a table of agreements would take n * n floats. */
 
 /* The first four beats of a style's groove: (ND_SONG_PLACES, voices) square
  * roots of hit rates. */
