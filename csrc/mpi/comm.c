@@ -31,18 +31,17 @@ static nd_status report(int code, nd_error *err) {
   return nd_fail(err, ND_IO, "MPI error: %s", text);
 }
 
-/* MPI counts in ints, so that large arrays go in several pieces. */
-static int piece(size_t n) { return n < (size_t)INT_MAX ? (int)n : INT_MAX; }
+/* MPI counts in ints. No layer has as many weights; the check is for other callers. */
+static bool fits(nd_comm *c, size_t n) {
+  if (n > (size_t)INT_MAX) record_error(c, MPI_ERR_COUNT);
+  return usable(c);
+}
 
 /* Blocking; used for a few numbers a step: counts, losses, a norm's statistics. */
 static void sum(void *self, double *values, size_t n) {
   nd_comm *c = self;
-  while (n > 0 && usable(c)) {
-    int count = piece(n);
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_SUM, c->comm));
-    values += count;
-    n -= (size_t)count;
-  }
+  if (fits(c, n))
+    record_error(c, MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, c->comm));
 }
 
 static void finish_requests(nd_comm *c) {
@@ -54,15 +53,11 @@ static void finish_requests(nd_comm *c) {
 /* Non-blocking: the gradient of a layer travels while the next one is computed. */
 static void begin(void *self, float *values, size_t n) {
   nd_comm *c = self;
-  while (n > 0 && usable(c)) {
-    int count = piece(n);
-    if (c->n_requests == MAX_REQUESTS) finish_requests(c);
-    record_error(c, MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, c->comm,
-                                   &c->requests[c->n_requests]));
-    if (usable(c)) c->n_requests++;
-    values += count;
-    n -= (size_t)count;
-  }
+  if (c->n_requests == MAX_REQUESTS) finish_requests(c);
+  if (!fits(c, n)) return;
+  record_error(c, MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, MPI_FLOAT, MPI_SUM, c->comm,
+                                 &c->requests[c->n_requests]));
+  if (usable(c)) c->n_requests++;
 }
 
 static nd_status wait_for_all(void *self, nd_error *err) {
@@ -131,13 +126,12 @@ void nd_comm_abort(const nd_comm *c, int status) { (void)MPI_Abort(c->comm, stat
 
 nd_allreduce *nd_comm_allreduce(nd_comm *c) { return &c->allreduce; }
 
-/* All hashes are equal when the least is the greatest. */
+/* All hashes are equal when the least is the greatest. The greatest is the complement of
+ * the least complement, so that one call finds both. */
 nd_status nd_comm_same(nd_comm *c, uint64_t hash, bool *same, nd_error *err) {
-  uint64_t min = hash, max = hash;
+  uint64_t least[2] = {hash, ~hash};
   if (usable(c))
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, &min, 1, MPI_UINT64_T, MPI_MIN, c->comm));
-  if (usable(c))
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, &max, 1, MPI_UINT64_T, MPI_MAX, c->comm));
-  *same = min == max;
+    record_error(c, MPI_Allreduce(MPI_IN_PLACE, least, 2, MPI_UINT64_T, MPI_MIN, c->comm));
+  *same = least[0] == ~least[1];
   return report(c->failure, err);
 }

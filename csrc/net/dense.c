@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "blas.h"
+#include "config.h"
 #include "kernels.h"
 
 /* Keras's defaults, which the 2023 network was trained with. */
@@ -61,47 +62,39 @@ void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng 
   nd_multiply(rows * n, mask, x);
 }
 
-/* Columns whose sums go through one all-reduce, and fit on the stack. */
-enum { COLUMNS = 512 };
-
 /* Rows of all processes, when the shard has `rows`. */
 static int32_t total_rows(const nd_shard *s, int32_t rows) { return rows / s->count * s->total; }
 
+/* Two passes, because the mean of squares less the square of the mean would lose most
+ * digits where the mean is large. Sums are in double precision and in the order of the
+ * rows, so that sharing the rows changes them by rounding only. */
 void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse) {
+  double mean[ND_MAX_UNITS] = {0}, squares[ND_MAX_UNITS] = {0};
   int32_t total = total_rows(shard, rows);
-  double mu[COLUMNS], squares[COLUMNS];
-  for (int32_t from = 0; from < n; from += COLUMNS) {
-    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
-    for (int32_t j = 0; j < columns; j++) {
-      mu[j] = 0;
-      for (int32_t r = 0; r < rows; r++)
-        mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
+  size_t N = (size_t)n, R = (size_t)rows;
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) mean[j] += (double)x[r * N + j];
+  nd_shard_sum(shard, mean, n);
+  for (size_t j = 0; j < N; j++) mean[j] /= total;
+  /* a second pass: a variance from sums of squares would lose precision */
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) {
+      double d = (double)x[r * N + j] - mean[j];
+      squares[j] += d * d;
     }
-    nd_shard_sum(shard, mu, columns);
-    /* two passes: a variance from sums of squares would lose precision */
-    for (int32_t j = 0; j < columns; j++) {
-      mu[j] /= total;
-      squares[j] = 0;
-      for (int32_t r = 0; r < rows; r++) {
-        double d = (double)x[(size_t)r * (size_t)n + (size_t)(from + j)] - mu[j];
-        squares[j] += d * d;
-      }
-    }
-    nd_shard_sum(shard, squares, columns);
-    for (int32_t j = from; j < from + columns; j++) {
-      float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / total);
-      inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
-      moments[j] = middle;
-      moments[n + j] = sigma2;
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)j;
-        xhat[k] = (x[k] - middle) * inverse[j];
-        x[k] = gamma[j] * xhat[k] + beta[j];
-      }
-    }
+  nd_shard_sum(shard, squares, n);
+  for (size_t j = 0; j < N; j++) {
+    moments[j] = (float)mean[j];
+    moments[N + j] = (float)(squares[j] / total);
+    inverse[j] = 1.0f / sqrtf(moments[N + j] + norm_epsilon);
   }
+  for (size_t r = 0; r < R; r++, x += N, xhat += N)
+    for (size_t j = 0; j < N; j++) {
+      xhat[j] = (x[j] - moments[j]) * inverse[j];
+      x[j] = gamma[j] * xhat[j] + beta[j];
+    }
 }
 
 /* Exponential moving averages, as Keras has them. */
@@ -119,33 +112,32 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
       x[j] = gamma[j] * (x[j] - mean[j]) / sqrtf(var[j] + norm_epsilon) + beta[j];
 }
 
+/* With xhat = (x - mean) / sigma and y = gamma xhat + beta, where mean and sigma depend on
+ * every x (Ioffe & Szegedy 2015, section 3):
+ *   dx = gamma / sigma (dy - mean(dy) - xhat mean(dy xhat))
+ * dgamma and dbeta are sums over the local rows; the gradient is summed over processes
+ * later, as a whole. */
 void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
+  /* of dy, then of dy xhat: one all-reduce for both */
+  double sums[2 * ND_MAX_UNITS] = {0}, *along = sums + n;
   int32_t total = total_rows(shard, rows);
-  double sums[2 * COLUMNS];  /* of dy, then of dy xhat: one all-reduce for both */
-  for (int32_t from = 0; from < n; from += COLUMNS) {
-    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
-    double *along = sums + columns;
-    for (int32_t j = 0; j < columns; j++) {
-      sums[j] = along[j] = 0;
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)(from + j);
-        sums[j] += (double)dy[k];
-        along[j] += (double)dy[k] * (double)xhat[k];
-      }
-      dbeta[from + j] += (float)sums[j];
-      dgamma[from + j] += (float)along[j];
+  size_t N = (size_t)n, R = (size_t)rows;
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) {
+      sums[j] += (double)dy[r * N + j];
+      along[j] += (double)dy[r * N + j] * (double)xhat[r * N + j];
     }
-    nd_shard_sum(shard, sums, 2 * columns);
-    for (int32_t j = from; j < from + columns; j++) {
-      float mean_dy = (float)(sums[j - from] / total);
-      float mean_along = (float)(along[j - from] / total);
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)j;
-        /* mean and variance depend on x as well: without its components along 1 and xhat */
-        dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
-      }
-    }
+  for (size_t j = 0; j < N; j++) {
+    dbeta[j] += (float)sums[j];
+    dgamma[j] += (float)along[j];
+  }
+  nd_shard_sum(shard, sums, 2 * n);
+  for (size_t j = 0; j < N; j++) {
+    float mean_dy = (float)(sums[j] / total), mean_along = (float)(along[j] / total);
+    for (size_t k = j; k < R * N; k += N)
+      /* mean and variance depend on x as well: without its components along 1 and xhat */
+      dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
   }
 }

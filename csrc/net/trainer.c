@@ -106,32 +106,21 @@ static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x
 
 typedef struct update {
   nd_trainer *trainer;
-  double *sums;        /* (chunks) */
+  double *sums;          /* (chunks) */
+  bool step;             /* take the step of `plan`; else sum the squares */
   nd_adam_plan plan;
 } update;
 
-/* The last chunk may be shorter. */
-static size_t chunk_size(const nd_net *net, int32_t chunk) {
-  size_t left = net->n_trained - (size_t)chunk * CHUNK;
-  return left < CHUNK ? left : CHUNK;
-}
-
-static void square_chunks(void *job, int part, int parts) {
-  const update *u = job;
-  const nd_net *net = u->trainer->net;
-  int32_t n = chunks(net), to = nd_partition_begin(n, 1, part + 1, parts);
-  for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++)
-    u->sums[i] = nd_sum_squares(chunk_size(net, i), u->trainer->gradient + (size_t)i * CHUNK);
-}
-
+/* One thread's chunks. The last one may be shorter. */
 static void update_chunks(void *job, int part, int parts) {
   const update *u = job;
   nd_trainer *t = u->trainer;
   int32_t n = chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
   for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++) {
-    size_t at = (size_t)i * CHUNK;
-    nd_adam_apply(&u->plan, chunk_size(t->net, i), t->net->block + at, t->gradient + at, t->m + at,
-                  t->v + at);
+    size_t at = (size_t)i * CHUNK, left = t->net->n_trained - at, size = left < CHUNK ? left : CHUNK;
+    const float *gradient = t->gradient + at;
+    if (!u->step) u->sums[i] = nd_sum_squares(size, gradient);
+    else nd_adam_apply(&u->plan, size, t->net->block + at, gradient, t->m + at, t->v + at);
   }
 }
 
@@ -141,10 +130,11 @@ static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_opti
                            double *norm) {
   update u = {.trainer = t, .sums = x->sums};
   double squares = 0;
-  nd_thread_pool_run(x->pool, square_chunks, &u);
+  nd_thread_pool_run(x->pool, update_chunks, &u);
   for (int32_t i = 0; i < chunks(t->net); i++) squares += u.sums[i];
   *norm = sqrt(squares);
   if (!isfinite(*norm)) return false;
+  u.step = true;
   u.plan = nd_adam_begin(adam, t->step + 1, *norm);
   nd_thread_pool_run(x->pool, update_chunks, &u);
   t->step++;
