@@ -1,3 +1,8 @@
+/* dense.c - dense layers, dropout and batch normalisation, forward and backward.
+ *
+ * They run over all rows of a batch on the calling thread. Where processes share a
+ * batch, dropout draws the numbers that one process would draw, and norms sum their
+ * statistics over all processes, so that the split changes results by rounding only. */
 #include "dense.h"
 
 #include <math.h>
@@ -7,8 +12,10 @@
 #include "config.h"
 #include "kernels.h"
 
+/* Keras's defaults, because models of the 2023 system were trained with them. */
 static const float norm_epsilon = 1e-3f, norm_momentum = 0.99f;
 
+/* The bias is copied to each row first; the product is then added to it. */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                       const float *b, float *y) {
   for (int32_t r = 0; r < rows; r++)
@@ -16,6 +23,7 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
   nd_gemm(ND_N, ND_N, rows, out, in, x, w, 1.0f, y);
 }
 
+/* y = x w + b:  dw = x^T dy,  db = the sum of the rows of dy,  dx = dy w^T. */
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx) {
   nd_gemm(ND_T, ND_N, in, out, rows, x, dy, 1.0f, dw);
@@ -23,6 +31,9 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 
+/* Element i of the mask takes 16 bits of random number i / 2, the lower half first. A mask
+ * that begins or ends in the middle of a number draws both halves and drops one, so that
+ * each part of a mask is the same whoever draws it. */
 void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
   float keep = 1.0f / (1.0f - p), two[2];
   /* 16 random bits an element are plenty, and half the draws */
@@ -42,6 +53,8 @@ void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *
   mask[n - 1] = two[0];
 }
 
+/* Rows of the whole batch are `whole_row` values apart in the sequence of random numbers,
+ * the shard's part of each begins at `first`. With all streams here it is one sequence. */
 void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
                 float *x) {
   size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
@@ -88,6 +101,7 @@ void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
     }
 }
 
+/* Exponential moving averages, which evaluation uses in place of a batch's statistics. */
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   for (int32_t j = 0; j < n; j++) {
     mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * moments[j];
@@ -95,6 +109,7 @@ void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   }
 }
 
+/* A fixed linear map of each column: the running statistics are constants here. */
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x) {
   for (int32_t r = 0; r < rows; r++, x += n)
