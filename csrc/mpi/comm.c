@@ -1,3 +1,8 @@
+/* comm.c - the functions of nd_allreduce in terms of MPI.
+ *
+ * The standard: MPI Forum, "MPI: A Message-Passing Interface Standard" (3.0 and later,
+ * for non-blocking collectives). All processes must make the same calls in the same
+ * order. Errors are recorded and reported by the functions that return a status. */
 #include "comm.h"
 
 #include <limits.h>
@@ -23,6 +28,7 @@ static void record_error(nd_comm *c, int code) {
   if (usable(c)) c->failure = code;
 }
 
+/* MPI's own text of the error; ND_OK for MPI_SUCCESS. */
 static nd_status report(int code, nd_error *err) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int n = 0;
@@ -44,6 +50,7 @@ static void sum(void *self, double *values, size_t n) {
     record_error(c, MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, c->comm));
 }
 
+/* Blocks until every sum that was begun is complete on this process. */
 static void finish_requests(nd_comm *c) {
   if (!usable(c)) return;
   record_error(c, MPI_Waitall(c->n_requests, c->requests, MPI_STATUSES_IGNORE));
@@ -60,6 +67,7 @@ static void begin(void *self, float *values, size_t n) {
   if (usable(c)) c->n_requests++;
 }
 
+/* The failure of any earlier call is reported here too. */
 static nd_status wait_for_all(void *self, nd_error *err) {
   nd_comm *c = self;
   finish_requests(c);
@@ -86,6 +94,8 @@ static nd_status gather(void *self, const float *mine, size_t n, float *all, siz
   return report(c->failure, err);
 }
 
+/* After a failure MPI stays initialised, because it cannot be initialised again in the
+ * same process: the caller should end it. */
 nd_status nd_comm_join(nd_comm **out, nd_error *err) {
   int joined = 0, provided = 0, rank = 0, size = 1;
   int code = MPI_Initialized(&joined);
@@ -122,6 +132,7 @@ nd_status nd_comm_leave(nd_comm *c, nd_error *err) {
 
 void nd_comm_free(nd_comm *c) { free(c); }
 
+/* For a process that fails alone: the others would wait for it for ever. */
 void nd_comm_abort(const nd_comm *c, int status) { (void)MPI_Abort(c->comm, status); }
 
 nd_allreduce *nd_comm_allreduce(nd_comm *c) { return &c->allreduce; }

@@ -1,4 +1,8 @@
-/* dense.c - products by OpenBLAS, sums of batch normalisation in double. */
+/* dense.c - dense layers, dropout and batch normalisation, forward and backward.
+ *
+ * They run over all rows of a batch on the calling thread. Where processes share a
+ * batch, dropout draws the numbers that one process would draw, and norms sum their
+ * statistics over all processes, so that the split changes results by rounding only. */
 #include "dense.h"
 
 #include <math.h>
@@ -8,10 +12,10 @@
 #include "config.h"
 #include "kernels.h"
 
-/* Keras's defaults, which the 2023 network was trained with. */
+/* Keras's defaults, because models of the 2023 system were trained with them. */
 static const float norm_epsilon = 1e-3f, norm_momentum = 0.99f;
 
-/* The bias first, so that the product can be added to it. */
+/* The bias is copied to each row first; the product is then added to it. */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                       const float *b, float *y) {
   for (int32_t r = 0; r < rows; r++)
@@ -19,7 +23,7 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
   nd_gemm(ND_N, ND_N, rows, out, in, x, w, 1.0f, y);
 }
 
-/* dw += x^T dy, db += the sum of dy's rows, dx = dy w^T. */
+/* y = x w + b:  dw = x^T dy,  db = the sum of the rows of dy,  dx = dy w^T. */
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx) {
   nd_gemm(ND_T, ND_N, in, out, rows, x, dy, 1.0f, dw);
@@ -27,11 +31,12 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 
+/* Element i of the mask takes 16 bits of random number i / 2, the lower half first. A mask
+ * that begins or ends in the middle of a number draws both halves and drops one, so that
+ * each part of a mask is the same whoever draws it. */
 void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
   float scale = 1.0f / (1.0f - p), two[2];
-  /* 16 random bits an element are enough (p is rounded to 1/65536) and need half as many
-   * numbers. So each number serves an even element and the odd one after it: an odd
-   * first or last element is half of a number, of which the rest is not used here. */
+  /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
   nd_rng local = *rng;
   nd_rng_skip(&local, from / 2);
@@ -48,8 +53,8 @@ void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *
   mask[n - 1] = two[0];
 }
 
-/* In the virtual mask of all processes, a row is row_width elements wide and this shard's
- * part of it begins at `first`. One process has whole rows, which are one stretch. */
+/* Rows of the whole batch are `row_width` values apart in the sequence of random numbers,
+ * the shard's part of each begins at `first`. With all streams here it is one sequence. */
 void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
                 float *x) {
   size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
@@ -78,7 +83,6 @@ void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
     for (size_t j = 0; j < N; j++) mean[j] += (double)x[r * N + j];
   nd_shard_sum(shard, mean, n);
   for (size_t j = 0; j < N; j++) mean[j] /= total;
-  /* a second pass: a variance from sums of squares would lose precision */
   for (size_t r = 0; r < R; r++)
     for (size_t j = 0; j < N; j++) {
       double d = (double)x[r * N + j] - mean[j];
@@ -97,7 +101,7 @@ void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
     }
 }
 
-/* Exponential moving averages, as Keras has them. */
+/* Exponential moving averages, which evaluation uses in place of a batch's statistics. */
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   for (int32_t j = 0; j < n; j++) {
     mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * moments[j];
@@ -105,6 +109,7 @@ void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   }
 }
 
+/* A fixed linear map of each column: the running statistics are constants here. */
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x) {
   for (int32_t r = 0; r < rows; r++, x += n)
@@ -120,8 +125,7 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
 void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
-  /* of dy, then of dy xhat: one all-reduce for both */
-  double sums[2 * ND_MAX_UNITS] = {0}, *along = sums + n;
+  double sums[2 * ND_MAX_UNITS] = {0}, *along = sums + n;  /* of dy, then of dy xhat */
   int32_t total = total_rows(shard, rows);
   size_t N = (size_t)n, R = (size_t)rows;
   for (size_t r = 0; r < R; r++)
@@ -137,7 +141,6 @@ void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
   for (size_t j = 0; j < N; j++) {
     float mean_dy = (float)(sums[j] / total), mean_along = (float)(along[j] / total);
     for (size_t k = j; k < R * N; k += N)
-      /* mean and variance depend on x as well: without its components along 1 and xhat */
       dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
   }
 }

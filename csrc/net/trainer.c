@@ -1,3 +1,12 @@
+/* trainer.c - one training step, from the batch to the new weights.
+ *
+ *   prepare       memory for a batch of this size, reused from step to step
+ *   nd_forward    loss of the batch; the logits become its gradient
+ *   nd_backward   the weights' gradients, summed over processes meanwhile
+ *   run_step      checks that all is finite, then Adam, then the norms' statistics
+ *
+ * A step that fails leaves weights, moments, random numbers and carried state as they
+ * were, so that a caller can still save the model, or go on with other settings. */
 #include "trainer.h"
 
 #include <math.h>
@@ -188,6 +197,8 @@ static nd_status run_step(nd_trainer *t, train_ctx *x, const nd_adam_options *ad
   return ND_OK;
 }
 
+/* What a failed step must restore is saved before it: the random numbers, and the batch's
+ * carried state, which the forward pass overwrites. */
 nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,
                           double *loss, double *norm, nd_error *err) {
   train_ctx x;
@@ -207,6 +218,8 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   return status;
 }
 
+/* The same forward pass without dropout; norms use their running statistics. The sums of
+ * all batches, and of all processes, are added up by the caller. */
 nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,
                           float *logits, nd_error *err) {
   train_ctx x;
