@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "blas.h"
-#include "dense.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -12,21 +11,10 @@
  * diagonal there is nothing to add. */
 static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, float *logits) {
   int32_t V = head->voices;
-  if (head->mix == NULL) return;
   for (int32_t r = 0; r < rows; r++, hits += V, logits += V)
     for (int32_t u = 0; u < V; u++)
       if (hits[u] > 0.0f)
         for (int32_t v = u + 1; v < V; v++) logits[v] += head->mix[u * V + v];
-}
-
-/* The bias is part of nd_dense_forward(). */
-void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
-                     const float *inputs, const float *hits, float *logits) {
-  int32_t V = head->voices;
-  nd_dense_forward(rows, head->features, V, features, head->w, head->b, logits);
-  if (head->skip != NULL)
-    nd_gemm(ND_N, ND_N, rows, V, head->inputs, inputs, head->skip, 1.0f, logits);
-  add_mix(head, rows, hits, logits);
 }
 
 int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask) {
@@ -96,7 +84,7 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
   }
 }
 
-/* ------------------------------------------------------------------- training
+/* ------------------------------------------------------------------- products
  * In the panels' memory lie w, then its transpose, then skip. */
 
 static nd_matrix weights(const nd_hits_head *h, float *panels) {
@@ -109,7 +97,8 @@ static nd_matrix transpose(const nd_hits_head *h, float *panels) {
 }
 
 static nd_matrix skip(const nd_hits_head *h, float *panels) {
-  panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
+  if (panels != NULL)
+    panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
   return nd_matrix_view(ND_N, h->inputs, h->voices, h->skip, panels);
 }
 
@@ -125,9 +114,9 @@ void nd_hits_pack(const nd_hits_head *h, float *panels) {
   if (h->skip != NULL) nd_matrix_fill(&s, 0, 1);
 }
 
-void nd_hits_forward_blocks(const nd_hits_head *h, float *panels, int32_t times,
-                            int32_t next, int32_t rows, const float *features,
-                            const float *inputs, const float *hits, float *logits) {
+void nd_hits_forward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
+                     int32_t rows, const float *features, const float *inputs, const float *hits,
+                     float *logits) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, I = (size_t)h->inputs, step = (size_t)next;
   nd_matrix w = weights(h, panels), s = skip(h, panels);
   for (size_t t = 0; t < (size_t)times; t++)
@@ -135,12 +124,12 @@ void nd_hits_forward_blocks(const nd_hits_head *h, float *panels, int32_t times,
       memcpy(logits + (t * step + r) * V, h->b, V * sizeof *logits);
   nd_matmul_blocks(&w, times, step * F, step * V, rows, features, true, logits);
   if (h->skip != NULL) nd_matmul_blocks(&s, times, step * I, step * V, rows, inputs, true, logits);
-  for (size_t t = 0; t < (size_t)times; t++)
+  for (size_t t = 0; h->mix != NULL && t < (size_t)times; t++)
     add_mix(h, rows, hits + t * step * V, logits + t * step * V);
 }
 
-void nd_hits_backward_blocks(const nd_hits_head *h, float *panels, int32_t times,
-                             int32_t next, int32_t rows, const float *dlogits, float *dfeatures) {
+void nd_hits_backward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
+                      int32_t rows, const float *dlogits, float *dfeatures) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, step = (size_t)next;
   nd_matrix t = transpose(h, panels);
   nd_matmul_blocks(&t, times, step * V, step * F, rows, dlogits, false, dfeatures);

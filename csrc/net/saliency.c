@@ -173,7 +173,7 @@ nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const fl
   for (size_t r = 0; r < (size_t)n; r++) {
     size_t t = (size_t)targets[r].step;
     const float *features = s.layer[c->layers - 1].h + (t + 1) * H;
-    nd_hits_forward(&net->hits, 1, features, x + t * I, y + t * V, s.dx);
+    nd_hits_forward(&net->hits, NULL, 1, 1, 1, features, x + t * I, y + t * V, s.dx);
     logits[r] = s.dx[targets[r].voice];
     /* the direct connection from this step's inputs; the rest comes through the LSTM */
     for (size_t j = 0; j < I && net->hits.skip != NULL; j++)

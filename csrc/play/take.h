@@ -10,7 +10,7 @@
 #define ND_PLAY_TAKE_H
 
 #include "../base/arena.h"
-#include "generator.h"
+#include "direction.h"
 
 /* History is kept in ring buffers: 4096 steps are eight bars, the longest
  * look-back, of any usual meter and grid. */
@@ -90,13 +90,13 @@ void nd_playability_limit(const nd_kit *kit, const float *probabilities, const u
 
 /* ------------------------------------------------------------- generators */
 
-struct nd_generator {
+typedef struct nd_generator {
   const nd_drummer *drummer;
   nd_generator_options options;
   nd_sequence *prime;         /* owned; or NULL */
   nd_take take;
   nd_decoder_batch batch;     /* of one take */
-};
+} nd_generator;
 
 /* Feeds step `step`, in order from 0, of the generator's start to take `at` of a batch:
  * its prime, or a start of the 2023 system. false when the start has no such step. */
