@@ -1,3 +1,13 @@
+/* backprop.c - the passes of one training step.
+ *
+ *   forward    pack weights | encoder, LSTM layers by streams | dense layers, output
+ *   backward   pack transposes | output, dense layers | LSTM layers, encoder by streams
+ *              | gradients of the weights by columns
+ *
+ * Each part between bars is divided among the threads and finished by all of them
+ * before the next begins. Dense layers run on the calling thread; without any, the
+ * output layer and the loss are part of the work by streams. No two threads write
+ * to the same array element in one part, so there are no locks. */
 #include "backprop.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/* batch.c - the arrays of a batch, in one block. lay_out() is the only place that knows
+ * their sizes: it runs once to count the bytes and once to hand the arrays out, so that
+ * nd_batch_bytes(), which a caller may ask before, cannot disagree. */
 #include "batch.h"
 
 #include <string.h>
@@ -13,6 +16,7 @@ static void lay_out(nd_batch *b, nd_arena *a) {
   b->reset_state = nd_arena_take(a, streams, sizeof *b->reset_state);
 }
 
+/* Only the copy's pointers are overwritten. */
 size_t nd_batch_bytes(const nd_batch *b) {
   nd_batch sizes = *b;
   nd_arena counted = {0};

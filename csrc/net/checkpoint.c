@@ -1,3 +1,13 @@
+/* checkpoint.c - reads and writes safetensors files.
+ *
+ *   8 bytes   length of the header, little-endian
+ *   header    {"__metadata__":{"key":"value",...},
+ *              "name":{"dtype":"F32","shape":[...],"data_offsets":[from,to]},...}
+ *   data      the tensors' values, one after another, without gaps
+ *
+ * A file may come from anywhere, so nothing in it is trusted: sizes are checked before
+ * memory is allocated for them, and the parser accepts no more JSON than headers
+ * need. The writer refuses what the reader would. */
 #include "checkpoint.h"
 
 #include <math.h>
@@ -18,6 +28,7 @@ static const size_t max_bytes = (size_t)1 << 32;
 
 static char *copy_text(const char *s) { return nd_utf8_copy(s, strlen(s)); }
 
+/* Names are made valid UTF-8 when they are added, so that the header is valid JSON. */
 static void free_entry(nd_entry *e) {
   free(e->name);
   free(e->values);
@@ -68,6 +79,7 @@ nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const ch
   return ND_OK;
 }
 
+/* The others move up; the array keeps its size, which is small beside the values. */
 void nd_checkpoint_drop_except(nd_checkpoint *c, const char *name) {
   size_t n = 0;
   for (size_t i = 0; i < c->n_entries; i++) {
@@ -193,6 +205,8 @@ static void put_values(nd_buffer *t, const nd_entry *e, bool half) {
   }
 }
 
+/* Values are checked before anything is built: a training that diverged must not replace
+ * the last good file. */
 nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool half, nd_error *err) {
   if (c->n_entries > MAX_ENTRIES || c->n_strings > MAX_ENTRIES)
     return nd_fail(err, ND_LIMIT, "more than %d tensors or strings", MAX_ENTRIES);
@@ -230,10 +244,12 @@ typedef struct json {
   const char *error;   /* NULL: none so far; else the first */
 } json;
 
+/* The first error is the cause, and those after it its consequences. */
 static void fail_json(json *j, const char *why) {
   if (j->error == NULL) j->error = why;
 }
 
+/* White space of JSON: RFC 8259, section 2. */
 static void skip_space(json *j) {
   while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\t' || *j->p == '\r')) j->p++;
 }
@@ -247,6 +263,7 @@ static bool accept(json *j, char ch) {
   return true;
 }
 
+/* Fails with the message `why` unless `ch` is next. */
 static void expect(json *j, char ch, const char *why) {
   if (!accept(j, ch)) fail_json(j, why);
 }
@@ -375,6 +392,7 @@ static void read_property(json *j, const char *key, void *to) {
   }
 }
 
+/* Two strings of the same key are both added; nd_checkpoint_string() finds the first. */
 static void read_metadata(json *j, const char *key, void *to) {
   nd_checkpoint *c = to;
   if (c->n_strings >= MAX_ENTRIES) fail_json(j, "too many strings");
@@ -384,12 +402,15 @@ static void read_metadata(json *j, const char *key, void *to) {
   free(value);
 }
 
+/* Slots are collected first, and values read afterwards, because the header may list
+ * tensors in another order than the data has them. */
 typedef struct header {
   nd_checkpoint *checkpoint;   /* gets the metadata */
   slot *slots;
   size_t n, capacity;
 } header;
 
+/* One member of the header: the metadata, or a tensor of that name. */
 static void read_slot(json *j, const char *name, void *to) {
   header *h = to;
   if (strcmp(name, "__metadata__") == 0) {
@@ -478,6 +499,7 @@ static nd_status read_tensors(const header *h, const uint8_t *data, int64_t size
   return ND_OK;
 }
 
+/* What was read stays only if all of it is valid. */
 nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) {
   uint8_t *bytes = NULL, head[LENGTH_BYTES];
   size_t n = 0;

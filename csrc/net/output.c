@@ -1,3 +1,7 @@
+/* output.c - the output layer's products and losses.
+ *
+ * The losses are fused with their gradients: the sigmoid of a logit serves both, and
+ * the gradient overwrites the logits, which are not needed after it. */
 #include "output.h"
 
 #include <math.h>
@@ -17,12 +21,15 @@ static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, f
         for (int32_t v = u + 1; v < V; v++) logits[v] += head->mix[u * V + v];
 }
 
+/* The mean loss divides by this, so a cell that the mask excludes changes nothing. */
 int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask) {
   int64_t counted = 0;
   for (size_t i = 0; i < (size_t)rows * (size_t)voices; i++) counted += mask[i] > 0.0f;
   return counted;
 }
 
+/* Sums by row, in double precision, are added up in order by the caller: the total then
+ * does not depend on which thread had which row. */
 void nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
                   float *logits, float scale, double *sums) {
   for (int32_t r = 0; r < rows; r++, hits += voices, mask += voices, logits += voices) {
@@ -87,15 +94,18 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
 /* ------------------------------------------------------------------- products
  * In the panels' memory lie w, then its transpose, then skip. */
 
+/* (F, V): features to logits. */
 static nd_matrix weights(const nd_hits_head *h, float *panels) {
   return nd_matrix_view(ND_N, h->features, h->voices, h->w, panels);
 }
 
+/* (V, F): the gradient of the logits to that of the features. */
 static nd_matrix transpose(const nd_hits_head *h, float *panels) {
   panels += nd_panels_size(h->features, h->voices);
   return nd_matrix_view(ND_T, h->voices, h->features, h->w, panels);
 }
 
+/* (I, V): the step's inputs to logits. */
 static nd_matrix skip(const nd_hits_head *h, float *panels) {
   if (panels != NULL)
     panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
@@ -107,6 +117,7 @@ size_t nd_hits_panels_size(const nd_hits_head *h) {
          (h->skip != NULL ? nd_panels_size(h->inputs, h->voices) : 0);
 }
 
+/* Weights change at every training step, so they are packed anew for each. */
 void nd_hits_pack(const nd_hits_head *h, float *panels) {
   nd_matrix w = weights(h, panels), t = transpose(h, panels), s = skip(h, panels);
   nd_matrix_fill(&w, 0, 1);
@@ -114,6 +125,7 @@ void nd_hits_pack(const nd_hits_head *h, float *panels) {
   if (h->skip != NULL) nd_matrix_fill(&s, 0, 1);
 }
 
+/* The bias is copied to each row first; the products are then added to it. */
 void nd_hits_forward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
                      int32_t rows, const float *features, const float *inputs, const float *hits,
                      float *logits) {
@@ -128,6 +140,7 @@ void nd_hits_forward(const nd_hits_head *h, float *panels, int32_t times, int32_
     add_mix(h, rows, hits + t * step * V, logits + t * step * V);
 }
 
+/* dfeatures = dlogits w^T. Inputs and hits are data and need no gradient. */
 void nd_hits_backward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
                       int32_t rows, const float *dlogits, float *dfeatures) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, step = (size_t)next;

@@ -1,3 +1,8 @@
+/* train_ctx.c - the arrays of one training step, in the trainer's arena.
+ *
+ * The functions run twice: with an arena that only counts, where every array is NULL,
+ * and with the reserved one. They must take the same arrays both times; pointers into
+ * arrays are formed only when there are arrays. */
 #include "backprop.h"
 
 /* Appends a layer, with its trace, which back-propagation needs whole, and its mask. Of
