@@ -1,3 +1,10 @@
+/* smf.c - builds a Song from a MIDI file: pairs note-ons with note-offs, collects
+ * tempos, meters and names, and assigns programs. O(n) for n events, besides sorting;
+ * memory for the notes (16 bytes each), the program changes and a copy of the bytes.
+ *
+ * libsmf reads the notes (slices.h); meta events are read here, because libsmf 1.3
+ * misreads some. Notes of equal tick stay in file order, so that the same file gives
+ * the same Song everywhere. */
 #include "smf.h"
 
 #include <stdlib.h>
@@ -7,6 +14,7 @@
 
 typedef struct program_change { int32_t tick; uint8_t channel, program; } program_change;
 
+/* What the parsing of one file needs. Allocated, because its queues are large. */
 typedef struct parser {
   const nd_midi_file *file;
   nd_midi_slicer slicer;
@@ -24,7 +32,9 @@ typedef struct parser {
 
 enum { NONE = -1 };
 
-/* song->notes has capacity for all note-ons of the file. */
+/* Adds a note and appends it to the queue of its channel and pitch. `m`: status,
+ * pitch, velocity. song->notes has capacity for all note-ons of the file, which the
+ * layout has counted, so nothing is allocated here. */
 static void note_on(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   const int channel = m[0] & 0xF, pitch = m[1];
   const int32_t index = (int32_t)p->song->n_notes++;
@@ -36,7 +46,9 @@ static void note_on(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   p->last[channel][pitch] = index;
 }
 
-/* A note-off without a note is common, and ignored. */
+/* Ends the note of this channel and pitch that began first. The standard leaves open
+ * which of several a note-off ends; first in, first out gives overlapping notes of
+ * equal length their own durations. A note-off without a note is common, and ignored. */
 static void note_off(parser *p, int32_t tick, int channel, int pitch) {
   const int32_t index = p->first[channel][pitch];
   if (index == NONE) return;
@@ -57,7 +69,8 @@ static nd_status read_meta(parser *p, const nd_midi_event *e) {
   return ND_OK;
 }
 
-/* A channel event from libsmf; slices contain no others besides the end-of-track. */
+/* A channel event from libsmf; slices contain no others besides the end-of-track.
+ * `m`: its bytes, status first. ND_NOMEM is the only failure. */
 static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   const uint8_t kind = m[0] & 0xF0, channel = m[0] & 0xF;
   if (kind == 0x90 && m[2] > 0) {
@@ -87,7 +100,8 @@ static nd_status read_slice(parser *p, uint16_t track, size_t offset) {
   return status;
 }
 
-/* Notes, tempos, meters and name of the track with this index. */
+/* Notes, tempos, meters and name of the track with this index. The queues are empty
+ * before and after, because a note-off in one track does not end a note of another. */
 static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chunk) {
   nd_midi_event e;
   size_t name = 0, name_end = 0;  /* of the first track name */
@@ -106,7 +120,8 @@ static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chun
     }
     if (status != ND_OK) return status;
   }
-  /* notes that never end do so with their track */
+  /* notes that never end do so with their track; n_sounding spares most tracks a
+   * search through all 2048 queues */
   const int32_t end = p->slicer.scan.tick;
   for (int c = 0; c < 16 && p->n_sounding > 0; c++)
     for (int pitch = 0; pitch < 128; pitch++)
@@ -116,7 +131,9 @@ static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chun
 }
 
 /* A program change applies to its channel from its tick on, whichever track it is
- * in. Requires sorted notes. */
+ * in: a synthesiser receives the tracks merged. So programs are set after all tracks
+ * were read, by one pass over notes and changes, both by tick; on the same tick a
+ * change precedes the note. Requires sorted notes; sorts the changes. */
 static nd_status set_programs(parser *p) {
   uint8_t current[16] = {0};
   size_t next = 0;
@@ -130,7 +147,8 @@ static nd_status set_programs(parser *p) {
   return ND_OK;
 }
 
-/* Reads all tracks, then completes the song. */
+/* Reads all tracks, then completes the song. Notes get their programs last, when
+ * nd_song_finish has sorted them. */
 static nd_status read_song(parser *p) {
   for (int c = 0; c < 16; c++)
     for (int pitch = 0; pitch < 128; pitch++) p->first[c][pitch] = NONE;
@@ -149,10 +167,13 @@ static nd_status read_song(parser *p) {
   return status;
 }
 
+/* One exit for success and failure: each step runs only if all before it succeeded,
+ * and everything but the song is freed in any case. The song itself is given out only
+ * when it is complete. */
 nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                        const nd_midi_limits *limits, nd_error *err) {
   if (limits == NULL) limits = &nd_midi_default_limits;
-  nd_midi_file file = {.n_chunks = 0};
+  nd_midi_file file = {.n_chunks = 0};  /* can be closed whether or not it was opened */
   parser *p = nd_calloc(1, sizeof *p);  /* 25 KiB, too large for some hosts' stacks */
   nd_song *song = nd_song_new(1);
   nd_status status = p == NULL || song == NULL ? nd_nomem(err) : ND_OK;

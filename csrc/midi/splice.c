@@ -1,8 +1,16 @@
-/* Three ways to write a song. splice_file copies a song that was read: each track
- * chunk unchanged, repaired, or without its drum notes. write_notes makes a file of
- * notes alone (a host's song, or the drums alone). In both, put_drums appends the
- * new drum track. While bytes are written, the result Song is built alongside, so
- * that it need not be parsed from them.
+/* splice.c - writes a song as a MIDI file of format 1, in one of two ways.
+ *
+ * splice_file copies a song that was read: each track chunk unchanged, repaired, or
+ * without its drum notes. write_notes makes a file of notes alone (a host's song, or
+ * the drums alone). In both, put_drums appends the new drum track. Time is linear in
+ * the bytes, and O(n log n) in the notes that are written from a Song.
+ *
+ * While bytes are written, the result Song is built alongside, so that it need not be
+ * parsed from them. Invariant: the result's tracks are the written ones, n_tracks of
+ * them, and each of its notes has the index of its track in the file.
+ *
+ * The buffer remembers that an allocation failed (buffer.h); write_file checks that
+ * once, at the end. Source of the layout: Standard MIDI Files 1.0 (RP-001).
  */
 #include "splice.h"
 
@@ -17,7 +25,9 @@ enum { MAX_TRACKS = UINT16_MAX };  /* the header counts tracks in 16 bits */
 
 /* ---------------------------------------------------------- output buffer */
 
-/* Overwrites `size` bytes at `at` with a big-endian integer. */
+/* Overwrites `size` bytes at `at` with a big-endian integer: for lengths and counts,
+ * which are known only after the bytes that follow them. After a failed allocation
+ * the bytes at `at` may not exist. */
 static void set_int(nd_buffer *out, size_t at, uint32_t value, size_t size) {
   if (!out->failed) nd_put_be(out->bytes + at, value, size);
 }
@@ -36,6 +46,7 @@ static void put_vlq(nd_buffer *out, uint32_t value) {
 
 /* --------------------------------------------------------------- the splice */
 
+/* The state of one call of nd_splice_song. */
 typedef struct splice {
   const nd_song *song, *drums;
   const nd_splice_options *options;
@@ -90,8 +101,10 @@ static int by_group_and_time(const void *x, const void *y) {
   return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* Appends the events of a note, at most three: its program change where the
- * channel's `program` changes, its start, its end. Returns their number. */
+/* Appends the events of a note, at most three: its program change where `program`,
+ * its start, its end. Returns their number. The end of a
+ * host's note may pass ND_MAX_TICK; its delta time fits a VLQ nevertheless, because the
+ * note's start precedes it. */
 static size_t put_note(out_event *to, const nd_note *note, uint32_t group, uint32_t order,
                        bool program) {
   const uint8_t c = note->channel;
@@ -124,7 +137,8 @@ static nd_status end_track(splice *s, size_t body, const char *name) {
   return count_track(s, name);
 }
 
-/* A track-name event at the current tick, for a name that is not empty. */
+/* A track-name event at the current tick, for a name that is not empty. Names are
+ * bytes of any encoding, and are written as they are. */
 static void put_name(splice *s, const char *name) {
   size_t len = strlen(name);
   if (len > ND_MAX_TICK) len = ND_MAX_TICK;  /* the largest VLQ */
@@ -134,7 +148,7 @@ static void put_name(splice *s, const char *name) {
   nd_buffer_put(&s->out, name, len);
 }
 
-/* The delta time from *now to `tick`; *now becomes `tick`. */
+/* The delta time from *now to `tick` (not before *now); *now becomes `tick`. */
 static void put_delta(splice *s, int32_t *now, int32_t tick) {
   put_vlq(&s->out, (uint32_t)(tick - *now));
   *now = tick;
@@ -192,7 +206,8 @@ static nd_status put_drums(splice *s) {
   return status;
 }
 
-/* A time signature, without its delta time. */
+/* A time signature, without its delta time (RP-001, meta event 0x58). The file stores
+ * the denominator as a power of two; nd_song_add_meter accepts no other. */
 static void put_meter(splice *s, const nd_meter *meter) {
   /* the last two: 24 MIDI clocks a click, 8 32nd notes a quarter */
   uint8_t bytes[] = {0xFF, 0x58, 4, (uint8_t)meter->numerator, 0, 24, 8};
@@ -200,8 +215,10 @@ static void put_meter(splice *s, const nd_meter *meter) {
   nd_buffer_put(&s->out, bytes, sizeof bytes);
 }
 
-/* The first track: tempos and meters. No tempos where `timeless`: with a SMPTE
- * division they do not apply. */
+/* The first track: tempos and meters, merged by tick, as format 1 wants them. No
+ * tempos where `timeless`: with a SMPTE division they do not apply. On the same tick
+ * the meter comes first. Its name is the song's (RP-001: the name of the first track
+ * of a file of format 1). */
 static nd_status put_conductor(splice *s, bool timeless) {
   const nd_song *song = s->song;
   const char *name = song->n_tracks > 0 && !s->options->drums_alone ? song->track_names[0] : "";
@@ -224,7 +241,8 @@ static nd_status put_conductor(splice *s, bool timeless) {
   return end_track(s, body, name);
 }
 
-/* Writes the header; returns the offset of its track count. */
+/* Writes a header of format 1; returns the offset of its track count, which is known
+ * at the end. `division`: ticks a quarter, or the SMPTE division of the file read. */
 static size_t put_header(splice *s, uint16_t division) {
   nd_buffer_put(&s->out, "MThd\0\0\0\x06\0\x01", 10);
   const size_t count = s->out.n;
@@ -250,7 +268,7 @@ static nd_status put_song(splice *s) {
   return status;
 }
 
-/* A file from the song's notes instead of its bytes. */
+/* A file from the song's notes instead of its bytes. `division` is the header's. */
 static nd_status write_notes(splice *s, uint16_t division) {
   const size_t count = put_header(s, division);
   nd_status status = put_conductor(s, division >= 0x8000);
@@ -274,18 +292,21 @@ static size_t put_without_drums(splice *s, const nd_midi_file *file, const nd_mi
   uint32_t waited = 0;  /* sum of the delta times of removed events */
   uint8_t running = 0;  /* the running status that a reader of our output has */
   *has_more = false;
+  /* a fault is impossible: chunk->stop is before the first one */
   while (scan.at < scan.end && nd_midi_next(&scan, &e) == ND_MIDI_OK) {
     if (nd_midi_is_note(&e) && (e.status & 0xF) == s->song->drum_channel) {
       waited += e.delta;
       if ((e.status & 0xF0) == 0x90 && file->bytes[e.data + 1] > 0) n_removed++;
       continue;
     }
+    /* the sum is a difference of two ticks, so it fits a VLQ; without a removed event,
+     * the delta time is copied as it is, even if it has superfluous bytes */
     if (waited > 0) put_vlq(&s->out, waited + e.delta);
     else nd_buffer_put(&s->out, file->bytes + e.at, e.body - e.at);
     waited = 0;
     if (e.running && running != e.status) nd_buffer_put(&s->out, &e.status, 1);
     nd_buffer_put(&s->out, file->bytes + e.body, e.end - e.body);
-    running = e.status < 0xF0 ? e.status : 0;
+    running = e.status < 0xF0 ? e.status : 0;  /* meta and sysex events end it */
     if (e.status != 0xFF || (e.type != 0x03 && e.type != 0x2F)) *has_more = true;
   }
   if (!chunk->has_end) {
@@ -339,7 +360,9 @@ static nd_status copy_notes(splice *s, const uint16_t *new_index) {
   return status;
 }
 
-/* Copies header, tracks and other chunks in their order. */
+/* Copies header, tracks and other chunks in their order. `file` is the layout of the
+ * song's own bytes, which the same code found when the song was read, so both have the
+ * same tracks unless a caller has changed the song. */
 static nd_status splice_file(splice *s, const nd_midi_file *file) {
   const nd_song *song = s->song;
   if (file->n_tracks != song->n_tracks)
@@ -375,7 +398,8 @@ static nd_status splice_file(splice *s, const nd_midi_file *file) {
 
 /* ------------------------------------------------------------ entry points */
 
-/* Writes the whole file into s->out. */
+/* Writes the whole file into s->out. The layout is found again and not stored in the
+ * Song: scanning is fast, and most songs are never written. */
 static nd_status write_file(splice *s) {
   nd_status status;
   if (s->song->bytes == NULL) {
@@ -393,7 +417,8 @@ static nd_status write_file(splice *s) {
   return status == ND_OK && s->out.failed ? nd_nomem(s->err) : status;
 }
 
-/* Adds tempos and meters to the result, and finds its drums. */
+/* Completes the result: adds tempos and meters, sorts, and finds its drums, as the
+ * parser would for the written bytes. */
 static nd_status finish_result(const splice *s) {
   nd_song *result = s->result;
   const nd_song *song = s->song;
@@ -410,6 +435,7 @@ static nd_status finish_result(const splice *s) {
   const int channel = s->drums != NULL && s->drums->n_notes > 0 ? s->drums->notes[0].channel
                       : song->drum_channel_guessed              ? -1
                                                                 : song->drum_channel;
+  /* a channel without notes would be reported as that of the song's drums */
   bool used = false;
   for (size_t i = 0; i < result->n_notes && !used; i++)
     used = result->notes[i].channel == channel;

@@ -1,8 +1,15 @@
+/* song.c - builds a Song: appends with checks, sorts, computes times, finds the drums.
+ *
+ * Invariants of a finished Song: notes, tempos and meters are sorted by tick; tempos
+ * and meters have one item a tick and one at tick 0; every value is in the range that
+ * song.h states. Arrays grow by doubling (ND_GROW), so n additions are O(n). */
 #include "song.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Finished at once, so that a Song can be used in every state: tempos[0] and
+ * tempo_seconds[0] always exist. */
 nd_song *nd_song_new(int32_t ppq) {
   nd_song *song = nd_calloc(1, sizeof *song);
   if (song == NULL) return NULL;
@@ -35,6 +42,8 @@ void nd_song_free(nd_song *song) {
 /* Ticks and durations: 28 bits, as much as a delta time can hold. */
 static bool in_time(int32_t tick) { return tick >= 0 && tick <= ND_MAX_TICK; }
 
+/* The appending functions check every range, because their callers pass on what hosts
+ * and files contain; all later code relies on the ranges. Amortised O(1). */
 nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   if (!in_time(note.tick) || !in_time(note.duration))
     return nd_fail(err, ND_MISUSE, "note out of range: tick %ld, duration %ld (both 0..%ld)",
@@ -49,6 +58,7 @@ nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   return ND_OK;
 }
 
+/* For the MIDI parser, which checks the ranges itself and knows the count ahead. */
 bool nd_song_reserve_notes(nd_song *song, size_t n) {
   return ND_GROW(song->notes, n, song->notes_capacity);
 }
@@ -62,6 +72,8 @@ nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
   return ND_OK;
 }
 
+/* The limits are those of a MIDI file: a numerator of one byte, and a denominator that
+ * is stored as its logarithm. */
 nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
   const int d = meter.denominator;
   if (!in_time(meter.tick) || meter.numerator < 1 || meter.numerator > 255 || d < 1 ||
@@ -73,6 +85,7 @@ nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
   return ND_OK;
 }
 
+/* Notes store their track in 16 bits. `name` need not be terminated; the copy is. */
 nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err) {
   if (song->n_tracks > UINT16_MAX) return nd_fail(err, ND_LIMIT, "more than 65536 tracks");
   if (len == SIZE_MAX || !ND_GROW(song->track_names, song->n_tracks + 1, song->tracks_capacity))
@@ -85,6 +98,7 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
   return ND_OK;
 }
 
+/* The text is copied into a zeroed array, so it is always terminated. */
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text) {
   if (!ND_GROW(song->repairs, song->n_repairs + 1, song->repairs_capacity)) return ND_NOMEM;
   nd_repair *repair = &song->repairs[song->n_repairs++];
@@ -102,7 +116,7 @@ static inline int32_t tick_of(const char *item) {
   return tick;
 }
 
-/* One past the sorted run that starts at `i`. */
+/* One past the sorted run that starts at `i` (`n` if i is n). O(length of the run). */
 static inline size_t run_end(const char *items, size_t i, size_t n, size_t size) {
   if (i < n) i++;
   while (i < n && tick_of(items + i * size) >= tick_of(items + (i - 1) * size)) i++;
@@ -110,8 +124,11 @@ static inline size_t run_end(const char *items, size_t i, size_t n, size_t size)
 }
 
 /* Natural merge sort (Knuth, TAOCP 3, 5.2.4): each pass merges neighbouring runs
- * that are sorted already, so a few sorted tracks one after another take few passes.
- * Stable. Inline, so that the compiler specialises it for a constant size. */
+ * that are sorted already, so r sorted tracks one after another take log2 r passes of
+ * O(n), and a sorted array one comparison an item. qsort would not be stable. Passes
+ * alternate between `items` and a scratch array of the same size, which is allocated
+ * only if there is something to merge. Inline, so that the compiler specialises it
+ * for a constant size. false: out of memory, and the items are unchanged. */
 static inline bool sort_items(void *items, size_t n, size_t size) {
   char *from = items, *to = NULL, *scratch = NULL;
   for (;;) {
@@ -142,13 +159,15 @@ static inline bool sort_items(void *items, size_t n, size_t size) {
   return true;
 }
 
+/* Notes are the bulk of a song; a constant size makes memcpy one or two moves. */
 bool nd_sort_by_tick(void *items, size_t n, size_t size) {
   if (size == sizeof(nd_note)) return sort_items(items, n, sizeof(nd_note));
   if (size == sizeof(nd_tempo)) return sort_items(items, n, sizeof(nd_tempo));
   return sort_items(items, n, size);
 }
 
-/* Removes all but the last item of each tick; returns how many are left. */
+/* Removes all but the last item of each tick; returns how many are left. The last,
+ * because in a file a later event on the same tick overrides an earlier one. */
 static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   char *p = items;
   size_t left = 0;
@@ -168,7 +187,9 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   song->n_tempos = last_of_each_tick(song->tempos, song->n_tempos, sizeof *song->tempos);
   song->n_meters = last_of_each_tick(song->meters, song->n_meters, sizeof *song->meters);
 
-  /* the time at which each tempo starts is the sum over the tempos before it */
+  /* The time at which each tempo starts is the sum over the tempos before it. Computed
+   * once, so that nd_song_seconds needs a search only. In double, rounding
+   * errors are far below a tick. */
   double *seconds = nd_calloc(song->n_tempos, sizeof *seconds);
   if (seconds == NULL) return nd_nomem(err);
   for (size_t i = 1; i < song->n_tempos; i++) {
@@ -178,6 +199,7 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   }
   free(song->tempo_seconds);
   song->tempo_seconds = seconds;
+  /* both are at most 2^28, so their sum fits */
   for (size_t i = 0; i < song->n_notes; i++) {
     int32_t end = song->notes[i].tick + song->notes[i].duration;
     if (end > song->end_tick) song->end_tick = end;
@@ -185,8 +207,9 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   return ND_OK;
 }
 
+/* O(log n_tempos). `tick` may have a fraction, and may be after the last tempo. */
 double nd_song_seconds(const nd_song *song, double tick) {
-  /* binary search for the tempo in force */
+  /* binary search for the tempo in force: the last that starts at or before `tick` */
   size_t low = 0, high = song->n_tempos;  /* tempos[low].tick <= tick */
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
@@ -210,7 +233,8 @@ static const char *const drum_words[] = {
  * "Taiko Drum", "Melodic Tom" and "Synth Drum" among its melodic programs. */
 static const char *const pitched_words[] = {"steel", "taiko", "melodic", "synth", "no"};
 
-/* Bytes above ASCII count as letters. */
+/* Bytes above ASCII count as letters, so that a word in UTF-8 or Latin-1 is one word.
+ * Not isalpha, which depends on the host's locale. */
 static bool is_letter(unsigned char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
@@ -227,7 +251,8 @@ static bool is_one_of(const char *word, size_t len, const char *const *words, si
   return false;
 }
 
-/* Whether a track name contains a word for drums and none that rules them out. */
+/* Whether a track name contains a word for drums and none that rules them out. Whole
+ * words are compared: "percussive bass" and "conundrum" name no drums. */
 static bool names_drums(const char *name) {
   bool drums = false;
   while (*name != '\0') {
@@ -275,6 +300,8 @@ static nd_status find_drums_by_name(nd_song *song, const size_t notes[16], nd_er
   return ND_OK;
 }
 
+/* General MIDI reserves channel 10 for drums, so its notes decide; names are searched
+ * only where that channel has none. O(notes + bytes of the names). */
 nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
   size_t notes[16] = {0};
   for (size_t i = 0; i < song->n_notes; i++) notes[song->notes[i].channel]++;
