@@ -1,4 +1,5 @@
---- Prints losses and gradients of networks of many sizes, a tensor a line, for
+--- Prints losses and gradients of networks of many sizes, and probabilities of steps
+--- played with weights in halves and in floats, a tensor a line, for
 --- kernels_spec.lua: the kernels are chosen once in a process.
 ---   lua5.4 spec/support/products.lua THREADS
 local core = require "neuraldrummer.core"
@@ -25,4 +26,20 @@ for number, size in ipairs(SHAPES) do
   end
   -- the state that was carried on
   print(number .. ".next", (model:train_step(batch, { rate = 0 })))
+end
+
+local live <close> = core.load_model "models/drummer-live.safetensors"  -- its weights are halves
+local floats <close> = core.model { preset = "drummer", causal = true, hidden = 100, encoder = 60 }
+formula.fill(floats)
+for _, case in ipairs { { "halves", live }, { "floats", floats } } do
+  local name, model <const> = case[1], case[2]
+  local generator = core.generator(model, { seed = 1 })
+  for step = 1, 40 do
+    generator:step { onsets_low = step % 4 // 3, energy = step % 7 / 7, bar = step % 16 == 1 }
+    local probabilities, values = generator:probabilities(), {}
+    for voice in pairs(probabilities) do values[#values + 1] = voice end
+    table.sort(values)
+    for i, voice in ipairs(values) do values[i] = probabilities[voice] end
+    print(("%s.%d"):format(name, step), table.concat(values, " "))
+  end
 end
