@@ -12,7 +12,8 @@
 
 #include "kernels.h"
 
-const nd_adam_options nd_adam_defaults = {1e-3f, 0.9f, 0.999f, 1e-7f, 0.0f};
+const nd_adam_options nd_adam_defaults = {.rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f,
+                                          .epsilon = 1e-7f, .clip = 0.0f};
 
 /* Clipping scales the whole gradient, so that its direction stays (Pascanu et al. 2013).
  * The corrections of m and v are the same for all weights, so they are computed once, in
