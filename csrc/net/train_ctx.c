@@ -47,6 +47,7 @@ static void lay_out_encoder(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
  * its trace. */
 static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
+  /* the first layer's dx is the gradient of the encoder's outputs; data need none */
   size_t outputs = (size_t)T * (size_t)B * (size_t)c->hidden;
   nd_lstm_work work = {.steps = T, .streams = B, .x = x->decoder_in, .dx = x->d_encoder,
                        .dx_width = nd_net_encoding(c)};
@@ -86,6 +87,7 @@ static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
     if (x->training) h->moments = nd_arena_floats(a, 2 * (size_t)ops[k].in);
   }
   if (x->n_ops == 0) return;
+  /* the output of the last operation; those before write to the next one's `in` */
   x->head_out = nd_arena_floats(a, rows * (size_t)nd_net_features(c));
   if (!x->training) return;
   x->d_head = nd_arena_floats(a, widest);
