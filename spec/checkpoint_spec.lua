@@ -339,14 +339,15 @@ describe("a checkpoint is refused", function()
     assert.equal("setting 'dropout': 'nan' is not in 0..0.99", setting("dropout", "nan"))
     assert.equal("setting 'encoder': '-1' is not in 0..4096", setting("encoder", "-1"))
     assert.equal("setting 'fixed_given': '1.1' is not in 0..1", setting("fixed_given", "1.1"))
-    assert.equal("setting 'causal': 'yes' is neither true nor false", setting("causal", "yes"))
-    assert.equal("setting 'features' is unknown: 'ears'", setting("features", "ears"))
-    assert.equal("setting 'beat' is unknown: 'off'", setting("beat", "off"))
-    assert.equal("setting 'look_back': '1,,2' is no list of bars", setting("look_back", "1,,2"))
-    assert.equal("setting 'look_back': '1,2,3,4,5,6,7' is no list of bars",
+    assert.equal("setting 'causal': the value 'yes' is not valid", setting("causal", "yes"))
+    assert.equal("setting 'features': the value 'ears' is not valid", setting("features", "ears"))
+    assert.equal("setting 'beat': the value 'off' is not valid", setting("beat", "off"))
+    assert.equal("setting 'look_back': the value '1,,2' is not valid", setting("look_back", "1,,2"))
+    assert.equal("setting 'look_back': the value '1,2,3,4,5,6,7' is not valid",
       setting("look_back", "1,2,3,4,5,6,7"))
-    assert.equal("setting 'dense': '0' is no list of sizes", setting("dense", "0"))
-    assert.equal("setting 'preset' is too long", setting("preset", ("x"):rep(100)))
+    assert.equal("setting 'dense': the value '0' is not valid", setting("dense", "0"))
+    assert.equal(("setting 'preset': the value '%s' is not valid"):format(("x"):rep(100)),
+      setting("preset", ("x"):rep(100)))
     assert.equal("the model was trained on other metrics than this version has",
       setting("metrics", "intensity"))
     assert.equal(UNLIKE, setting("look_back", "1,2,3,4,8"))
@@ -356,7 +357,7 @@ describe("a checkpoint is refused", function()
       setting("touch", "true"))
     assert.equal("a window net cannot have an encoder or skip connections",
       setting("window", "8"))
-    assert.is_truthy(setting("kit", "gm9|kick"):find "^setting 'kit': ")
+    assert.equal("setting 'kit': the value 'gm9|kick' is not valid", setting("kit", "gm9|kick"))
   end)
 
   it("when batches of it would not be as long as its window", function()

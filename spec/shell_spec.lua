@@ -195,7 +195,7 @@ describe("progress", function()
     shell.remove(folder)
     assert.equal("", out)
     assert.matches("^neuraldrummer: stopped after %d+ of 12001 files; "
-      .. corpus .. " is not written\n$", err)
+      .. corpus .. " was not written\n$", err)
     assert.equal("songs\n", left)
     assert.not_equal(0, status)
   end)

@@ -1,3 +1,5 @@
+/* arena.c - see the header for how an arena is used. Arrays are handed out by moving an
+ * offset, and are never freed one by one. */
 #include "arena.h"
 
 #include <stdlib.h>
@@ -33,6 +35,7 @@ bool nd_arena_reserve(nd_arena *a, size_t bytes) {
   return true;
 }
 
+/* The arena is empty then and can be used again. */
 void nd_arena_clear(nd_arena *a) {
   free(a->memory);
   *a = (nd_arena){0};

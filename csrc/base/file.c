@@ -1,3 +1,16 @@
+/* file.c - whole files and locks, with POSIX calls.
+ *
+ * Why a temporary file and a rename: rename replaces the name atomically, so a reader
+ * sees the old file or the new one, and a full disk or a power failure in between
+ * loses neither. fsync before the rename: else the name might reach the disk before
+ * the bytes do.
+ *
+ * Lock protocol (lock_file): open, flock, then check that the name still leads to the
+ * file that was opened. Between open and flock another process may have renamed or
+ * removed it; the lock would then be on a file without a name, which excludes nobody,
+ * so we start again. The owner of a lock removes or renames the file while the lock is
+ * in force, and unlocks by closing, so that the check never sees a name that is about
+ * to vanish. */
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE  /* flock */
 #define _FILE_OFFSET_BITS 64
@@ -48,7 +61,8 @@ static nd_status open_regular(const char *path, int *out, uintmax_t *size, nd_er
   return ND_OK;
 }
 
-/* Reads `n` bytes, fewer when the file ends first. */
+/* Reads `n` bytes, fewer when the file ends first. read may return less than it was
+ * asked for, and a signal of the host may interrupt it. */
 static nd_status read_up_to(int fd, uint8_t *bytes, size_t n, size_t *length, nd_error *err) {
   *length = 0;
   while (*length < n) {
@@ -71,6 +85,8 @@ nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, 
   return status;
 }
 
+/* The size is taken from fstat once: a file that grows while it is read is cut there.
+ * One byte more is allocated, so that an empty file is not a NULL pointer. */
 nd_status nd_file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, nd_error *err) {
   int fd = -1;
   uintmax_t size = 0;
@@ -191,7 +207,8 @@ static nd_status open_unshared(nd_file *file, size_t size, mode_t mode, nd_error
   return nd_io_fail(err);
 }
 
-/* Opens the temporary file, empty. */
+/* Opens the temporary file, empty. The remains of a killed writer are locked and then
+ * truncated, so that they do not pile up beside the target. */
 static nd_status open_temporary(nd_file *file, size_t size, mode_t mode, bool exclusive,
                                 nd_error *err) {
   locked_file f;
@@ -238,6 +255,8 @@ nd_status nd_file_begin(nd_file *file, const char *path, bool exclusive, nd_erro
   return status;
 }
 
+/* write may write less than it was asked to, for example on a nearly full disk; the
+ * next call then fails with the reason. */
 nd_status nd_file_put(const nd_file *file, const void *bytes, size_t n, nd_error *err) {
   const uint8_t *p = bytes;
   while (n > 0) {
@@ -258,7 +277,8 @@ void nd_file_abandon(nd_file *file) {
   free(file->temporary);
 }
 
-/* Gives the new file the mode of the one that it replaces. */
+/* Gives the new file the mode of the one that it replaces, as it is now: it may have
+ * changed since begin. A new name keeps the mode that the umask gave it. */
 static bool copy_mode(const nd_file *file) {
   struct stat st, old;
   if (stat(file->path, &old) != 0) return errno == ENOENT;
@@ -303,6 +323,7 @@ nd_status nd_file_write(const char *path, const void *bytes, size_t n, nd_error 
   return status;
 }
 
+/* The file stays empty: the lock is flock's, and the name only makes processes meet. */
 nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err) {
   locked_file f;
   nd_status status = lock_file(path, 0666, &f, err);

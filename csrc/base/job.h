@@ -16,17 +16,4 @@ typedef struct nd_job {
   void (*free)(void *self);   /* at any time; NULL is fine */
 } nd_job;
 
-/* Defines `nd_job TYPE_job(TYPE *)` from TYPE_advance() and TYPE_free(). The two
- * functions in between give them the types of the pointers above: calling them
- * through a cast pointer would be undefined. */
-#define ND_DEFINE_JOB(type)                                                             \
-  static nd_status type##_job_advance(void *self, double *macs, bool *more,             \
-                                      nd_error *err) {                                  \
-    return type##_advance(self, macs, more, err);                                       \
-  }                                                                                     \
-  static void type##_job_free(void *self) { type##_free(self); }                        \
-  nd_job type##_job(type *self) {                                                       \
-    return (nd_job){self, type##_job_advance, type##_job_free};                         \
-  }
-
 #endif

@@ -1,3 +1,6 @@
+/* number.c - floats as text, with printf and strtod, which depend on the locale: the
+ * decimal point is exchanged before or after. setlocale would change the locale of the
+ * host, in all its threads. */
 #include "number.h"
 
 #include <stdio.h>
@@ -17,6 +20,7 @@ static point find_point(void) {
   return p;
 }
 
+/* Prints in the host's locale, then replaces its decimal point. */
 void nd_number_write(char to[ND_NUMBER], float x) {
   const point p = find_point();
   (void)snprintf(to, ND_NUMBER, "%.9g", (double)x);
@@ -27,6 +31,9 @@ void nd_number_write(char to[ND_NUMBER], float x) {
   *at = '.';
 }
 
+/* Replaces the point by the locale's, then lets strtod parse the copy. Length and
+ * characters are checked before: strtod would skip blanks and accept the locale's
+ * own point. */
 bool nd_number_read(const char *text, double *x) {
   /* decimal, hexadecimal, inf and nan; no blanks and no locale's point */
   static const char allowed[] = "+-.0123456789abcdefinpxABCDEFINPX";

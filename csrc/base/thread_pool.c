@@ -1,3 +1,10 @@
+/* thread_pool.c - fork and join: each call of run is a round, in which every worker
+ * does one part of the job and the caller the last part.
+ *
+ * Protocol: the caller writes the job, sets `busy` to the number of workers and
+ * increases `round`; each worker sees the new round, does its part and decreases
+ * `busy`; the caller waits for 0. Both sides poll before they sleep on a condition. A
+ * round without work ends the workers. */
 #define _POSIX_C_SOURCE 200809L
 #include "thread_pool.h"
 
@@ -24,12 +31,17 @@ struct nd_thread_pool {
  * it sleeps: that is faster than to be woken. */
 enum { SPIN_LIMIT = 2000 };
 
+/* Tells the CPU that this is a polling loop: it saves power, and the other thread of
+ * the same core runs faster. */
 static void pause_briefly(void) {
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_ia32_pause();
 #endif
 }
 
+/* A worker: waits for a round, does its part, reports, and so on until a round without
+ * work. It takes its part number itself, because which thread has which does not
+ * matter. `last` wraps around after 2^32 rounds, as `round` does. */
 static void *worker_main(void *arg) {
   nd_thread_pool *pool = arg;
   const int part = atomic_fetch_add(&pool->numbered, 1);
@@ -52,7 +64,10 @@ static void *worker_main(void *arg) {
   }
 }
 
-/* Starts a round on the workers. */
+/* Starts a round on the workers. The order matters: the job and `busy` are written
+ * before `round` changes, because a worker that polls may start at once. `round`
+ * changes under the mutex, because a worker that is about to sleep has tested it
+ * there, and would otherwise miss the broadcast. */
 static void begin_round(nd_thread_pool *pool, void (*work)(void *, int, int), void *job) {
   pool->work = work;
   pool->job = job;
@@ -70,6 +85,8 @@ static void free_pool(nd_thread_pool *pool) {
   free(pool);
 }
 
+/* Workers start while `parts` still grows; they wait for the first round, which is
+ * begun when all exist, so they read its final value. */
 nd_thread_pool *nd_thread_pool_make(int parts) {
   if (parts > ND_MAX_PARTS) parts = ND_MAX_PARTS;
   nd_thread_pool *pool = parts > 1 ? nd_calloc(1, sizeof *pool) : NULL;
@@ -95,6 +112,9 @@ void nd_thread_pool_end(nd_thread_pool *pool) {
   free_pool(pool);
 }
 
+/* The caller works too, then polls and at last sleeps until busy is 0. What the
+ * workers wrote is visible then: busy is decreased after their work, and the atomic
+ * operations are sequentially consistent. */
 void nd_thread_pool_run(nd_thread_pool *pool, void (*work)(void *job, int part, int parts),
                         void *job) {
   if (pool == NULL) {

@@ -1,8 +1,10 @@
+/* utf8.c - encodes characters, and checks and copies text. */
 #include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* RFC 3629, section 3. The first byte begins with as many ones as there are bytes. */
 size_t nd_utf8_put(char *to, uint32_t c) {
   if (c < 0x80) {
     to[0] = (char)c;
@@ -30,6 +32,8 @@ static size_t character(const unsigned char *s, size_t n) {
   return c < min_of_length[length] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) ? 0 : length;
 }
 
+/* Two passes, O(n): the first counts, so that the copy is allocated with its exact
+ * size. One U+FFFD a byte, not one a sequence: the reader then sees how much is bad. */
 char *nd_utf8_copy(const char *text, size_t n) {
   static const char replacement[] = "\xEF\xBF\xBD";  /* U+FFFD */
   const unsigned char *s = (const unsigned char *)text;

@@ -150,10 +150,7 @@ static nd_status make_batch(nd_sampler *s, nd_error *err) {
   if (comm != NULL && comm->size > s->options.batch)
     return nd_fail(err, ND_MISUSE, "option 'batch': %d streams cannot be shared by %d processes",
                    s->options.batch, comm->size);
-  nd_status status =
-      nd_batch_make(&s->batch, s->options.steps, shard.count, c->inputs, c->voices,
-                    nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c),
-                    err);
+  nd_status status = nd_batch_make(&s->batch, c, s->options.steps, shard.count, err);
   if (status == ND_OK) s->batch.shard = shard;
   return status;
 }
@@ -231,7 +228,7 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   const nd_drummer *d = s->drummer;
   int32_t V = nd_sequence_voices(seq);
   const uint8_t *hits = seq->hits + (size_t)w->step * (size_t)V;
-  uint8_t fixed_mask[ND_MAX_VOICES], fixed_hits[ND_MAX_VOICES];
+  uint8_t fixed_mask[ND_MAX_VOICES];
   float metrics[ND_N_METRICS] = {0};
   for (int k = 0; k < ND_N_METRICS; k++)
     if (!a->drop_metric[k]) metrics[k] = seq->metrics[(size_t)w->step * ND_N_METRICS + (size_t)k];
@@ -256,10 +253,9 @@ static void fill_row(nd_sampler *s, const stream *w, const nd_augmentation *a, f
   }
   if (a->hidden_as_empty) context.history.available = true;
   nd_augmentation_mask(a, &s->rng, w->bar, V, fixed_mask);
-  for (int32_t v = 0; v < V; v++) fixed_hits[v] = fixed_mask[v] ? hits[v] : 0;
   context.fixed_mask = fixed_mask;
-  /* a touch net is always shown the hits: it predicts how they are played */
-  context.fixed_hits = d->net.config.touch ? hits : fixed_hits;
+  /* a touch net, whose rows have no mask, is shown all hits: it predicts how they are played */
+  context.fixed_hits = hits;
   nd_features_row(&d->features, V, &context, x);
   if (y == NULL) return;
   if (d->net.config.touch) {

@@ -6,8 +6,11 @@
 
 /* Fails for a song of the corpus at `arg`. */
 static int fail_song(lua_State *L, const nd_error *err, int arg, lua_Integer song) {
-  return lnd_fail(L, err, lua_pushfstring(L, "%s: song %I", lnd_label(L, arg, &lnd_corpus),
-                                          (LUAI_UACINT)song));
+  const char *what = lua_pushfstring(L, "%s: song %I", lnd_label(L, arg, &lnd_corpus),
+                                     (LUAI_UACINT)song);  /* what */
+  const int results = lnd_fail(L, err, what);             /* what,nil,message */
+  lua_remove(L, -results - 1);  /* an iterator returns what lies below as well */
+  return results;
 }
 
 /* ------------------------------------------------------------------------ writer */

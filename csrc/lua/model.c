@@ -96,8 +96,7 @@ static int model_config(lua_State *L) {
   lnd_set_int(L, "batch", d->batch);
   lnd_set_int(L, "parameters", (lua_Integer)d->net.n_trained);
   lnd_set_num(L, "macs", nd_net_macs(&d->net));
-  nd_inference_weights borrowed;
-  const nd_inference_weights *weights = nd_drummer_weights(d, &borrowed);
+  const nd_inference_weights *weights = nd_drummer_weights(d);
   lnd_set_int(L, "step_bytes", (lua_Integer)nd_inference_weights_bytes(weights, c->causal));
   lnd_set_num(L, "dropout", c->window > 0 ? (double)c->head_dropout : (double)c->dropout);
   lnd_set_num(L, "temperature", (double)d->temperature);

@@ -443,35 +443,22 @@ static int song_with_drums(lua_State *L) {
   return 1;
 }
 
-/* The bytes of the song's file: those that were read, which the song owns, or a new
- * file, which the caller frees as *made (else NULL). */
-static nd_status song_file(const nd_song *song, const uint8_t **bytes, size_t *n, uint8_t **made,
-                           nd_error *err) {
-  *made = NULL;
-  if (song->bytes == NULL) {
-    const nd_splice_options all = {.retain_drums = true};
-    nd_status status = nd_splice(made, n, song, NULL, &all, err);
-    *bytes = *made;
-    return status;
-  }
-  *bytes = song->bytes;
-  *n = song->n_bytes;
-  return ND_OK;
+/* The song with its file's bytes: `song` itself when it was read from a file, else a
+ * new song, which the caller frees. On failure *file is `song`. */
+static nd_status song_file(nd_song *song, nd_song **file, nd_error *err) {
+  const nd_splice_options all = {.retain_drums = true};
+  *file = song;
+  return song->bytes != NULL ? ND_OK : nd_splice_song(file, song, NULL, &all, err);
 }
 
 /* song:bytes() -> the whole MIDI file as a string */
 static int song_bytes(lua_State *L) {
-  const nd_song *song = check(L);
-  const uint8_t *bytes;
-  uint8_t *made;
-  size_t n;
+  nd_song *song = check(L), *file;
   nd_error err;
-  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* owns `made` while Lua copies it */
-  if (song->bytes == NULL && (scratch->p = nd_song_new(1)) == NULL)
-    return lnd_nomem(L);
-  if (song_file(song, &bytes, &n, &made, &err) != ND_OK) return lnd_raise(L, &err);
-  if (made != NULL) ((nd_song *)scratch->p)->bytes = made;
-  lua_pushlstring(L, (const char *)bytes, n);
+  lnd_box *scratch = lnd_push(L, &lnd_song, NULL);  /* owns the file while Lua copies it */
+  if (song_file(song, &file, &err) != ND_OK) return lnd_raise(L, &err);
+  if (file != song) scratch->p = file;
+  lua_pushlstring(L, (const char *)file->bytes, file->n_bytes);
   nd_song_free(scratch->p);
   scratch->p = NULL;
   return 1;
@@ -479,15 +466,12 @@ static int song_bytes(lua_State *L) {
 
 /* song:save(path) -> true, or nil and a message */
 static int song_save(lua_State *L) {
-  const nd_song *song = check(L);
+  nd_song *song = check(L), *file;
   const char *path = luaL_checkstring(L, 2);
-  const uint8_t *bytes;
-  uint8_t *made;
-  size_t n;
   nd_error err;
-  nd_status status = song_file(song, &bytes, &n, &made, &err);
-  if (status == ND_OK) status = nd_file_write(path, bytes, n, &err);
-  free(made);
+  nd_status status = song_file(song, &file, &err);
+  if (status == ND_OK) status = nd_file_write(path, file->bytes, file->n_bytes, &err);
+  if (file != song) nd_song_free(file);
   return lnd_result(L, status, &err, path);
 }
 

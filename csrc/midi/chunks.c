@@ -1,4 +1,8 @@
-/* The rules, found by fuzzing libsmf 1.3 and by reading what other programs accept.
+/* chunks.c - finds a MIDI file's chunks and the extent of its tracks, with repairs.
+ *
+ * Source: Standard MIDI Files 1.0 (RP-001), "Header Chunks", "Track Chunks".
+ * The rules for files that violate it were found by fuzzing libsmf 1.3
+ * and by reading what other programs accept.
  *
  * Rejected, with the byte: under 14 bytes; no MThd in the first 4 KiB; header
  * length below 6; format above 2, or format 2 with several tracks; division 0 or
@@ -10,6 +14,11 @@
  * missing end-of-track, and bytes after one; running status across meta and sysex
  * events. A track is cut at the first byte that is no event (see nd_midi_fault);
  * that repair is marked lossy.
+ *
+ * Linear time: each byte is looked at a few times at most, because every search for
+ * a header ends at the next track. No recursion; one array, of the chunks.
+ * Invariant of the layout: chunks follow each other without gaps from header_end to
+ * tail, and body <= stop <= end for every track.
  */
 #include "chunks.h"
 
@@ -29,9 +38,10 @@ const nd_midi_limits nd_midi_default_limits = {
 };
 
 enum {
-  HEADER_WITHIN = 4096,
+  HEADER_WITHIN = 4096,     /* the last offset at which MThd is searched */
   MAX_TRACKS = UINT16_MAX,  /* the header counts tracks in 16 bits */
-  MAX_CHUNKS = 2 * UINT16_MAX
+  MAX_CHUNKS = 2 * UINT16_MAX  /* bounds the memory: an empty chunk is 8 bytes, its
+                                  nd_midi_chunk 40 */
 };
 
 /* -------------------------------------------------------------- reporting */
@@ -42,8 +52,8 @@ typedef struct report {
   nd_error *err;
 } report;
 
-/* Adds a repair to the song, or fails when the caller asked for strictness and the
- * repair loses events. */
+/* Adds a repair at byte `offset` to the song, or fails with its text when the caller
+ * asked for strictness and the repair loses events. Also ND_NOMEM. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
@@ -68,8 +78,8 @@ static const char *const fault_texts[] = {
   [ND_MIDI_UNDEFINED] = "undefined status byte",
 };
 
-/* Flaws of single events. A track may have thousands, so each kind is counted and
- * reported once a track, at the first. */
+/* Flaws of single events, which readers treat differently or ignore. A track may have
+ * thousands, so each kind is counted and reported once a track, at the first. */
 typedef enum anomaly {
   RUNNING_STATUS, BAD_DATA, BAD_TEMPO, BAD_METER, SYSTEM_MESSAGE, UNKNOWN_META, LONG_END,
   N_ANOMALIES
@@ -112,7 +122,8 @@ static void count_anomalies(anomaly_counts *counts, const uint8_t *bytes, const 
 
 /* ------------------------------------------------------------------ tracks */
 
-/* The offset of the next MTrk header in at..end, or `end`. */
+/* The offset of the next MTrk header (8 bytes, all before `end`) in at..end, or `end`.
+ * memchr, because junk may be megabytes long. */
 static size_t find_track(const uint8_t *bytes, size_t at, size_t end) {
   while (end - at >= 8) {
     const uint8_t *m = memchr(bytes + at, 'M', end - at - 7);
@@ -124,8 +135,9 @@ static size_t find_track(const uint8_t *bytes, size_t at, size_t end) {
   return end;
 }
 
-/* Whether a chunk begins at `at`. An unknown one is accepted when its name is
- * printable and its body fits. */
+/* Whether a chunk begins at `at`. The standard asks readers to skip unknown chunks. One
+ * is accepted when its name is printable and its body fits: junk rarely has both. A
+ * track is accepted whatever its length, which can be repaired. */
 static bool is_chunk(const uint8_t *bytes, size_t at, size_t end) {
   if (end - at < 8) return false;
   if (memcmp(bytes + at, "MTrk", 4) == 0) return true;
@@ -146,7 +158,9 @@ typedef struct track_scan {
   nd_midi_fault fault;     /* why the scan stopped before its end */
 } track_scan;
 
-/* Scans on to the end-of-track, a fault, or `end`. ND_LIMIT: too many events. */
+/* Scans on to the end-of-track, a fault, or `end`, and counts events, note-ons and
+ * anomalies. ND_LIMIT: too many events, so that a small file cannot make a huge Song.
+ * A previous fault is cleared: with a later `end`, the event may be complete. */
 static nd_status scan_events(track_scan *t, size_t end, size_t max_events, nd_error *err) {
   nd_midi_scan scan = t->scan;
   nd_midi_event e;
@@ -185,7 +199,8 @@ typedef struct track_length {
 } track_length;
 
 /* Scans a track and decides where it ends. The declared length is right when it
- * leads to a chunk; the events decide otherwise. */
+ * leads to a chunk; the events decide otherwise. In: length->declared, and `t` at the
+ * beginning of the body. Out: the rest of both. ND_LIMIT: too many events. */
 static nd_status scan_track(const nd_midi_file *file, size_t body, size_t max_events,
                             track_length *length, track_scan *t, nd_error *err) {
   const uint8_t *bytes = file->bytes;
@@ -219,7 +234,10 @@ static nd_status scan_track(const nd_midi_file *file, size_t body, size_t max_ev
 }
 
 /* Adds the repairs of a track to the report: its length, the anomalies of its events,
- * its end. `index` counts from 1. */
+ * its end; of the last at most one, because a track that is cut has no end-of-track,
+ * and one without an end-of-track has no bytes after it. `index` counts from 1, as
+ * sequencers number tracks. A length that is past the file is lossy when the
+ * end-of-track is missing too: the rest of the file was lost. */
 static nd_status report_track(const nd_midi_chunk *chunk, const track_scan *t,
                               const track_length *length, size_t index, const report *r) {
   nd_status status = ND_OK;
@@ -268,7 +286,9 @@ static nd_status open_track(nd_midi_file *file, nd_midi_chunk *chunk, size_t max
 
 /* ------------------------------------------------------------------ header */
 
-/* Finds MThd, and the end of what a RIFF wrapper holds. */
+/* Finds MThd, and the end of what a RIFF wrapper contains. Sets start and end. Some
+ * files have bytes before the header (MacBinary: 128), hence the search; it is short,
+ * so that a large file of another kind is refused at once. */
 static nd_status find_header(nd_midi_file *file, size_t n, const report *r) {
   const uint8_t *b = file->bytes;
   if (n < 14) return nd_fail(r->err, ND_FORMAT, "too short for a MIDI file: ends at byte %zu", n);
@@ -291,7 +311,8 @@ static nd_status find_header(nd_midi_file *file, size_t n, const report *r) {
                     riff ? "RIFF wrapper" : "junk", at);
 }
 
-/* Sets header_end. */
+/* Sets header_end. The standard lets a header be longer than 6 bytes, for extensions;
+ * some writers state a longer one by mistake, and the track follows after 6 bytes. */
 static nd_status measure_header(nd_midi_file *file, const report *r) {
   const uint8_t *b = file->bytes;
   const size_t at = file->start;
@@ -313,7 +334,8 @@ static nd_status measure_header(nd_midi_file *file, const report *r) {
                     (unsigned long)length);
 }
 
-/* Reads format, track count and division. */
+/* Reads format, track count and division (RP-001, "Header Chunks"). *tracks: as
+ * declared. Format 2 is decided by check_layout, when the tracks are counted. */
 static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint32_t *tracks) {
   nd_error *err = r->err;
   nd_status status = find_header(file, n, r);
@@ -332,9 +354,9 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
     if (file->ppq == 0) return nd_fail(err, ND_FORMAT, "division 0 at byte %zu", at + 12);
     return ND_OK;
   }
-  /* SMPTE: the first byte is minus the frames a second, the second the ticks a
-   * frame. A "quarter" of frames × ticks then lasts one second, or 1.001 of them at
-   * 29.97 frames a second (30000/1001). */
+  /* SMPTE (RP-001, "Header Chunks"): the first byte is minus the frames a second, the
+   * second the ticks a frame. A "quarter" of frames × ticks then lasts one second, or
+   * 1.001 of them at 29.97 frames a second (30000/1001). */
   const int frames = 256 - b[12], ticks = b[13];
   if ((frames != 24 && frames != 25 && frames != 29 && frames != 30) || ticks == 0)
     return nd_fail(err, ND_FORMAT, "invalid SMPTE division (%d frames, %d ticks) at byte %zu",
@@ -346,7 +368,8 @@ static nd_status open_header(nd_midi_file *file, size_t n, const report *r, uint
 
 /* ------------------------------------------------------------------ layout */
 
-/* Fills in the chunk at chunk->at. At least 8 bytes are left there. */
+/* Fills in the chunk at chunk->at: a track, an unknown chunk, or junk up to the next
+ * track. At least 8 bytes are left there. */
 static nd_status open_chunk(nd_midi_file *file, nd_midi_chunk *chunk, const nd_midi_limits *limits,
                             const report *r) {
   const uint8_t *b = file->bytes;
@@ -369,7 +392,8 @@ static nd_status open_chunk(nd_midi_file *file, nd_midi_chunk *chunk, const nd_m
   return add_repair(r, at, false, "%zu bytes between chunks skipped", chunk->end - at);
 }
 
-/* What is wrong with the file as a whole. */
+/* What is wrong with the file as a whole: repairs, or ND_FORMAT. The declared number
+ * of tracks is never relied on. */
 static nd_status check_layout(const nd_midi_file *file, uint32_t declared, const report *r) {
   const size_t n = file->n_tracks;
   nd_status status = ND_OK;
@@ -390,7 +414,9 @@ static nd_status check_layout(const nd_midi_file *file, uint32_t declared, const
   return status;
 }
 
-/* Walks the chunks until fewer than 8 bytes are left, or no chunk follows. */
+/* Walks the chunks until fewer than 8 bytes are left, or no chunk follows. The bytes
+ * after that, from `tail` on, are copied when the song is written. Terminates: each
+ * chunk has at least one byte, because junk reaches to a track after its beginning. */
 static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, uint32_t declared,
                              const report *r) {
   size_t at = file->header_end, capacity = 0;
@@ -410,9 +436,10 @@ static nd_status open_chunks(nd_midi_file *file, const nd_midi_limits *limits, u
   return check_layout(file, declared, r);
 }
 
+/* On failure the chunks found so far are freed, so that callers need no nd_midi_close. */
 nd_status nd_midi_open(nd_midi_file *file, const uint8_t *bytes, size_t n,
                        const nd_midi_limits *limits, nd_song *song, nd_error *err) {
-  const report r = {song, limits->strict, err};
+  const report r = {.song = song, .strict = limits->strict, .err = err};
   uint32_t declared = 0;
   *file = (nd_midi_file){.bytes = bytes};
   if (n > limits->max_bytes)

@@ -8,6 +8,8 @@
 
 #include "events.h"
 
+/* What a file may have before it is refused with ND_LIMIT: hostile files must not
+ * exhaust the host's memory. */
 typedef struct nd_midi_limits {
   size_t max_bytes;     /* ND_MAX_FILE_BYTES */
   size_t max_events;    /* ND_MAX_EVENTS */
@@ -17,6 +19,7 @@ typedef struct nd_midi_limits {
 
 extern const nd_midi_limits nd_midi_default_limits;
 
+/* JUNK is listed like a chunk, so that the chunks cover the file without gaps. */
 typedef enum nd_midi_kind { ND_MIDI_TRACK, ND_MIDI_OTHER, ND_MIDI_JUNK } nd_midi_kind;
 
 /* A chunk, or junk between chunks. The events of a track are body..stop. */
@@ -28,6 +31,7 @@ typedef struct nd_midi_chunk {
   bool intact;            /* length and end-of-track are right: can be copied unchanged */
 } nd_midi_chunk;
 
+/* The layout of a file. Owns `chunks` only. */
 typedef struct nd_midi_file {
   const uint8_t *bytes;   /* the caller's */
   size_t start;           /* of the header chunk */

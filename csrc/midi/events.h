@@ -53,6 +53,16 @@ static inline bool nd_midi_is_end(const nd_midi_event *e) {
 /* Note on or off, bad data included. */
 static inline bool nd_midi_is_note(const nd_midi_event *e) { return (e->status & 0xE0) == 0x80; }
 
+/* Writes `value`, of up to 28 bits, as a variable-length quantity of 1 to 4 bytes;
+ * returns the end of these. Inline: slices are written with it, event by event. */
+static inline uint8_t *nd_midi_put_vlq(uint8_t *to, uint32_t value) {
+  if (value >= 0x80)
+    for (int shift = 21; shift > 0; shift -= 7)
+      if (value >> shift != 0) *to++ = (uint8_t)(0x80 | (value >> shift & 0x7F));
+  *to++ = value & 0x7F;
+  return to;
+}
+
 /* The content of a tempo event (1..0xFFFFFF) or a time signature (denominator up
  * to ND_MAX_DENOMINATOR). false: another event, or its content is invalid. */
 bool nd_midi_tempo(const uint8_t *bytes, const nd_midi_event *event, int32_t *us_per_quarter);

@@ -19,7 +19,7 @@ typedef struct nd_midi_slicer {
   int32_t base;           /* tick of the track at which the slice's time begins */
   int32_t last;           /* tick of the slice's last event so far */
   size_t n, n_events;     /* bytes of the slice; its events, without the end-of-track */
-  bool returned, ended;   /* the slice was returned; the track's end is reached */
+  bool returned;          /* the slice was returned: the next call begins another */
   uint8_t bytes[14 + 8 + 7 * ND_SANDBOX_EVENTS + 4];  /* headers, events, end-of-track */
 } nd_midi_slicer;
 

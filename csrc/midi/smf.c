@@ -1,3 +1,10 @@
+/* smf.c - builds a Song from a MIDI file: pairs note-ons with note-offs, collects
+ * tempos, meters and names, and assigns programs. O(n) for n events, besides sorting;
+ * memory for the notes (16 bytes each), the program changes and a copy of the bytes.
+ *
+ * libsmf reads the notes (slices.h); meta events are read here, because libsmf 1.3
+ * misreads some. Notes of equal tick stay in file order, so that the same file gives
+ * the same Song everywhere. */
 #include "smf.h"
 
 #include <stdlib.h>
@@ -7,6 +14,7 @@
 
 typedef struct program_change { int32_t tick; uint8_t channel, program; } program_change;
 
+/* What the parsing of one file needs. Allocated, because its queues are large. */
 typedef struct parser {
   const nd_midi_file *file;
   nd_midi_slicer slicer;
@@ -24,7 +32,9 @@ typedef struct parser {
 
 enum { NONE = -1 };
 
-/* song->notes has capacity for all note-ons of the file. */
+/* Adds a note and appends it to the queue of its channel and pitch. `m`: status,
+ * pitch, velocity. song->notes has capacity for all note-ons of the file, which the
+ * layout has counted, so nothing is allocated here. */
 static void note_on(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   const int channel = m[0] & 0xF, pitch = m[1];
   const int32_t index = (int32_t)p->song->n_notes++;
@@ -36,7 +46,9 @@ static void note_on(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
   p->last[channel][pitch] = index;
 }
 
-/* A note-off without a note is common, and ignored. */
+/* Ends the note of this channel and pitch that began first. The standard leaves open
+ * which of several a note-off ends; first in, first out gives overlapping notes of
+ * equal length their own durations. A note-off without a note is common, and ignored. */
 static void note_off(parser *p, int32_t tick, int channel, int pitch) {
   const int32_t index = p->first[channel][pitch];
   if (index == NONE) return;
@@ -57,25 +69,20 @@ static nd_status read_meta(parser *p, const nd_midi_event *e) {
   return ND_OK;
 }
 
-/* A channel event from libsmf; slices contain no others besides the end-of-track. */
+/* A channel event from libsmf; slices contain no others besides the end-of-track.
+ * `m`: its bytes, status first. ND_NOMEM is the only failure. */
 static nd_status read_event(parser *p, uint16_t track, int32_t tick, const uint8_t *m) {
-  switch (m[0] & 0xF0) {
-    case 0x90:
-      /* velocity 0 is a note-off */
-      if (m[2] > 0) note_on(p, track, tick, m);
-      else note_off(p, tick, m[0] & 0xF, m[1]);
-      return ND_OK;
-    case 0x80:
-      note_off(p, tick, m[0] & 0xF, m[1]);
-      return ND_OK;
-    case 0xC0:
-      if (!ND_GROW(p->programs, p->n_programs + 1, p->capacity)) return nd_nomem(p->err);
-      p->programs[p->n_programs++] =
-          (program_change){.tick = tick, .channel = m[0] & 0xF, .program = m[1]};
-      return ND_OK;
-    default:
-      return ND_OK;
+  const uint8_t kind = m[0] & 0xF0, channel = m[0] & 0xF;
+  if (kind == 0x90 && m[2] > 0) {
+    note_on(p, track, tick, m);
+  } else if (kind == 0x80 || kind == 0x90) {  /* a note-on of velocity 0 is a note-off */
+    note_off(p, tick, channel, m[1]);
+  } else if (kind == 0xC0) {
+    if (!ND_GROW(p->programs, p->n_programs + 1, p->capacity)) return nd_nomem(p->err);
+    p->programs[p->n_programs++] =
+        (program_change){.tick = tick, .channel = channel, .program = m[1]};
   }
+  return ND_OK;
 }
 
 /* Parses the current slice and adds its notes and programs. `offset` of the track is
@@ -93,7 +100,8 @@ static nd_status read_slice(parser *p, uint16_t track, size_t offset) {
   return status;
 }
 
-/* Notes, tempos, meters and name of the track with this index. */
+/* Notes, tempos, meters and name of the track with this index. The queues are empty
+ * before and after, because a note-off in one track does not end a note of another. */
 static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chunk) {
   nd_midi_event e;
   size_t name = 0, name_end = 0;  /* of the first track name */
@@ -112,7 +120,8 @@ static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chun
     }
     if (status != ND_OK) return status;
   }
-  /* notes that never end do so with their track */
+  /* notes that never end do so with their track; n_sounding spares most tracks a
+   * search through all 2048 queues */
   const int32_t end = p->slicer.scan.tick;
   for (int c = 0; c < 16 && p->n_sounding > 0; c++)
     for (int pitch = 0; pitch < 128; pitch++)
@@ -122,7 +131,9 @@ static nd_status read_track(parser *p, uint16_t track, const nd_midi_chunk *chun
 }
 
 /* A program change applies to its channel from its tick on, whichever track it is
- * in. Requires sorted notes. */
+ * in: a synthesiser receives the tracks merged. So programs are set after all tracks
+ * were read, by one pass over notes and changes, both by tick; on the same tick a
+ * change precedes the note. Requires sorted notes; sorts the changes. */
 static nd_status set_programs(parser *p) {
   uint8_t current[16] = {0};
   size_t next = 0;
@@ -136,7 +147,8 @@ static nd_status set_programs(parser *p) {
   return ND_OK;
 }
 
-/* Reads all tracks, then completes the song. */
+/* Reads all tracks, then completes the song. Notes get their programs last, when
+ * nd_song_finish has sorted them. */
 static nd_status read_song(parser *p) {
   for (int c = 0; c < 16; c++)
     for (int pitch = 0; pitch < 128; pitch++) p->first[c][pitch] = NONE;
@@ -155,19 +167,13 @@ static nd_status read_song(parser *p) {
   return status;
 }
 
-/* The song keeps the file for lossless writing. */
-static nd_status copy_bytes(nd_song *song, const uint8_t *bytes, size_t n, nd_error *err) {
-  song->bytes = malloc(n);
-  if (song->bytes == NULL) return nd_nomem(err);
-  memcpy(song->bytes, bytes, n);
-  song->n_bytes = n;
-  return ND_OK;
-}
-
+/* One exit for success and failure: each step runs only if all before it succeeded,
+ * and everything but the song is freed in any case. The song itself is given out only
+ * when it is complete. */
 nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_channel,
                        const nd_midi_limits *limits, nd_error *err) {
   if (limits == NULL) limits = &nd_midi_default_limits;
-  nd_midi_file file = {.n_chunks = 0};
+  nd_midi_file file = {.n_chunks = 0};  /* can be closed whether or not it was opened */
   parser *p = nd_calloc(1, sizeof *p);  /* 25 KiB, too large for some hosts' stacks */
   nd_song *song = nd_song_new(1);
   nd_status status = p == NULL || song == NULL ? nd_nomem(err) : ND_OK;
@@ -181,14 +187,19 @@ nd_status nd_smf_parse(nd_song **out, const uint8_t *bytes, size_t n, int drum_c
     status = read_song(p);
   }
   if (status == ND_OK) status = nd_song_find_drums(song, drum_channel, err);
-  if (status == ND_OK) status = copy_bytes(song, bytes, n, err);
+  if (status == ND_OK && (song->bytes = malloc(n)) == NULL) status = nd_nomem(err);
   if (p != NULL) {
     nd_sandbox_free(p->sandbox);
     free(p->programs);
   }
   free(p);
   nd_midi_close(&file);
-  if (status == ND_OK) *out = song;
-  else nd_song_free(song);
-  return status;
+  if (status != ND_OK) {
+    nd_song_free(song);
+    return status;
+  }
+  memcpy(song->bytes, bytes, n);  /* for lossless writing (splice.h) */
+  song->n_bytes = n;
+  *out = song;
+  return ND_OK;
 }

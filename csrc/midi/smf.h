@@ -1,6 +1,7 @@
 /* smf.h - the bytes of a MIDI file to a Song: the layout is checked and repaired
  * (chunks.h), libsmf parses the notes in its sandbox (slices.h), and names, tempos
- * and time signatures are read here.
+ * and time signatures are read here. Deterministic: the same bytes and arguments give
+ * the same Song. Reentrant: threads may parse different files at the same time.
  */
 #ifndef ND_MIDI_SMF_H
 #define ND_MIDI_SMF_H

@@ -1,7 +1,21 @@
+/* smf_sandbox.c - libsmf with a memory, assertions, a log and arrays of ours.
+ *
+ * Why leaving libsmf by longjmp is safe: between setjmp and longjmp only code of
+ * libsmf and of this file runs. libsmf takes no lock and opens no file here, its only
+ * resource is memory, and all of that is in the sandbox's buffer, which the next load
+ * empties. So a jump leaks nothing and leaves nothing half done that is used again.
+ *
+ * What must not happen in between: a call of the real malloc, fopen or a lock, a
+ * callback into other code, or another setjmp of this sandbox; and libsmf's objects
+ * must not be used after a jump. Local variables that change between setjmp and the
+ * jump are undefined afterwards unless they are volatile (C11 7.13.2.1).
+ *
+ * The Makefile stops the build when libsmf calls a function of glib that is not here. */
 #include "smf_sandbox.h"
 
 #include <stdlib.h>
 
+/* Without libsmf the module still trains and plays; it cannot read MIDI files. */
 #ifdef ND_NO_LIBSMF
 
 nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err) {
@@ -36,8 +50,9 @@ const uint8_t *nd_sandbox_event(const nd_sandbox *box, int i, int32_t *tick) {
  * The 8 KiB are for the file, its track and its tempo. */
 enum { BUFFER_BYTES = (ND_SANDBOX_EVENTS + 1) * (int)(sizeof(smf_event_t) + 128) + 8192 };
 
+/* About 20 KiB, freed with the parser: nothing of libsmf outlives a parse. */
 struct nd_sandbox {
-  size_t used;
+  size_t used;               /* bytes of the buffer, a multiple of UNIT */
   const smf_track_t *track;  /* of the file last loaded, within the buffer */
   jmp_buf failed;
   _Alignas(max_align_t) unsigned char buffer[BUFFER_BYTES];
@@ -63,6 +78,7 @@ _Noreturn void nd_libsmf_g_ptr_array_sort(GPtrArray *array, GCompareFunc compare
  * Set only while libsmf runs, so it carries nothing from one call to the next. */
 static _Thread_local nd_sandbox *entered;
 
+/* Ends the call of libsmf that this thread is in; nd_sandbox_load then returns -1. */
 static _Noreturn void leave(void) { longjmp(entered->failed, 1); }
 
 /* ------------------------------------------------------------------- memory */
@@ -90,11 +106,13 @@ void *nd_libsmf_malloc(size_t n) {
   return p + UNIT;
 }
 
+/* Zeroed here: the buffer still contains what the last load wrote. */
 void *nd_libsmf_calloc(size_t n, size_t size) {
   if (n > BUFFER_BYTES || size > BUFFER_BYTES) leave();  /* their product fits a size_t */
   return memset(nd_libsmf_malloc(n * size), 0, n * size);
 }
 
+/* Always a new block; the old one stays in the buffer until the next load. */
 void *nd_libsmf_realloc(void *p, size_t n) {
   void *to = nd_libsmf_malloc(n);
   if (p != NULL) memcpy(to, p, size_of(p) < n ? size_of(p) : n);
@@ -106,7 +124,8 @@ void nd_libsmf_free(void *p) { (void)p; }
 
 /* ------------------------------------------------------- assertions and logs */
 
-/* In place of glibc's __assert_fail, which aborts the process. */
+/* In place of glibc's __assert_fail, which aborts the process. An assertion that does
+ * not hold means that libsmf's objects are inconsistent, so it must not go on. */
 void nd_libsmf_assert_fail(const char *what, const char *file, unsigned line,
                             const char *function) {
   (void)what;
@@ -156,6 +175,7 @@ gpointer nd_libsmf_g_ptr_array_remove_index(GPtrArray *pointers, guint i) {
   return p;
 }
 
+/* The first element equal to `p`. O(n), for at most ND_SANDBOX_EVENTS + 1 elements. */
 gboolean nd_libsmf_g_ptr_array_remove(GPtrArray *pointers, gpointer p) {
   for (guint i = 0; i < pointers->len; i++) {
     if (pointers->pdata[i] != p) continue;
@@ -181,6 +201,8 @@ nd_status nd_sandbox_new(nd_sandbox **out, nd_error *err) {
 
 void nd_sandbox_free(nd_sandbox *box) { free(box); }
 
+/* `entered` is cleared on both ways out, so that nothing outside of a load can use the
+ * sandbox through it. What libsmf returned is in the buffer: smf_delete is not called. */
 int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n) {
   /* leave() returns here for the second time. volatile: set between setjmp and longjmp */
   smf_t *volatile smf = NULL;
@@ -194,6 +216,7 @@ int nd_sandbox_load(nd_sandbox *box, const uint8_t *bytes, size_t n) {
   return (int)box->track->events_array->len;
 }
 
+/* libsmf has computed time_pulses, the sum of the delta times, while loading. */
 const uint8_t *nd_sandbox_event(const nd_sandbox *box, int i, int32_t *tick) {
   const smf_event_t *event = g_ptr_array_index(box->track->events_array, i);
   *tick = event->time_pulses;

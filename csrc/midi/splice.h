@@ -16,19 +16,16 @@
 #include "../music/song.h"
 
 typedef struct nd_splice_options {
-  bool retain_drums;        /* do not remove the song's own drum notes */
+  bool retain_drums;      /* do not remove the song's own drum notes */
   bool drums_alone;       /* write tempos, meters and the new drums only */
   const char *track_name; /* of the new track; NULL: "Drums" */
   int32_t tail_ticks;     /* >= 0: how long the new track continues after the song */
 } nd_splice_options;
 
-/* The notes of `drums` are in the ppq of `song` and on the channel to write; NULL
- * adds no track. `options` may be NULL. *bytes is malloc'd: a complete valid file.
- * ND_LIMIT: more than 65535 tracks, or a track above 4 GiB. */
-nd_status nd_splice(uint8_t **bytes, size_t *n, const nd_song *song, const nd_song *drums,
-                    const nd_splice_options *options, nd_error *err);
-
-/* The same as a Song, with those bytes and the notes that a parser finds in them. */
+/* The song as it is written, with the bytes of a complete valid file and the notes
+ * that a parser finds in them. The notes of `drums` are in the ppq of `song`, in
+ * track 0 and on the one channel to write; NULL adds no track. ND_LIMIT: more than
+ * 65535 tracks, or a track above 4 GiB. */
 nd_status nd_splice_song(nd_song **out, const nd_song *song, const nd_song *drums,
                          const nd_splice_options *options, nd_error *err);
 

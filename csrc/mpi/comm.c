@@ -1,3 +1,8 @@
+/* comm.c - the functions of nd_allreduce in terms of MPI.
+ *
+ * The standard: MPI Forum, "MPI: A Message-Passing Interface Standard" (3.0 and later,
+ * for non-blocking collectives). All processes must make the same calls in the same
+ * order. Errors are recorded and reported by the functions that return a status. */
 #include "comm.h"
 
 #include <limits.h>
@@ -23,6 +28,7 @@ static void record_error(nd_comm *c, int code) {
   if (usable(c)) c->failure = code;
 }
 
+/* MPI's own text of the error; ND_OK for MPI_SUCCESS. */
 static nd_status report(int code, nd_error *err) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int n = 0;
@@ -31,20 +37,20 @@ static nd_status report(int code, nd_error *err) {
   return nd_fail(err, ND_IO, "MPI error: %s", text);
 }
 
-/* MPI counts in ints, so that large arrays go in several pieces. */
-static int piece(size_t n) { return n < (size_t)INT_MAX ? (int)n : INT_MAX; }
+/* MPI counts in ints. No layer has as many weights; the check is for other callers. */
+static bool fits(nd_comm *c, size_t n) {
+  if (n > (size_t)INT_MAX) record_error(c, MPI_ERR_COUNT);
+  return usable(c);
+}
 
 /* Blocking; used for a few numbers a step: counts, losses, a norm's statistics. */
 static void sum(void *self, double *values, size_t n) {
   nd_comm *c = self;
-  while (n > 0 && usable(c)) {
-    int count = piece(n);
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_SUM, c->comm));
-    values += count;
-    n -= (size_t)count;
-  }
+  if (fits(c, n))
+    record_error(c, MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, c->comm));
 }
 
+/* Blocks until every sum that was begun is complete on this process. */
 static void finish_requests(nd_comm *c) {
   if (!usable(c)) return;
   record_error(c, MPI_Waitall(c->n_requests, c->requests, MPI_STATUSES_IGNORE));
@@ -54,17 +60,14 @@ static void finish_requests(nd_comm *c) {
 /* Non-blocking: the gradient of a layer travels while the next one is computed. */
 static void begin(void *self, float *values, size_t n) {
   nd_comm *c = self;
-  while (n > 0 && usable(c)) {
-    int count = piece(n);
-    if (c->n_requests == MAX_REQUESTS) finish_requests(c);
-    record_error(c, MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, c->comm,
-                                   &c->requests[c->n_requests]));
-    if (usable(c)) c->n_requests++;
-    values += count;
-    n -= (size_t)count;
-  }
+  if (c->n_requests == MAX_REQUESTS) finish_requests(c);
+  if (!fits(c, n)) return;
+  record_error(c, MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, MPI_FLOAT, MPI_SUM, c->comm,
+                                 &c->requests[c->n_requests]));
+  if (usable(c)) c->n_requests++;
 }
 
+/* The failure of any earlier call is reported here too. */
 static nd_status wait_for_all(void *self, nd_error *err) {
   nd_comm *c = self;
   finish_requests(c);
@@ -91,6 +94,8 @@ static nd_status gather(void *self, const float *mine, size_t n, float *all, siz
   return report(c->failure, err);
 }
 
+/* After a failure MPI stays initialised, because it cannot be initialised again in the
+ * same process: the caller should end it. */
 nd_status nd_comm_join(nd_comm **out, nd_error *err) {
   int joined = 0, provided = 0, rank = 0, size = 1;
   int code = MPI_Initialized(&joined);
@@ -127,17 +132,17 @@ nd_status nd_comm_leave(nd_comm *c, nd_error *err) {
 
 void nd_comm_free(nd_comm *c) { free(c); }
 
+/* For a process that fails alone: the others would wait for it for ever. */
 void nd_comm_abort(const nd_comm *c, int status) { (void)MPI_Abort(c->comm, status); }
 
 nd_allreduce *nd_comm_allreduce(nd_comm *c) { return &c->allreduce; }
 
-/* All hashes are equal when the least is the greatest. */
+/* All hashes are equal when the least is the greatest. The greatest is the complement of
+ * the least complement, so that one call finds both. */
 nd_status nd_comm_same(nd_comm *c, uint64_t hash, bool *same, nd_error *err) {
-  uint64_t min = hash, max = hash;
+  uint64_t least[2] = {hash, ~hash};
   if (usable(c))
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, &min, 1, MPI_UINT64_T, MPI_MIN, c->comm));
-  if (usable(c))
-    record_error(c, MPI_Allreduce(MPI_IN_PLACE, &max, 1, MPI_UINT64_T, MPI_MAX, c->comm));
-  *same = min == max;
+    record_error(c, MPI_Allreduce(MPI_IN_PLACE, least, 2, MPI_UINT64_T, MPI_MIN, c->comm));
+  *same = least[0] == ~least[1];
   return report(c->failure, err);
 }

@@ -6,6 +6,15 @@
 
 #include "self_similarity.h"
 
+/* A row is written part by part, each by one of three functions: metrics, hits (voices),
+ * or values with a flag. nd_features_layout() alone decides which parts a row has and
+ * where; a part that is missing has size 0, so that no other function asks for the kind.
+ * A row costs about as many operations as it has inputs (some 150).
+ *
+ * Trained weights depend on every place and meaning in a row: a change makes models
+ * unreadable that were trained before. */
+
+/* In checkpoints, by name. */
 const char *const nd_features_names[] = {
     [ND_FEATURES_DRUMMER] = "drummer", [ND_FEATURES_ORIGINAL] = "original",
     [ND_FEATURES_RAW] = "raw",         [ND_FEATURES_WHOLE] = "whole",
@@ -20,21 +29,21 @@ enum { TIMING = sizeof timing / sizeof *timing };
 
 /* -------------------------------------------------------------------- layout */
 
-/* Cheap enough to be made anew for each row: about thirty additions. */
+/* The one place that knows which kind of features has which parts. Widths follow from the
+ * kit (V voices). Cheap enough to be made anew for each row: about thirty additions. */
 nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
   int32_t V = voices, back = V * f->n_back;
+  int32_t whole_song = !f->causal;  /* a bar's recurrence depends on the bars to come */
   nd_layout l = {.inputs = 0};
   switch (f->kind) {
-    case ND_FEATURES_WHOLE: {
-      bool whole_song = !f->causal;  /* a bar's recurrence depends on the bars to come */
+    case ND_FEATURES_WHOLE:
       l = (nd_layout){.size = {
           [ND_PART_METRICS] = ND_N_METRICS, [ND_PART_FIXED_HITS] = V, [ND_PART_FIXED_MASK] = V,
           [ND_PART_DENSITY] = 2, [ND_PART_FILL] = 2, [ND_PART_HAS_HISTORY] = 1,
-          [ND_PART_BEFORE] = V, [ND_PART_BACK] = back, [ND_PART_RECURRENCE] = whole_song ? V : 0,
+          [ND_PART_BEFORE] = V, [ND_PART_BACK] = back, [ND_PART_RECURRENCE] = whole_song * V,
           [ND_PART_SIMILARITY] = whole_song, [ND_PART_TRAITS] = nd_style_traits(V) + 1,
           [ND_PART_GROOVE] = V + 1}};
       break;
-    }
     case ND_FEATURES_DRUMMER:
       l = (nd_layout){.size = {[ND_PART_METRICS] = ND_N_METRICS, [ND_PART_BEFORE] = V,
                                [ND_PART_BACK] = back}};
@@ -61,17 +70,11 @@ nd_layout nd_features_layout(const nd_features *f, int32_t voices) {
   return l;
 }
 
-int32_t nd_features_inputs(const nd_features *f, int32_t voices) {
-  return nd_features_layout(f, voices).inputs;
-}
-
-int32_t nd_features_encoded(const nd_features *f, int32_t voices) {
-  return nd_features_layout(f, voices).encoded;
-}
-
 /* ----------------------------------------------------------------------- rows
  * A part that the row does not have is of size 0: writing it does nothing. */
 
+/* Metrics that a causal net must not see stay in the row as zeros, so that causal and
+ * other nets have the same layout. */
 static void put_metrics(float *row, const nd_features *f, const nd_layout *l,
                         const float *metrics) {
   for (int32_t k = 0; k < l->size[ND_PART_METRICS]; k++) {
@@ -81,7 +84,8 @@ static void put_metrics(float *row, const nd_features *f, const nd_layout *l,
   }
 }
 
-/* `which` of the rows of hits that a part has side by side. */
+/* `which` of the rows of hits that a part has side by side; NULL, an unknown row, is all
+ * 0. Velocities do not count: the network predicts whether a voice is hit. */
 static void put_hits(float *row, const nd_layout *l, nd_part part, int32_t which, int32_t voices,
                      const uint8_t *hits) {
   row += l->at[part] + which * voices;
@@ -97,6 +101,8 @@ static void put_given(float *row, const nd_layout *l, nd_part part, const float 
   if (n >= 0) row[n] = values != NULL ? 1.0f : 0.0f;
 }
 
+/* History that is not available leaves its parts 0, and the flag says that they are
+ * unknown. Similarity without a bar to repeat is 0 as well. */
 void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context *c, float *row) {
   nd_layout l = nd_features_layout(f, voices);
   const nd_history *h = &c->history;
@@ -106,6 +112,9 @@ void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context
   put_metrics(row, f, &l, c->metrics);
   put_hits(row, &l, ND_PART_FIXED_HITS, 0, voices, c->fixed_hits);
   put_hits(row, &l, ND_PART_FIXED_MASK, 0, voices, c->fixed_mask);
+  /* what stands in cells that are to be replaced must not show */
+  for (int32_t v = 0; v < l.size[ND_PART_FIXED_MASK]; v++)
+    row[l.at[ND_PART_FIXED_HITS] + v] *= row[l.at[ND_PART_FIXED_MASK] + v];
   put_given(row, &l, ND_PART_DENSITY, isnan(c->density) ? NULL : &c->density);
   put_given(row, &l, ND_PART_FILL, isnan(c->fill) ? NULL : &c->fill);
   if (l.size[ND_PART_HAS_HISTORY] > 0) row[l.at[ND_PART_HAS_HISTORY]] = h->available ? 1.0f : 0.0f;
@@ -118,9 +127,11 @@ void nd_features_row(const nd_features *f, int32_t voices, const nd_step_context
   put_given(row, &l, ND_PART_GROOVE, groove);
 }
 
-/* -------------------------------------------------------------------- history */
+/* -------------------------------------------------------------------- history
+ * For a whole Sequence whose hits stand one step after another. A live take has rings
+ * instead (play/step.c). */
 
-/* The row of hits at a step of a bar; NULL where the bar is shorter. */
+/* The row of hits at a step of a bar that is not the last; NULL where it is shorter. */
 static const uint8_t *row_at(const nd_grid *grid, const uint8_t *hits, int32_t voices, int32_t bar,
                              int32_t step_in_bar) {
   int32_t step = grid->bars[bar].step + step_in_bar;
@@ -145,27 +156,28 @@ nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_
  * Similarity compares bars with all earlier ones: whole songs only, and costs time
  * that features without the part need not spend. */
 
+/* Costs 64 comparisons a bar at most, besides what self_similarity.c says. */
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                              const nd_grid *grid, nd_error *err) {
   nd_similarity s;
   size_t n = (size_t)grid->n_bars;
-  r->bar = nd_calloc(n, sizeof *r->bar);
-  r->similarity = nd_calloc(n, sizeof *r->similarity);
-  nd_status status = r->bar && r->similarity ? ND_OK : nd_nomem(err);
-  for (size_t b = 0; status == ND_OK && b < n; b++) r->bar[b] = -1;
-  if (status == ND_OK && f->kind == ND_FEATURES_WHOLE && !f->causal) {
-    status = nd_similarity_make(&s, metrics, grid, err);
-    if (status == ND_OK) {
-      nd_similarity_recurrence(&s, grid, r->bar, r->similarity);
-      nd_similarity_clear(&s);
-    }
+  r->bar = nd_calloc(n, sizeof *r->bar + sizeof *r->similarity);
+  if (r->bar == NULL) return nd_nomem(err);
+  r->similarity = (float *)(r->bar + n);
+  for (size_t b = 0; b < n; b++) r->bar[b] = -1;
+  if (f->kind != ND_FEATURES_WHOLE || f->causal) return ND_OK;
+  nd_status status = nd_similarity_make(&s, metrics, grid, err);
+  if (status != ND_OK) {
+    nd_recurrence_clear(r);
+    return status;
   }
-  if (status != ND_OK) nd_recurrence_clear(r);
-  return status;
+  nd_similarity_recurrence(&s, grid, r->bar, r->similarity);
+  nd_similarity_clear(&s);
+  return ND_OK;
 }
 
+/* Also of one that was never made, if it is zeroed. */
 void nd_recurrence_clear(nd_recurrence *r) {
   free(r->bar);
-  free(r->similarity);
   *r = (nd_recurrence){.bar = NULL};
 }

@@ -66,10 +66,6 @@ typedef struct nd_layout {
 
 nd_layout nd_features_layout(const nd_features *f, int32_t voices);
 
-/* Widths of a row, and of what the encoder takes of it; both 0 for RAW. */
-int32_t nd_features_inputs(const nd_features *f, int32_t voices);
-int32_t nd_features_encoded(const nd_features *f, int32_t voices);
-
 /* Earlier rows of hits (voices); NULL where there is none. */
 typedef struct nd_history {
   bool available;                      /* no hits are then silence, else unknown */
@@ -82,7 +78,8 @@ typedef struct nd_history {
 typedef struct nd_step_context {
   const float *metrics;       /* (ND_N_METRICS) */
   nd_history history;
-  const uint8_t *fixed_hits;  /* (voices) velocities; NULL: none are fixed */
+  const uint8_t *fixed_hits;  /* (voices) velocities; NULL: none are fixed. Where a row has
+                               * the mask, hits in cells that are not fixed do not count */
   const uint8_t *fixed_mask;  /* (voices) 1 where a cell is fixed, hit or not; or NULL */
   float similarity;           /* of this bar to the one that it repeats, 0..1 */
   const float *style;         /* (nd_style_size); NULL: not given */
@@ -104,7 +101,10 @@ nd_history nd_features_history(const nd_features *f, const nd_grid *grid, int32_
 /* For each bar of a song (n_bars): the earlier bar that it repeats, or -1, and
  * how similar the two are (self_similarity.h). All -1 where the features have
  * no such part. nd_recurrence_clear() may be called twice. */
-typedef struct nd_recurrence { int32_t *bar; float *similarity; } nd_recurrence;
+typedef struct nd_recurrence {
+  int32_t *bar;        /* owns the block of both */
+  float *similarity;
+} nd_recurrence;
 
 nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float *metrics,
                              const nd_grid *grid, nd_error *err);

@@ -1,14 +1,26 @@
+/* song.c - builds a Song: appends with checks, sorts, computes times, finds the drums.
+ *
+ * Invariants of a finished Song: notes, tempos and meters are sorted by tick; tempos
+ * and meters have one item a tick and one at tick 0; every value is in the range that
+ * song.h states. Arrays grow by doubling (ND_GROW), so n additions are O(n). */
 #include "song.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Finished at once, so that a Song can be used in every state: tempos[0] and
+ * tempo_seconds[0] always exist. */
 nd_song *nd_song_new(int32_t ppq) {
   nd_song *song = nd_calloc(1, sizeof *song);
   if (song == NULL) return NULL;
   song->ppq = ppq;
   song->drum_channel = -1;
-  if (nd_song_finish(song, NULL) == ND_OK) return song;
+  /* MIDI's defaults (SMF 1.0): 120 bpm, 4/4. They come first, so that nd_song_finish
+   * replaces them by a tempo or meter that is added at tick 0. */
+  if (nd_song_add_tempo(song, (nd_tempo){.us_per_quarter = 500000}, NULL) == ND_OK &&
+      nd_song_add_meter(song, (nd_meter){.numerator = 4, .denominator = 4}, NULL) == ND_OK &&
+      nd_song_finish(song, NULL) == ND_OK)
+    return song;
   nd_song_free(song);
   return NULL;
 }
@@ -30,6 +42,8 @@ void nd_song_free(nd_song *song) {
 /* Ticks and durations: 28 bits, as much as a delta time can hold. */
 static bool in_time(int32_t tick) { return tick >= 0 && tick <= ND_MAX_TICK; }
 
+/* The appending functions check every range, because their callers pass on what hosts
+ * and files contain; all later code relies on the ranges. Amortised O(1). */
 nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   if (!in_time(note.tick) || !in_time(note.duration))
     return nd_fail(err, ND_MISUSE, "note out of range: tick %ld, duration %ld (both 0..%ld)",
@@ -44,6 +58,7 @@ nd_status nd_song_add_note(nd_song *song, nd_note note, nd_error *err) {
   return ND_OK;
 }
 
+/* For the MIDI parser, which checks the ranges itself and knows the count ahead. */
 bool nd_song_reserve_notes(nd_song *song, size_t n) {
   return ND_GROW(song->notes, n, song->notes_capacity);
 }
@@ -57,6 +72,8 @@ nd_status nd_song_add_tempo(nd_song *song, nd_tempo tempo, nd_error *err) {
   return ND_OK;
 }
 
+/* The limits are those of a MIDI file: a numerator of one byte, and a denominator that
+ * is stored as its logarithm. */
 nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
   const int d = meter.denominator;
   if (!in_time(meter.tick) || meter.numerator < 1 || meter.numerator > 255 || d < 1 ||
@@ -68,6 +85,7 @@ nd_status nd_song_add_meter(nd_song *song, nd_meter meter, nd_error *err) {
   return ND_OK;
 }
 
+/* Notes store their track in 16 bits. `name` need not be terminated; the copy is. */
 nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_error *err) {
   if (song->n_tracks > UINT16_MAX) return nd_fail(err, ND_LIMIT, "more than 65536 tracks");
   if (len == SIZE_MAX || !ND_GROW(song->track_names, song->n_tracks + 1, song->tracks_capacity))
@@ -80,6 +98,7 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
   return ND_OK;
 }
 
+/* The text is copied into a zeroed array, so it is always terminated. */
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text) {
   if (!ND_GROW(song->repairs, song->n_repairs + 1, song->repairs_capacity)) return ND_NOMEM;
   nd_repair *repair = &song->repairs[song->n_repairs++];
@@ -97,7 +116,7 @@ static inline int32_t tick_of(const char *item) {
   return tick;
 }
 
-/* One past the sorted run that starts at `i`. */
+/* One past the sorted run that starts at `i` (`n` if i is n). O(length of the run). */
 static inline size_t run_end(const char *items, size_t i, size_t n, size_t size) {
   if (i < n) i++;
   while (i < n && tick_of(items + i * size) >= tick_of(items + (i - 1) * size)) i++;
@@ -105,8 +124,11 @@ static inline size_t run_end(const char *items, size_t i, size_t n, size_t size)
 }
 
 /* Natural merge sort (Knuth, TAOCP 3, 5.2.4): each pass merges neighbouring runs
- * that are sorted already, so a few sorted tracks one after another take few passes.
- * Stable. Inline, so that the compiler specialises it for a constant size. */
+ * that are sorted already, so r sorted tracks one after another take log2 r passes of
+ * O(n), and a sorted array one comparison an item. qsort would not be stable. Passes
+ * alternate between `items` and a scratch array of the same size, which is allocated
+ * only if there is something to merge. Inline, so that the compiler specialises it
+ * for a constant size. false: out of memory, and the items are unchanged. */
 static inline bool sort_items(void *items, size_t n, size_t size) {
   char *from = items, *to = NULL, *scratch = NULL;
   for (;;) {
@@ -119,15 +141,12 @@ static inline bool sort_items(void *items, size_t n, size_t size) {
     size_t a = 0, a_end = first, out = 0;
     while (a < n) {
       size_t b = a_end, b_end = run_end(from, b, n, size), next = b_end;
-      while (a < a_end && b < b_end) {
-        bool take_b = tick_of(from + b * size) < tick_of(from + a * size);
-        size_t *taken = take_b ? &b : &a;
-        memcpy(to + out++ * size, from + (*taken)++ * size, size);
+      for (; a < a_end || b < b_end; out++) {
+        /* equal ticks: the left run first, which makes the sort stable */
+        const bool right = a == a_end ||
+                           (b < b_end && tick_of(from + b * size) < tick_of(from + a * size));
+        memcpy(to + out * size, from + (right ? b++ : a++) * size, size);
       }
-      memcpy(to + out * size, from + a * size, (a_end - a) * size);
-      out += a_end - a;
-      memcpy(to + out * size, from + b * size, (b_end - b) * size);
-      out += b_end - b;
       a = next;
       a_end = run_end(from, a, n, size);
     }
@@ -140,13 +159,15 @@ static inline bool sort_items(void *items, size_t n, size_t size) {
   return true;
 }
 
+/* Notes are the bulk of a song; a constant size makes memcpy one or two moves. */
 bool nd_sort_by_tick(void *items, size_t n, size_t size) {
   if (size == sizeof(nd_note)) return sort_items(items, n, sizeof(nd_note));
   if (size == sizeof(nd_tempo)) return sort_items(items, n, sizeof(nd_tempo));
   return sort_items(items, n, size);
 }
 
-/* Removes all but the last item of each tick; returns how many are left. */
+/* Removes all but the last item of each tick; returns how many are left. The last,
+ * because in a file a later event on the same tick overrides an earlier one. */
 static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   char *p = items;
   size_t left = 0;
@@ -158,22 +179,7 @@ static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   return left;
 }
 
-/* Whether no item is at tick 0; the items need not be sorted. */
-static bool starts_late(const void *items, size_t n, size_t size) {
-  const char *p = items;
-  for (size_t i = 0; i < n; i++)
-    if (tick_of(p + i * size) == 0) return false;
-  return true;
-}
-
 nd_status nd_song_finish(nd_song *song, nd_error *err) {
-  nd_status status = ND_OK;
-  /* MIDI's defaults: 120 bpm, 4/4 */
-  if (starts_late(song->tempos, song->n_tempos, sizeof *song->tempos))
-    status = nd_song_add_tempo(song, (nd_tempo){.tick = 0, .us_per_quarter = 500000}, err);
-  if (status == ND_OK && starts_late(song->meters, song->n_meters, sizeof *song->meters))
-    status = nd_song_add_meter(song, (nd_meter){.tick = 0, .numerator = 4, .denominator = 4}, err);
-  if (status != ND_OK) return status;
   if (!nd_sort_by_tick(song->notes, song->n_notes, sizeof *song->notes) ||
       !nd_sort_by_tick(song->tempos, song->n_tempos, sizeof *song->tempos) ||
       !nd_sort_by_tick(song->meters, song->n_meters, sizeof *song->meters))
@@ -181,7 +187,9 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   song->n_tempos = last_of_each_tick(song->tempos, song->n_tempos, sizeof *song->tempos);
   song->n_meters = last_of_each_tick(song->meters, song->n_meters, sizeof *song->meters);
 
-  /* the time at which each tempo starts is the sum over the tempos before it */
+  /* The time at which each tempo starts is the sum over the tempos before it. Computed
+   * once, so that nd_song_seconds needs a search only. In double, rounding
+   * errors are far below a tick. */
   double *seconds = nd_calloc(song->n_tempos, sizeof *seconds);
   if (seconds == NULL) return nd_nomem(err);
   for (size_t i = 1; i < song->n_tempos; i++) {
@@ -191,6 +199,7 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   }
   free(song->tempo_seconds);
   song->tempo_seconds = seconds;
+  /* both are at most 2^28, so their sum fits */
   for (size_t i = 0; i < song->n_notes; i++) {
     int32_t end = song->notes[i].tick + song->notes[i].duration;
     if (end > song->end_tick) song->end_tick = end;
@@ -198,8 +207,9 @@ nd_status nd_song_finish(nd_song *song, nd_error *err) {
   return ND_OK;
 }
 
+/* O(log n_tempos). `tick` may have a fraction, and may be after the last tempo. */
 double nd_song_seconds(const nd_song *song, double tick) {
-  /* binary search for the tempo in force */
+  /* binary search for the tempo in force: the last that starts at or before `tick` */
   size_t low = 0, high = song->n_tempos;  /* tempos[low].tick <= tick */
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
@@ -223,7 +233,8 @@ static const char *const drum_words[] = {
  * "Taiko Drum", "Melodic Tom" and "Synth Drum" among its melodic programs. */
 static const char *const pitched_words[] = {"steel", "taiko", "melodic", "synth", "no"};
 
-/* Bytes above ASCII count as letters. */
+/* Bytes above ASCII count as letters, so that a word in UTF-8 or Latin-1 is one word.
+ * Not isalpha, which depends on the host's locale. */
 static bool is_letter(unsigned char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
@@ -240,7 +251,8 @@ static bool is_one_of(const char *word, size_t len, const char *const *words, si
   return false;
 }
 
-/* Whether a track name contains a word for drums and none that rules them out. */
+/* Whether a track name contains a word for drums and none that rules them out. Whole
+ * words are compared: "percussive bass" and "conundrum" name no drums. */
 static bool names_drums(const char *name) {
   bool drums = false;
   while (*name != '\0') {
@@ -254,13 +266,23 @@ static bool names_drums(const char *name) {
   return drums;
 }
 
-/* The channel with most notes in tracks that are named as drums, or -1. `named`
- * (n_tracks) receives which tracks are. `channels` (n_tracks): the channels of each
- * track's notes, one bit each. A track of several channels holds a whole song,
- * whatever its name; a host's song has a name of its own, and no named tracks. */
-static int guess_channel(const nd_song *song, const uint16_t *channels, bool *named,
-                         size_t drum_notes[16]) {
-  int channel = -1;
+/* Finds the drums by the names of tracks: their channel is the one with most notes
+ * in tracks that are named as drums. `notes`: the notes of each channel. A track of
+ * several channels contains a whole song, whatever its name, so it does not count; a
+ * host's song has a name of its own, and no named tracks. */
+static nd_status find_drums_by_name(nd_song *song, const size_t notes[16], nd_error *err) {
+  bool *named = nd_calloc(song->n_tracks, sizeof *named);            /* (n_tracks) */
+  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);  /* one bit each */
+  size_t drum_notes[16] = {0};
+  int drums = -1;
+  if (named == NULL || channels == NULL) {
+    free(named);
+    free(channels);
+    return nd_nomem(err);
+  }
+  for (size_t i = 0; i < song->n_notes; i++)
+    if (song->notes[i].track < song->n_tracks)
+      channels[song->notes[i].track] |= (uint16_t)(1u << song->notes[i].channel);
   for (size_t t = song->hosted ? song->n_tracks : 0; t < song->n_tracks; t++)
     named[t] = channels[t] != 0 && (channels[t] & (channels[t] - 1)) == 0 &&
                names_drums(song->track_names[t]);
@@ -268,39 +290,24 @@ static int guess_channel(const nd_song *song, const uint16_t *channels, bool *na
     if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
       drum_notes[song->notes[i].channel]++;
   for (int c = 0; c < 16; c++)
-    if (drum_notes[c] > 0 && (channel < 0 || drum_notes[c] > drum_notes[channel])) channel = c;
-  return channel;
+    if (drum_notes[c] > 0 && (drums < 0 || drum_notes[c] > drum_notes[drums])) drums = c;
+  song->drum_channel = drums;
+  song->drum_channel_guessed = drums >= 0;
+  /* where other instruments share the channel, the song needs the tracks too */
+  if (drums >= 0 && drum_notes[drums] < notes[drums]) song->drum_tracks = named;
+  else free(named);
+  free(channels);
+  return ND_OK;
 }
 
+/* General MIDI reserves channel 10 for drums, so its notes decide; names are searched
+ * only where that channel has none. O(notes + bytes of the names). */
 nd_status nd_song_find_drums(nd_song *song, int channel, nd_error *err) {
-  bool *named = nd_calloc(song->n_tracks, sizeof *named);
-  uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);
-  if (named == NULL || channels == NULL) {
-    free(named);
-    free(channels);
-    return nd_nomem(err);
-  }
-  size_t notes[16] = {0}, drum_notes[16] = {0};
-  for (size_t i = 0; i < song->n_notes; i++) {
-    const nd_note *note = &song->notes[i];
-    notes[note->channel]++;
-    if (note->track < song->n_tracks) channels[note->track] |= (uint16_t)(1u << note->channel);
-  }
+  size_t notes[16] = {0};
+  for (size_t i = 0; i < song->n_notes; i++) notes[song->notes[i].channel]++;
   free(song->drum_tracks);
   song->drum_tracks = NULL;
   song->drum_channel_guessed = false;
-  song->drum_channel = channel;
-  if (channel < 0 && notes[ND_DRUM_CHANNEL] > 0) song->drum_channel = ND_DRUM_CHANNEL;
-
-  if (song->drum_channel < 0) {
-    const int c = song->drum_channel = guess_channel(song, channels, named, drum_notes);
-    song->drum_channel_guessed = c >= 0;
-    if (c >= 0 && drum_notes[c] < notes[c]) {  /* other instruments share the channel */
-      song->drum_tracks = named;
-      named = NULL;
-    }
-  }
-  free(named);
-  free(channels);
-  return ND_OK;
+  song->drum_channel = channel < 0 && notes[ND_DRUM_CHANNEL] > 0 ? ND_DRUM_CHANNEL : channel;
+  return song->drum_channel >= 0 ? ND_OK : find_drums_by_name(song, notes, err);
 }

@@ -62,8 +62,8 @@ nd_status nd_song_add_track(nd_song *song, const char *name, size_t len, nd_erro
 nd_status nd_song_add_repair(nd_song *song, size_t offset, bool lossy, const char *text);
 
 /* To be called after the last addition: sorts (stably), removes all but the last
- * tempo and meter of each tick, adds the defaults at tick 0 where there is none,
- * computes tempo_seconds, and raises end_tick to the last note's end. */
+ * tempo and meter of each tick, computes tempo_seconds, and raises end_tick to the
+ * last note's end. */
 nd_status nd_song_finish(nd_song *song, nd_error *err);
 
 /* Allocates space for `n` notes of a song without notes, which the caller then

@@ -1,3 +1,13 @@
+/* backprop.c - the passes of one training step.
+ *
+ *   forward    pack weights | encoder, LSTM layers by streams | dense layers, output
+ *   backward   pack transposes | output, dense layers | LSTM layers, encoder by streams
+ *              | gradients of the weights by columns
+ *
+ * Each part between bars is divided among the threads and finished by all of them
+ * before the next begins. Dense layers run on the calling thread; without any, the
+ * output layer and the loss are part of the work by streams. No two threads write
+ * to the same array element in one part, so there are no locks. */
 #include "backprop.h"
 
 #include <string.h>
@@ -12,14 +22,17 @@ static void copy_columns(int32_t rows, int32_t n, const float *from, int32_t fro
     memcpy(to, from, (size_t)n * sizeof *to);
 }
 
-/* ---------------------------------------------------------------- carried state
- * A layer's state in the batch begins `at` floats into it: h of all streams (B, H),
- * then c (B, H). */
+/* The top LSTM layer, whose outputs are the features. */
+static const train_layer *top(const train_ctx *x) { return &x->layer[x->n_layers - 1]; }
 
-/* Streams that start a song, and all of window nets (`zero`), start from 0. The
- * backward direction's initial state is in the trace's last row. */
-static void load_state(const nd_batch *b, size_t at, bool zero, const nd_lstm_work *w, int32_t from,
-                       int32_t to) {
+/* ---------------------------------------------------------------- carried state */
+
+/* Streams that start a song, and all of window nets, start from 0. So does the backward
+ * direction, whose initial state is in the trace's last row. */
+static void load_state(const train_ctx *x, const train_layer *y, int32_t from, int32_t to) {
+  const nd_batch *b = x->batch;
+  const nd_lstm_work *w = &y->work;
+  bool zero = w->backwards || x->net->config.window > 0;
   size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams;
   size_t row = w->backwards ? n * (size_t)b->steps : 0;
   for (int32_t s = from; s < to; s++) {
@@ -28,18 +41,22 @@ static void load_state(const nd_batch *b, size_t at, bool zero, const nd_lstm_wo
       memset(h, 0, H * sizeof *h);
       memset(c, 0, H * sizeof *c);
     } else {
-      memcpy(h, b->state + at + (size_t)s * H, H * sizeof *h);
-      memcpy(c, b->state + at + n + (size_t)s * H, H * sizeof *c);
+      memcpy(h, b->state + y->state_at + (size_t)s * H, H * sizeof *h);
+      memcpy(c, b->state + y->state_at + n + (size_t)s * H, H * sizeof *c);
     }
   }
 }
 
-/* After the last step; streams from..to-1, which are adjacent, at once. */
-static void store_state(nd_batch *b, size_t at, const nd_lstm_work *w, int32_t from, int32_t to) {
-  size_t H = (size_t)w->layer.hidden, n = H * (size_t)b->streams, last = n * (size_t)b->steps;
-  size_t first = (size_t)from * H, bytes = (size_t)(to - from) * H * sizeof *b->state;
-  memcpy(b->state + at + first, w->trace.h + last + first, bytes);
-  memcpy(b->state + at + n + first, w->trace.c + last + first, bytes);
+/* After the last step; streams from..to-1, which are adjacent, at once. The backward
+ * direction carries nothing: it starts anew at the end of each batch. */
+static void store_state(const train_ctx *x, const train_layer *y, int32_t from, int32_t to) {
+  const nd_lstm_work *w = &y->work;
+  if (w->backwards) return;
+  size_t H = (size_t)w->layer.hidden, n = H * (size_t)w->streams, last = n * (size_t)w->steps;
+  size_t first = (size_t)from * H, bytes = (size_t)(to - from) * H * sizeof(float);
+  float *state = x->batch->state + y->state_at + first;
+  memcpy(state, w->trace.h + last + first, bytes);
+  memcpy(state + n, w->trace.c + last + first, bytes);
 }
 
 /* --------------------------------------------------------------------- forward */
@@ -48,66 +65,50 @@ static void store_state(nd_batch *b, size_t at, const nd_lstm_work *w, int32_t f
  * then draw the part of its streams, and the numbers do not depend on how streams
  * are divided among threads or processes. */
 static void reserve_masks(train_ctx *x) {
-  const nd_net_config *c = &x->net->config;
   uint64_t rows = (uint64_t)x->batch->steps * (uint64_t)x->batch->shard.total;
-  if (x->layer[0].mask == NULL) return;
-  for (int32_t k = 0; k < nd_net_directions(c); k++) {
-    x->encoder[k].mask_rng = *x->rng;
-    nd_rng_skip(x->rng, nd_dropout_draws(rows * (uint64_t)c->encoder));
-  }
-  for (int32_t l = 0; l < c->layers; l++) {
-    x->layer[l].mask_rng = *x->rng;
-    nd_rng_skip(x->rng, nd_dropout_draws(rows * (uint64_t)c->hidden));
+  for (int32_t k = 0; k < x->n_layers && x->layer[k].mask != NULL; k++) {
+    x->layer[k].mask_rng = *x->rng;
+    nd_rng_skip(x->rng, nd_dropout_draws(rows * (uint64_t)x->layer[k].work.layer.hidden));
   }
 }
 
-/* Copies a layer's outputs, streams from..to-1, to rows of `out_width`, through
- * dropout if there is a mask. The mask is drawn in the order in which the layer
+/* Copies a layer's outputs, streams from..to-1, to where the next layer reads them,
+ * through dropout if there is a mask. The mask is drawn in the order in which the layer
  * runs: the backward direction starts with the last step. */
-static void apply_dropout(const train_ctx *x, const train_layer *layer, int32_t from, int32_t to,
-                          float *out, int32_t out_width) {
-  const nd_lstm_work *w = &layer->work;
+static void copy_outputs(const train_ctx *x, const train_layer *y, int32_t from, int32_t to) {
+  const nd_lstm_work *w = &y->work;
   const nd_shard *shard = &x->batch->shard;
-  size_t B = (size_t)w->streams, n = (size_t)w->layer.hidden;
+  size_t n = (size_t)w->layer.hidden;
   const float *h = nd_lstm_outputs(w);
-  for (int32_t t = 0; t < w->steps; t++) {
-    size_t row = (size_t)t * B + (size_t)from;
+  for (int32_t t = 0; t < w->steps && y->out != h; t++) {
+    size_t row = (size_t)t * (size_t)w->streams + (size_t)from;
     const float *in = h + row * n;
-    float *y = out + row * (size_t)out_width;
-    if (layer->mask == NULL) {
-      copy_columns(to - from, (int32_t)n, in, (int32_t)n, y, out_width);
+    float *out = y->out + row * (size_t)y->out_width;
+    if (y->mask == NULL) {
+      copy_columns(to - from, (int32_t)n, in, (int32_t)n, out, y->out_width);
       continue;
     }
-    float *mask = layer->mask + row * n;
+    float *mask = y->mask + row * n;
     size_t drawn_row = (size_t)(w->backwards ? w->steps - 1 - t : t) * (size_t)shard->total +
                        (size_t)(shard->first + from);
-    nd_dropout_mask(&layer->mask_rng, x->net->config.dropout, drawn_row * n,
+    nd_dropout_mask(&y->mask_rng, x->net->config.dropout, drawn_row * n,
                     (to - from) * (int32_t)n, mask);
-    for (int32_t r = from; r < to; r++, in += n, mask += n, y += out_width)
-      nd_product((int32_t)n, in, mask, y);
+    for (int32_t r = from; r < to; r++, in += n, mask += n, out += y->out_width)
+      nd_product((int32_t)n, in, mask, out);
   }
 }
 
-/* The encoder over the batch's steps. The forward direction carries its state from
- * batch to batch; the backward one starts at the last step of each batch. */
-static void encode(train_ctx *x, int32_t from, int32_t to) {
+/* Divides the inputs of each step between the encoder and the first layer. */
+static void split_inputs(train_ctx *x, int32_t from, int32_t to) {
   const nd_net_config *c = &x->net->config;
-  nd_batch *b = x->batch;
+  const nd_batch *b = x->batch;
   int32_t E = c->encoded, I = c->inputs, D = nd_net_decoder_inputs(c);
-  int32_t encoding = nd_net_encoding(c);
-  size_t state_at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)b->streams;
   for (int32_t t = 0; t < b->steps; t++) {
     size_t row = (size_t)t * (size_t)b->streams + (size_t)from;
     const float *in = b->x + row * (size_t)I;
     copy_columns(to - from, E, in, I, x->encoder_in + row * (size_t)E, E);
-    copy_columns(to - from, I - E, in + E, I, x->decoder_in + row * (size_t)D + encoding, D);
-  }
-  for (int32_t k = 0; k < nd_net_directions(c); k++) {
-    const nd_lstm_work *w = &x->encoder[k].work;
-    load_state(b, state_at, k == 1, w, from, to);
-    nd_lstm_forward_streams(w, from, to);
-    if (k == 0) store_state(b, state_at, w, from, to);
-    apply_dropout(x, &x->encoder[k], from, to, x->decoder_in + (size_t)k * (size_t)c->encoder, D);
+    copy_columns(to - from, I - E, in + E, I, x->decoder_in + row * (size_t)D + nd_net_encoding(c),
+                 D);
   }
 }
 
@@ -136,21 +137,19 @@ static void forward_streams(void *job, int part, int parts) {
   int32_t from = nd_partition_begin(b->streams, 1, part, parts);
   int32_t to = nd_partition_begin(b->streams, 1, part + 1, parts);
   if (from == to) return;
-  if (c->encoder > 0) encode(x, from, to);
-  for (int32_t l = 0; l < c->layers; l++) {
-    train_layer *layer = &x->layer[l];
-    size_t state_at = 2 * (size_t)l * (size_t)c->hidden * (size_t)b->streams;
-    load_state(b, state_at, c->window > 0, &layer->work, from, to);
-    nd_lstm_forward_streams(&layer->work, from, to);
-    store_state(b, state_at, &layer->work, from, to);
-    if (layer->mask != NULL) apply_dropout(x, layer, from, to, layer->out, c->hidden);
+  if (c->encoder > 0) split_inputs(x, from, to);
+  for (int32_t k = 0; k < x->n_layers; k++) {
+    const train_layer *y = &x->layer[k];
+    load_state(x, y, from, to);
+    nd_lstm_forward_streams(&y->work, from, to);
+    store_state(x, y, from, to);
+    copy_outputs(x, y, from, to);
   }
   if (x->n_ops > 0) return;  /* dense layers follow; a norm's statistics need all streams */
   size_t first = (size_t)from;
-  nd_hits_forward_blocks(&net->hits, x->hits_panels, head_steps(x), b->streams, to - from,
-                         x->features + first * (size_t)c->hidden, b->x + first * (size_t)c->inputs,
-                         b->y + first * (size_t)b->y_width,
-                         x->logits + first * (size_t)nd_net_outputs(c));
+  nd_hits_forward(&net->hits, x->hits_panels, head_steps(x), b->streams, to - from,
+                  x->features + first * (size_t)c->hidden, b->x + first * (size_t)c->inputs,
+                  b->y + first * (size_t)b->y_width, x->logits + first * (size_t)nd_net_outputs(c));
   for (int32_t t = 0; t < head_steps(x); t++) compute_loss(x, t * b->streams + from, to - from);
 }
 
@@ -185,7 +184,8 @@ static void forward_head(train_ctx *x) {
                  h->saved, out);
   }
   x->features = x->head_out;
-  nd_hits_forward(&net->hits, x->rows, x->features, x->batch->x, x->batch->y, x->logits);
+  nd_hits_forward(&net->hits, NULL, 1, x->rows, x->rows, x->features, x->batch->x, x->batch->y,
+                  x->logits);
   compute_loss(x, 0, x->rows);
 }
 
@@ -194,11 +194,8 @@ static void forward_head(train_ctx *x) {
  * transposes. The output layer is small and packed once, for both, by one thread. */
 static void pack_weights(void *job, int part, int parts) {
   train_ctx *x = job;
-  const nd_net_config *c = &x->net->config;
-  for (int32_t k = 0; k < nd_net_directions(c); k++)
-    nd_lstm_pack(&x->encoder[k].work, x->backward, part, parts);
-  for (int32_t l = 0; l < c->layers; l++)
-    nd_lstm_pack(&x->layer[l].work, x->backward, part, parts);
+  for (int32_t k = 0; k < x->n_layers; k++)
+    nd_lstm_pack(&x->layer[k].work, x->backward, part, parts);
   if (part == parts - 1 && !x->backward) nd_hits_pack(&x->net->hits, x->hits_panels);
 }
 
@@ -209,7 +206,7 @@ double nd_forward(train_ctx *x, double *count) {
   *count = (double)nd_hits_count(x->rows, c->voices, x->batch->mask);
   if (x->training) nd_shard_sum(&x->batch->shard, count, 1);
   x->scale = x->training && *count > 0 ? 1.0f / (float)*count : 0.0f;
-  x->features = x->layer[c->layers - 1].out;
+  x->features = top(x)->out;
   if (c->window > 0)
     x->features += (size_t)(x->batch->steps - 1) * (size_t)x->batch->streams * (size_t)c->hidden;
   reserve_masks(x);
@@ -228,7 +225,7 @@ double nd_forward(train_ctx *x, double *count) {
  * LSTM layer's outputs (rows, H) in d_head. */
 static void backward_head(train_ctx *x) {
   const nd_net *net = x->net;
-  nd_hits_backward_blocks(&net->hits, x->hits_panels, 1, x->rows, x->rows, x->logits, x->d_head);
+  nd_hits_backward(&net->hits, x->hits_panels, 1, x->rows, x->rows, x->logits, x->d_head);
   for (int32_t k = x->n_ops - 1; k >= 0; k--) {
     const train_head_op *h = &x->head[k];
     float *d = x->d_head;
@@ -257,88 +254,60 @@ static void gradient_of_features(train_ctx *x, int32_t from, int32_t rows) {
   int32_t B = x->batch->streams, T = x->batch->steps;
   size_t H = (size_t)c->hidden, row = (size_t)B * H, first = (size_t)from * H;
   size_t bytes = (size_t)rows * H * sizeof(float);
-  float *d = x->layer[0].work.dh;
+  float *d = top(x)->work.dh;
   if (c->window > 0)
     for (int32_t t = 0; t < T - 1; t++, d += row) memset(d + first, 0, bytes);
   if (x->n_ops > 0)
     for (int32_t t = 0; t < head_steps(x); t++)
       memcpy(d + (size_t)t * row + first, x->d_head + (size_t)t * row + first, bytes);
   else
-    nd_hits_backward_blocks(&net->hits, x->hits_panels, head_steps(x), B, rows,
-                            x->logits + (size_t)from * (size_t)nd_net_outputs(c), d + first);
-}
-
-/* The gradient of one direction's outputs is a range of columns of d_encoder. */
-static void backward_encoder(train_ctx *x, int32_t k, int32_t from, int32_t to) {
-  const nd_net_config *c = &x->net->config;
-  const train_layer *e = &x->encoder[k];
-  int32_t He = c->encoder, encoding = nd_net_encoding(c);
-  for (int32_t t = 0; t < x->batch->steps; t++) {
-    size_t row = (size_t)t * (size_t)x->batch->streams + (size_t)from;
-    float *dh = e->work.dh + row * (size_t)He;
-    const float *d = x->d_encoder + row * (size_t)encoding + (size_t)k * (size_t)He;
-    copy_columns(to - from, He, d, encoding, dh, He);
-    if (e->mask != NULL) nd_multiply((to - from) * He, e->mask + row * (size_t)He, dh);
-  }
-  nd_lstm_backward_streams(&e->work, from, to);
+    nd_hits_backward(&net->hits, x->hits_panels, head_steps(x), B, rows,
+                     x->logits + (size_t)from * (size_t)nd_net_outputs(c), d + first);
 }
 
 /* Back-propagation through time for some streams, layer by layer from the top. The
- * layers share one dh: each turns it in place into that of the layer below. */
+ * layers share one dh: each turns it in place into that of the layer below. The gradient
+ * of an encoder's direction is a range of columns of d_encoder. */
 static void backward_streams(void *job, int part, int parts) {
   train_ctx *x = job;
   const nd_net_config *c = &x->net->config;
-  int32_t B = x->batch->streams, T = x->batch->steps;
+  int32_t B = x->batch->streams, encoding = nd_net_encoding(c);
   int32_t from = nd_partition_begin(B, 1, part, parts);
-  int32_t to = nd_partition_begin(B, 1, part + 1, parts);
-  if (from == to) return;
-  gradient_of_features(x, from, to - from);
-  for (int32_t l = c->layers - 1; l >= 0; l--) {
-    const train_layer *y = &x->layer[l];
-    for (int32_t t = 0; t < T && y->mask != NULL; t++) {
-      size_t at = ((size_t)t * (size_t)B + (size_t)from) * (size_t)c->hidden;
-      nd_multiply((to - from) * c->hidden, y->mask + at, y->work.dh + at);
+  int32_t rows = nd_partition_begin(B, 1, part + 1, parts) - from;
+  if (rows == 0) return;
+  gradient_of_features(x, from, rows);
+  for (int32_t k = x->n_layers - 1; k >= 0; k--) {
+    const train_layer *y = &x->layer[k];
+    int32_t H = y->work.layer.hidden;
+    for (int32_t t = 0; t < x->batch->steps; t++) {
+      size_t row = (size_t)t * (size_t)B + (size_t)from, at = row * (size_t)H;
+      if (k < nd_net_directions(c))
+        copy_columns(rows, H, x->d_encoder + row * (size_t)encoding + k * H, encoding,
+                     y->work.dh + at, H);
+      if (y->mask != NULL) nd_multiply(rows * H, y->mask + at, y->work.dh + at);
     }
-    nd_lstm_backward_streams(&y->work, from, to);
+    nd_lstm_backward_streams(&y->work, from, from + rows);
   }
-  for (int32_t k = 0; k < nd_net_directions(c); k++) backward_encoder(x, k, from, to);
 }
 
 /* ------------------------------------------------------- gradients of the weights
  * In the order of the block: the encoder's directions, the layers, the output layer. */
 
-static int32_t gradient_count(const nd_net *net) {
-  return nd_net_directions(&net->config) + net->config.layers + 1;
-}
-
-/* Where gradient i begins in the block. */
-static const float *gradient_begin(const train_ctx *x, int32_t i) {
-  const nd_net_config *c = &x->net->config;
-  int32_t l = i - nd_net_directions(c);
-  return l < 0 ? x->grad.encoder[i].wx : l < c->layers ? x->grad.lstm[l].wx : x->grad.out.w;
-}
-
 /* Each thread computes some columns of every matrix: for dw = x^T dz no two threads write
- * to the same place, and each sum over the rows is one thread's. */
+ * to the same place, and each sum over the rows is one thread's. The column count may not
+ * divide evenly: the first matrix gives the larger parts to the opposite end, so that of
+ * an encoder's two directions no thread gets both larger parts. */
 static void gradient_columns(void *job, int part, int parts) {
   const train_ctx *x = job;
-  const nd_net *net = x->net;
-  int32_t directions = nd_net_directions(&net->config);
   for (int32_t i = x->gradient_from; i < x->gradient_to; i++) {
-    int32_t l = i - directions;
-    if (l < 0) {
-      /* the column count may not divide evenly: the two directions give the larger
-       * parts to opposite ends, so that no thread gets both */
-      const nd_lstm_params *g = &x->grad.encoder[i];
-      nd_lstm_gradient(&x->encoder[i].work, i == 0 ? parts - 1 - part : part, parts, g->wx, g->wh,
-                       g->b);
-    } else if (l < net->config.layers) {
-      const nd_lstm_params *g = &x->grad.lstm[l];
-      nd_lstm_gradient(&x->layer[l].work, part, parts, g->wx, g->wh, g->b);
+    if (i < x->n_layers) {
+      const train_layer *y = &x->layer[i];
+      int own = i == 0 && x->net->config.encoder > 0 ? parts - 1 - part : part;
+      nd_lstm_gradient(&y->work, own, parts, y->grad.wx, y->grad.wh, y->grad.b);
     } else if (part == 0) {
       const nd_output_params *g = &x->grad.out;
-      nd_hits_gradient(&net->hits, x->rows, x->features, x->batch->x, x->batch->y, x->logits, g->w,
-                       g->b, g->skip, g->mix);
+      nd_hits_gradient(&x->net->hits, x->rows, x->features, x->batch->x, x->batch->y, x->logits,
+                       g->w, g->b, g->skip, g->mix);
     }
   }
 }
@@ -355,9 +324,10 @@ static void compute_gradients(train_ctx *x, int32_t from, int32_t to) {
 static void compute_shared_gradients(train_ctx *x) {
   float *gradient = x->gradient;
   size_t end = x->net->n_trained;
-  for (int32_t i = gradient_count(x->net) - 1; i >= 0; i--) {
+  for (int32_t i = x->n_layers; i >= 0; i--) {
     compute_gradients(x, i, i + 1);
-    size_t at = (size_t)(gradient_begin(x, i) - gradient);
+    const float *begin = i < x->n_layers ? x->layer[i].grad.wx : x->grad.out.w;
+    size_t at = (size_t)(begin - gradient);
     nd_shard_begin_sum(&x->batch->shard, gradient + at, end - at);
     end = at;
   }
@@ -366,15 +336,14 @@ static void compute_shared_gradients(train_ctx *x) {
 /* Order: gradients of outputs from the top down (dense layers on one thread, LSTM layers
  * by streams), then the weights' gradients, which need all streams' dz. */
 void nd_backward(train_ctx *x) {
-  const nd_net *net = x->net;
   float *gradient = x->gradient;
   /* gradients of LSTM layers are overwritten, those after them are added to */
-  size_t added = (size_t)(x->grad.lstm[net->config.layers - 1].b - gradient);
-  memset(gradient + added, 0, (net->n_trained - added) * sizeof *gradient);
+  size_t added = (size_t)(top(x)->grad.b - gradient);
+  memset(gradient + added, 0, (x->net->n_trained - added) * sizeof *gradient);
   x->backward = true;
   nd_thread_pool_run(x->pool, pack_weights, x);
   if (x->n_ops > 0) backward_head(x);
   nd_thread_pool_run(x->pool, backward_streams, x);
   if (x->batch->shard.comm != NULL) compute_shared_gradients(x);
-  else compute_gradients(x, 0, gradient_count(net));
+  else compute_gradients(x, 0, x->n_layers + 1);
 }

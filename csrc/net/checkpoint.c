@@ -1,3 +1,13 @@
+/* checkpoint.c - reads and writes safetensors files.
+ *
+ *   8 bytes   length of the header, little-endian
+ *   header    {"__metadata__":{"key":"value",...},
+ *              "name":{"dtype":"F32","shape":[...],"data_offsets":[from,to]},...}
+ *   data      the tensors' values, one after another, without gaps
+ *
+ * A file may come from anywhere, so nothing in it is trusted: sizes are checked before
+ * memory is allocated for them, and the parser accepts no more JSON than headers
+ * need. The writer refuses what the reader would. */
 #include "checkpoint.h"
 
 #include <math.h>
@@ -18,52 +28,58 @@ static const size_t max_bytes = (size_t)1 << 32;
 
 static char *copy_text(const char *s) { return nd_utf8_copy(s, strlen(s)); }
 
+/* Names are made valid UTF-8 when they are added, so that the header is valid JSON. */
 static void free_entry(nd_entry *e) {
   free(e->name);
   free(e->values);
 }
 
-/* The element count cannot overflow: the values are in memory already. */
-nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
-                            const int64_t *shape, const float *values, nd_error *err) {
-  if (!ND_GROW(c->entries, c->n_entries + 1, c->entry_capacity)) return nd_nomem(err);
-  nd_entry e = {.rank = rank, .size = 1};
+/* Appends an entry with zeroed values; NULL when out of memory. The element count cannot
+ * overflow: the caller has as many values in memory, or in a file that was read. */
+static nd_entry *append_entry(nd_checkpoint *c, const char *name, int32_t rank,
+                              const int64_t *shape) {
+  if (!ND_GROW(c->entries, c->n_entries + 1, c->entry_capacity)) return NULL;
+  nd_entry e = {.name = copy_text(name), .rank = rank, .size = 1};
   for (int32_t i = 0; i < rank; i++) {
     e.shape[i] = shape[i];
     e.size *= (size_t)shape[i];
   }
-  e.name = copy_text(name);
   e.values = nd_calloc(e.size, sizeof *e.values);
   if (e.name == NULL || e.values == NULL) {
     free_entry(&e);
-    return nd_nomem(err);
+    return NULL;
   }
-  if (e.size > 0) memcpy(e.values, values, e.size * sizeof *values);
-  c->entries[c->n_entries++] = e;
+  c->entries[c->n_entries] = e;
+  return &c->entries[c->n_entries++];
+}
+
+nd_status nd_checkpoint_add(nd_checkpoint *c, const char *name, int32_t rank,
+                            const int64_t *shape, const float *values, nd_error *err) {
+  nd_entry *e = append_entry(c, name, rank, shape);
+  if (e == NULL) return nd_nomem(err);
+  if (e->size > 0) memcpy(e->values, values, e->size * sizeof *values);
   return ND_OK;
 }
 
-/* Adds a string; owns key and value (NULL: the copy failed) even when it fails.
- * Strings stay sorted (insertion sort: there are a few dozen), so that equal
+/* Strings stay sorted (insertion sort: there are a few dozen), so that equal
  * checkpoints are equal files, whatever the order in which a Lua table is walked. */
-static nd_status add_string(nd_checkpoint *c, char *key, char *value, nd_error *err) {
-  if (key == NULL || value == NULL || !ND_GROW(c->strings, c->n_strings + 1, c->string_capacity)) {
-    free(key);
-    free(value);
+nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value,
+                                     nd_error *err) {
+  nd_string s = {copy_text(key), copy_text(value)};
+  if (s.key == NULL || s.value == NULL ||
+      !ND_GROW(c->strings, c->n_strings + 1, c->string_capacity)) {
+    free(s.key);
+    free(s.value);
     return nd_nomem(err);
   }
   size_t at = c->n_strings++;
-  for (; at > 0 && strcmp(c->strings[at - 1].key, key) > 0; at--)
+  for (; at > 0 && strcmp(c->strings[at - 1].key, s.key) > 0; at--)
     c->strings[at] = c->strings[at - 1];
-  c->strings[at] = (nd_string){key, value};
+  c->strings[at] = s;
   return ND_OK;
 }
 
-nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const char *value,
-                                     nd_error *err) {
-  return add_string(c, copy_text(key), copy_text(value), err);
-}
-
+/* The others move up; the array keeps its size, which is small beside the values. */
 void nd_checkpoint_drop_except(nd_checkpoint *c, const char *name) {
   size_t n = 0;
   for (size_t i = 0; i < c->n_entries; i++) {
@@ -189,6 +205,8 @@ static void put_values(nd_buffer *t, const nd_entry *e, bool half) {
   }
 }
 
+/* Values are checked before anything is built: a training that diverged must not replace
+ * the last good file. */
 nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool half, nd_error *err) {
   if (c->n_entries > MAX_ENTRIES || c->n_strings > MAX_ENTRIES)
     return nd_fail(err, ND_LIMIT, "more than %d tensors or strings", MAX_ENTRIES);
@@ -217,87 +235,88 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
 
 /* A recursive-descent parser for the JSON subset of safetensors headers: objects,
  * strings, arrays of whole numbers. Nesting is fixed, so that no input can exhaust the
- * stack. It stops at the first violation; functions return false then, and p is where
- * it is. */
+ * stack. It stops at the first violation: `error` is set then, p is where it is, and
+ * whatever the functions return is not used. */
 static const char out_of_memory[] = "out of memory";  /* compared by address */
 
 typedef struct json {
-  const char *p, *end, *start;
+  const char *p, *end;
   const char *error;   /* NULL: none so far; else the first */
 } json;
 
-static bool fail_json(json *j, const char *why) {
+/* The first error is the cause, and those after it its consequences. */
+static void fail_json(json *j, const char *why) {
   if (j->error == NULL) j->error = why;
-  return false;
 }
 
+/* White space of JSON: RFC 8259, section 2. */
 static void skip_space(json *j) {
   while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\t' || *j->p == '\r')) j->p++;
 }
 
-/* Skips `ch` if it is next. */
+/* Skips `ch` if it is next. After an error nothing is accepted any more, so that loops
+ * end and only the first error is reported. */
 static bool accept(json *j, char ch) {
   skip_space(j);
-  if (j->p >= j->end || *j->p != ch) return false;
+  if (j->error != NULL || j->p >= j->end || *j->p != ch) return false;
   j->p++;
   return true;
 }
 
-/* Four hexadecimal digits; -1 when they are not. */
-static int hex4(const char *s) {
-  int v = 0;
-  for (int i = 0; i < 4; i++) {
-    char ch = s[i];
-    int d = ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
-            : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
-    if (d < 0) return -1;
-    v = v * 16 + d;
-  }
-  return v;
+/* Fails with the message `why` unless `ch` is next. */
+static void expect(json *j, char ch, const char *why) {
+  if (!accept(j, ch)) fail_json(j, why);
 }
 
-/* The code point of an escape \uXXXX, or of a surrogate pair \uD8XX\uDCXX, whose first
- * \u is read already; 0 when malformed. A lone surrogate is returned as it is, and
- * becomes U+FFFD later. */
-static uint32_t read_code_point(json *j) {
-  if (j->end - j->p < 4) return 0;
-  int unit = hex4(j->p);
+/* Four hexadecimal digits; -1 when they are not, or the text ends before them. */
+static int read_hex4(json *j) {
+  char digits[5] = "";
+  if (j->end - j->p < 4) return -1;
+  memcpy(digits, j->p, 4);
   j->p += 4;
+  return strspn(digits, "0123456789abcdefABCDEF") == 4 ? (int)strtol(digits, NULL, 16) : -1;
+}
+
+/* The code point of an escape \uXXXX, or of a surrogate pair \uD8XX\uDCXX (RFC 8259,
+ * section 7), whose first \u is read already; 0 when malformed. A lone surrogate is
+ * returned as it is, and becomes U+FFFD later. */
+static uint32_t read_code_point(json *j) {
+  int unit = read_hex4(j);
   if (unit >= 0xD800 && unit < 0xDC00 && j->end - j->p >= 6 && j->p[0] == '\\' && j->p[1] == 'u') {
-    int low = hex4(j->p + 2);
+    json ahead = {.p = j->p + 2, .end = j->end};
+    int low = read_hex4(&ahead);
     if (low >= 0xDC00 && low < 0xE000) {
-      j->p += 6;
+      j->p = ahead.p;
       return 0x10000 + (((uint32_t)unit - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
     }
   }
   return unit > 0 ? (uint32_t)unit : 0;
 }
 
+/* The character of an escape whose backslash is read already, to `to`; returns its bytes. */
+static size_t read_escape(json *j, char *to) {
+  static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+  char ch = j->p < j->end ? *j->p++ : '\0';
+  const char *at = ch != '\0' ? strchr(escapes, ch) : NULL;
+  uint32_t c = ch == 'u' ? read_code_point(j) : at != NULL ? (uint32_t)meanings[at - escapes] : 0;
+  if (c == 0) fail_json(j, "invalid escape sequence");
+  return nd_utf8_put(to, c);
+}
+
 /* A string, unescaped, as a malloc'd copy in valid UTF-8; NULL on error. It may not
  * contain a zero byte, escaped or not, because names and values are C strings. */
 static char *read_string(json *j) {
-  static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-  if (!accept(j, '"')) return (void)fail_json(j, "expected a string"), NULL;
+  expect(j, '"', "expected a string");
   /* no escape is shorter than what it stands for */
   char *to = malloc((size_t)(j->end - j->p) + 1);
-  if (to == NULL) return (void)fail_json(j, out_of_memory), NULL;
   size_t n = 0;
-  while (j->error == NULL && j->p < j->end && *j->p != '"') {
+  if (to == NULL) fail_json(j, out_of_memory);
+  while (j->error == NULL && j->p < j->end && *j->p != '"' && *j->p != '\0') {
     char ch = *j->p++;
-    if (ch == '\0') break;
-    if (ch != '\\') {
-      to[n++] = ch;
-      continue;
-    }
-    if (j->p >= j->end) break;
-    ch = *j->p++;
-    const char *at = ch != '\0' ? strchr(escapes, ch) : NULL;
-    uint32_t c = at == NULL && ch == 'u' ? read_code_point(j) : 0;
-    if (at != NULL) to[n++] = meanings[at - escapes];
-    else if (c != 0) n += nd_utf8_put(to + n, c);
-    else fail_json(j, "invalid escape sequence");
+    if (ch == '\\') n += read_escape(j, to + n);
+    else to[n++] = ch;
   }
-  if (j->error == NULL && !accept(j, '"')) fail_json(j, "unterminated string");
+  expect(j, '"', "unterminated string");
   char *copy = j->error == NULL ? nd_utf8_copy(to, n) : NULL;
   if (copy == NULL) fail_json(j, out_of_memory);  /* unless there is an error already */
   free(to);
@@ -306,120 +325,122 @@ static char *read_string(json *j) {
 
 /* A whole number of up to 18 digits, which fit in 64 bits. A longer one fails at its
  * 19th digit, where the caller expects ',' or ']'. */
-static bool read_integer(json *j, int64_t *out) {
+static int64_t read_integer(json *j) {
   skip_space(j);
+  const char *start = j->p;
   int64_t v = 0;
-  int digits = 0;
-  while (j->p < j->end && *j->p >= '0' && *j->p <= '9' && digits < 18) {
+  while (j->p < j->end && *j->p >= '0' && *j->p <= '9' && j->p - start < 18)
     v = v * 10 + (*j->p++ - '0');
-    digits++;
-  }
-  *out = v;
-  return digits > 0 || fail_json(j, "expected a whole number");
+  if (j->p == start) fail_json(j, "expected a whole number");
+  return v;
 }
 
-/* [1, 2, …] of at most `max` numbers */
-static bool read_integers(json *j, int64_t *out, int32_t max, int32_t *n) {
-  *n = 0;
-  if (!accept(j, '[')) return fail_json(j, "expected a list");
-  if (accept(j, ']')) return true;
+/* [1, 2, …] of at most `max` numbers; returns their count. */
+static int32_t read_integers(json *j, int64_t *out, int32_t max) {
+  int32_t n = 0;
+  expect(j, '[', "expected a list");
+  if (accept(j, ']')) return 0;
   do {
-    if (*n >= max) return fail_json(j, "list too long");
-    if (!read_integer(j, &out[*n])) return false;
-    ++*n;
+    if (n == max) fail_json(j, "list too long");
+    else out[n++] = read_integer(j);
   } while (accept(j, ','));
-  return accept(j, ']') || fail_json(j, "unterminated list");
+  expect(j, ']', "unterminated list");
+  return n;
+}
+
+/* {"key":value, ...}: `read_value` reads the value of each key into `to`. `start` and
+ * `end` are the messages where a brace is missing. */
+static void read_object(json *j, const char *start, const char *end,
+                        void (*read_value)(json *j, const char *key, void *to), void *to) {
+  expect(j, '{', start);
+  if (accept(j, '}')) return;
+  do {
+    char *key = read_string(j);
+    expect(j, ':', "expected ':'");
+    if (j->error == NULL) read_value(j, key, to);
+    free(key);
+  } while (accept(j, ','));
+  expect(j, '}', end);
 }
 
 /* A tensor as the header describes it. */
 typedef struct slot {
   char *name;
-  int32_t rank;
+  int32_t width;      /* bytes of a value: 2 or 4; 0 until the type is read */
+  int32_t rank;       /* -1 until the shape is read */
   int64_t shape[4];
-  int64_t from, to;   /* bytes within the data */
-  bool half;
+  int64_t from, to;   /* bytes within the data; to is -1 until they are read */
 } slot;
 
-/* {"dtype":"F32","shape":[…],"data_offsets":[from,to]}, keys in any order. */
-static bool read_slot(json *j, slot *s) {
-  bool dtype = false, shape = false, offsets = false;
-  if (!accept(j, '{')) return fail_json(j, "expected the description of a tensor");
-  do {
-    char *key = read_string(j);
-    if (key == NULL) return false;
-    bool ok = accept(j, ':') || fail_json(j, "expected ':'");
-    if (ok && strcmp(key, "dtype") == 0) {
-      char *type = read_string(j);
-      s->half = type != NULL && strcmp(type, "F16") == 0;
-      dtype = type != NULL && (s->half || strcmp(type, "F32") == 0);
-      if (type != NULL && !dtype) fail_json(j, "unsupported dtype; F32 and F16 can be read");
-      free(type);
-    } else if (ok && strcmp(key, "shape") == 0) {
-      shape = read_integers(j, s->shape, 4, &s->rank);
-    } else if (ok && strcmp(key, "data_offsets") == 0) {
-      int64_t pair[2] = {0};
-      int32_t n;
-      offsets = read_integers(j, pair, 2, &n) && n == 2;
-      s->from = pair[0];
-      s->to = pair[1];
-      if (j->error == NULL && !offsets) fail_json(j, "expected two offsets");
-    } else if (ok) {
-      fail_json(j, "unknown key");
-    }
-    free(key);
-    if (j->error != NULL) return false;
-  } while (accept(j, ','));
-  if (!accept(j, '}') || !dtype || !shape || !offsets)
-    return fail_json(j, "incomplete description of a tensor");
-  return true;
+/* One of {"dtype":"F32","shape":[…],"data_offsets":[from,to]}, which come in any order. */
+static void read_property(json *j, const char *key, void *to) {
+  slot *s = to;
+  if (strcmp(key, "dtype") == 0) {
+    char *type = read_string(j);
+    if (type != NULL) s->width = strcmp(type, "F16") == 0 ? 2 : strcmp(type, "F32") == 0 ? 4 : 0;
+    if (s->width == 0) fail_json(j, "unsupported dtype; F32 and F16 can be read");
+    free(type);
+  } else if (strcmp(key, "shape") == 0) {
+    s->rank = read_integers(j, s->shape, 4);
+  } else if (strcmp(key, "data_offsets") == 0) {
+    int64_t offsets[2] = {0};
+    if (read_integers(j, offsets, 2) != 2) fail_json(j, "expected two offsets");
+    s->from = offsets[0];
+    s->to = offsets[1];
+  } else {
+    fail_json(j, "unknown key");
+  }
 }
 
-/* The metadata: {"key":"value", ...}, added to the checkpoint. */
-static bool read_strings(json *j, nd_checkpoint *c) {
-  if (!accept(j, '{')) return fail_json(j, "expected an object of strings");
-  if (accept(j, '}')) return true;
-  do {
-    if (c->n_strings >= MAX_ENTRIES) return fail_json(j, "too many strings");
-    char *key = read_string(j), *value = NULL;
-    if (key != NULL && (accept(j, ':') || fail_json(j, "expected ':'"))) value = read_string(j);
-    if (value == NULL) {
-      free(key);
-      return false;
-    }
-    if (add_string(c, key, value, NULL) != ND_OK) return fail_json(j, out_of_memory);
-  } while (accept(j, ','));
-  return accept(j, '}') || fail_json(j, "unterminated metadata");
+/* Two strings of the same key are both added; nd_checkpoint_string() finds the first. */
+static void read_metadata(json *j, const char *key, void *to) {
+  nd_checkpoint *c = to;
+  if (c->n_strings >= MAX_ENTRIES) fail_json(j, "too many strings");
+  char *value = read_string(j);
+  if (value != NULL && nd_checkpoint_set_metadata(c, key, value, NULL) != ND_OK)
+    fail_json(j, out_of_memory);
+  free(value);
 }
 
-/* The header: metadata and slots in any order. The caller frees the slots and their
- * names, also when it fails. */
-static bool read_header(json *j, nd_checkpoint *c, slot **slots, size_t *n_slots) {
-  size_t capacity = 0;
-  if (!accept(j, '{')) return fail_json(j, "expected an object");
-  if (accept(j, '}')) return true;
-  do {
-    char *name = read_string(j);
-    if (name == NULL) return false;
-    bool ok = accept(j, ':') || fail_json(j, "expected ':'");
-    if (ok && strcmp(name, "__metadata__") == 0) {
-      free(name);
-      if (!read_strings(j, c)) return false;
-      continue;
-    }
-    if (ok && *n_slots >= MAX_ENTRIES) ok = fail_json(j, "too many tensors");
-    if (ok && !ND_GROW(*slots, *n_slots + 1, capacity)) ok = fail_json(j, out_of_memory);
-    if (!ok) {
-      free(name);
-      return false;
-    }
-    slot *s = &(*slots)[(*n_slots)++];
-    memset(s, 0, sizeof *s);
-    s->name = name;
-    if (!read_slot(j, s)) return false;
-  } while (accept(j, ','));
-  if (!accept(j, '}')) return fail_json(j, "unterminated header");
-  skip_space(j);
-  return j->p == j->end || fail_json(j, "unexpected text after the header");
+/* Slots are collected first, and values read afterwards, because the header may list
+ * tensors in another order than the data has them. */
+typedef struct header {
+  nd_checkpoint *checkpoint;   /* gets the metadata */
+  slot *slots;
+  size_t n, capacity;
+} header;
+
+/* One member of the header: the metadata, or a tensor of that name. */
+static void read_slot(json *j, const char *name, void *to) {
+  header *h = to;
+  if (strcmp(name, "__metadata__") == 0) {
+    read_object(j, "expected an object of strings", "unterminated metadata", read_metadata,
+                h->checkpoint);
+    return;
+  }
+  if (h->n >= MAX_ENTRIES) fail_json(j, "too many tensors");
+  else if (!ND_GROW(h->slots, h->n + 1, h->capacity)) fail_json(j, out_of_memory);
+  if (j->error != NULL) return;
+  slot *s = &h->slots[h->n++];
+  *s = (slot){.name = copy_text(name), .rank = -1, .to = -1};
+  if (s->name == NULL) fail_json(j, out_of_memory);
+  read_object(j, "expected the description of a tensor", "incomplete description of a tensor",
+              read_property, s);
+  if (s->width == 0 || s->rank < 0 || s->to < 0)
+    fail_json(j, "incomplete description of a tensor");
+}
+
+/* The metadata goes to the checkpoint, the tensors' descriptions to h->slots, which the
+ * caller frees with their names, also when it fails. */
+static nd_status read_header(const char *text, size_t length, header *h, nd_error *err) {
+  json j = {.p = text, .end = text + length};
+  read_object(&j, "expected an object", "unterminated header", read_slot, h);
+  skip_space(&j);
+  if (j.p < j.end) fail_json(&j, "unexpected text after the header");
+  if (j.error == out_of_memory) return nd_nomem(err);
+  if (j.error == NULL) return ND_OK;
+  return nd_fail(err, ND_FORMAT, "malformed header at byte %zu: %s",
+                 (size_t)(j.p - text) + LENGTH_BYTES, j.error);
 }
 
 /* By position in the data, the order in which tensors must tile it; empty ones first. */
@@ -432,7 +453,7 @@ static int by_offset(const void *a, const void *b) {
 /* Checks that a tensor's bytes follow those of the one before (at `at`), and are as
  * many as its shape says. */
 static nd_status check_slot(const slot *s, int64_t at, int64_t data, nd_error *err) {
-  int64_t size = s->half ? 2 : 4;
+  int64_t size = s->width;
   for (int32_t k = 0; k < s->rank; k++) {
     /* the division keeps the product from overflowing */
     if (s->shape[k] > 0 && size > data / s->shape[k])
@@ -450,70 +471,54 @@ static nd_status check_slot(const slot *s, int64_t at, int64_t data, nd_error *e
 
 /* Reads by bytes: the data need not be aligned in the file. */
 static nd_status add_values(nd_checkpoint *c, const slot *s, const uint8_t *data, nd_error *err) {
-  size_t n = (size_t)(s->to - s->from) / (s->half ? 2 : 4);
-  float *values = nd_calloc(n, sizeof *values);
-  if (values == NULL) return nd_nomem(err);
-  if (s->half) {
-    nd_halves_to_floats(n, data + s->from, values);
-  } else {
-    for (size_t k = 0; k < n; k++) {
-      uint32_t bits = nd_get_le32(data + s->from + 4 * k);
-      memcpy(&values[k], &bits, sizeof bits);
-    }
+  nd_entry *e = append_entry(c, s->name, s->rank, s->shape);
+  if (e == NULL) return nd_nomem(err);
+  if (s->width == 2) nd_halves_to_floats(e->size, data + s->from, e->values);
+  for (size_t k = 0; s->width == 4 && k < e->size; k++) {
+    uint32_t bits = nd_get_le32(data + s->from + 4 * k);
+    memcpy(&e->values[k], &bits, sizeof bits);
   }
-  nd_status status = nd_checkpoint_add(c, s->name, s->rank, s->shape, values, err);
-  free(values);
-  return status;
+  return ND_OK;
 }
 
 /* Reads the values of the listed tensors, which must tile the data without gaps. */
-static nd_status read_tensors(nd_checkpoint *c, slot *slots, size_t n, const uint8_t *data,
-                              int64_t size, nd_error *err) {
-  if (n > 1) qsort(slots, n, sizeof *slots, by_offset);
+static nd_status read_tensors(const header *h, const uint8_t *data, int64_t size, nd_error *err) {
+  if (h->n > 1) qsort(h->slots, h->n, sizeof *h->slots, by_offset);
   int64_t at = 0;
-  for (size_t i = 0; i < n; i++) {
-    nd_status status = check_slot(&slots[i], at, size, err);
+  for (size_t i = 0; i < h->n; i++) {
+    const slot *s = &h->slots[i];
+    nd_status status = check_slot(s, at, size, err);
+    if (status == ND_OK && nd_checkpoint_entry(h->checkpoint, s->name) != NULL)
+      status = nd_fail(err, ND_FORMAT, "tensor %.60s occurs twice", s->name);
+    if (status == ND_OK) status = add_values(h->checkpoint, s, data, err);
     if (status != ND_OK) return status;
-    if (nd_checkpoint_entry(c, slots[i].name) != NULL)
-      return nd_fail(err, ND_FORMAT, "tensor %.60s occurs twice", slots[i].name);
-    status = add_values(c, &slots[i], data, err);
-    if (status != ND_OK) return status;
-    at = slots[i].to;
+    at = s->to;
   }
   if (at != size)
     return nd_fail(err, ND_FORMAT, "%lld bytes after the last tensor", (long long)(size - at));
   return ND_OK;
 }
 
+/* What was read stays only if all of it is valid. */
 nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) {
   uint8_t *bytes = NULL, head[LENGTH_BYTES];
   size_t n = 0;
   /* a file of another kind is refused by its first bytes, however large it is */
   nd_status status = nd_file_head(path, head, sizeof head, &n, err);
   if (status != ND_OK) return status;
-  if (n < sizeof head || nd_get_le64(head) > MAX_HEADER)
-    return nd_fail(err, ND_FORMAT, "not a safetensors file");
-  status = nd_file_read(path, max_bytes, &bytes, &n, err);
+  const uint64_t length = n < sizeof head ? 0 : nd_get_le64(head);
+  if (length >= 2 && length <= MAX_HEADER) status = nd_file_read(path, max_bytes, &bytes, &n, err);
   if (status != ND_OK) return status;
-  const uint64_t length = n < LENGTH_BYTES + 2 ? 0 : nd_get_le64(bytes);  /* "{}" at least */
-  if (length < 2 || length > MAX_HEADER || length > n - LENGTH_BYTES) {
+  if (bytes == NULL || n < LENGTH_BYTES || length > n - LENGTH_BYTES) {  /* 2: "{}" at least */
     free(bytes);
     return nd_fail(err, ND_FORMAT, "not a safetensors file");
   }
-  slot *slots = NULL;
-  size_t n_slots = 0;
-  const char *header = (const char *)bytes + LENGTH_BYTES;
-  json j = {.p = header, .end = header + length, .start = header};
-  if (read_header(&j, c, &slots, &n_slots))
-    status = read_tensors(c, slots, n_slots, bytes + LENGTH_BYTES + length,
-                          (int64_t)(n - LENGTH_BYTES - length), err);
-  else if (j.error == out_of_memory)
-    status = nd_nomem(err);
-  else
-    status = nd_fail(err, ND_FORMAT, "malformed header at byte %zu: %s",
-                     (size_t)(j.p - j.start) + LENGTH_BYTES, j.error);
-  for (size_t i = 0; i < n_slots; i++) free(slots[i].name);
-  free(slots);
+  header h = {.checkpoint = c};
+  const uint8_t *text = bytes + LENGTH_BYTES, *data = text + length;
+  status = read_header((const char *)text, (size_t)length, &h, err);
+  if (status == ND_OK) status = read_tensors(&h, data, (int64_t)(bytes + n - data), err);
+  for (size_t i = 0; i < h.n; i++) free(h.slots[i].name);
+  free(h.slots);
   free(bytes);
   if (status != ND_OK) nd_checkpoint_clear(c);
   return status;

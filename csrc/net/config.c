@@ -1,3 +1,6 @@
+/* config.c - checks of a network's settings, and the sizes that follow from them. Every
+ * other file takes a checked configuration, and asks here for sizes, so that each rule
+ * (which inputs the encoder reads, how wide its output is) is written once. */
 #include "config.h"
 
 #include "output.h"
@@ -5,6 +8,7 @@
 /* 1 is excluded, because values that are not dropped are divided by 1 - p. */
 static bool is_dropout(float p) { return p >= 0.0f && p < 1.0f; }
 
+/* `name` is how users know the setting, because they see the message. */
 static nd_status check_range(const char *name, int32_t value, int32_t min, int32_t max,
                              nd_error *err) {
   if (value >= min && value <= max) return ND_OK;
@@ -52,6 +56,7 @@ int32_t nd_net_decoder_inputs(const nd_net_config *c) {
 /* The backward direction carries nothing: it starts at the end of each batch. */
 int32_t nd_net_carried(const nd_net_config *c) { return 2 * (c->layers * c->hidden + c->encoder); }
 
+/* The last dense layer's width, or the LSTM's. */
 int32_t nd_net_features(const nd_net_config *c) {
   return c->n_dense > 0 ? c->dense[c->n_dense - 1] : c->hidden;
 }
@@ -61,6 +66,7 @@ int32_t nd_net_outputs(const nd_net_config *c) {
   return c->touch ? ND_TOUCH_OUTPUTS * c->voices : c->voices;
 }
 
+/* Touch: a velocity and an offset a voice. */
 int32_t nd_net_targets(const nd_net_config *c) {
   return c->touch ? ND_TOUCH_TARGETS * c->voices : c->voices;
 }
@@ -81,6 +87,7 @@ int32_t nd_head_ops(const nd_net_config *c, nd_head_op *ops) {
   return n;
 }
 
+/* For buffers that any layer above the LSTM can write its output to. */
 int32_t nd_head_widest(const nd_net_config *c) {
   int32_t width = c->hidden;
   for (int32_t k = 0; k < c->n_dense; k++)

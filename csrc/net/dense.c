@@ -1,13 +1,21 @@
+/* dense.c - dense layers, dropout and batch normalisation, forward and backward.
+ *
+ * They run over all rows of a batch on the calling thread. Where processes share a
+ * batch, dropout draws the numbers that one process would draw, and norms sum their
+ * statistics over all processes, so that the split changes results by rounding only. */
 #include "dense.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "blas.h"
+#include "config.h"
 #include "kernels.h"
 
+/* Keras's defaults, because models of the 2023 system were trained with them. */
 static const float norm_epsilon = 1e-3f, norm_momentum = 0.99f;
 
+/* The bias is copied to each row first; the product is then added to it. */
 void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                       const float *b, float *y) {
   for (int32_t r = 0; r < rows; r++)
@@ -15,6 +23,7 @@ void nd_dense_forward(int32_t rows, int32_t in, int32_t out, const float *x, con
   nd_gemm(ND_N, ND_N, rows, out, in, x, w, 1.0f, y);
 }
 
+/* y = x w + b:  dw = x^T dy,  db = the sum of the rows of dy,  dx = dy w^T. */
 void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, const float *w,
                        const float *dy, float *dw, float *db, float *dx) {
   nd_gemm(ND_T, ND_N, in, out, rows, x, dy, 1.0f, dw);
@@ -22,78 +31,77 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
   if (dx != NULL) nd_gemm(ND_N, ND_T, rows, in, out, dy, w, 0.0f, dx);
 }
 
+/* Element i of the mask takes 16 bits of random number i / 2, the lower half first. A mask
+ * that begins or ends in the middle of a number draws both halves and drops one, so that
+ * each part of a mask is the same whoever draws it. */
 void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
-  float keep = 1.0f / (1.0f - p), two[2];
+  float scale = 1.0f / (1.0f - p), two[2];
   /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
-  nd_rng own = *rng;
-  nd_rng_skip(&own, from / 2);
+  nd_rng local = *rng;
+  nd_rng_skip(&local, from / 2);
   if (from % 2 == 1 && n > 0) {
-    nd_draw_mask(2, cut, keep, own, two);
+    nd_draw_mask(2, cut, scale, local, two);
     *mask++ = two[1];
     n--;
-    (void)nd_rng_u32(&own);
+    (void)nd_rng_u32(&local);
   }
-  nd_draw_mask(n / 2 * 2, cut, keep, own, mask);
+  nd_draw_mask(n / 2 * 2, cut, scale, local, mask);
   if (n % 2 == 0) return;
-  nd_rng_skip(&own, (uint64_t)(n / 2));
-  nd_draw_mask(2, cut, keep, own, two);
+  nd_rng_skip(&local, (uint64_t)(n / 2));
+  nd_draw_mask(2, cut, scale, local, two);
   mask[n - 1] = two[0];
 }
 
+/* Rows of the whole batch are `row_width` values apart in the sequence of random numbers,
+ * the shard's part of each begins at `first`. With all streams here it is one sequence. */
 void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
                 float *x) {
   size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
-  size_t whole_row = width * (size_t)shard->total;
+  size_t row_width = width * (size_t)shard->total;
   if (shard->count == shard->total) nd_dropout_mask(rng, p, 0, rows * n, mask);
   else
     for (size_t r = 0; r < (size_t)rows; r++)
-      nd_dropout_mask(rng, p, r * whole_row + first, n, mask + r * (size_t)n);
-  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * whole_row));
+      nd_dropout_mask(rng, p, r * row_width + first, n, mask + r * (size_t)n);
+  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * row_width));
   nd_multiply(rows * n, mask, x);
 }
-
-/* Columns whose sums are added up at once. */
-enum { COLUMNS = 512 };
 
 /* Rows of all processes, when the shard has `rows`. */
 static int32_t total_rows(const nd_shard *s, int32_t rows) { return rows / s->count * s->total; }
 
+/* Two passes, because the mean of squares less the square of the mean would lose most
+ * digits where the mean is large. Sums are in double precision and in the order of the
+ * rows, so that sharing the rows changes them by rounding only. */
 void nd_norm_train(const nd_shard *shard, int32_t rows, int32_t n,
                    const float *gamma, const float *beta, float *moments, float *x,
                    float *xhat, float *inverse) {
+  double mean[ND_MAX_UNITS] = {0}, squares[ND_MAX_UNITS] = {0};
   int32_t total = total_rows(shard, rows);
-  double mu[COLUMNS], squares[COLUMNS];
-  for (int32_t from = 0; from < n; from += COLUMNS) {
-    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
-    for (int32_t j = 0; j < columns; j++) {
-      mu[j] = 0;
-      for (int32_t r = 0; r < rows; r++) mu[j] += (double)x[(size_t)r * (size_t)n + (size_t)(from + j)];
+  size_t N = (size_t)n, R = (size_t)rows;
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) mean[j] += (double)x[r * N + j];
+  nd_shard_sum(shard, mean, n);
+  for (size_t j = 0; j < N; j++) mean[j] /= total;
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) {
+      double d = (double)x[r * N + j] - mean[j];
+      squares[j] += d * d;
     }
-    nd_shard_sum(shard, mu, columns);
-    for (int32_t j = 0; j < columns; j++) {
-      mu[j] /= total;
-      squares[j] = 0;
-      for (int32_t r = 0; r < rows; r++) {
-        double d = (double)x[(size_t)r * (size_t)n + (size_t)(from + j)] - mu[j];
-        squares[j] += d * d;
-      }
-    }
-    nd_shard_sum(shard, squares, columns);
-    for (int32_t j = from; j < from + columns; j++) {
-      float middle = (float)mu[j - from], sigma2 = (float)(squares[j - from] / total);
-      inverse[j] = 1.0f / sqrtf(sigma2 + norm_epsilon);
-      moments[j] = middle;
-      moments[n + j] = sigma2;
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)j;
-        xhat[k] = (x[k] - middle) * inverse[j];
-        x[k] = gamma[j] * xhat[k] + beta[j];
-      }
-    }
+  nd_shard_sum(shard, squares, n);
+  for (size_t j = 0; j < N; j++) {
+    moments[j] = (float)mean[j];
+    moments[N + j] = (float)(squares[j] / total);
+    inverse[j] = 1.0f / sqrtf(moments[N + j] + norm_epsilon);
   }
+  for (size_t r = 0; r < R; r++, x += N, xhat += N)
+    for (size_t j = 0; j < N; j++) {
+      xhat[j] = (x[j] - moments[j]) * inverse[j];
+      x[j] = gamma[j] * xhat[j] + beta[j];
+    }
 }
 
+/* Exponential moving averages, which evaluation uses in place of a batch's statistics. */
 void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   for (int32_t j = 0; j < n; j++) {
     mean[j] = norm_momentum * mean[j] + (1.0f - norm_momentum) * moments[j];
@@ -101,6 +109,7 @@ void nd_norm_move(int32_t n, const float *moments, float *mean, float *var) {
   }
 }
 
+/* A fixed linear map of each column: the running statistics are constants here. */
 void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *beta,
                    const float *mean, const float *var, float *x) {
   for (int32_t r = 0; r < rows; r++, x += n)
@@ -108,31 +117,30 @@ void nd_norm_apply(int32_t rows, int32_t n, const float *gamma, const float *bet
       x[j] = gamma[j] * (x[j] - mean[j]) / sqrtf(var[j] + norm_epsilon) + beta[j];
 }
 
+/* With xhat = (x - mean) / sigma and y = gamma xhat + beta, where mean and sigma depend on
+ * every x (Ioffe & Szegedy 2015, section 3):
+ *   dx = gamma / sigma (dy - mean(dy) - xhat mean(dy xhat))
+ * dgamma and dbeta are sums over the local rows; the gradient is summed over processes
+ * later, as a whole. */
 void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
                       const float *gamma, const float *xhat, const float *inverse, float *dgamma,
                       float *dbeta, float *dy) {
+  double sums[2 * ND_MAX_UNITS] = {0}, *along = sums + n;  /* of dy, then of dy xhat */
   int32_t total = total_rows(shard, rows);
-  double sums[2 * COLUMNS];  /* of dy, then of dy along xhat */
-  for (int32_t from = 0; from < n; from += COLUMNS) {
-    int32_t columns = n - from < COLUMNS ? n - from : COLUMNS;
-    double *along = sums + columns;
-    for (int32_t j = 0; j < columns; j++) {
-      sums[j] = along[j] = 0;
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)(from + j);
-        sums[j] += (double)dy[k];
-        along[j] += (double)dy[k] * (double)xhat[k];
-      }
-      dbeta[from + j] += (float)sums[j];
-      dgamma[from + j] += (float)along[j];
+  size_t N = (size_t)n, R = (size_t)rows;
+  for (size_t r = 0; r < R; r++)
+    for (size_t j = 0; j < N; j++) {
+      sums[j] += (double)dy[r * N + j];
+      along[j] += (double)dy[r * N + j] * (double)xhat[r * N + j];
     }
-    nd_shard_sum(shard, sums, 2 * columns);
-    for (int32_t j = from; j < from + columns; j++) {
-      float mean_dy = (float)(sums[j - from] / total), mean_along = (float)(along[j - from] / total);
-      for (int32_t r = 0; r < rows; r++) {
-        size_t k = (size_t)r * (size_t)n + (size_t)j;
-        dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
-      }
-    }
+  for (size_t j = 0; j < N; j++) {
+    dbeta[j] += (float)sums[j];
+    dgamma[j] += (float)along[j];
+  }
+  nd_shard_sum(shard, sums, 2 * n);
+  for (size_t j = 0; j < N; j++) {
+    float mean_dy = (float)(sums[j] / total), mean_along = (float)(along[j] / total);
+    for (size_t k = j; k < R * N; k += N)
+      dy[k] = gamma[j] * inverse[j] * (dy[k] - mean_dy - xhat[k] * mean_along);
   }
 }

@@ -1,9 +1,16 @@
+/* encoder.c - the encoder's LSTM layers over whole songs.
+ *
+ * The forward direction runs over all songs first, then the backward one. Each song
+ * has its own length: a direction runs until the longest song has ended, so songs of
+ * similar length waste least. In the backward direction every song starts at its own
+ * last step. Work is done in chunks of steps, so that a caller can stop between any two. */
 #include "encoder.h"
 
 #include <string.h>
 
 #include "kernels.h"
 
+/* h and c are carried from chunk to chunk; in and z hold one chunk only. */
 static void lay_out(nd_encoder_run *r, nd_arena *a) {
   size_t E = (size_t)r->net->config.encoded, He = (size_t)r->net->config.encoder;
   size_t n = (size_t)r->n, rows = n * (size_t)nd_chunk_steps(r->n);
@@ -13,6 +20,7 @@ static void lay_out(nd_encoder_run *r, nd_arena *a) {
   r->in = nd_arena_floats(a, rows * E);
 }
 
+/* Allocates only; all computation is in nd_encoder_run_advance(), in slices. */
 nd_status nd_encoder_run_make(nd_encoder_run *r, const nd_net *net, int32_t n, const int32_t *steps,
                               const float *const *x, size_t stride, float *const *out,
                               nd_error *err) {
@@ -76,6 +84,8 @@ static void run_chunk(nd_encoder_run *r, const nd_inference_weights *w, int32_t 
   }
 }
 
+/* The cost of a step: 4 gates, each with a product of the inputs and of the state, for n
+ * songs. It is counted for songs that have ended too, because they are multiplied. */
 double nd_encoder_run_advance(nd_encoder_run *r, const nd_inference_weights *w, double macs) {
   const nd_net_config *c = &r->net->config;
   double cost = 4.0 * c->encoder * (double)(c->encoded + c->encoder) * r->n;  /* a step */

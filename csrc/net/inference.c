@@ -1,9 +1,18 @@
+/* inference.c - the logits of known inputs for several songs at once.
+ *
+ * First the encoder runs over all songs (encoder.c), because its backward direction
+ * needs their ends. Then chunks of steps go through the LSTM layers, the dense layers
+ * and the output layer. Within a chunk, layers run one after another over all steps:
+ * only the products with h depend on the step before, all others are one product of
+ * steps x songs rows, for which each weight is read from memory once. */
 #include "inference.h"
 
 #include <string.h>
 
 #include "kernels.h"
 
+/* Layers and dense layers write in turn to `out` and `scratch`, so both have the size of
+ * the widest. The encoder's outputs are the only array as long as the songs. */
 static void lay_out(nd_inference *p, nd_arena *a) {
   const nd_net_config *c = &p->net->config;
   size_t H = (size_t)c->hidden, state = (size_t)c->layers * (size_t)p->n * H;
@@ -24,6 +33,7 @@ static void lay_out(nd_inference *p, nd_arena *a) {
   }
 }
 
+/* States start at 0, as the arena is zeroed. On failure nothing is left to clear. */
 nd_status nd_inference_make(nd_inference *p, const nd_net *net, int32_t n, const int32_t *steps,
                             const float *const *x, float *const *logits, nd_error *err) {
   *p = (nd_inference){.net = net, .n = n, .steps = steps, .x = x, .logits = logits};

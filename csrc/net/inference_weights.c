@@ -1,3 +1,5 @@
+/* inference_weights.c - lists a net's matrices for inference, packed or borrowed, and the
+ * output layer's product, which every kind of inference shares. */
 #include "inference_weights.h"
 
 #include <stdlib.h>
@@ -39,6 +41,7 @@ nd_inference_weights *nd_inference_weights_pack(const nd_net *net) {
   return w;
 }
 
+/* Matrices that a net does not have are zero, and freeing them does nothing. */
 void nd_inference_weights_free(nd_inference_weights *w) {
   if (w == NULL) return;
   nd_matrix *single[] = {&w->encoder_wx[0], &w->encoder_wx[1], &w->encoder_wh[0],
@@ -61,6 +64,8 @@ size_t nd_inference_weights_bytes(const nd_inference_weights *w, bool live) {
   return bytes;
 }
 
+/* The mix is left to the caller: hits are not known before they are drawn, voice by
+ * voice, unless they are given. */
 void nd_inference_logits(const nd_net *net, const nd_inference_weights *w, int32_t rows,
                          const float *features, const float *x, float *logits) {
   size_t n = (size_t)net->hits.voices;

@@ -1,3 +1,6 @@
+/* net.c - makes a network: its tensors' places in one block, first weights, checks of
+ * loaded weights, and what all kinds of inference share. The layers' arithmetic is in
+ * lstm.c, dense.c and output.c, training in trainer.c and backprop.c. */
 #include "net.h"
 
 #include <math.h>
@@ -40,6 +43,7 @@ nd_status nd_net_declare(nd_net *net, const nd_net_config *config, nd_error *err
   return ND_OK;
 }
 
+/* Zeroed, so that a net is valid before its values are drawn or read from a file. */
 nd_status nd_net_allocate(nd_net *net, nd_error *err) {
   net->block = nd_calloc(net->size, sizeof *net->block);
   if (net->block == NULL) return nd_nomem(err);
@@ -164,6 +168,7 @@ double nd_net_macs(const nd_net *net) {
   return lstm * (c->window > 0 ? c->window : 1) + head;
 }
 
+/* x, which starts as the LSTM's outputs, must be as large when there are dense layers. */
 size_t nd_net_head_scratch(const nd_net *net, int32_t rows) {
   return (size_t)rows * (size_t)nd_head_widest(&net->config);
 }

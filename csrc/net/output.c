@@ -1,10 +1,13 @@
+/* output.c - the output layer's products and losses.
+ *
+ * The losses are fused with their gradients: the sigmoid of a logit serves both, and
+ * the gradient overwrites the logits, which are not needed after it. */
 #include "output.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "blas.h"
-#include "dense.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -12,29 +15,21 @@
  * diagonal there is nothing to add. */
 static void add_mix(const nd_hits_head *head, int32_t rows, const float *hits, float *logits) {
   int32_t V = head->voices;
-  if (head->mix == NULL) return;
   for (int32_t r = 0; r < rows; r++, hits += V, logits += V)
     for (int32_t u = 0; u < V; u++)
       if (hits[u] > 0.0f)
         for (int32_t v = u + 1; v < V; v++) logits[v] += head->mix[u * V + v];
 }
 
-/* The bias is part of nd_dense_forward(). */
-void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
-                     const float *inputs, const float *hits, float *logits) {
-  int32_t V = head->voices;
-  nd_dense_forward(rows, head->features, V, features, head->w, head->b, logits);
-  if (head->skip != NULL)
-    nd_gemm(ND_N, ND_N, rows, V, head->inputs, inputs, head->skip, 1.0f, logits);
-  add_mix(head, rows, hits, logits);
-}
-
+/* The mean loss divides by this, so a cell that the mask excludes changes nothing. */
 int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask) {
   int64_t counted = 0;
   for (size_t i = 0; i < (size_t)rows * (size_t)voices; i++) counted += mask[i] > 0.0f;
   return counted;
 }
 
+/* Sums by row, in double precision, are added up in order by the caller: the total then
+ * does not depend on which thread had which row. */
 void nd_hits_loss(int32_t rows, int32_t voices, const float *hits, const float *mask,
                   float *logits, float scale, double *sums) {
   for (int32_t r = 0; r < rows; r++, hits += voices, mask += voices, logits += voices) {
@@ -96,20 +91,24 @@ void nd_touch_loss(int32_t rows, int32_t voices, const float *y, const float *ma
   }
 }
 
-/* ------------------------------------------------------------------- training
+/* ------------------------------------------------------------------- products
  * In the panels' memory lie w, then its transpose, then skip. */
 
+/* (F, V): features to logits. */
 static nd_matrix weights(const nd_hits_head *h, float *panels) {
   return nd_matrix_view(ND_N, h->features, h->voices, h->w, panels);
 }
 
+/* (V, F): the gradient of the logits to that of the features. */
 static nd_matrix transpose(const nd_hits_head *h, float *panels) {
   panels += nd_panels_size(h->features, h->voices);
   return nd_matrix_view(ND_T, h->voices, h->features, h->w, panels);
 }
 
+/* (I, V): the step's inputs to logits. */
 static nd_matrix skip(const nd_hits_head *h, float *panels) {
-  panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
+  if (panels != NULL)
+    panels += nd_panels_size(h->features, h->voices) + nd_panels_size(h->voices, h->features);
   return nd_matrix_view(ND_N, h->inputs, h->voices, h->skip, panels);
 }
 
@@ -118,6 +117,7 @@ size_t nd_hits_panels_size(const nd_hits_head *h) {
          (h->skip != NULL ? nd_panels_size(h->inputs, h->voices) : 0);
 }
 
+/* Weights change at every training step, so they are packed anew for each. */
 void nd_hits_pack(const nd_hits_head *h, float *panels) {
   nd_matrix w = weights(h, panels), t = transpose(h, panels), s = skip(h, panels);
   nd_matrix_fill(&w, 0, 1);
@@ -125,9 +125,10 @@ void nd_hits_pack(const nd_hits_head *h, float *panels) {
   if (h->skip != NULL) nd_matrix_fill(&s, 0, 1);
 }
 
-void nd_hits_forward_blocks(const nd_hits_head *h, float *panels, int32_t times,
-                            int32_t next, int32_t rows, const float *features,
-                            const float *inputs, const float *hits, float *logits) {
+/* The bias is copied to each row first; the products are then added to it. */
+void nd_hits_forward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
+                     int32_t rows, const float *features, const float *inputs, const float *hits,
+                     float *logits) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, I = (size_t)h->inputs, step = (size_t)next;
   nd_matrix w = weights(h, panels), s = skip(h, panels);
   for (size_t t = 0; t < (size_t)times; t++)
@@ -135,12 +136,13 @@ void nd_hits_forward_blocks(const nd_hits_head *h, float *panels, int32_t times,
       memcpy(logits + (t * step + r) * V, h->b, V * sizeof *logits);
   nd_matmul_blocks(&w, times, step * F, step * V, rows, features, true, logits);
   if (h->skip != NULL) nd_matmul_blocks(&s, times, step * I, step * V, rows, inputs, true, logits);
-  for (size_t t = 0; t < (size_t)times; t++)
+  for (size_t t = 0; h->mix != NULL && t < (size_t)times; t++)
     add_mix(h, rows, hits + t * step * V, logits + t * step * V);
 }
 
-void nd_hits_backward_blocks(const nd_hits_head *h, float *panels, int32_t times,
-                             int32_t next, int32_t rows, const float *dlogits, float *dfeatures) {
+/* dfeatures = dlogits w^T. Inputs and hits are data and need no gradient. */
+void nd_hits_backward(const nd_hits_head *h, float *panels, int32_t times, int32_t next,
+                      int32_t rows, const float *dlogits, float *dfeatures) {
   size_t V = (size_t)h->voices, F = (size_t)h->features, step = (size_t)next;
   nd_matrix t = transpose(h, panels);
   nd_matmul_blocks(&t, times, step * V, step * F, rows, dlogits, false, dfeatures);

@@ -23,10 +23,6 @@ typedef struct nd_hits_head {
   const float *mix;                  /* (V, V), or NULL: row u multiplies the hit of voice u */
 } nd_hits_head;
 
-/* logits (rows, V) from features (rows, F), inputs (rows, I) and hits (rows, V). */
-void nd_hits_forward(const nd_hits_head *head, int32_t rows, const float *features,
-                     const float *inputs, const float *hits, float *logits);
-
 /* Grid cells that count: where mask (rows, V) is above 0. */
 int64_t nd_hits_count(int32_t rows, int32_t voices, const float *mask);
 
@@ -53,14 +49,15 @@ float nd_touch_deviation(float logarithm);
 size_t nd_hits_panels_size(const nd_hits_head *head);
 void nd_hits_pack(const nd_hits_head *head, float *panels);
 
-/* As nd_hits_forward(), and the gradient of the features from that of the logits, for
- * `times` blocks of `rows` rows each, one a step; the first rows of two blocks are
- * `next` rows apart. */
-void nd_hits_forward_blocks(const nd_hits_head *head, float *panels, int32_t times,
-                            int32_t next, int32_t rows, const float *features,
-                            const float *inputs, const float *hits, float *logits);
-void nd_hits_backward_blocks(const nd_hits_head *head, float *panels, int32_t times,
-                             int32_t next, int32_t rows, const float *dlogits, float *dfeatures);
+/* logits (rows, V) from features (rows, F), inputs (rows, I) and hits (rows, V), which
+ * may be NULL without `mix`; and the gradient of the features from that of the logits.
+ * For `times` blocks of `rows` rows each, one a step; the first rows of two blocks are
+ * `next` rows apart. Without panels (NULL) the products read the weights themselves. */
+void nd_hits_forward(const nd_hits_head *head, float *panels, int32_t times, int32_t next,
+                     int32_t rows, const float *features, const float *inputs, const float *hits,
+                     float *logits);
+void nd_hits_backward(const nd_hits_head *head, float *panels, int32_t times, int32_t next,
+                      int32_t rows, const float *dlogits, float *dfeatures);
 
 /* The gradients of the weights over all rows: writes dw, db and dskip, adds to dmix. */
 void nd_hits_gradient(const nd_hits_head *head, int32_t rows, const float *features,

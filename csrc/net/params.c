@@ -1,3 +1,8 @@
+/* params.c - lists the tensors of a configuration in the order of the block.
+ *
+ * One list serves everything: names and shapes in checkpoints, places in the block,
+ * first values, and the pointers of nd_params. A tensor remembers at which byte of
+ * nd_params its pointer is, so that the same list binds any block of this layout. */
 #include "params.h"
 
 #include <stdio.h>

@@ -21,6 +21,8 @@ typedef struct saliency_ctx {
   float *dx;                         /* (n, widest input), or the logits of a step */
 } saliency_ctx;
 
+/* Memory is dominated by the traces, 7 H floats a step and layer, and by d_encoder. The
+ * arrays of one step are shared by all layers, so they are as wide as the widest. */
 static void lay_out(saliency_ctx *s, nd_arena *a) {
   const nd_net_config *c = &s->net->config;
   size_t T = (size_t)s->steps, n = (size_t)s->n, H = (size_t)c->hidden;
@@ -155,6 +157,9 @@ static nd_status check(const nd_net_config *c, int32_t steps, const nd_target *t
   return ND_OK;
 }
 
+/* Order: forward pass; for each target its logit and the direct connections' gradient;
+ * the layers from the last target's step down to the first step; then the encoder, whose
+ * outputs' gradients are complete only after that. */
 nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const float *y,
                       const nd_target *targets, int32_t n, float *logits, float *gradients,
                       nd_error *err) {
@@ -173,7 +178,7 @@ nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const fl
   for (size_t r = 0; r < (size_t)n; r++) {
     size_t t = (size_t)targets[r].step;
     const float *features = s.layer[c->layers - 1].h + (t + 1) * H;
-    nd_hits_forward(&net->hits, 1, features, x + t * I, y + t * V, s.dx);
+    nd_hits_forward(&net->hits, NULL, 1, 1, 1, features, x + t * I, y + t * V, s.dx);
     logits[r] = s.dx[targets[r].voice];
     /* the direct connection from this step's inputs; the rest comes through the LSTM */
     for (size_t j = 0; j < I && net->hits.skip != NULL; j++)

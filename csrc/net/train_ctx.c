@@ -1,4 +1,22 @@
-#include "train_ctx.h"
+/* train_ctx.c - the arrays of one training step, in the trainer's arena.
+ *
+ * The functions run twice: with an arena that only counts, where every array is NULL,
+ * and with the reserved one. They must take the same arrays both times; pointers into
+ * arrays are formed only when there are arrays. */
+#include "backprop.h"
+
+/* Appends a layer, with its trace, which back-propagation needs whole, and its mask. Of
+ * `work`, layer, sizes, inputs and gradients are set. */
+static train_layer *add_layer(train_ctx *x, nd_lstm_work work, nd_lstm_params grad, nd_arena *a) {
+  train_layer *y = &x->layer[x->n_layers++];
+  size_t B = (size_t)work.streams, H = (size_t)work.layer.hidden;
+  *y = (train_layer){.work = work, .grad = grad};
+  y->work.trace = nd_lstm_trace_take(a, work.layer.hidden, work.steps, work.streams);
+  y->work.panels = nd_arena_floats(a, nd_lstm_panels_size(work.layer.inputs, work.layer.hidden));
+  if (x->training && x->net->config.dropout > 0.0f)
+    y->mask = nd_arena_floats(a, (size_t)work.steps * B * H);
+  return y;
+}
 
 /* The encoder's directions share one gradient of outputs (`dh`) and of cells
  * (`dc`): a thread finishes one direction before it starts the other. They are
@@ -6,43 +24,46 @@
 static void lay_out_encoder(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
   size_t rows = (size_t)T * (size_t)B, He = (size_t)c->encoder;
-  float *dh = x->training ? nd_arena_floats(a, rows * He) : NULL;
-  float *dc = x->training ? nd_arena_floats(a, (size_t)B * He) : NULL;
   x->encoder_in = nd_arena_floats(a, rows * (size_t)c->encoded);
   x->decoder_in = nd_arena_floats(a, rows * (size_t)nd_net_decoder_inputs(c));
-  if (x->training) x->d_encoder = nd_arena_floats(a, rows * (size_t)nd_net_encoding(c));
+  nd_lstm_work work = {.steps = T, .streams = B, .x = x->encoder_in};
+  if (x->training) {
+    work.dh = nd_arena_floats(a, rows * He);
+    work.dc = nd_arena_floats(a, (size_t)B * He);
+    x->d_encoder = nd_arena_floats(a, rows * (size_t)nd_net_encoding(c));
+  }
   for (int32_t k = 0; k < nd_net_directions(c); k++) {
-    train_layer *e = &x->encoder[k];
-    e->work = (nd_lstm_work){.layer = x->net->encoder[k], .steps = T, .streams = B,
-                             .backwards = k == 1, .x = x->encoder_in, .dh = dh, .dc = dc};
-    e->work.trace = nd_lstm_trace_take(a, c->encoder, T, B);
-    e->work.panels = nd_arena_floats(a, nd_lstm_panels_size(c->encoded, c->encoder));
-    if (x->training && c->dropout > 0.0f) e->mask = nd_arena_floats(a, rows * He);
+    work.layer = x->net->encoder[k];
+    work.backwards = k == 1;
+    train_layer *y = add_layer(x, work, x->grad.encoder[k], a);
+    y->state_at = 2 * (size_t)c->layers * (size_t)c->hidden * (size_t)B;
+    y->out_width = nd_net_decoder_inputs(c);
+    if (x->decoder_in != NULL) y->out = x->decoder_in + (size_t)k * He;
   }
 }
 
-/* Per layer the trace, which back-propagation needs whole, and with dropout the outputs
- * once more and the mask. The layers share one gradient of outputs and of cells. */
+/* The layers share one gradient of outputs and of cells: dx of a layer is dh of the one
+ * below, which overwrites it in place. Without dropout a layer's outputs are read from
+ * its trace. */
 static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
   size_t outputs = (size_t)T * (size_t)B * (size_t)c->hidden;
-  float *dh = x->training ? nd_arena_floats(a, outputs) : NULL;
-  float *dc = x->training ? nd_arena_floats(a, (size_t)B * (size_t)c->hidden) : NULL;
+  nd_lstm_work work = {.steps = T, .streams = B, .x = x->decoder_in, .dx = x->d_encoder,
+                       .dx_width = nd_net_encoding(c)};
+  if (x->training) {
+    work.dh = nd_arena_floats(a, outputs);
+    work.dc = nd_arena_floats(a, (size_t)B * (size_t)c->hidden);
+  }
   for (int32_t l = 0; l < c->layers; l++) {
-    train_layer *y = &x->layer[l];
-    /* dx of a layer is dh of the one below, which overwrites it in place */
-    y->work = (nd_lstm_work){.layer = x->net->lstm[l], .steps = T, .streams = B,
-                             .x = l == 0 ? x->decoder_in : x->layer[l - 1].out, .dh = dh, .dc = dc,
-                             .dx = l == 0 ? x->d_encoder : dh,
-                             .dx_width = l == 0 ? nd_net_encoding(c) : c->hidden};
-    y->work.trace = nd_lstm_trace_take(a, c->hidden, T, B);
-    y->work.panels = nd_arena_floats(a, nd_lstm_panels_size(x->net->lstm[l].inputs, c->hidden));
-    if (x->training && c->dropout > 0.0f) {
-      y->out = nd_arena_floats(a, outputs);
-      y->mask = nd_arena_floats(a, outputs);
-    } else if (y->work.trace.h != NULL) {
-      y->out = nd_lstm_outputs(&y->work);
-    }
+    work.layer = x->net->lstm[l];
+    train_layer *y = add_layer(x, work, x->grad.lstm[l], a);
+    y->state_at = 2 * (size_t)l * (size_t)c->hidden * (size_t)B;
+    y->out_width = c->hidden;
+    if (x->training && c->dropout > 0.0f) y->out = nd_arena_floats(a, outputs);
+    else if (y->work.trace.h != NULL) y->out = nd_lstm_outputs(&y->work);
+    work.x = y->out;
+    work.dx = work.dh;
+    work.dx_width = c->hidden;
   }
 }
 
@@ -78,6 +99,7 @@ void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_ar
   size_t rows = (size_t)(c->window > 0 ? 1 : T) * (size_t)B;
   x->rows = (int32_t)rows;  /* a batch for which this overflows is only counted */
   if (x->training) x->saved_state = nd_arena_floats(a, (size_t)B * (size_t)nd_net_carried(c));
+  x->n_layers = 0;
   if (c->encoder > 0) lay_out_encoder(x, T, B, a);
   lay_out_layers(x, T, B, a);
   lay_out_head(x, rows, a);

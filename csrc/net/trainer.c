@@ -1,3 +1,12 @@
+/* trainer.c - one training step, from the batch to the new weights.
+ *
+ *   prepare       memory for a batch of this size, reused from step to step
+ *   nd_forward    loss of the batch; the logits become its gradient
+ *   nd_backward   the weights' gradients, summed over processes meanwhile
+ *   run_step      checks that all is finite, then Adam, then the norms' statistics
+ *
+ * A step that fails leaves weights, moments, random numbers and carried state as they
+ * were, so that a caller can still save the model, or go on with other settings. */
 #include "trainer.h"
 
 #include <math.h>
@@ -106,32 +115,21 @@ static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x
 
 typedef struct update {
   nd_trainer *trainer;
-  double *sums;        /* (chunks) */
+  double *sums;          /* (chunks) */
+  bool step;             /* take the step of `plan`; else sum the squares */
   nd_adam_plan plan;
 } update;
 
-/* The last chunk may be shorter. */
-static size_t chunk_size(const nd_net *net, int32_t chunk) {
-  size_t left = net->n_trained - (size_t)chunk * CHUNK;
-  return left < CHUNK ? left : CHUNK;
-}
-
-static void square_chunks(void *job, int part, int parts) {
-  const update *u = job;
-  const nd_net *net = u->trainer->net;
-  int32_t n = chunks(net), to = nd_partition_begin(n, 1, part + 1, parts);
-  for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++)
-    u->sums[i] = nd_sum_squares(chunk_size(net, i), u->trainer->gradient + (size_t)i * CHUNK);
-}
-
+/* One thread's chunks. The last one may be shorter. */
 static void update_chunks(void *job, int part, int parts) {
   const update *u = job;
   nd_trainer *t = u->trainer;
   int32_t n = chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
   for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++) {
-    size_t at = (size_t)i * CHUNK;
-    nd_adam_apply(&u->plan, chunk_size(t->net, i), t->net->block + at, t->gradient + at, t->m + at,
-                  t->v + at);
+    size_t at = (size_t)i * CHUNK, left = t->net->n_trained - at, size = left < CHUNK ? left : CHUNK;
+    const float *gradient = t->gradient + at;
+    if (!u->step) u->sums[i] = nd_sum_squares(size, gradient);
+    else nd_adam_apply(&u->plan, size, t->net->block + at, gradient, t->m + at, t->v + at);
   }
 }
 
@@ -141,10 +139,11 @@ static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_opti
                            double *norm) {
   update u = {.trainer = t, .sums = x->sums};
   double squares = 0;
-  nd_thread_pool_run(x->pool, square_chunks, &u);
+  nd_thread_pool_run(x->pool, update_chunks, &u);
   for (int32_t i = 0; i < chunks(t->net); i++) squares += u.sums[i];
   *norm = sqrt(squares);
   if (!isfinite(*norm)) return false;
+  u.step = true;
   u.plan = nd_adam_begin(adam, t->step + 1, *norm);
   nd_thread_pool_run(x->pool, update_chunks, &u);
   t->step++;
@@ -198,6 +197,8 @@ static nd_status run_step(nd_trainer *t, train_ctx *x, const nd_adam_options *ad
   return ND_OK;
 }
 
+/* What a failed step must restore is saved before it: the random numbers, and the batch's
+ * carried state, which the forward pass overwrites. */
 nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options *adam,
                           double *loss, double *norm, nd_error *err) {
   train_ctx x;
@@ -217,6 +218,8 @@ nd_status nd_trainer_step(nd_trainer *t, nd_batch *batch, const nd_adam_options 
   return status;
 }
 
+/* The same forward pass without dropout; norms use their running statistics. The sums of
+ * all batches, and of all processes, are added up by the caller. */
 nd_status nd_trainer_loss(nd_trainer *t, nd_batch *batch, double *sum, int64_t *count,
                           float *logits, nd_error *err) {
   train_ctx x;

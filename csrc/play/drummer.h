@@ -19,6 +19,7 @@ typedef struct nd_drummer {
   nd_tokeniser tokeniser;        /* kit and grid of the Sequences that it takes */
   nd_features features;
   nd_net net;
+  nd_inference_weights unpacked; /* the net's own */
   nd_inference_weights *packed;  /* by nd_drummer_pack(), or NULL */
   nd_styles styles;              /* to choose among; may be empty */
   /* Training. A batch is `batch` excerpts of `steps` steps. The others are
@@ -68,9 +69,9 @@ void nd_drummer_free(nd_drummer *d);
 void nd_drummer_pack(nd_drummer *d);
 void nd_drummer_unpack(nd_drummer *d);
 
-/* The packed weights, or else the net's own, listed in *borrowed. */
-const nd_inference_weights *nd_drummer_weights(const nd_drummer *d,
-                                               nd_inference_weights *borrowed);
+static inline const nd_inference_weights *nd_drummer_weights(const nd_drummer *d) {
+  return d->packed != NULL ? d->packed : &d->unpacked;
+}
 
 /* ND_MISUSE, with `what` ("the song", …) at the start of the message, unless
  * `settings` have the drummer's kit and grid. */

@@ -13,14 +13,13 @@
 
 typedef struct nd_humanise nd_humanise;
 
-/* Starts work on `seq`, which must stay until nd_humanise_free(), as the model
+/* Starts work on `seq`, which must stay until the job is freed, as the model
  * must. ND_MISUSE when the drummer is no touch model, or has another kit or
  * grid. */
 nd_status nd_humanise_make(nd_humanise **out, const nd_drummer *touch, const nd_sequence *seq,
                            nd_error *err);
 
-/* A slice of the work, see nd_job. */
-nd_status nd_humanise_advance(nd_humanise *h, double *macs, bool *more, nd_error *err);
+/* The work in slices. The job frees the nd_humanise. */
 nd_job nd_humanise_job(nd_humanise *h);
 
 /* After the last slice: a copy of the Sequence with new velocities and offsets,
@@ -30,6 +29,5 @@ nd_job nd_humanise_job(nd_humanise *h);
  * gives the same result. May be called again with other arguments. */
 nd_status nd_humanise_end(const nd_humanise *h, float amount, uint64_t seed,
                           const uint8_t *fixed_mask, nd_sequence **out, nd_error *err);
-void nd_humanise_free(nd_humanise *h);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct nd_likelihood nd_likelihood;
 /* Starts work on `n` cases: values[i] (cases[i].steps) gets the log-likelihood
  * of each step's hits, in nats. Beat, bar and phrase are those of the drums'
  * grid, whichever song is used. `cases`, `values` and all they point to are the
- * caller's and must stay until nd_likelihood_free().
+ * caller's and must stay until the job is freed.
  *
  * Cases without history that share song, style and grid, as several takes for
  * one song do, share one run of the network. ND_MISUSE when kit or grid are
@@ -35,10 +35,9 @@ typedef struct nd_likelihood nd_likelihood;
 nd_status nd_likelihood_make(nd_likelihood **out, const nd_drummer *d, const nd_case *cases,
                              int32_t n, float *const *values, nd_error *err);
 
-/* A slice of the work, see nd_job. ND_FORMAT when a likelihood is not finite. */
-nd_status nd_likelihood_advance(nd_likelihood *l, double *macs, bool *more, nd_error *err);
+/* The work in slices, which fails with ND_FORMAT when a likelihood is not finite. The job
+ * frees the nd_likelihood. */
 nd_job nd_likelihood_job(nd_likelihood *l);
-void nd_likelihood_free(nd_likelihood *l);
 
 /* Fills x (steps, inputs) with the input rows of a case. */
 nd_status nd_likelihood_rows(const nd_drummer *d, const nd_case *c, float *x, nd_error *err);

@@ -14,9 +14,8 @@
 typedef struct nd_performance nd_performance;
 
 /* Starts n >= 1 takes of a song. generators (n), directions (n), all they point to
- * and the song are the caller's and must stay until nd_performance_free(). The
- * generators are unchanged until nd_performance_end(): freeing a performance
- * half-way changes nothing.
+ * and the song are the caller's and must stay until the job is freed. The generators
+ * are unchanged until nd_performance_end().
  *
  * ND_MISUSE when the song's kit or grid are not the model's, when a model without
  * encoder is given a direction, for generators of several models, or for one
@@ -25,9 +24,8 @@ nd_status nd_performance_make(nd_performance **out, nd_generator *const *generat
                               const nd_sequence *song, const nd_direction *directions,
                               nd_error *err);
 
-/* A slice of the work, see nd_job. ND_MISUSE when the model's styles were replaced
- * after the start. */
-nd_status nd_performance_advance(nd_performance *p, double *macs, bool *more, nd_error *err);
+/* The work in slices, which fails with ND_MISUSE when the model's styles were replaced
+ * after the start. The job frees the performance: at any time, half-way too. */
 nd_job nd_performance_job(nd_performance *p);
 
 /* After the last slice: makes the results, in which fixed cells are as they were
@@ -37,6 +35,5 @@ nd_status nd_performance_end(nd_performance *p, nd_error *err);
 
 /* Take i's drums, which the caller then owns; NULL the second time. */
 nd_sequence *nd_performance_result(nd_performance *p, int32_t i);
-void nd_performance_free(nd_performance *p);
 
 #endif

@@ -1,4 +1,9 @@
-#include "playability.h"
+#include "take.h"
+
+/* At most two hands and two feet: what a drummer could not play sounds like a machine,
+ * however probable each hit is by itself. Quadratic in the hits of one step, which are
+ * few. Limits are by limb, not by distance: whether a hand reaches two drums in time is
+ * left to the network. */
 
 enum { HANDS = 2, FEET = 2, BASS_DRUM_2 = 35, BASS_DRUM_1 = 36, PEDAL_HAT = 44 };
 
@@ -12,7 +17,7 @@ static bool is_pedal(const nd_kit *kit, int32_t voice) {
  * go, and the fixed ones stay. */
 static void limit(const nd_kit *kit, bool feet, int32_t max, const float *probabilities,
                   const uint8_t *fixed_mask, uint8_t *hits) {
-  for (;;) {
+  for (;;) {  /* count again after each removal: the limits are small */
     int32_t count = 0, worst = -1;
     for (int32_t v = 0; v < kit->n_voices; v++) {
       if (hits[v] == 0 || is_pedal(kit, v) != feet) continue;

@@ -38,6 +38,10 @@ typedef struct nd_styles {
   uint64_t generation;     /* counts replacements: an index is of one generation */
 } nd_styles;
 
+/* Sets the sizes and makes zeroed arrays for `capacity` styles; n and names stay as they
+ * are. ND_NOMEM. */
+nd_status nd_styles_allocate(nd_styles *s, int32_t capacity, int32_t voices, nd_error *err);
+
 /* Measures the songs of `split` (-1: all) that have drums; if there are more
  * than `max`, an even sample over the corpus. The projection stays zero, which
  * makes all songs equally near, until nd_nca_learn(). The caller clears *out;

@@ -69,11 +69,11 @@ WRAP(DROPOUT, nd_multiply, (int32_t n, const float *restrict a, float *restrict 
 WRAP(PACKING, nd_lstm_pack, (const nd_lstm_work *w, bool backward, int part, int parts),
      (w, backward, part, parts))
 WRAP(PACKING, nd_hits_pack, (const nd_hits_head *head, float *panels), (head, panels))
-WRAP(HEAD, nd_hits_forward_blocks,
+WRAP(HEAD, nd_hits_forward,
      (const nd_hits_head *h, float *p, int32_t times, int32_t next, int32_t rows,
       const float *f, const float *x, const float *y, float *logits),
      (h, p, times, next, rows, f, x, y, logits))
-WRAP(HEAD, nd_hits_backward_blocks,
+WRAP(HEAD, nd_hits_backward,
      (const nd_hits_head *h, float *p, int32_t times, int32_t next, int32_t rows,
       const float *d, float *df),
      (h, p, times, next, rows, d, df))
