@@ -96,8 +96,9 @@ static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
 
 /* Evaluation needs neither gradients nor masks: less memory, and a training that follows
  * makes the arena grow once. */
-void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_arena *a) {
+void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
+  size_t chunks = (size_t)nd_train_chunks(x->net);
   size_t rows = (size_t)(c->window > 0 ? 1 : T) * (size_t)B;
   x->rows = (int32_t)rows;  /* a batch for which this overflows is only counted */
   if (x->training) x->saved_state = nd_arena_floats(a, (size_t)B * (size_t)nd_net_carried(c));
@@ -107,5 +108,5 @@ void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_ar
   lay_out_head(x, rows, a);
   x->hits_panels = nd_arena_floats(a, nd_hits_panels_size(&x->net->hits));
   x->logits = nd_arena_floats(a, rows * (size_t)nd_net_outputs(c));
-  x->sums = nd_arena_take(a, rows > sums ? rows : sums, sizeof *x->sums);
+  x->sums = nd_arena_take(a, rows > chunks ? rows : chunks, sizeof *x->sums);
 }
