@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simd.h"
+
 static const char *const kernel_names[] = {"blas", "avx2", "avx512"};
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -31,13 +33,8 @@ static unsigned detect(void) {
   return bits;
 }
 
-/* The features that code for x86-64-v3 and x86-64-v4 may use. */
+/* The features that code for x86-64-v3, and below for x86-64-v4, may use. */
 static bool has_avx2(unsigned bits) { return (bits >> AVX2 & 1u) != 0 && (bits >> FMA & 1u) != 0; }
-
-static bool has_avx512(unsigned bits) {
-  unsigned all = 1u << F | 1u << CD | 1u << DQ | 1u << BW | 1u << VL;
-  return has_avx2(bits) && (bits & all) == all;
-}
 
 const char *nd_cpu_feature(int n) {
   unsigned bits = detect();
@@ -46,8 +43,12 @@ const char *nd_cpu_feature(int n) {
   return NULL;
 }
 
-#if defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#ifdef ND_HAS_CLONES
+static bool has_avx512(unsigned bits) {
+  unsigned all = 1u << F | 1u << CD | 1u << DQ | 1u << BW | 1u << VL;
+  return has_avx2(bits) && (bits & all) == all;
+}
+
 const char *nd_cpu_level(void) {
   unsigned bits = detect();
   return has_avx512(bits) ? "x86-64-v4" : has_avx2(bits) ? "x86-64-v3" : "default";

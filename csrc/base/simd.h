@@ -2,24 +2,20 @@
  *
  * ND_CLONES before a function: the compiler makes a version for AVX-512, one for
  * AVX2 and one for every CPU, and the dynamic linker binds the best one when the
- * module is loaded (an ifunc, so glibc only; nd_cpu_level() tells which). clang
- * takes single features instead of levels, so its AVX2 version has no fused
- * multiply-add, and its sums may differ from gcc's in the last place. The
- * sanitizers are not yet initialised when an ifunc is resolved: no clones there. */
+ * module is loaded; nd_cpu_level() tells which. This is an ifunc, so it needs glibc.
+ * It needs gcc, too: clang 14 gives the function another symbol (name.ifunc), which
+ * callers in other files do not find. A module built by clang has the version for
+ * every CPU only (4 floats at a time); the products of gemm.c are as fast as gcc's.
+ * The sanitizers are not initialised yet when an ifunc is resolved: no clones. */
 #ifndef ND_SIMD_H
 #define ND_SIMD_H
 
 #include <stdint.h>  /* defines __GLIBC__ where there is one */
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#if !defined(__clang__)
-#define ND_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#endif
-#endif
-
-#ifdef ND_CLONES
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define ND_HAS_CLONES 1
+#define ND_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define ND_CLONES
 #endif

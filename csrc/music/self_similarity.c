@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../base/simd.h"
+
 enum {
   POSITIONS = 16,         /* parts of a bar: sixteenths in 4/4 */
   NOVELTY_BARS = 4,       /* bars on each side that novelty compares */
@@ -55,39 +57,43 @@ static bool standardise(float *metric, size_t n, size_t stride) {
 
 /* Squared distances of one bar to BLOCK bars that lie side by side. Each sum is
  * made in the same order for any vector width, and without fused multiply-adds,
- * which round differently: results do not depend on the machine. */
+ * which round differently (so AVX2 is enabled without FMA): results do not depend
+ * on the machine. A CPU without AVX2 does a vector of eight in two halves. */
 enum { BLOCK = 16 };
 typedef void distances(const float *bar, const float *bars, size_t stride, float *to);
+typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
 
-typedef float quartet __attribute__((vector_size(16), aligned(4), may_alias));
-#define DISTANCES(name, isa, vector, lanes)                                            \
-  isa static void name(const float *bar, const float *bars, size_t stride, float *to) { \
-    for (size_t at = 0; at < BLOCK; at += (lanes)) {                                  \
-      vector distance = {0};                                                            \
-      for (size_t lane = 0; lane < LANES; lane++) {                                     \
-        vector sum = {0};                                                               \
-        for (size_t i = lane; i < N_COMPARED * POSITIONS; i += LANES) {                         \
-          vector apart = bar[i * stride] - *(const vector *)(bars + i * stride + at);   \
-          sum += apart * apart;                                                         \
-        }                                                                               \
-        distance += sum;                                                                \
-      }                                                                                 \
-      *(vector *)(to + at) = distance;                                                  \
-    }                                                                                   \
+ND_INLINE void distances_inline(const float *bar, const float *bars, size_t stride, float *to) {
+  for (size_t at = 0; at < BLOCK; at += 8) {
+    eight distance = {0};
+    for (size_t lane = 0; lane < LANES; lane++) {
+      eight sum = {0};
+      for (size_t i = lane; i < N_COMPARED * POSITIONS; i += LANES) {
+        eight difference = bar[i * stride] - *(const eight *)(bars + i * stride + at);
+        sum += difference * difference;
+      }
+      distance += sum;
+    }
+    *(eight *)(to + at) = distance;
   }
+}
 
-DISTANCES(distances_of_four, , quartet, 4)
+static void distances_portable(const float *bar, const float *bars, size_t stride, float *to) {
+  distances_inline(bar, bars, stride, to);
+}
 
 #if defined(__x86_64__)
-typedef float octet __attribute__((vector_size(32), aligned(4), may_alias));
-DISTANCES(distances_of_eight, __attribute__((target("avx2"))), octet, 8)
+__attribute__((target("avx2"))) static void distances_avx2(const float *bar, const float *bars,
+                                                           size_t stride, float *to) {
+  distances_inline(bar, bars, stride, to);
+}
 
 static distances *choose(void) {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") ? distances_of_eight : distances_of_four;
+  return __builtin_cpu_supports("avx2") ? distances_avx2 : distances_portable;
 }
 #else
-static distances *choose(void) { return distances_of_four; }
+static distances *choose(void) { return distances_portable; }
 #endif
 
 /* Similarity of bar b to the bars from..from+count-1. The mean squared distance

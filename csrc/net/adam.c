@@ -1,8 +1,8 @@
 /* adam.c - one step of Adam (Kingma & Ba 2015, algorithm 1):
  *
  *   m = beta1 m + (1 - beta1) g       v = beta2 v + (1 - beta2) g^2
- *   w = w - rate m' / (sqrt(v') + epsilon),  m' = m / (1 - beta1^t),  
- *                                                  v' = v / (1 - beta2^t)
+ *   w = w - rate m' / (sqrt(v') + epsilon)
+ *   with m' = m / (1 - beta1^t),  v' = v / (1 - beta2^t)
  *
  * The loop itself is nd_adam_update() in kernels.c; here its constants are computed.
  */
@@ -12,7 +12,8 @@
 
 #include "kernels.h"
 
-const nd_adam_options nd_adam_defaults = {1e-3f, 0.9f, 0.999f, 1e-7f, 0.0f};
+const nd_adam_options nd_adam_defaults = {.rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f,
+                                          .epsilon = 1e-7f, .clip = 0.0f};
 
 /* Clipping scales the whole gradient, so that its direction stays (Pascanu et al. 2013).
  * The corrections of m and v are the same for all weights, so they are computed once, in

@@ -10,7 +10,9 @@
 typedef enum nd_trans { ND_N = 0, ND_T = 1 } nd_trans;
 
 /* c (m, n) = a (m, k) b (k, n) + beta c, where `ta`/`tb` say that a/b is
- * stored transposed. Rows are contiguous (leading dimension = row length). */
+ * stored transposed. Rows are contiguous (leading dimension = row length). With beta 0,
+ * c need not be initialised. A product of one row and of b as it is neither allocates
+ * nor locks: it is nd_gemv of kernels.h. */
 void nd_gemm(nd_trans ta, nd_trans tb, int32_t m, int32_t n, int32_t k, const float *a,
              const float *b, float beta, float *c);
 

@@ -35,35 +35,36 @@ void nd_dense_backward(int32_t rows, int32_t in, int32_t out, const float *x, co
  * that begins or ends in the middle of a number draws both halves and drops one, so that
  * each part of a mask is the same whoever draws it. */
 void nd_dropout_mask(const nd_rng *rng, float p, size_t from, int32_t n, float *mask) {
-  float keep = 1.0f / (1.0f - p), two[2];
+  float scale = 1.0f / (1.0f - p), two[2];
   /* 16 random bits an element are plenty, and half the draws */
   uint32_t cut = (uint32_t)(p * 65536.0f);
-  nd_rng own = *rng;
-  nd_rng_skip(&own, from / 2);
+  nd_rng local = *rng;
+  nd_rng_skip(&local, from / 2);
   if (from % 2 == 1 && n > 0) {
-    nd_draw_mask(2, cut, keep, own, two);
+    nd_draw_mask(2, cut, scale, local, two);
     *mask++ = two[1];
     n--;
-    (void)nd_rng_u32(&own);
+    (void)nd_rng_u32(&local);
   }
-  nd_draw_mask(n / 2 * 2, cut, keep, own, mask);
+  nd_draw_mask(n / 2 * 2, cut, scale, local, mask);
   if (n % 2 == 0) return;
-  nd_rng_skip(&own, (uint64_t)(n / 2));
-  nd_draw_mask(2, cut, keep, own, two);
+  nd_rng_skip(&local, (uint64_t)(n / 2));
+  nd_draw_mask(2, cut, scale, local, two);
   mask[n - 1] = two[0];
 }
 
-/* Rows of the whole batch are `whole_row` values apart in the sequence of random numbers,
+/* Rows of the whole batch are `row_width` values apart in the sequence of random numbers,
  * the shard's part of each begins at `first`. With all streams here it is one sequence. */
 void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng *rng, float *mask,
                 float *x) {
   size_t width = (size_t)(n / shard->count), first = width * (size_t)shard->first;
-  size_t whole_row = width * (size_t)shard->total;
+  size_t row_width = width * (size_t)shard->total;
   if (shard->count == shard->total) nd_dropout_mask(rng, p, 0, rows * n, mask);
   else
     for (size_t r = 0; r < (size_t)rows; r++)
-      nd_dropout_mask(rng, p, r * whole_row + first, n, mask + r * (size_t)n);
-  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * whole_row));
+      nd_dropout_mask(rng, p, r * row_width + first, n, mask + r * (size_t)n);
+  /* as if all streams were here, so that all processes stay at the same number */
+  nd_rng_skip(rng, nd_dropout_draws((size_t)rows * row_width));
   nd_multiply(rows * n, mask, x);
 }
 
@@ -137,6 +138,7 @@ void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
     dbeta[j] += (float)sums[j];
     dgamma[j] += (float)along[j];
   }
+  /* dx needs the means over all rows; dgamma and dbeta above are those of the local rows */
   nd_shard_sum(shard, sums, 2 * n);
   for (size_t j = 0; j < N; j++) {
     float mean_dy = (float)(sums[j] / total), mean_along = (float)(along[j] / total);

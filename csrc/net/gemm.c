@@ -1,3 +1,11 @@
+/* gemm.c - packing, the division of a product into blocks, and the dispatch. The
+ * arithmetic is in gemm_kernel.h.
+ *
+ *   for each panel of b                     one panel at a time is hot in the cache
+ *     for each block of k (training only)   a part of it that fits in the first level
+ *       for each block of rows of a         they stream past it
+ *         kernel: tiles of c in registers
+ */
 #include "gemm.h"
 
 #include <stdlib.h>
@@ -34,7 +42,8 @@ typedef struct kernels {
   /* c (row_width) = a (k) times the panels from column `from` on, or added to it */
   void (*row)(const nd_matrix *w, int32_t from, const float *a, bool add, float *c);
   void (*sparse)(const nd_matrix *w, int32_t count, const int32_t *index, const float *x, float *z);
-  /* whether n values are halves exactly; stores them unless `to` is NULL */
+  /* true if n values are exactly representable as halves; also stores them as such
+   * unless `to` is NULL */
   bool (*to_half)(size_t n, const float *w, uint16_t *to);
 } kernels;
 
@@ -46,7 +55,8 @@ typedef struct kernels {
 
 typedef float eight __attribute__((vector_size(32)));
 
-/* Elements at..at+7 of panels. */
+/* Elements at..at+7 of panels, as floats. A half is exactly a float, so this adds no
+ * rounding. */
 AVX2 ND_INLINE eight load_eight(const bool half, const void *panels, size_t at) {
   if (half) {
     const __m128i *halves = (const void *)((const uint16_t *)panels + at);
@@ -93,6 +103,7 @@ AVX2 static bool to_half(size_t n, const float *w, uint16_t *to) {
 #define WIDEN(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #include "gemm_kernel.h"
 
+/* The dispatch table, by nd_kernels; ND_KERNELS_NONE has width 0. */
 static const kernels sets[] = {
   [ND_KERNELS_AVX2] = {avx2_WIDTH, 4 * avx2_WIDTH, avx2_rows, avx2_rows_transposed,
                        avx2_rows_half, avx2_row, avx2_sparse, to_half},
@@ -133,7 +144,8 @@ static void pack_panel(nd_trans tb, int32_t k_all, int32_t n, const float *b, in
   if (columns < pitch) memset(panel, 0, rows * pitch * sizeof *panel);
   if (tb == ND_N) {
     b += (size_t)row * stride + (size_t)column;
-    for (size_t j = 0; j < rows; j++, b += stride) memcpy(panel + j * pitch, b, columns * sizeof *b);
+    for (size_t j = 0; j < rows; j++, b += stride)
+      memcpy(panel + j * pitch, b, columns * sizeof *b);
     return;
   }
   /* in squares of 16, so that neither side leaves the cache */
@@ -147,6 +159,7 @@ nd_matrix nd_matrix_borrow(int32_t k, int32_t n, const float *w) {
   return (nd_matrix){.k = k, .n = n, .w = w, .trans = ND_N, .k_block = k};
 }
 
+/* Without kernels nobody else could read panels, so the caller's memory is not used. */
 nd_matrix nd_matrix_view(nd_trans trans, int32_t k, int32_t n, const float *w, float *panels) {
   return (nd_matrix){.k = k, .n = n, .w = w, .trans = trans, .k_block = K_BLOCK,
                      .panels = nd_gemm_has_kernels() ? panels : NULL};
@@ -161,6 +174,7 @@ void nd_matrix_fill(const nd_matrix *b, int part, int parts) {
                (float *)b->panels + (size_t)b->k * (size_t)j);
 }
 
+/* Row by row, through a padded copy as floats. */
 static void fill_halves(const kernels *kernel, const nd_matrix *b) {
   size_t width = (size_t)kernel->width;
   uint16_t *to = b->panels;
@@ -196,10 +210,11 @@ size_t nd_matrix_bytes(const nd_matrix *b) {
 
 /* -------------------------------------------------------------------- products */
 
+/* By BLAS. With adjacent blocks it sees one large matrix, which it multiplies faster. */
 static void multiply_borrowed(const nd_matrix *b, int32_t count, size_t a_stride, size_t c_stride,
                               int32_t m, const float *a, bool add, float *c) {
   size_t a_size = (size_t)m * (size_t)b->k, c_size = (size_t)m * (size_t)b->n;
-  if (a_stride == a_size && c_stride == c_size) {  /* one matrix: BLAS likes them large */
+  if (a_stride == a_size && c_stride == c_size) {
     m *= count;
     count = 1;
   }
@@ -215,7 +230,7 @@ void nd_matmul_blocks(const nd_matrix *b, int32_t count, size_t a_stride, size_t
   }
   const kernels *kernel = chosen();
   int32_t n = b->n, k_blocks = (b->k + b->k_block - 1) / b->k_block, from = 0;
-  if (count == 1 && m == 1 && k_blocks == 1)
+  if (count == 1 && m == 1 && k_blocks == 1)  /* a step of one song; the rest as below */
     for (; from + kernel->row_width <= n; from += kernel->row_width)
       kernel->row(b, from, a, add, c + from);
   for (; from < n; from += kernel->width) {
@@ -240,7 +255,7 @@ void nd_matmul(const nd_matrix *b, int32_t m, const float *a, bool add, float *c
 }
 
 void nd_matmul_sparse(const nd_matrix *b, const float *x, float *z) {
-  enum { BATCH = 128 };
+  enum { BATCH = 128 };  /* non-zero elements that are gathered before they are used */
   int32_t index[BATCH];
   float values[BATCH];
   for (int32_t i = 0; i < b->k;) {
@@ -266,6 +281,9 @@ static void gradient_borrowed(int32_t rows, int32_t inputs, int32_t hidden, int3
   nd_sum_rows(rows, n, (size_t)n, dz, db);
 }
 
+/* Here dz is the matrix b, and `rows` (steps x streams) takes the part of k. dz is used
+ * once, so each block of it is packed on the stack: for both x and h, read transposed
+ * where they are. */
 void nd_matmul_gradient(int32_t rows, int32_t inputs, int32_t hidden, int32_t n, int part,
                         int parts, const float *x, const float *h, const float *dz, float *dwx,
                         float *dwh, float *db) {

@@ -18,9 +18,10 @@
  * Multiplication" (2008); terms (panel, micro-kernel) as in BLIS.
  *
  * Order of sums: each element of c is summed in the order of k by fused
- * multiply-adds, whatever the number of rows of a. So rows can be divided among
- * threads, and songs played together or alone, without changing a bit. Nothing
- * here fails; a product with panels neither allocates nor locks. */
+ * multiply-adds, whatever the number of rows of a; with one matrix for inference, as
+ * nd_gemv does it. So rows can be divided among threads, and songs played together or
+ * alone, without changing a bit. Nothing here fails; a product with panels, or with
+ * one row, neither allocates nor locks. */
 #ifndef ND_NET_GEMM_H
 #define ND_NET_GEMM_H
 

@@ -1,3 +1,6 @@
+/* kernels.c - plain loops over restrict pointers: gcc's vectoriser needs no more, with
+ * -fno-math-errno and -fno-trapping-math (for sqrtf and the selections). Comparisons
+ * are written as selections, because a branch would prevent vectors. */
 #include "kernels.h"
 
 #include <math.h>
@@ -5,14 +8,14 @@
 
 #include "../base/simd.h"
 
-/* e^x by 2^n e^r, |r| <= ln 2 / 2, with a polynomial for e^r (Cephes expf's
- * coefficients). Saturates instead of overflowing; not a number stays none. */
+/* e^x as 2^n e^r, |r| <= ln 2 / 2, with a polynomial for e^r (the coefficients of
+ * expf in Cephes). Saturates instead of overflowing; NaN stays NaN. */
 ND_INLINE float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
-  /* 1.5 * 2^23 pushes the fraction out: n stands in the lowest bits of `shifted` */
+  /* adding 1.5 * 2^23 rounds to an integer: n is in the lowest bits of `shifted` */
   float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
-  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  /* x - n ln 2, ln 2 in two parts */
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -22,7 +25,7 @@ ND_INLINE float fast_exp(float x) {
   p = p * r * r + r + 1.0f;
   uint32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << 23) + 0x3f800000u;  /* 2^n; unsigned, for x that is not a number */
+  bits = (bits << 23) + 0x3f800000u;  /* 2^n; unsigned, as x may be NaN */
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   return p * scale;
@@ -30,8 +33,8 @@ ND_INLINE float fast_exp(float x) {
 
 ND_INLINE float logistic(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
-/* 2 sigma(2x) - 1 loses small x to rounding; e^2x - 1 over e^2x + 1 does the
- * same, so small |x| takes the odd series (relative error below 1e-6). */
+/* 1 - 2 / (1 + e^2x) loses small x to cancellation, so |x| < 0.15 takes the odd
+ * series instead (relative error below 1e-6). */
 ND_INLINE float fast_tanh(float x) {
   float big = 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x));
   float s = x * x;
@@ -39,9 +42,11 @@ ND_INLINE float fast_tanh(float x) {
   return s < 0.0225f ? small : big;
 }
 
+/* One pass over the four gates of a unit, so that every value is loaded and stored once;
+ * gates lie `hidden` floats apart, so that neighbouring units fill a vector. */
 ND_CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
-                            const float *restrict bias, const float *restrict c_before,
-                            float *restrict c, float *restrict tc, float *restrict h) {
+                               const float *restrict bias, const float *restrict c_before,
+                               float *restrict c, float *restrict tc, float *restrict h) {
   const float *restrict bi = bias, *restrict bf = bias + hidden;
   const float *restrict bg = bias + 2 * hidden, *restrict bo = bias + 3 * hidden;
   for (int32_t r = 0; r < rows; r++) {
@@ -66,8 +71,9 @@ ND_CLONES void nd_cell_forward(int32_t rows, int32_t hidden, float *restrict z,
   }
 }
 
+/* As above, without what only the backward pass reads: half the stores. */
 ND_CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict z,
-                         const float *restrict bias, float *restrict h, float *restrict c) {
+                            const float *restrict bias, float *restrict h, float *restrict c) {
   const float *restrict bi = bias, *restrict bf = bias + hidden;
   const float *restrict bg = bias + 2 * hidden, *restrict bo = bias + 3 * hidden;
   for (int32_t r = 0; r < rows; r++, z += 4 * (size_t)hidden, h += hidden, c += hidden) {
@@ -82,9 +88,11 @@ ND_CLONES void nd_cell_step(int32_t rows, int32_t hidden, const float *restrict 
   }
 }
 
+/* The chain rule through h = o tc, tc = tanh c', c' = f c + i g. The derivatives are in
+ * terms of the activated values: sigma' = s (1 - s), tanh' = 1 - t^2. */
 ND_CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict gates,
-                             const float *restrict c_before, const float *restrict tc,
-                             const float *restrict dh, float *restrict dc) {
+                                const float *restrict c_before, const float *restrict tc,
+                                const float *restrict dh, float *restrict dc) {
   for (int32_t r = 0; r < rows; r++) {
     size_t row = (size_t)r * (size_t)hidden;
     float *restrict gi = gates + 4 * row, *restrict gf = gi + hidden;
@@ -98,7 +106,7 @@ ND_CLONES void nd_cell_backward(int32_t rows, int32_t hidden, float *restrict ga
       gf[j] = cell * c_before[k] * f * (1.0f - f);
       gg[j] = cell * i * (1.0f - g * g);
       go[j] = d * t * o * (1.0f - o);
-      dc[k] = cell * f;
+      dc[k] = cell * f;  /* for the previous step */
     }
   }
 }
@@ -116,43 +124,53 @@ ND_CLONES void nd_product(int32_t n, const float *restrict a, const float *restr
   for (int32_t i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
 
-/* Lane j makes the numbers j, j + LANES, …: all lanes at once. */
+/* PCG (rng.h) in 16 lanes: lane j makes the numbers j, j + 16, j + 32, ... Sixteen
+ * steps of a linear congruential generator are one step of another, with multiplier
+ * a^16 and increment c (1 + a + ... + a^15) (Brown 1994), so that all lanes advance
+ * at once. The numbers are those that nd_rng_u32 would give one by one. */
 enum { LANES = 16 };
-typedef uint64_t wide __attribute__((vector_size(LANES * sizeof(uint64_t))));
-typedef uint32_t narrow __attribute__((vector_size(LANES * sizeof(uint32_t))));
+typedef uint64_t words64 __attribute__((vector_size(LANES * sizeof(uint64_t))));
+typedef uint32_t words32 __attribute__((vector_size(LANES * sizeof(uint32_t))));
 
-ND_CLONES void nd_draw_mask(int32_t n, uint32_t cut, float keep, nd_rng rng, float *restrict mask) {
+ND_CLONES void nd_draw_mask(int32_t n, uint32_t cut, float scale, nd_rng rng,
+                            float *restrict mask) {
   uint64_t a = 1, c = 0, first[LANES];
-  for (int j = 0; j < LANES; j++) {
+  for (int j = 0; j < LANES; j++) {  /* a and c of j + 1 steps; lane j starts after j */
     first[j] = rng.state;
     (void)nd_rng_u32(&rng);
     c = c * 6364136223846793005u + rng.stream;
     a *= 6364136223846793005u;
   }
-  wide state;
+  words64 state;
   memcpy(&state, first, sizeof state);
   uint32_t one;
-  memcpy(&one, &keep, sizeof one);
+  memcpy(&one, &scale, sizeof one);
   for (int32_t i = 0; i < n; i += 2 * LANES) {
-    wide old = state;
+    words64 old = state;
     state = old * a + c;
-    narrow shifted = __builtin_convertvector(((old >> 18) ^ old) >> 27, narrow);
-    narrow rot = __builtin_convertvector(old >> 59, narrow);
-    narrow bits = (shifted >> rot) | (shifted << ((32u - rot) & 31u));
-    /* the float's bits, or none; the low half's in front of the high half's */
-    narrow low = one & (narrow)((bits & 0xffffu) >= cut), high = one & (narrow)((bits >> 16) >= cut);
+    words32 shifted = __builtin_convertvector(((old >> 18) ^ old) >> 27, words32);
+    words32 rot = __builtin_convertvector(old >> 59, words32);
+    words32 bits = (shifted >> rot) | (shifted << ((32u - rot) & 31u));
+    /* a comparison gives all ones or zero; `and` selects the bits of scale or of 0.0f.
+     * The low half's mask element goes first in memory */
+    words32 low = one & (words32)((bits & 0xffffu) >= cut);
+    words32 high = one & (words32)((bits >> 16) >= cut);
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    wide both = __builtin_convertvector(high, wide) | __builtin_convertvector(low, wide) << 32;
+    words64 both = __builtin_convertvector(high, words64);
+    both |= __builtin_convertvector(low, words64) << 32;
 #else
-    wide both = __builtin_convertvector(low, wide) | __builtin_convertvector(high, wide) << 32;
+    words64 both = __builtin_convertvector(low, words64);
+    both |= __builtin_convertvector(high, words64) << 32;
 #endif
-    size_t left = (size_t)(n - i) * sizeof *mask;
+    size_t left = (size_t)(n - i) * sizeof *mask;  /* n need not fill the last vector */
     memcpy(mask + i, &both, left < sizeof both ? left : sizeof both);
   }
 }
 
-/* The products are added up in the order of k and y last, as matrices of more
- * rows have it: one song judged alone gets what it gets among others. */
+/* Sums are in the order of k, and y is added last, as in products of more rows: a song
+ * scored alone gets the same result as among others. Eight rows of w at a time: one
+ * load and one store of a sum for eight multiply-adds. Strips of 1024 columns keep the
+ * sums in the first-level cache. */
 ND_CLONES void nd_gemv(int32_t k, int32_t n, const float *x, const float *w, float *y) {
   enum { STRIP = 1024 };
   float sum[STRIP];
@@ -189,8 +207,9 @@ ND_CLONES void nd_sum_rows(int32_t rows, int32_t n, size_t stride, const float *
     for (int32_t i = 0; i < n; i++) out[i] += x[i];
 }
 
+/* In double: the sum of some million squares of floats would lose digits. */
 double nd_sum_squares(size_t n, const float *x) {
-  /* eight sums: enough for the adder's latency, and the order is fixed */
+  /* eight independent sums hide the latency of additions; the order is fixed */
   double sum[8] = {0};
   size_t i = 0;
   for (; i + 8 <= n; i += 8)
@@ -199,9 +218,11 @@ double nd_sum_squares(size_t n, const float *x) {
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+/* Division and root are vector instructions here, and cheaper than they look: the loop
+ * is limited by memory, with five arrays of floats going past. */
 ND_CLONES void nd_adam_update(size_t n, float *restrict w, const float *restrict g,
-                           float *restrict m, float *restrict v, float rate, float root,
-                           float beta1, float beta2, float epsilon, float scale) {
+                              float *restrict m, float *restrict v, float rate, float root,
+                              float beta1, float beta2, float epsilon, float scale) {
   for (size_t i = 0; i < n; i++) {
     float d = g[i] * scale;
     m[i] = beta1 * m[i] + (1.0f - beta1) * d;
