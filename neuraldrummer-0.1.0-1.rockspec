@@ -10,8 +10,9 @@ description = {
     with a recurrent network. The network is trained here as well.
     The C module links OpenBLAS. To build it, pkg-config must find openblas and
     smf (libsmf's static library, and glib's headers for its types; neither is
-    needed to run it), and binutils must be installed. The command-line tool needs argparse, dkjson and LuaFileSystem, from rocks or
-    from the system's packages.]],
+    needed to run it), and binutils must be installed. The command-line tool
+    needs argparse, dkjson and LuaFileSystem, from rocks or from the system's
+    packages.]],
   license = "MIT",
 }
 supported_platforms = { "unix" }

@@ -49,12 +49,12 @@ print(("  same seed, same drums: %s; another seed: %s"):format(
 
 -- Step by step, as a host would play along: a bar's probabilities of a snare.
 local live = nd.generator(model, { seed = 7, temperature = 0.8 })
-local odds = {}
+local snare = {}
 for step = 1, 32 do
   live:step(seq:metrics(step))
-  if step > 16 then odds[#odds + 1] = ("%2.0f"):format(100 * live:probabilities().snare) end
+  if step > 16 then snare[#snare + 1] = ("%2.0f"):format(100 * live:probabilities().snare) end
 end
-print("  snare in bar 2, %: " .. table.concat(odds, " "))
+print("  snare in bar 2, %: " .. table.concat(snare, " "))
 
 -- The model that comes along, in one call.
 local bundled, message = generate.drum(path, { out = folder .. "/bundled.mid", seed = 7 })

@@ -169,7 +169,8 @@ describe("corpus", function()
     local why
     corpus, why = core.open_corpus(path)
     assert.is_nil(corpus)
-    assert.are.equal(path .. ": line 3: column 4: expected a pitch 0..127, an intensity (i0.5) or -1", why)
+    assert.are.equal(path .. ": line 3: column 4: expected a pitch 0..127, an intensity (i0.5) "
+      .. "or -1", why)
   end)
 
   -- A small corpus of three songs, two grids, and its bytes.
@@ -226,8 +227,8 @@ describe("corpus", function()
       assert.are.equal("string", type(try(bytes:sub(1, length))), "length " .. length)
     end
     local why = try(bytes .. "\0")
-    assert.are.equal(("%s: the file is incomplete: it has %d bytes and should have %d"):format(path, #bytes + 1,
-      #bytes), why)
+    assert.are.equal(("%s: the file is incomplete: it has %d bytes and should have %d"):format(path,
+      #bytes + 1, #bytes), why)
   end)
 
   it("notices when a file shrinks or changes under it", function()

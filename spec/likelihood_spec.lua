@@ -72,7 +72,7 @@ describe("log_likelihood", function()
     end
   end)
 
-  it("agrees with the odds that a window's player has, of one step too", function()
+  it("agrees with the probabilities that a window's player has, of one step too", function()
     local heard = core.tokeniser { preset = "neuraldrummer2023" }
     local drums = heard:encode(tiny.song { patterns = rock, bars = 2 })
     for _, window in ipairs { 1, 4 } do

@@ -147,17 +147,17 @@ local function song_of(tok)
     { tick = 14880, numerator = 4, denominator = 4 } } }))
 end
 
---- Plays step by step; calls check(t, hits, odds) with lists by voice.
+--- Plays step by step; calls check(t, hits, probabilities) with lists by voice.
 local function play(gen, seq, steps, check)
   local voices, starts, played = seq:voices(), {}, {}
   for _, bar in ipairs(seq:bars()) do starts[bar.first] = true end
   for t = 1, steps do
     local heard = seq:metrics(t)
     heard.bar = starts[t]
-    local struck, odds = gen:step(heard), gen:probabilities()
+    local struck, probabilities = gen:step(heard), gen:probabilities()
     local row, list = {}, {}
     for v, name in ipairs(voices) do
-      row[v], list[v] = struck[name] and 1 or 0, odds[name]
+      row[v], list[v] = struck[name] and 1 or 0, probabilities[name]
     end
     played[t] = row
     check(t, row, list)
@@ -165,7 +165,7 @@ local function play(gen, seq, steps, check)
   return played
 end
 
-describe("the generator's odds", function()
+describe("the generator's probabilities", function()
   it("are the naive ones of the drummer, given the hits it drew", function()
     local model <close> = core.model { preset = "drummer", hidden = 9, encoder = 0, seed = 5 }
     formula.fill(model)
@@ -175,7 +175,7 @@ describe("the generator's odds", function()
     local state, bar, rows, drawn = naive.state(net), 0, {}, 0
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
-    play(gen, seq, #seq, function(t, hits, odds)
+    play(gen, seq, #seq, function(t, hits, probabilities)
       if bars[bar + 1] and bars[bar + 1].first == t then bar = bar + 1 end
       local heard, x = seq:metrics(t), {}
       for i, name in ipairs(METRICS) do x[i] = heard[name] end
@@ -192,7 +192,7 @@ describe("the generator's odds", function()
       rows[t] = hits
       local z = naive.logits(net, naive.step(net, state, x), x, hits)
       for v = 1, V do
-        near(naive.sigmoid(z[v]), odds[v], 1e-5)
+        near(naive.sigmoid(z[v]), probabilities[v], 1e-5)
         drawn = drawn + hits[v]
       end
     end)
@@ -221,7 +221,7 @@ describe("the generator's odds", function()
       local before = #rows
       local gen <close> = core.generator(model, { playable = false, enter = "always", cutoff = 0.5,
         prime = case.prime, start = case.start })
-      play(gen, seq, 40, function(t, hits, odds)
+      play(gen, seq, 40, function(t, hits, probabilities)
         local now = before + t
         heard[now] = seq:metrics(t).intensity
         local state, h = naive.state(net), nil
@@ -231,7 +231,7 @@ describe("the generator's odds", function()
           h = naive.step(net, state, x)
         end
         local z = naive.head(net, { h }, false)[1]
-        for v = 1, V do near(naive.sigmoid(z[v]), odds[v], 1e-5) end
+        for v = 1, V do near(naive.sigmoid(z[v]), probabilities[v], 1e-5) end
         rows[now] = hits
       end)
     end
@@ -307,7 +307,7 @@ describe("the generator's odds", function()
         cutoff = 0.5 })
       local whole = gen:play(seq, { fixed = seq:with_hits(bytes(d.fixed)), mask = bytes(d.mask),
         style = d.style or false, density = d.density, fills = d.fills })
-      local odds = gen:probabilities()
+      local probabilities = gen:probabilities()
 
       local played, places, bar = {}, {}, 0
       for t = 1, #seq do
@@ -329,7 +329,7 @@ describe("the generator's odds", function()
             assert.equal(z[v] > 0 and 1 or 0, played[t][v])
             free = free + played[t][v]
           end
-          if t == #seq then near(naive.sigmoid(z[v]), odds[name], 1e-5) end
+          if t == #seq then near(naive.sigmoid(z[v]), probabilities[name], 1e-5) end
         end
       end
       assert.is_true(free > #seq)
@@ -349,13 +349,13 @@ describe("the generator's odds", function()
     local state, bar, played = naive.state(net), 0, {}
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 3,
       temperature = 1.5 })
-    play(gen, seq, #seq, function(t, hits, odds)
+    play(gen, seq, #seq, function(t, hits, probabilities)
       if bars[bar + 1] and bars[bar + 1].first == t then bar = bar + 1 end
       played[t] = hits
       local x = row_of(net, back, seq, bars, t, bar, played, d)
       local h = naive.step(net, state, naive.front(net, state, { x })[1])
       local z = naive.logits(net, h, x, hits)
-      for v = 1, V do near(naive.sigmoid(z[v]), odds[v], 1e-5) end
+      for v = 1, V do near(naive.sigmoid(z[v]), probabilities[v], 1e-5) end
     end)
   end)
 
@@ -377,16 +377,16 @@ describe("the generator's odds", function()
   end)
 
   it("hears a song of its own making alike, teacher-forced from a corpus", function()
-    -- the generator's own hits, taught back: the loss is that of its odds
+    -- the generator's own hits, taught back: the loss is that of its probabilities
     local model <close> = core.model { preset = "drummer", hidden = 12, encoder = 0, dropout = 0 }
     local seq = song_of(model:tokeniser())
     local gen <close> = core.generator(model, { playable = false, enter = "always", seed = 2,
       temperature = 1 })
     local whole, sum, n = gen:play(seq), 0, 0
     gen:reset()
-    play(gen, seq, #seq, function(_, hits, odds)
+    play(gen, seq, #seq, function(_, hits, probabilities)
       for v, hit in ipairs(hits) do
-        sum, n = sum - math.log(hit == 1 and odds[v] or 1 - odds[v]), n + 1
+        sum, n = sum - math.log(hit == 1 and probabilities[v] or 1 - probabilities[v]), n + 1
       end
     end)
     local corpus <close>, path = tiny.corpus(model:tokeniser(), { { whole, "valid" } })

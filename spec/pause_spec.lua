@@ -291,9 +291,9 @@ describe("weights in half precision", function()
       local model = assert(nd.model.load(assert(nd.default_model(name))))
       return model, assert(model:tokeniser():encode(song))
     end
-    local function odds(gen, seq)
-      local odds, words = gen:probabilities(), {}
-      for _, voice in ipairs(seq:voices()) do words[#words + 1] = ("%a"):format(odds[voice]) end
+    local function probabilities(gen, seq)
+      local values, words = gen:probabilities(), {}
+      for _, voice in ipairs(seq:voices()) do words[#words + 1] = ("%a"):format(values[voice]) end
       return table.concat(words, " ") .. "\n"
     end
   ]]
@@ -310,7 +310,7 @@ describe("weights in half precision", function()
     local gen = nd.generator(model, { start = "basic" })
     for step = 1, 64 do
       gen:step { bass = step % 4, bar = step % 16 == 1 }
-      io.write(odds(gen, seq))
+      io.write(probabilities(gen, seq))
     end
   ]]
 
@@ -320,7 +320,7 @@ describe("weights in half precision", function()
         local model, seq = load(name)
         for seed = 1, 3 do
           local gen = nd.generator(model, { seed = seed, start = "basic" })
-          io.write(gen:play(seq):tokens(), "\n", odds(gen, seq))
+          io.write(gen:play(seq):tokens(), "\n", probabilities(gen, seq))
         end
       end
     ]]
@@ -341,7 +341,7 @@ describe("weights in half precision", function()
             values[#values] = last
             assert(model:set_tensor(tensor, values) ~= false)
             local gen = nd.generator(model, { seed = 5 })
-            out[#out + 1] = gen:play(seq):tokens() .. odds(gen, seq)
+            out[#out + 1] = gen:play(seq):tokens() .. probabilities(gen, seq)
           end
           print(tensor, out[1] == out[2], #out[1] > 1000)
         end
@@ -361,7 +361,7 @@ describe("weights in half precision", function()
         local model, seq = load(name)
         local gen = nd.generator(model)
         gen:play(seq, { fixed = seq })
-        io.write(odds(gen, seq))
+        io.write(probabilities(gen, seq))
       end
     ]]
     local ours, theirs = run("avx2", script):gmatch "%S+", run("blas", script):gmatch "%S+"

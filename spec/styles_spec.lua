@@ -84,7 +84,7 @@ describe("styles", function()
     assert.error_matches(function() model:learn_styles(corpus, "all", 4097) end, "1..4096")
   end)
 
-  it("have odds that add up to 1, whether the song has drums or not", function()
+  it("have weights that add up to 1, whether the song has drums or not", function()
     local model <close> = small()
     model:learn_styles(corpus, "all")
     for i = 1, 4 do

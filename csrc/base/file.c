@@ -75,6 +75,7 @@ static nd_status read_up_to(int fd, uint8_t *bytes, size_t n, size_t *length, nd
   return ND_OK;
 }
 
+/* For recognising a file by its first bytes. */
 nd_status nd_file_head(const char *path, uint8_t *bytes, size_t n, size_t *got, nd_error *err) {
   int fd = -1;
   uintmax_t size = 0;
@@ -148,9 +149,11 @@ typedef struct locked_file {
  * to the open file, so they exclude threads too, and end with the process. On
  * failure, and on LOCK_BUSY, nothing is left open or newly created. */
 static nd_status lock_file(const char *path, mode_t mode, locked_file *f, nd_error *err) {
+  /* O_NOFOLLOW: a link that somebody put here must not make us empty its target */
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
   for (;;) {
-    /* O_EXCL tells whether we created it */
+    /* O_EXCL tells whether we created it, so that a failure removes nothing of others.
+     * The file may appear between the two calls; the second then opens it. */
     f->fd = open(path, flags | O_EXCL, mode);
     f->created = f->fd >= 0;
     if (!f->created && errno == EEXIST) f->fd = open(path, flags, mode);
@@ -161,6 +164,7 @@ static nd_status lock_file(const char *path, mode_t mode, locked_file *f, nd_err
       (void)close(f->fd);
       return ND_OK;
     }
+    /* we have the lock: does the name still lead to this file? */
     struct stat st;
     int named = 1;
     nd_status status = ND_OK;
@@ -173,7 +177,8 @@ static nd_status lock_file(const char *path, mode_t mode, locked_file *f, nd_err
   }
 }
 
-/* The offset at which the name begins after the folders in `path`. */
+/* The offset at which the name begins after the folders in `path`. The build for
+ * Windows sets other separators. */
 static size_t name_offset(const char *path) {
   size_t at = strlen(path);
   while (at > 0 && strchr(ND_SEPARATORS, path[at - 1]) == NULL) at--;
@@ -196,7 +201,8 @@ static void name_temporary(const nd_file *file, size_t size, int n) {
   else (void)snprintf(file->temporary + end, size - end, ".%ld.%d.nd-part", (long)getpid(), n - 1);
 }
 
-/* Opens a temporary file with a name that no other writer uses; it needs no lock. */
+/* Opens a temporary file with a name that no other writer uses; it needs no lock.
+ * O_EXCL: names that a killed process of the same number left behind are passed over. */
 static nd_status open_unshared(nd_file *file, size_t size, mode_t mode, nd_error *err) {
   for (int n = 2; n < INT_MAX; n++) {
     name_temporary(file, size, n);
@@ -232,6 +238,8 @@ static nd_status open_temporary(nd_file *file, size_t size, mode_t mode, bool ex
   return status;
 }
 
+/* *file is the caller's. Its paths are freed here on failure, else by commit or abandon.
+ * Both have space for the longest suffix, because the temporary path is built there. */
 nd_status nd_file_begin(nd_file *file, const char *path, bool exclusive, nd_error *err) {
   char *target = NULL;
   mode_t mode = 0666;
@@ -339,6 +347,8 @@ nd_status nd_lock_take(nd_lock *lock, const char *path, nd_error *err) {
   return ND_OK;
 }
 
+/* A process that has opened the file meanwhile finds in lock_file that the name is gone,
+ * and creates it again. */
 void nd_lock_release(nd_lock *lock) {
   (void)unlink(lock->path);  /* while locked, see nd_file_abandon */
   (void)close(lock->fd);

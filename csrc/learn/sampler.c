@@ -150,10 +150,7 @@ static nd_status make_batch(nd_sampler *s, nd_error *err) {
   if (comm != NULL && comm->size > s->options.batch)
     return nd_fail(err, ND_MISUSE, "option 'batch': %d streams cannot be shared by %d processes",
                    s->options.batch, comm->size);
-  nd_status status =
-      nd_batch_make(&s->batch, s->options.steps, shard.count, c->inputs, c->voices,
-                    nd_net_targets(c), c->window > 0 ? 1 : s->options.steps, nd_net_carried(c),
-                    err);
+  nd_status status = nd_batch_make(&s->batch, c, s->options.steps, shard.count, err);
   if (status == ND_OK) s->batch.shard = shard;
   return status;
 }

@@ -189,9 +189,7 @@ static int core_batch(lua_State *L) {
   batches *b = push(L);                                             /* batches */
   nd_batch *batch = &b->single;
   nd_error err;
-  if (nd_batch_make(batch, T, B, c->inputs, c->voices, nd_net_targets(c), c->window > 0 ? 1 : T,
-                    nd_net_carried(c), &err) != ND_OK)
-    return lnd_raise(L, &err);
+  if (nd_batch_make(batch, c, T, B, &err) != ND_OK) return lnd_raise(L, &err);
   size_t rows = (size_t)T * (size_t)B, targets = (size_t)batch->targets * (size_t)B;
   read_numbers(L, "x", batch->x, rows * (size_t)c->inputs, true);
   read_numbers(L, "y", batch->y, targets * (size_t)nd_net_targets(c), true);

@@ -186,16 +186,10 @@ static int sequence_with_hits(lua_State *L) {
   }
   nd_sequence *other;
   if (nd_sequence_blank(&other, seq) != ND_OK) return lnd_nomem(L);
-  switch (nd_sequence_set_hits(other, hits, NULL)) {
-  case ND_OK:
-    return lnd_push_sequence(L, other);
-  case ND_MISUSE:
-    nd_sequence_free(other);
-    return luaL_argerror(L, 2, "packed velocities are 0..127");
-  default:
-    nd_sequence_free(other);
-    return lnd_nomem(L);
-  }
+  const nd_status status = nd_sequence_set_hits(other, hits, NULL);
+  if (status == ND_OK) return lnd_push_sequence(L, other);
+  nd_sequence_free(other);
+  return status == ND_MISUSE ? luaL_argerror(L, 2, "packed velocities are 0..127") : lnd_nomem(L);
 }
 
 /* sequence:with_bars(map, from) -> a copy whose bar b has the drums of bar map[b] of `from`;

@@ -78,9 +78,7 @@ static int model_training_bytes(lua_State *L) {
   int32_t streams = (int32_t)lnd_opt_int(L, 2, "batch", d->batch, 1, 65536);
   int32_t steps = (int32_t)lnd_opt_int(L, 2, "steps", d->steps, 1, 65536);
   if (c->window > 0) steps = c->window;
-  nd_batch batch = {.steps = steps, .streams = streams, .inputs = c->inputs, .voices = c->voices,
-                    .targets = c->window > 0 ? 1 : steps, .y_width = nd_net_targets(c),
-                    .carried = nd_net_carried(c)};
+  nd_batch batch = nd_batch_of(c, steps, streams);
   size_t bytes = d->net.size * sizeof(float) + nd_trainer_bytes(&d->net, steps, streams) +
                  nd_batch_bytes(&batch);
   lua_pushinteger(L, (lua_Integer)bytes);

@@ -82,6 +82,7 @@ static nd_status gather(void *self, const float *mine, size_t n, float *all, siz
   if (!usable(c)) return report(c->failure, err);
   if (total > (size_t)INT_MAX)
     return nd_fail(err, ND_LIMIT, "the state of a batch's streams exceeds %d numbers", INT_MAX);
+  /* counts, then offsets: in numbers, not bytes; only process 0 uses them */
   int *counts = nd_calloc(2 * (size_t)size, sizeof *counts);
   if (counts == NULL) return nd_nomem(err);
   int *offsets = counts + size;
@@ -97,6 +98,7 @@ static nd_status gather(void *self, const float *mine, size_t n, float *all, siz
 /* After a failure MPI stays initialised, because it cannot be initialised again in the
  * same process: the caller should end it. */
 nd_status nd_comm_join(nd_comm **out, nd_error *err) {
+  /* MPI_Initialized may be called at any time, before MPI is initialised too */
   int joined = 0, provided = 0, rank = 0, size = 1;
   int code = MPI_Initialized(&joined);
   if (code == MPI_SUCCESS && joined)

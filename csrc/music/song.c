@@ -25,6 +25,7 @@ nd_song *nd_song_new(int32_t ppq) {
   return NULL;
 }
 
+/* Frees everything that the song points to, and the song. */
 void nd_song_free(nd_song *song) {
   if (song == NULL) return;
   for (size_t i = 0; i < song->n_tracks; i++) free(song->track_names[i]);
@@ -179,6 +180,8 @@ static size_t last_of_each_tick(void *items, size_t n, size_t size) {
   return left;
 }
 
+/* O(n log n) at worst, O(n) when everything is sorted already. May be called again
+ * after more additions. On failure the song is still valid, but perhaps unsorted. */
 nd_status nd_song_finish(nd_song *song, nd_error *err) {
   if (!nd_sort_by_tick(song->notes, song->n_notes, sizeof *song->notes) ||
       !nd_sort_by_tick(song->tempos, song->n_tempos, sizeof *song->tempos) ||
@@ -271,6 +274,7 @@ static bool names_drums(const char *name) {
  * several channels contains a whole song, whatever its name, so it does not count; a
  * host's song has a name of its own, and no named tracks. */
 static nd_status find_drums_by_name(nd_song *song, const size_t notes[16], nd_error *err) {
+  /* of each track: whether its name says drums, and the channels of its notes */
   bool *named = nd_calloc(song->n_tracks, sizeof *named);            /* (n_tracks) */
   uint16_t *channels = nd_calloc(song->n_tracks, sizeof *channels);  /* one bit each */
   size_t drum_notes[16] = {0};
@@ -289,6 +293,7 @@ static nd_status find_drums_by_name(nd_song *song, const size_t notes[16], nd_er
   for (size_t i = 0; i < song->n_notes; i++)
     if (song->notes[i].track < song->n_tracks && named[song->notes[i].track])
       drum_notes[song->notes[i].channel]++;
+  /* the channel with most drum notes; of equal ones the lowest */
   for (int c = 0; c < 16; c++)
     if (drum_notes[c] > 0 && (drums < 0 || drum_notes[c] > drum_notes[drums])) drums = c;
   song->drum_channel = drums;

@@ -1,8 +1,8 @@
 /* adam.c - one step of Adam (Kingma & Ba 2015, algorithm 1):
  *
  *   m = beta1 m + (1 - beta1) g       v = beta2 v + (1 - beta2) g^2
- *   w = w - rate m' / (sqrt(v') + epsilon),  m' = m / (1 - beta1^t),
- *                                                  v' = v / (1 - beta2^t)
+ *   w = w - rate m' / (sqrt(v') + epsilon)
+ *   with m' = m / (1 - beta1^t),  v' = v / (1 - beta2^t)
  *
  * The loop itself is nd_adam_update() in kernels.c; here its constants are computed.
  */

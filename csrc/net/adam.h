@@ -25,6 +25,7 @@ bool nd_adam_step(const nd_adam_options *o, int64_t step, size_t n, float *w, co
  * (finite), and its application to some of the weights. */
 typedef struct nd_adam_plan { float rate, root, beta1, beta2, epsilon, scale; } nd_adam_plan;
 nd_adam_plan nd_adam_begin(const nd_adam_options *o, int64_t step, double norm);
-void nd_adam_apply(const nd_adam_plan *plan, size_t n, float *w, const float *g, float *m, float *v);
+void nd_adam_apply(const nd_adam_plan *plan, size_t n, float *w, const float *g, float *m,
+                   float *v);
 
 #endif

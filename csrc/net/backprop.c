@@ -167,6 +167,7 @@ static void forward_norm(train_ctx *x, train_head_op *h, float *out) {
 static void forward_head(train_ctx *x) {
   const nd_net *net = x->net;
   float dropout = net->config.head_dropout;
+  /* a copy, because dropout and norms work in place and the LSTM's backward pass needs h */
   memcpy(x->head[0].in, x->features,
          (size_t)x->rows * (size_t)net->config.hidden * sizeof *x->features);
   for (int32_t k = 0; k < x->n_ops; k++) {
@@ -214,6 +215,7 @@ double nd_forward(train_ctx *x, double *count) {
   nd_thread_pool_run(x->pool, pack_weights, x);
   nd_thread_pool_run(x->pool, forward_streams, x);
   if (x->n_ops > 0) forward_head(x);
+  /* sums are by row, so that this order, and the result, is the same for all threads */
   double sum = 0;
   for (int32_t r = 0; r < x->rows; r++) sum += x->sums[r];
   return sum;
@@ -312,6 +314,7 @@ static void gradient_columns(void *job, int part, int parts) {
   }
 }
 
+/* Those of the layers from..to-1, where number n_layers is the output layer. */
 static void compute_gradients(train_ctx *x, int32_t from, int32_t to) {
   x->gradient_from = from;
   x->gradient_to = to;

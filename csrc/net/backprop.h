@@ -68,9 +68,16 @@ typedef struct train_ctx {
   int32_t gradient_from, gradient_to;  /* layers whose weights' gradients are computed */
 } train_ctx;
 
-/* Lays the arrays out for batches of T x B, and at least `sums` doubles; an arena
- * without memory only counts them. Reads x->net, x->training and x->grad. */
-void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_arena *a);
+/* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums are
+ * formed by chunk and then in order, so that they do not depend on the threads. */
+enum { ND_TRAIN_CHUNK = 1 << 14 };
+static inline int32_t nd_train_chunks(const nd_net *net) {
+  return (int32_t)((net->n_trained + ND_TRAIN_CHUNK - 1) / ND_TRAIN_CHUNK);
+}
+
+/* Lays the arrays out for batches of T x B; an arena without memory only counts them.
+ * Reads x->net, x->training and x->grad. */
+void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, nd_arena *a);
 
 /* Fills x->logits and returns the sum of the local streams' loss in nats. *count: grid
  * cells that count (the whole batch's when training). When training, the logits then

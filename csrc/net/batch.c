@@ -24,18 +24,22 @@ size_t nd_batch_bytes(const nd_batch *b) {
   return nd_arena_bytes(counted.used);
 }
 
+/* A window net has targets at the last step of each window only. */
+nd_batch nd_batch_of(const nd_net_config *c, int32_t steps, int32_t streams) {
+  return (nd_batch){.steps = steps, .streams = streams, .inputs = c->inputs, .voices = c->voices,
+                    .targets = c->window > 0 ? 1 : steps, .y_width = nd_net_targets(c),
+                    .carried = nd_net_carried(c), .shard = nd_shard_local(NULL, streams)};
+}
+
 /* The sampler overwrites everything but the state, which the trainer carries on. */
-nd_status nd_batch_make(nd_batch *b, int32_t steps, int32_t streams, int32_t inputs,
-                        int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
+nd_status nd_batch_make(nd_batch *b, const nd_net_config *c, int32_t steps, int32_t streams,
                         nd_error *err) {
-  *b = (nd_batch){.steps = steps, .streams = streams, .inputs = inputs, .voices = voices,
-                  .targets = targets, .y_width = y_width, .carried = carried,
-                  .shard = nd_shard_local(NULL, streams)};
-  if (steps < 1 || streams < 1 || inputs < 1 || voices < 1 || (targets != steps && targets != 1))
-    return nd_fail(err, ND_MISUSE, "a batch needs at least one step, stream, input and voice");
+  *b = nd_batch_of(c, steps, streams);
+  if (steps < 1 || streams < 1)
+    return nd_fail(err, ND_MISUSE, "a batch needs at least one step and one stream");
   /* 4 GiB of inputs; rows first, so that the second product cannot overflow */
   size_t rows = (size_t)steps * (size_t)streams;
-  if (rows > (size_t)1 << 26 || rows * (size_t)inputs > (size_t)1 << 30)
+  if (rows > (size_t)1 << 26 || rows * (size_t)c->inputs > (size_t)1 << 30)
     return nd_fail(err, ND_LIMIT, "a batch of %d x %d steps is too large", streams, steps);
   nd_arena counted = {0};
   lay_out(b, &counted);

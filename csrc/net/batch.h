@@ -9,6 +9,7 @@
 #define ND_NET_BATCH_H
 
 #include "../base/arena.h"
+#include "config.h"
 #include "shard.h"
 
 typedef struct nd_batch {
@@ -27,10 +28,12 @@ typedef struct nd_batch {
   nd_arena arena;
 } nd_batch;
 
-/* An empty batch of a single process: arrays zeroed, every stream starting from zero
- * state. ND_MISUSE for sizes below 1, ND_LIMIT when they are too large, ND_NOMEM. */
-nd_status nd_batch_make(nd_batch *batch, int32_t steps, int32_t streams, int32_t inputs,
-                        int32_t voices, int32_t y_width, int32_t targets, int32_t carried,
+/* The sizes of a net's batches, without arrays, as of a single process. */
+nd_batch nd_batch_of(const nd_net_config *c, int32_t steps, int32_t streams);
+
+/* An empty batch of those sizes: arrays zeroed, every stream starting from zero state.
+ * ND_MISUSE for sizes below 1, ND_LIMIT when they are too large, ND_NOMEM. */
+nd_status nd_batch_make(nd_batch *batch, const nd_net_config *c, int32_t steps, int32_t streams,
                         nd_error *err);
 void nd_batch_clear(nd_batch *batch);
 

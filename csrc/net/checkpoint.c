@@ -72,6 +72,7 @@ nd_status nd_checkpoint_set_metadata(nd_checkpoint *c, const char *key, const ch
     free(s.value);
     return nd_nomem(err);
   }
+  /* shift the greater keys up by one */
   size_t at = c->n_strings++;
   for (; at > 0 && strcmp(c->strings[at - 1].key, s.key) > 0; at--)
     c->strings[at] = c->strings[at - 1];
@@ -119,6 +120,7 @@ const char *nd_checkpoint_string(const nd_checkpoint *c, const char *key) {
  * The whole file is built in memory, then written at once: nd_file_write() replaces
  * the old file only when the new one is complete. */
 
+/* For text without characters that need an escape. */
 static void put_text(nd_buffer *t, const char *s) { nd_buffer_put(t, s, strlen(s)); }
 
 /* A JSON string. Quotes, backslashes and control characters must be escaped; the rest is
@@ -239,6 +241,7 @@ nd_status nd_checkpoint_write(const nd_checkpoint *c, const char *path, bool hal
  * whatever the functions return is not used. */
 static const char out_of_memory[] = "out of memory";  /* compared by address */
 
+/* The text is not terminated: every look at *p is preceded by a comparison with end. */
 typedef struct json {
   const char *p, *end;
   const char *error;   /* NULL: none so far; else the first */
@@ -327,6 +330,7 @@ static char *read_string(json *j) {
  * 19th digit, where the caller expects ',' or ']'. */
 static int64_t read_integer(json *j) {
   skip_space(j);
+  /* neither signs nor fractions: shapes and offsets have none */
   const char *start = j->p;
   int64_t v = 0;
   while (j->p < j->end && *j->p >= '0' && *j->p <= '9' && j->p - start < 18)
@@ -433,6 +437,7 @@ static void read_slot(json *j, const char *name, void *to) {
 /* The metadata goes to the checkpoint, the tensors' descriptions to h->slots, which the
  * caller frees with their names, also when it fails. */
 static nd_status read_header(const char *text, size_t length, header *h, nd_error *err) {
+  /* errors are positions in the header; users count from the start of the file */
   json j = {.p = text, .end = text + length};
   read_object(&j, "expected an object", "unterminated header", read_slot, h);
   skip_space(&j);
@@ -484,6 +489,9 @@ static nd_status add_values(nd_checkpoint *c, const slot *s, const uint8_t *data
 /* Reads the values of the listed tensors, which must tile the data without gaps. */
 static nd_status read_tensors(const header *h, const uint8_t *data, int64_t size, nd_error *err) {
   if (h->n > 1) qsort(h->slots, h->n, sizeof *h->slots, by_offset);
+  /* sorted by offset, tensors tile the data when each begins where the one before ends;
+   * this also finds overlaps, which could otherwise multiply the memory that a small
+   * file asks for */
   int64_t at = 0;
   for (size_t i = 0; i < h->n; i++) {
     const slot *s = &h->slots[i];
@@ -509,6 +517,7 @@ nd_status nd_checkpoint_read(nd_checkpoint *c, const char *path, nd_error *err) 
   const uint64_t length = n < sizeof head ? 0 : nd_get_le64(head);
   if (length >= 2 && length <= MAX_HEADER) status = nd_file_read(path, max_bytes, &bytes, &n, err);
   if (status != ND_OK) return status;
+  /* the file may have been replaced since its first bytes were read */
   if (bytes == NULL || n < LENGTH_BYTES || length > n - LENGTH_BYTES) {  /* 2: "{}" at least */
     free(bytes);
     return nd_fail(err, ND_FORMAT, "not a safetensors file");

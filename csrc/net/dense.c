@@ -63,6 +63,7 @@ void nd_dropout(const nd_shard *shard, int32_t rows, int32_t n, float p, nd_rng 
   else
     for (size_t r = 0; r < (size_t)rows; r++)
       nd_dropout_mask(rng, p, r * row_width + first, n, mask + r * (size_t)n);
+  /* as if all streams were here, so that all processes stay at the same number */
   nd_rng_skip(rng, nd_dropout_draws((size_t)rows * row_width));
   nd_multiply(rows * n, mask, x);
 }
@@ -137,6 +138,7 @@ void nd_norm_backward(const nd_shard *shard, int32_t rows, int32_t n,
     dbeta[j] += (float)sums[j];
     dgamma[j] += (float)along[j];
   }
+  /* dx needs the means over all rows; dgamma and dbeta above are those of the local rows */
   nd_shard_sum(shard, sums, 2 * n);
   for (size_t j = 0; j < N; j++) {
     float mean_dy = (float)(sums[j] / total), mean_along = (float)(along[j] / total);

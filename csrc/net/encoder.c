@@ -73,6 +73,7 @@ static void store_outputs(const nd_encoder_run *r, int32_t step) {
 /* z = x wx for all steps of a chunk in one product; then, step after step, z += h wh and
  * the cell, because each h depends on the one before. */
 static void run_chunk(nd_encoder_run *r, const nd_inference_weights *w, int32_t steps) {
+  /* rows are (step, song); z has the same order */
   int32_t k = r->direction, He = r->net->config.encoder;
   fill_inputs(r, steps);
   nd_matmul(&w->encoder_wx[k], steps * r->n, r->in, false, r->z);
@@ -100,6 +101,7 @@ double nd_encoder_run_advance(nd_encoder_run *r, const nd_inference_weights *w, 
     run_chunk(r, w, steps);
     macs -= cost * steps;
     r->at += steps;
+    /* the direction is complete: the next one starts over all songs */
     if (r->at < r->longest) continue;
     r->at = 0;
     r->direction++;

@@ -82,6 +82,7 @@ static void fill_rows(nd_inference *p, int32_t steps) {
  * one by one, skipping zeros. */
 static void run_layers(nd_inference *p, const nd_inference_weights *w, int32_t steps) {
   const nd_net_config *c = &p->net->config;
+  /* rows are (step, song): those of one step are adjacent, as the product with h wants */
   size_t H = (size_t)c->hidden, state = (size_t)p->n * H;
   int32_t rows = steps * p->n, encoded = c->encoder > 0 ? c->encoded : 0;
   for (int32_t l = 0; l < c->layers; l++) {
@@ -116,6 +117,7 @@ double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, doub
     int32_t steps = left < chunk ? left : chunk;
     fill_rows(p, steps);
     run_layers(p, w, steps);
+    /* all logits of the chunk, of which those past a song's end are not copied */
     const float *top = nd_net_head(p->net, steps * p->n, p->out, p->scratch);
     nd_inference_logits(p->net, w, steps * p->n, top, p->in, p->y);
     for (int32_t t = 0; t < steps; t++)
@@ -124,6 +126,7 @@ double nd_inference_advance(nd_inference *p, const nd_inference_weights *w, doub
           memcpy(p->logits[i] + (size_t)(p->at + t) * outputs,
                  p->y + (size_t)(t * p->n + i) * outputs, outputs * sizeof *p->y);
     p->at += steps;
+    /* an estimate: skipped zeros make the first layer cheaper */
     macs -= nd_net_macs(p->net) * steps * p->n;
   }
   return macs;

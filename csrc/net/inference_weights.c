@@ -25,6 +25,7 @@ static void list(const nd_net *net, nd_matrix (*prepare)(int32_t k, int32_t n, c
     if (l > 0) out->wx[l] = prepare(c->hidden, gates, net->lstm[l].wx);
     out->wh[l] = prepare(c->hidden, gates, net->lstm[l].wh);
   }
+  /* `hits.voices` is the count of outputs, four a voice for touch nets */
   out->out = prepare(net->hits.features, net->hits.voices, net->hits.w);
   if (net->hits.skip != NULL)
     out->skip = prepare(net->hits.inputs, net->hits.voices, net->hits.skip);

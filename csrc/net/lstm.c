@@ -140,8 +140,3 @@ void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const flo
   nd_lstm_forward_streams(&w, 0, streams);
   free(w.panels);
 }
-
-void nd_lstm_step(const nd_lstm *l, int32_t rows, float *z, float *h, float *c) {
-  nd_gemm(ND_N, ND_N, rows, 4 * l->hidden, l->hidden, h, l->wh, 1.0f, z);
-  nd_cell_step(rows, l->hidden, z, l->b, h, c);
-}

@@ -75,8 +75,4 @@ void nd_lstm_gradient(const nd_lstm_work *w, int part, int parts, float *dwx, fl
 void nd_lstm_forward(const nd_lstm *l, int32_t steps, int32_t streams, const float *x,
                      nd_lstm_trace *trace);
 
-/* One step of inference for `rows` states. z: (rows, 4H), on entry x wx of each row,
- * destroyed. h, c: (rows, H), updated in place. Never allocates or locks for one row. */
-void nd_lstm_step(const nd_lstm *l, int32_t rows, float *z, float *h, float *c);
-
 #endif

@@ -66,6 +66,7 @@ const nd_tensor *nd_net_tensor(const nd_net *net, const char *name) {
 
 /* --------------------------------------------------------------- first weights */
 
+/* All first values follow from the seed alone, so that a training can be repeated. */
 static void fill(float *w, size_t n, float value) {
   for (size_t i = 0; i < n; i++) w[i] = value;
 }
@@ -73,6 +74,7 @@ static void fill(float *w, size_t n, float value) {
 /* Uniform within +-sqrt(6 / (inputs + outputs)), which keeps the variance of
  * activations and gradients alike. */
 static void fill_glorot(nd_rng *rng, float *w, const nd_tensor *t) {
+  /* a uniform distribution within +-a has the variance a^2 / 3 = 2 / (inputs + outputs) */
   float limit = sqrtf(6.0f / (float)(t->shape[0] + t->shape[1]));
   for (size_t i = 0; i < t->size; i++) w[i] = limit * (2.0f * nd_rng_float(rng) - 1.0f);
 }
@@ -90,6 +92,7 @@ static void fill_orthogonal(nd_rng *rng, float *w, int32_t rows, int32_t columns
       for (size_t j = 0; j < n; j++) dot += row[j] * other[j];
       nd_axpy(columns, -dot, other, row);
     }
+    /* 1e-30: a row that vanished, which random rows do not, would become NaN */
     float scale = (float)(1.0 / sqrt(nd_sum_squares(n, row) + 1e-30));
     for (size_t j = 0; j < n; j++) row[j] *= scale;
   }
@@ -158,6 +161,7 @@ nd_status nd_net_check(const nd_net *net, nd_error *err) {
  * its layers over the whole window and its head once. */
 double nd_net_macs(const nd_net *net) {
   const nd_net_config *c = &net->config;
+  /* in doubles: the counts of large nets exceed 32 bits */
   double H = c->hidden, lstm = 0, head = (double)nd_net_features(c) * nd_net_outputs(c);
   for (int32_t l = 0; l < c->layers; l++)
     lstm += 4 * H * (H + (l == 0 ? nd_net_decoder_inputs(c) : c->hidden));

@@ -26,6 +26,7 @@ static void add(listing *l, float **view, nd_tensor_kind kind, int32_t rows, int
                    .view = (size_t)((char *)view - (char *)&l->views)};
   if (index > 0) (void)snprintf(t->name, sizeof t->name, "%s.%d.%s", layer, index, which);
   else (void)snprintf(t->name, sizeof t->name, "%s.%s", layer, which);
+  /* a vector has its length in shape[0] */
   t->shape[0] = rows > 0 ? rows : columns;
   t->shape[1] = rows > 0 ? columns : 0;
   t->size = (size_t)columns * (size_t)(rows > 0 ? rows : 1);
@@ -56,6 +57,7 @@ static void add_head_op(listing *l, const nd_head_op *op) {
 }
 
 int32_t nd_params_list(const nd_net_config *c, nd_tensor *tensors) {
+  /* from the inputs to the output, as data flows */
   listing l = {.tensors = tensors};
   nd_params *p = &l.views;
   nd_head_op ops[ND_MAX_HEAD_OPS];

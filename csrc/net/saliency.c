@@ -79,6 +79,7 @@ static void forward(saliency_ctx *s, const float *x) {
 static void step_back(saliency_ctx *s, const nd_lstm *l, const nd_lstm_trace *trace, int32_t t,
                       float *dh, float *dc, float *dx) {
   size_t H = (size_t)l->hidden, at = (size_t)t * H;
+  /* copies, because nd_cell_backward() overwrites the gates, which all targets share */
   for (size_t r = 0; r < (size_t)s->n; r++) {
     memcpy(s->gates + r * 4 * H, trace->gates + 4 * at, 4 * H * sizeof *dh);
     memcpy(s->c + r * H, trace->c + at, H * sizeof *dh);
@@ -104,8 +105,10 @@ static void backward_layers(saliency_ctx *s, const nd_target *targets, int32_t l
   size_t T = (size_t)s->steps, n = (size_t)s->n, H = (size_t)c->hidden, I = (size_t)c->inputs;
   size_t D = (size_t)nd_net_decoder_inputs(c), encoding = (size_t)nd_net_encoding(c);
   size_t V = (size_t)c->voices, E = c->encoder > 0 ? (size_t)c->encoded : 0;
+  /* dh and dc start at 0: nothing after the last target's step matters to any */
   int32_t top = c->layers - 1;
   for (int32_t t = last; t >= 0; t--) {
+    /* a target's gradient enters at its step: dlogit / dh is its column of w */
     for (size_t r = 0; r < n; r++)
       for (size_t j = 0; j < H && targets[r].step == t; j++)
         s->dh[top][r * H + j] += s->net->hits.w[j * V + (size_t)targets[r].voice];
@@ -173,6 +176,7 @@ nd_status nd_saliency(const nd_net *net, int32_t steps, const float *x, const fl
   lay_out(&s, &counted);
   if (!nd_arena_reserve(&s.arena, counted.used)) return nd_nomem(err);
   lay_out(&s, &s.arena);
+  /* lay_out() took every array, and the arena zeroed dh and dc */
   forward(&s, x);
   memset(gradients, 0, (size_t)n * T * I * sizeof *gradients);
   for (size_t r = 0; r < (size_t)n; r++) {

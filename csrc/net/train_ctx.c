@@ -47,6 +47,7 @@ static void lay_out_encoder(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
  * its trace. */
 static void lay_out_layers(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
+  /* the first layer's dx is the gradient of the encoder's outputs; data need none */
   size_t outputs = (size_t)T * (size_t)B * (size_t)c->hidden;
   nd_lstm_work work = {.steps = T, .streams = B, .x = x->decoder_in, .dx = x->d_encoder,
                        .dx_width = nd_net_encoding(c)};
@@ -86,6 +87,7 @@ static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
     if (x->training) h->moments = nd_arena_floats(a, 2 * (size_t)ops[k].in);
   }
   if (x->n_ops == 0) return;
+  /* the output of the last operation; those before write to the next one's `in` */
   x->head_out = nd_arena_floats(a, rows * (size_t)nd_net_features(c));
   if (!x->training) return;
   x->d_head = nd_arena_floats(a, widest);
@@ -94,8 +96,9 @@ static void lay_out_head(train_ctx *x, size_t rows, nd_arena *a) {
 
 /* Evaluation needs neither gradients nor masks: less memory, and a training that follows
  * makes the arena grow once. */
-void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_arena *a) {
+void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, nd_arena *a) {
   const nd_net_config *c = &x->net->config;
+  size_t chunks = (size_t)nd_train_chunks(x->net);
   size_t rows = (size_t)(c->window > 0 ? 1 : T) * (size_t)B;
   x->rows = (int32_t)rows;  /* a batch for which this overflows is only counted */
   if (x->training) x->saved_state = nd_arena_floats(a, (size_t)B * (size_t)nd_net_carried(c));
@@ -105,5 +108,5 @@ void nd_train_ctx_lay_out(train_ctx *x, int32_t T, int32_t B, size_t sums, nd_ar
   lay_out_head(x, rows, a);
   x->hits_panels = nd_arena_floats(a, nd_hits_panels_size(&x->net->hits));
   x->logits = nd_arena_floats(a, rows * (size_t)nd_net_outputs(c));
-  x->sums = nd_arena_take(a, rows > sums ? rows : sums, sizeof *x->sums);
+  x->sums = nd_arena_take(a, rows > chunks ? rows : chunks, sizeof *x->sums);
 }

@@ -21,22 +21,11 @@
 
 /* ------------------------------------------------------------------------ memory */
 
-/* Weights that Adam moves, or whose squared gradients are summed, at a time. Sums are
- * formed by chunk and then in order, so that they do not depend on the threads. */
-enum { CHUNK = 1 << 14 };
-
-static int32_t chunks(const nd_net *net) { return (int32_t)((net->n_trained + CHUNK - 1) / CHUNK); }
-
-/* The sums of squares need a double a chunk; they share the array of the losses. */
-static void lay_out(train_ctx *x, int32_t steps, int32_t streams, nd_arena *a) {
-  nd_train_ctx_lay_out(x, steps, streams, (size_t)chunks(x->net), a);
-}
-
 /* Counted by the function that lays the memory out, so that it is exact. */
 size_t nd_trainer_bytes(const nd_net *net, int32_t steps, int32_t streams) {
   train_ctx x = {.net = net, .training = true};
   nd_arena counted = {0};
-  lay_out(&x, steps, streams, &counted);
+  nd_train_ctx_lay_out(&x, steps, streams, &counted);
   return 3 * net->n_trained * sizeof(float) + nd_arena_bytes(counted.used);
 }
 
@@ -101,9 +90,9 @@ static nd_status prepare(nd_trainer *t, nd_batch *b, bool training, train_ctx *x
   nd_arena counted = {0};
   *x = (train_ctx){.net = t->net, .batch = b, .training = training, .rng = &t->rng,
                    .gradient = t->gradient, .grad = t->grad};
-  lay_out(x, b->steps, b->streams, &counted);
+  nd_train_ctx_lay_out(x, b->steps, b->streams, &counted);
   if (!nd_arena_reserve(&t->arena, counted.used)) return nd_nomem(err);
-  lay_out(x, b->steps, b->streams, &t->arena);
+  nd_train_ctx_lay_out(x, b->steps, b->streams, &t->arena);
   if (t->net->config.encoder == 0) x->layer[0].work.x = b->x;
   x->pool = nd_thread_pool_make(threads_for(t, b));
   return ND_OK;
@@ -124,9 +113,10 @@ typedef struct update {
 static void update_chunks(void *job, int part, int parts) {
   const update *u = job;
   nd_trainer *t = u->trainer;
-  int32_t n = chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
+  int32_t n = nd_train_chunks(t->net), to = nd_partition_begin(n, 1, part + 1, parts);
   for (int32_t i = nd_partition_begin(n, 1, part, parts); i < to; i++) {
-    size_t at = (size_t)i * CHUNK, left = t->net->n_trained - at, size = left < CHUNK ? left : CHUNK;
+    size_t at = (size_t)i * ND_TRAIN_CHUNK, left = t->net->n_trained - at;
+    size_t size = left < ND_TRAIN_CHUNK ? left : ND_TRAIN_CHUNK;
     const float *gradient = t->gradient + at;
     if (!u->step) u->sums[i] = nd_sum_squares(size, gradient);
     else nd_adam_apply(&u->plan, size, t->net->block + at, gradient, t->m + at, t->v + at);
@@ -140,7 +130,7 @@ static bool update_weights(nd_trainer *t, const train_ctx *x, const nd_adam_opti
   update u = {.trainer = t, .sums = x->sums};
   double squares = 0;
   nd_thread_pool_run(x->pool, update_chunks, &u);
-  for (int32_t i = 0; i < chunks(t->net); i++) squares += u.sums[i];
+  for (int32_t i = 0; i < nd_train_chunks(t->net); i++) squares += u.sums[i];
   *norm = sqrt(squares);
   if (!isfinite(*norm)) return false;
   u.step = true;

@@ -77,15 +77,15 @@ local function say_corpus_sparklines(corpus)
   local statistics = require "neuraldrummer.statistics"
   local found, message = statistics.run(corpus)
   if not found then return nil, message end
-  local most = 0
-  for _, odds in ipairs(found.rates) do most = math.max(most, table.unpack(odds)) end
+  local max = 0
+  for _, rate in ipairs(found.rates) do max = math.max(max, table.unpack(rate)) end
   for v = #found.voices, 1, -1 do
     local cells = {}
-    for k, odds in ipairs(found.rates[v]) do cells[k] = sparkline.shades({ odds }, most):rep(2) end
+    for k, rate in ipairs(found.rates[v]) do cells[k] = sparkline.shades({ rate }, max):rep(2) end
     say("%12s  %s", found.voices[v], table.concat(cells))
   end
-  if most > 0 then
-    say("%12s  1       2       3       4         darkest: %.0f %% of %d bars", "", 100 * most,
+  if max > 0 then
+    say("%12s  1       2       3       4         darkest: %.0f %% of %d bars", "", 100 * max,
       found.bars)
   end
   for _, kind in ipairs { { "beats a minute", found.tempo, statistics.TEMPO },
