@@ -444,8 +444,9 @@ static nd_status finish_result(const splice *s) {
 
 nd_status nd_splice_song(nd_song **out, const nd_song *song, const nd_song *drums,
                          const nd_splice_options *options, nd_error *err) {
-  splice s = {.song = song, .drums = drums, .options = options, .err = err,
-              .result = nd_song_new(song->ppq)};
+  static const nd_splice_options none = {.retain_drums = false};
+  splice s = {.song = song, .drums = drums, .options = options != NULL ? options : &none,
+              .err = err, .result = nd_song_new(song->ppq)};
   if (s.result == NULL) return nd_nomem(err);
   nd_status status = write_file(&s);
   s.result->bytes = s.out.bytes;  /* on failure too, so that they are freed with it */

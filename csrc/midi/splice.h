@@ -24,8 +24,8 @@ typedef struct nd_splice_options {
 
 /* The song as it is written, with the bytes of a complete valid file and the notes
  * that a parser finds in them. The notes of `drums` are in the ppq of `song`, in
- * track 0 and on the one channel to write; NULL adds no track. ND_LIMIT: more than
- * 65535 tracks, or a track above 4 GiB. */
+ * track 0 and on the one channel to write; NULL adds no track. `options` may be
+ * NULL: all zero. ND_LIMIT: more than 65535 tracks, or a track above 4 GiB. */
 nd_status nd_splice_song(nd_song **out, const nd_song *song, const nd_song *drums,
                          const nd_splice_options *options, nd_error *err);
 
