@@ -163,7 +163,7 @@ nd_status nd_recurrence_make(nd_recurrence *r, const nd_features *f, const float
   size_t n = (size_t)grid->n_bars;
   r->bar = nd_calloc(n, sizeof *r->bar + sizeof *r->similarity);
   if (r->bar == NULL) return nd_nomem(err);
-  r->similarity = (float *)(r->bar + n);
+  r->similarity = (void *)(r->bar + n);  /* the second half of one block */
   for (size_t b = 0; b < n; b++) r->bar[b] = -1;
   if (f->kind != ND_FEATURES_WHOLE || f->causal) return ND_OK;
   nd_status status = nd_similarity_make(&s, metrics, grid, err);

@@ -276,6 +276,7 @@ static void force_hits(const nd_step_io *io, int32_t voices) {
     int32_t best = -1;
     for (int32_t v = 0; v < voices; v++)
       if (!done[v] && (best < 0 || t->probabilities[v] > t->probabilities[best])) best = v;
+    if (best < 0) break;  /* all voices are set */
     done[best] = true;
     if (fixed_mask == NULL || !fixed_mask[best]) io->hits[best] = t->options->velocity;
   }
