@@ -1,4 +1,4 @@
-/* smf_sandbox.h - runs libsmf in a sandbox. libsmf calls assert(), and glib ends
+/* smf_sandbox.h - runs libsmf in a sandbox. libsmf calls assert, and glib ends
  * the process when malloc fails; a module in somebody else's process may do
  * neither. The Makefile therefore links a copy of libsmf.a whose calls to malloc,
  * assert, g_log and GPtrArray are renamed to functions of smf_sandbox.c: libsmf
