@@ -82,8 +82,8 @@ nd_status nd_corpus_create(nd_corpus_writer **out, const char *path,
 }
 
 static nd_status too_long(const nd_corpus_writer *w, int32_t steps, nd_error *err) {
-  return nd_fail(err, ND_LIMIT, "the song has %d steps, more than the limit of %d (max_steps)", steps,
-                 w->tok.max_steps);
+  return nd_fail(err, ND_LIMIT, "the song has %d steps, more than the limit of %d (max_steps)",
+                 steps, w->tok.max_steps);
 }
 
 /* Writes the fields of corpus_format.h to `p`, all but the CRC. Numbers of a meter

@@ -299,8 +299,8 @@ static void measure_notes(float *out, const span *spans, size_t n, const size_t 
       int32_t lowest = lowest_of(&e), bass = 128;
       for (size_t i = begin; i < next; i++) {
         const span *s = &spans[i];
-        if (s->pitch < bass && (s->role == BASS || (s->role == BASS_IF_LOWEST && s->pitch == lowest)))
-          bass = s->pitch;
+        bool is_bass = s->role == BASS || (s->role == BASS_IF_LOWEST && s->pitch == lowest);
+        if (is_bass && s->pitch < bass) bass = s->pitch;
       }
       m[ND_M_BASS] = bass < 128;
       m[ND_M_ROOT] = bass < 128 && bass % 12 != root;
